@@ -1,0 +1,313 @@
+"""What can be set, with its meaning, unit and default. TOML in, JSON out.
+
+Keys are strict: an unknown key, a wrong type, or a key that would change nothing in the combination given is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from seq2seq.errors import InputError, nearest
+
+
+class Section(BaseModel):
+    """A part of the config: immutable, and no key beside those declared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def _refuse_idle(self, keys: Sequence[str], reason: str) -> None:
+        """Refuse keys that differ from their default although nothing would read them."""
+        for key in keys:
+            if getattr(self, key) != type(self).model_fields[key].get_default(call_default_factory=True):
+                raise ValueError(f"{key} has no effect {reason}")
+
+
+class CorpusConfig(Section):
+    """One parallel text. Exactly one of: source + target, tsv, jsonl, dataset."""
+
+    source: str | None = Field(None, description="file of source sentences, one a line (plain or .gz)")
+    target: str | None = Field(None, description="file of target sentences, aligned line by line with source")
+    tsv: str | None = Field(None, description="one file of pairs, source TAB target (plain or .gz)")
+    jsonl: str | None = Field(None, description="one JSON object a line, with the languages as keys (plain or .gz)")
+    dataset: str | None = Field(None, description="Hugging Face dataset: hub name, folder, Parquet or Arrow file")
+    name: str | None = Field(None, description="configuration of the dataset on the hub, e.g. 'de-en'")
+    split: str | None = Field(None, description="split of the dataset, e.g. 'train'")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        kinds = [kind for kind in ("source", "tsv", "jsonl", "dataset") if getattr(self, kind) is not None]
+        if (self.source is None) != (self.target is None):
+            raise ValueError("source and target go together: give both files")
+        if len(kinds) != 1:
+            given = " and ".join(kinds) or "none"
+            raise ValueError(f"exactly one of source + target, tsv, jsonl or dataset is needed; given: {given}")
+        if self.dataset is None:
+            self._refuse_idle(["name", "split"], "without dataset")
+        return self
+
+
+class DataConfig(Section):
+    """The languages and the texts."""
+
+    source_language: str = Field("source", min_length=1, description="language code, also the key in JSONL and datasets")
+    target_language: str = Field("target", min_length=1, description="language code, also the key in JSONL and datasets")
+    root: str = Field(".", description="folder that relative paths below start from")
+    train: CorpusConfig = Field(description="text to learn from")
+    validation: CorpusConfig = Field(description="text to choose the best checkpoint by")
+    problems: Literal["refuse", "drop"] = Field(
+        "refuse",
+        description="a bad line (invalid UTF-8, NUL, one side blank): stop there, or drop the pair and count it",
+    )
+    max_length: int = Field(250, ge=1, description="longest training sentence, in pieces; longer pairs are removed")
+    max_ratio: float = Field(9.0, ge=0, description="largest ratio of the two lengths in pieces; 0 switches this off")
+    drop_duplicates: bool = Field(False, description="remove a training pair that was seen before")
+    processes: int = Field(1, ge=1, description="processes that encode the text")
+
+
+class TokenizerConfig(Section):
+    """SentencePiece, trained within the run on the training text, or given as files."""
+
+    kind: Literal["unigram", "bpe", "char", "word"] = Field("bpe", description="how text is cut into pieces")
+    vocabulary_size: int = Field(8000, ge=8, description="pieces, special ones included; fewer if the text has fewer")
+    joint: bool = Field(True, description="one vocabulary for both sides (true) or one a side (false)")
+    byte_fallback: bool = Field(False, description="spell unknown characters as UTF-8 bytes; unigram and bpe only")
+    character_coverage: float = Field(1.0, gt=0, le=1, description="share of the text's characters kept in the vocabulary")
+    sampling: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="subword regularisation in training: BPE-dropout probability (bpe) or smoothing alpha (unigram); 0: off",
+    )
+    symbols: list[str] = Field(default_factory=list, description="strings that always stay one piece")
+    source_model: str | None = Field(None, description="a trained SentencePiece model to use for the source")
+    target_model: str | None = Field(None, description="the same for the target; leave out for one joint model")
+
+    @model_validator(mode="after")
+    def _idle(self) -> Self:
+        if self.kind in ("char", "word"):
+            self._refuse_idle(["byte_fallback", "sampling"], f"with kind = {self.kind!r}; it needs unigram or bpe")
+        if self.source_model is None:
+            self._refuse_idle(["target_model"], "without source_model")
+        else:
+            keys = ["vocabulary_size", "byte_fallback", "character_coverage", "symbols", "joint"]
+            self._refuse_idle(keys, "when source_model gives a trained tokenizer")
+        return self
+
+
+class ModelConfig(Section):
+    """The network. Score, wiring and cell are independent switches."""
+
+    cell: Literal["lstm", "gru"] = Field("lstm", description="recurrent cell of encoder and decoder")
+    score: str = Field("additive", description="attention score function")
+    wiring: Literal["bahdanau", "luong"] = Field("luong", description="which state asks, and where the context goes")
+    input_feeding: bool = Field(False, description="luong only: feed the attentional state into the next step")
+    embedding_dim: int = Field(256, ge=1, description="units of an embedding")
+    encoder_dim: int = Field(256, ge=1, description="units of the encoder, per direction")
+    decoder_dim: int = Field(512, ge=1, description="units of the decoder")
+    attention_dim: int = Field(256, ge=1, description="units inside the score function, where it has any")
+    encoder_layers: int = Field(1, ge=1, description="recurrent layers of the encoder")
+    decoder_layers: int = Field(1, ge=1, description="recurrent layers of the decoder")
+    bidirectional: bool = Field(True, description="read the source in both directions")
+    residual: bool = Field(False, description="add each layer's input to its output, from the second layer on")
+    layer_norm: bool = Field(False, description="layer normalisation of each recurrent layer's output")
+    tie: Literal["none", "target", "all"] = Field(
+        "target", description="share weights: none, target embedding = output layer, all three (joint vocabulary)"
+    )
+    dropout_embedding: float = Field(0.2, ge=0, lt=1, description="dropout on embeddings")
+    dropout_layer: float = Field(0.2, ge=0, lt=1, description="dropout on the output of each recurrent layer")
+    dropout_output: float = Field(0.2, ge=0, lt=1, description="dropout before the output layer")
+    variational: bool = Field(False, description="one dropout mask per sentence, the same at every position (Gal 2016)")
+
+    @model_validator(mode="after")
+    def _idle(self) -> Self:
+        if self.wiring != "luong":
+            self._refuse_idle(["input_feeding"], f"with wiring = {self.wiring!r}, which always feeds the context back")
+        if self.encoder_layers == self.decoder_layers == 1:
+            self._refuse_idle(["residual"], "with one layer; set encoder_layers or decoder_layers to 2 or more")
+        if not (self.dropout_embedding or self.dropout_layer or self.dropout_output):
+            self._refuse_idle(["variational"], "when every dropout is 0")
+        return self
+
+
+class TrainingConfig(Section):
+    """Optimisation, validation and what is kept."""
+
+    seed: int = Field(1, ge=0, description="seed of every random draw")
+    optimizer: Literal["adam", "adamw"] = Field("adam", description="optimisation algorithm")
+    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
+    beta1: float = Field(0.9, ge=0, lt=1, description="decay of Adam's first moment")
+    beta2: float = Field(0.98, ge=0, lt=1, description="decay of Adam's second moment")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay; adamw only")
+    schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = Field(
+        "inverse_sqrt", description="course of the learning rate after warm-up"
+    )
+    warmup_steps: int = Field(400, ge=0, description="steps of linear warm-up")
+    plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: multiply the rate by this")
+    plateau_patience: int = Field(2, ge=1, description="plateau: after this many validations without a new best")
+    final_rate: float = Field(0.0, ge=0, le=1, description="cosine: rate at the last step, as a share of the peak")
+    clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 switches clipping off")
+    batch_tokens: int = Field(4096, ge=1, description="tokens a batch, padding included, counted on the longer side")
+    accumulation: int = Field(1, ge=1, description="batches per step; the loss is weighted by tokens over all of them")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="probability spread evenly over the vocabulary")
+    max_steps: int = Field(10000, ge=1, description="stop after this many steps")
+    max_epochs: int = Field(0, ge=0, description="stop after this many passes over the text; 0: no such limit")
+    validation_interval: int = Field(0, ge=0, description="steps between validations; 0: after each epoch")
+    validation_bleu: bool = Field(True, description="translate the validation text at each validation and score BLEU")
+    validation_beam_size: int = Field(1, ge=1, description="beam of that translation; 1 is greedy")
+    criterion: Literal["perplexity", "bleu"] = Field("bleu", description="what makes a checkpoint the best")
+    patience: int = Field(0, ge=0, description="stop after this many validations without a new best; 0: never")
+    average: int = Field(5, ge=1, description="averaged checkpoint: mean of the last this many validations' weights")
+    log_interval: int = Field(50, ge=1, description="steps between progress lines")
+    trackers: list[str] = Field(default_factory=lambda: ["tensorboard"], description="experiment trackers, by name")
+    mixed_precision: Literal["no", "bf16", "fp16"] = Field("no", description="arithmetic of the forward pass")
+    threads: int = Field(0, ge=0, description="CPU threads; 0 leaves it to torch")
+
+    @model_validator(mode="after")
+    def _idle(self) -> Self:
+        if self.optimizer != "adamw":
+            self._refuse_idle(["weight_decay"], "with optimizer = 'adam'; use 'adamw'")
+        if self.schedule != "plateau":
+            self._refuse_idle(["plateau_factor", "plateau_patience"], f"with schedule = {self.schedule!r}")
+        if self.schedule != "cosine":
+            self._refuse_idle(["final_rate"], f"with schedule = {self.schedule!r}")
+        if not self.validation_bleu:
+            self._refuse_idle(["validation_beam_size"], "without validation_bleu")
+            if self.criterion == "bleu":
+                raise ValueError("criterion = 'bleu' needs validation_bleu = true; or set criterion = 'perplexity'")
+        return self
+
+
+class SearchConfig(Section):
+    """Defaults of the decoder; every command can override them."""
+
+    beam_size: int = Field(5, ge=1, description="live hypotheses; 1 is greedy search")
+    length_penalty: Literal["average", "gnmt", "none"] = Field(
+        "average", description="score = log_prob / length, / ((5 + length) / 6) ^ alpha, or log_prob; the end counts"
+    )
+    length_alpha: float = Field(1.0, ge=0, description="exponent of the penalty (average and gnmt)")
+    min_length: int = Field(0, ge=0, description="fewest pieces of a translation, the end not counted")
+    max_length_ratio: float = Field(2.0, ge=0, description="most pieces: this times the source's pieces ...")
+    max_length_offset: int = Field(20, ge=1, description="... plus this")
+
+    @model_validator(mode="after")
+    def _idle(self) -> Self:
+        if self.length_penalty == "none":
+            self._refuse_idle(["length_alpha"], "with length_penalty = 'none'")
+        return self
+
+
+class Config(Section):
+    """A whole run."""
+
+    data: DataConfig
+    tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    search: SearchConfig = Field(default_factory=SearchConfig)
+
+    @model_validator(mode="after")
+    def _tying(self) -> Self:
+        two_models = self.tokenizer.target_model is not None or not self.tokenizer.joint
+        if self.model.tie == "all" and two_models:
+            raise ValueError("model.tie = 'all' needs one vocabulary; use tokenizer.joint = true or tie = 'target'")
+        return self
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a TOML config and apply `key=value` overrides (`model.score=dot`).
+
+    Raises InputError with file and line for bad TOML, unknown keys (near name offered) and bad values.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read the config: {error}") from None
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from None
+    for override in overrides:
+        _override(tree, override)
+    return parse_config(tree, str(path), text, overrides)
+
+
+def parse_config(tree: dict[str, Any], where: str, text: str = "", overrides: Sequence[str] = ()) -> Config:
+    """Check a tree of keys; `where` and `text` are only for the messages."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        keys = [str(key) for key in problem["loc"]]
+        key = ".".join(keys)
+        if any(override.split("=", 1)[0] == key for override in overrides):
+            place = f"--set {key}"
+        else:
+            line = _line_of(text, keys)
+            place = f"{where}:{line}" if line else where
+        raise InputError(f"{place}: {_explain(problem, keys)}") from None
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    """Set one `section.key=value` in the tree; the value is TOML, or a bare string where it is not."""
+    key, equals, raw = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set {override}: expected key=value, for example --set model.score=multiplicative")
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw
+    *sections, last = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise InputError(f"--set {override}: {section} is a value, not a section")
+    tree[last] = value
+
+
+def _explain(problem: Any, keys: list[str]) -> str:
+    """One validation problem in the user's terms."""
+    key = ".".join(keys)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key}; {nearest(keys[-1], _allowed_keys(keys[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{key} is missing: {_description(keys)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if problem["type"] == "value_error" else f"{key} = {problem['input']!r}: {message}"
+
+
+def _section_at(keys: list[str]) -> type[BaseModel]:
+    section: type[BaseModel] = Config
+    for key in keys:
+        kind = section.model_fields[key].annotation if key in section.model_fields else None
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            break
+        section = kind
+    return section
+
+
+def _allowed_keys(keys: list[str]) -> list[str]:
+    return list(_section_at(keys).model_fields)
+
+
+def _description(keys: list[str]) -> str:
+    field = _section_at(keys[:-1]).model_fields.get(keys[-1])
+    return (field.description or f"the section [{'.'.join(keys)}]") if field else "required"
+
+
+def _line_of(text: str, keys: list[str]) -> int | None:
+    """Line of a key in the TOML text, or of its section, for the message; None where it is not written there."""
+    section: list[str] = []
+    best = None
+    for number, line in enumerate(text.split("\n"), start=1):
+        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+            section = [part.strip() for part in header[1].split(".")]
+            best = number if section == keys[: len(section)] else best
+        elif (entry := re.match(r"\s*([\w.-]+)\s*=", line)) and [*section, *entry[1].split(".")] == keys:
+            return number
+    return best

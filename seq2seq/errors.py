@@ -1,0 +1,26 @@
+"""The errors a user can meet. The command line prints them as one or two lines and never as a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Seq2SeqError(Exception):
+    """Something went wrong that the message explains; the command line exits with 1."""
+
+    exit_code = 1
+
+
+class InputError(Seq2SeqError):
+    """Bad usage or bad input: what is wrong, where, what is allowed, what to do; the command line exits with 2."""
+
+    exit_code = 2
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """A hint for an unknown name: the near one when there is one, and always the allowed ones."""
+    choices = sorted(allowed)
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}allowed: {', '.join(choices)}"

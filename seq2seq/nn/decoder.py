@@ -1,0 +1,273 @@
+"""The decoder wirings: which state is the query, and where the context goes.
+
+Notation: s decoder state, c context, y embedded previous target token, a attentional state (what the output layer reads).
+A decoder gives the same numbers for a sequence as for its steps; a test holds the two together.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seq2seq.nn.attention import Attended, Attention, Memory
+from seq2seq.nn.encoder import EncoderOutput
+from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout, State
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderState:
+    """All that is carried from step to step: every tensor is [sentences, beam, ...], but the memory has no beam axis."""
+
+    memory: Memory
+    cells: tuple[State, ...]  # per layer: (h,) or (h, c), each [sentences, beam, decoder_dim]
+    fed: Float[Tensor, "sentences beam output_dim"] | None  # attentional state of the last step, with input feeding
+
+    def _map(self, change: Callable[[Tensor], Tensor], memory: Memory) -> "DecoderState":
+        cells = tuple(tuple(change(part) for part in layer) for layer in self.cells)
+        return DecoderState(memory, cells, None if self.fed is None else change(self.fed))
+
+    def select(self, parents: Int[Tensor, "sentences beam"]) -> "DecoderState":
+        """Reorder within each sentence: new slot k continues old slot parents[:, k]."""
+        rows = torch.arange(parents.shape[0], device=parents.device)[:, None]
+        return self._map(lambda part: part[rows, parents], self.memory)
+
+    def keep(self, sentences: Int[Tensor, " kept"]) -> "DecoderState":
+        """Only these sentences."""
+        return self._map(lambda part: part[sentences], self.memory.select(sentences))
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderOutput:
+    """What the output layer reads, and where the decoder looked."""
+
+    outputs: Float[Tensor, "batch target output_dim"]
+    weights: Float[Tensor, "batch target source"]
+    state: DecoderState
+
+
+Noise = list[Tensor | None]  # dropout factors [batch, time, decoder_dim] per layer, drawn before the loop
+
+
+class Decoder(nn.Module, ABC):
+    """Recurrent layers, an attention, and the readout a = tanh(W[...]) with output_dim units."""
+
+    name: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        attention: Attention,
+        cell: str,
+        input_dim: int,
+        dim: int,
+        key_dim: int,
+        output_dim: int,
+        layers: int,
+        residual: bool,
+        layer_norm: bool,
+        dropout: float,
+        variational: bool,
+    ) -> None:
+        super().__init__()
+        self.attention = attention
+        self.dim, self.output_dim = dim, output_dim
+        first = input_dim + self.extra_input(key_dim=key_dim, output_dim=output_dim)
+        self.layers = nn.ModuleList(RecurrentLayer(cell, size, dim) for size in [first] + [dim] * (layers - 1))
+        norm = nn.LayerNorm if layer_norm else nn.Identity
+        self.norms = nn.ModuleList(norm(dim) for _ in range(layers))
+        self.residual = residual
+        self.dropout = SequenceDropout(dropout, variational)
+        self.bridge = nn.Linear(key_dim, layers * dim)
+        self.readout = nn.Linear(self.readout_input(input_dim=input_dim, dim=dim, key_dim=key_dim), output_dim)
+        self.state_count = RecurrentLayer.states[cell]
+
+    @classmethod
+    def extra_input(cls, *, key_dim: int, output_dim: int) -> int:
+        """Units that enter the first recurrent layer beside y."""
+        return 0
+
+    @classmethod
+    def readout_input(cls, *, input_dim: int, dim: int, key_dim: int) -> int:
+        """Units that the readout reads."""
+        return dim + key_dim
+
+    def start(self, source: EncoderOutput) -> DecoderState:
+        """s_0 = tanh(W h_final) for each layer, an LSTM's c_0 = 0. Bahdanau et al. (2015), appendix A.2.2,
+        but from both directions' last states.
+        """
+        memory = self.attention.bind(source.states, source.mask)
+        hidden = torch.tanh(self.bridge(source.final)).unflatten(-1, (len(self.layers), self.dim)).unsqueeze(1)
+        rest = [torch.zeros_like(hidden[:, :, 0])] * (self.state_count - 1)
+        cells = tuple((hidden[:, :, depth], *rest) for depth in range(len(self.layers)))
+        return DecoderState(memory, cells, self.first_fed(source))
+
+    def first_fed(self, source: EncoderOutput) -> Float[Tensor, "batch 1 output_dim"] | None:
+        """What is fed back at the first step; None where the wiring feeds nothing."""
+        return None
+
+    @abstractmethod
+    def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
+        """One token for every beam slot of every sentence."""
+
+    @abstractmethod
+    def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
+        """Teacher forcing: all positions of known targets, from a state with one beam slot."""
+
+    def recur(
+        self, inputs: Float[Tensor, "sentences beam input"], cells: tuple[State, ...], noise: Noise
+    ) -> tuple[Float[Tensor, "sentences beam dim"], tuple[State, ...]]:
+        """All layers, one step: the top layer's output and the new states."""
+        after: list[State] = []
+        shape = inputs.shape[:2]
+        for depth, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            before = tuple(part.flatten(0, 1) for part in cells[depth])
+            new = tuple(part.unflatten(0, shape) for part in layer.step(inputs.flatten(0, 1), before))
+            outputs, factor = norm(new[0]), noise[depth]
+            outputs = outputs if factor is None else outputs * factor
+            inputs = outputs + inputs if self.residual and depth else outputs
+            after.append(new)
+        return inputs, tuple(after)
+
+    def draw_noise(self, embedded: Float[Tensor, "batch target input_dim"]) -> Noise:
+        """Dropout factors of each layer for every position."""
+        return [self.dropout.draw(embedded, self.dim) for _ in self.layers]
+
+    def no_noise(self) -> Noise:
+        """What a step of search uses."""
+        return [None] * len(self.layers)
+
+
+def at(noise: Noise, position: int) -> Noise:
+    """The factors of one position."""
+    return [factor if factor is None else factor[:, position : position + 1] for factor in noise]
+
+
+DECODERS: dict[str, type[Decoder]] = {}
+Wiring = TypeVar("Wiring", bound=type[Decoder])
+
+
+def wiring(name: str) -> Callable[[Wiring], Wiring]:
+    """Register a wiring under its name."""
+
+    def register(cls: Wiring) -> Wiring:
+        cls.name = name
+        DECODERS[name] = cls
+        return cls
+
+    return register
+
+
+@wiring("bahdanau")
+class Bahdanau(Decoder):
+    """The query is s_{t-1}; c_t enters the recurrent cell beside y_{t-1}; a_t = tanh(W[s_t; c_t; y_{t-1}]).
+
+    Bahdanau et al. (2015), appendix A.2.2; the readout is a tanh layer where the paper has maxout.
+    """
+
+    @classmethod
+    def extra_input(cls, *, key_dim: int, output_dim: int) -> int:
+        """The context."""
+        return key_dim
+
+    @classmethod
+    def readout_input(cls, *, input_dim: int, dim: int, key_dim: int) -> int:
+        """s_t, c_t and y_{t-1}."""
+        return dim + key_dim + input_dim
+
+    def advance(
+        self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState, noise: Noise
+    ) -> tuple[Float[Tensor, "sentences beam dim"], Attended, DecoderState]:
+        """What has to happen inside the loop: attend, then recur."""
+        attended = self.attention(state.cells[-1][0], state.memory)
+        top, cells = self.recur(torch.cat([embedded, attended.context], dim=-1), state.cells, noise)
+        return top, attended, replace(state, cells=cells)
+
+    def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
+        """Attend with s_{t-1}, recur, read out."""
+        top, attended, state = self.advance(embedded, state, self.no_noise())
+        outputs = torch.tanh(self.readout(torch.cat([top, attended.context, embedded], dim=-1)))
+        return DecoderOutput(outputs, attended.weights, state)
+
+    def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
+        """Loop over attention and cell; the readout of all positions at once."""
+        noise = self.draw_noise(embedded)
+        tops, contexts, weights = [], [], []
+        for position in range(embedded.shape[1]):
+            top, attended, state = self.advance(embedded[:, position : position + 1], state, at(noise, position))
+            tops.append(top)
+            contexts.append(attended.context)
+            weights.append(attended.weights)
+        outputs = torch.tanh(self.readout(torch.cat([torch.cat(tops, 1), torch.cat(contexts, 1), embedded], dim=-1)))
+        return DecoderOutput(outputs, torch.cat(weights, 1), state)
+
+
+@wiring("luong")
+class Luong(Decoder):
+    """The cell runs first; the query is s_t; a_t = tanh(W[c_t; s_t]). Luong et al. (2015), section 3, equation 5."""
+
+    def attend(
+        self, top: Float[Tensor, "batch target dim"], memory: Memory
+    ) -> tuple[Float[Tensor, "batch target output_dim"], Attended]:
+        """Query with s_t, and join what it saw with s_t."""
+        attended = self.attention(top, memory)
+        return torch.tanh(self.readout(torch.cat([attended.context, top], dim=-1))), attended
+
+    def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
+        """Recur, then attend with s_t."""
+        top, cells = self.recur(embedded, state.cells, self.no_noise())
+        outputs, attended = self.attend(top, state.memory)
+        return DecoderOutput(outputs, attended.weights, replace(state, cells=cells))
+
+    def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
+        """Nothing of a step depends on where the last one looked, so every layer runs over all positions at once."""
+        inputs, after = embedded, []
+        for depth, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            outputs, last = layer.sequence(inputs, tuple(part[:, 0] for part in state.cells[depth]))
+            outputs = self.dropout(norm(outputs))
+            inputs = outputs + inputs if self.residual and depth else outputs
+            after.append(tuple(part[:, None] for part in last))
+        outputs, attended = self.attend(inputs, state.memory)
+        return DecoderOutput(outputs, attended.weights, replace(state, cells=tuple(after)))
+
+
+@wiring("luong_input_feeding")
+class LuongInputFeeding(Luong):
+    """Luong, and a_{t-1} enters the cell beside y_{t-1}. Luong et al. (2015), section 3.3."""
+
+    @classmethod
+    def extra_input(cls, *, key_dim: int, output_dim: int) -> int:
+        """The attentional state."""
+        return output_dim
+
+    def first_fed(self, source: EncoderOutput) -> Float[Tensor, "batch 1 output_dim"]:
+        """Zeros: nothing has been attended to yet."""
+        return source.final.new_zeros(source.final.shape[0], 1, self.output_dim)
+
+    def advance(
+        self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState, noise: Noise
+    ) -> DecoderOutput:
+        """Recur on [y; a], then attend."""
+        if state.fed is None:
+            raise ValueError("this decoder state was made by a wiring without input feeding")
+        top, cells = self.recur(torch.cat([embedded, state.fed], dim=-1), state.cells, noise)
+        outputs, attended = self.attend(top, state.memory)
+        return DecoderOutput(outputs, attended.weights, DecoderState(state.memory, cells, outputs))
+
+    def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
+        """One step of the loop, without dropout."""
+        return self.advance(embedded, state, self.no_noise())
+
+    def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
+        """A loop: each step needs the attentional state of the one before."""
+        noise = self.draw_noise(embedded)
+        outputs, weights = [], []
+        for position in range(embedded.shape[1]):
+            output = self.advance(embedded[:, position : position + 1], state, at(noise, position))
+            state = output.state
+            outputs.append(output.outputs)
+            weights.append(output.weights)
+        return DecoderOutput(torch.cat(outputs, 1), torch.cat(weights, 1), state)

@@ -1,0 +1,55 @@
+"""The encoder: embedded source in, one state per token out."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from seq2seq.nn.masking import length_mask
+from seq2seq.nn.recurrent import BidirectionalLayer, SequenceDropout
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOutput:
+    """States of every source token, and what each direction of the top layer had read last."""
+
+    states: Float[Tensor, "batch source key_dim"]
+    final: Float[Tensor, "batch key_dim"]
+    mask: Bool[Tensor, "batch source"]
+
+
+class Encoder(nn.Module):
+    """Recurrent layers, each reading the one below, with optional residual connections and layer normalisation."""
+
+    def __init__(
+        self,
+        *,
+        cell: str,
+        input_dim: int,
+        dim: int,
+        layers: int,
+        bidirectional: bool,
+        residual: bool,
+        layer_norm: bool,
+        dropout: float,
+        variational: bool,
+    ) -> None:
+        super().__init__()
+        self.output_dim = dim * (2 if bidirectional else 1)
+        sizes = [input_dim] + [self.output_dim] * (layers - 1)
+        self.layers = nn.ModuleList(BidirectionalLayer(cell, size, dim, bidirectional) for size in sizes)
+        norm = nn.LayerNorm if layer_norm else nn.Identity
+        self.norms = nn.ModuleList(norm(self.output_dim) for _ in sizes)
+        self.residual = residual
+        self.dropout = SequenceDropout(dropout, variational)
+
+    def forward(
+        self, embedded: Float[Tensor, "batch source input_dim"], lengths: Int[Tensor, " batch"]
+    ) -> EncoderOutput:
+        """Read the sentences; what stands in padded positions has no influence."""
+        inputs, final = embedded, embedded.new_zeros(())
+        for depth, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            outputs, final = layer(inputs, lengths)
+            outputs = self.dropout(norm(outputs))
+            inputs = outputs + inputs if self.residual and depth else outputs
+        return EncoderOutput(states=inputs, final=final, mask=length_mask(lengths, embedded.shape[1]))

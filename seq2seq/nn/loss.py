@@ -1,0 +1,77 @@
+"""Label-smoothed cross-entropy, as a sum in nats beside the number of tokens: never a mean of means."""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+CHUNK = 1024  # rows whose logits exist at one time
+
+
+class Loss(NamedTuple):
+    """Sums over real target tokens, the end of sentence included. A tuple, so that wrappers of modules see the tensors."""
+
+    total: Tensor  # nats, label-smoothed: what is minimised
+    nll: Tensor  # nats, not smoothed: what perplexity is made of
+    tokens: Tensor  # how many
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """Output layer and cross-entropy together, in chunks of rows, gradients made on the way forward.
+
+    The logits of a batch are its largest tensor; here they exist once, a chunk at a time, and turn in place into
+    their own gradient softmax(z) - q, where q = (1 - ε) onehot + ε / V.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        grad_outputs, grad_weight = torch.empty_like(outputs), torch.zeros_like(weight)
+        grad_bias = torch.zeros_like(bias)
+        total, nll = outputs.new_zeros(()), outputs.new_zeros(())
+        vocabulary = weight.shape[0]
+        for start in range(0, outputs.shape[0], CHUNK):
+            rows = slice(start, start + CHUNK)
+            logits = torch.addmm(bias, outputs[rows], weight.t())
+            target = targets[rows, None]
+            log_norm = logits.logsumexp(dim=-1, keepdim=True)
+            chunk_nll = (log_norm - logits.gather(1, target)).sum()
+            nll += chunk_nll
+            total += (1 - smoothing) * chunk_nll
+            if smoothing:
+                total += smoothing * (log_norm.sum() - logits.mean(dim=-1).sum())
+            gradient = logits.sub_(log_norm).exp_()
+            gradient.scatter_add_(1, target, torch.full_like(log_norm, smoothing - 1))
+            if smoothing:
+                gradient -= smoothing / vocabulary
+            torch.mm(gradient, weight, out=grad_outputs[rows])
+            grad_weight.addmm_(gradient.t(), outputs[rows])
+            grad_bias += gradient.sum(dim=0)
+        ctx.save_for_backward(grad_outputs, grad_weight, grad_bias)
+        ctx.mark_non_differentiable(nll)
+        return total, nll
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        grad_outputs, grad_weight, grad_bias = ctx.saved_tensors
+        scale = gradients[0]
+        return grad_outputs * scale, grad_weight * scale, grad_bias * scale, None, None
+
+
+def cross_entropy(
+    outputs: Float[Tensor, "tokens output_dim"],
+    weight: Float[Tensor, "vocabulary output_dim"],
+    bias: Float[Tensor, " vocabulary"],
+    targets: Int[Tensor, " tokens"],
+    smoothing: float,
+) -> Loss:
+    """-Σ_t Σ_v q_v log p(v), with q = (1 - ε) onehot + ε / V. Szegedy et al. (2016), section 7.
+
+    Give it real positions only; it knows no padding.
+    """
+    if torch.is_autocast_enabled(outputs.device.type):
+        outputs = outputs.float()
+    total, nll = _LinearCrossEntropy.apply(outputs, weight, bias, targets, smoothing)
+    return Loss(total, nll, torch.tensor(targets.shape[0], device=outputs.device))

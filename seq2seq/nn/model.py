@@ -1,0 +1,160 @@
+"""The whole network: embeddings, encoder, decoder, output layer."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seq2seq.nn.attention import SCORE_FUNCTIONS, Attention
+from seq2seq.nn.decoder import DECODERS, DecoderOutput, DecoderState
+from seq2seq.nn.encoder import Encoder
+from seq2seq.nn.loss import Loss, cross_entropy
+from seq2seq.nn.masking import length_mask
+from seq2seq.nn.recurrent import SequenceDropout
+
+
+class Seq2Seq(nn.Module):
+    """p(target | source), a token at a time. The keywords are those of the config's [model] section."""
+
+    def __init__(
+        self,
+        *,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        cell: str,
+        score: str,
+        wiring: str,
+        input_feeding: bool,
+        embedding_dim: int,
+        encoder_dim: int,
+        decoder_dim: int,
+        attention_dim: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        bidirectional: bool,
+        residual: bool,
+        layer_norm: bool,
+        tie: str,
+        dropout_embedding: float,
+        dropout_layer: float,
+        dropout_output: float,
+        variational: bool,
+    ) -> None:
+        super().__init__()
+        shared: dict[str, Any] = {
+            "cell": cell,
+            "input_dim": embedding_dim,
+            "residual": residual,
+            "layer_norm": layer_norm,
+            "dropout": dropout_layer,
+            "variational": variational,
+        }
+        self.encoder = Encoder(dim=encoder_dim, layers=encoder_layers, bidirectional=bidirectional, **shared)
+        key_dim = self.encoder.output_dim
+        attention = Attention(SCORE_FUNCTIONS[score](decoder_dim, key_dim, attention_dim))
+        decoder = DECODERS[wiring + "_input_feeding" if input_feeding else wiring]
+        # The attentional state has as many units as an embedding, so that the output layer can share its weights.
+        self.decoder = decoder(
+            attention=attention,
+            dim=decoder_dim,
+            key_dim=key_dim,
+            output_dim=embedding_dim,
+            layers=decoder_layers,
+            **shared,
+        )
+        self.source_embedding = nn.Embedding(source_vocabulary, embedding_dim)
+        self.target_embedding = nn.Embedding(target_vocabulary, embedding_dim)
+        self.output_layer = nn.Linear(embedding_dim, target_vocabulary)
+        if tie != "none":
+            self.output_layer.weight = self.target_embedding.weight
+        if tie == "all":
+            self.source_embedding.weight = self.target_embedding.weight
+        self.embedding_dropout = SequenceDropout(dropout_embedding, variational)
+        self.output_dropout = SequenceDropout(dropout_output, variational)
+
+    def start(self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, " batch"]) -> DecoderState:
+        """Read the source; the state from which a target begins, with one beam slot."""
+        embedded = self.embedding_dropout(self.source_embedding(source))
+        return self.decoder.start(self.encoder(embedded, lengths))
+
+    def step(
+        self, tokens: Int[Tensor, "sentences beam"], state: DecoderState
+    ) -> tuple[Float[Tensor, "sentences beam vocabulary"], DecoderOutput]:
+        """Log-probabilities (nats) of what follows each hypothesis whose last token is given."""
+        output = self.decoder.step(self.target_embedding(tokens), state)
+        return self.output_layer(output.outputs).log_softmax(dim=-1), output
+
+    def force(
+        self,
+        source: Int[Tensor, "batch source"],
+        source_lengths: Int[Tensor, " batch"],
+        target_input: Int[Tensor, "batch target"],
+    ) -> DecoderOutput:
+        """Teacher forcing: what the output layer reads at every position of known targets, and where the model looked."""
+        embedded = self.embedding_dropout(self.target_embedding(target_input))
+        return self.decoder(embedded, self.start(source, source_lengths))
+
+    def forward(
+        self,
+        source: Int[Tensor, "batch source"],
+        source_lengths: Int[Tensor, " batch"],
+        target_input: Int[Tensor, "batch target"],
+        target_output: Int[Tensor, "batch target"],
+        target_lengths: Int[Tensor, " batch"],
+        smoothing: float = 0.0,
+    ) -> Loss:
+        """Loss over the real target positions; padding reaches neither the output layer nor the sums."""
+        outputs = self.output_dropout(self.force(source, source_lengths, target_input).outputs)
+        real = length_mask(target_lengths, target_input.shape[1])
+        return cross_entropy(
+            outputs[real], self.output_layer.weight, self.output_layer.bias, target_output[real], smoothing
+        )
+
+
+def initialise(model: nn.Module, seed: int) -> None:
+    """Fill every parameter from a generator of its own, seeded by `seed` and the parameter's name.
+
+    So a parameter's first value depends on nothing else: switching the score changes the score's parameters alone.
+    Matrices: Glorot & Bengio (2010), recurrent ones orthogonal per gate (Saxe et al. 2014); embeddings N(0, 1/dim);
+    biases 0, an LSTM's forget gate 1 (Jozefowicz et al. 2015).
+    """
+    import hashlib
+
+    for name, parameter in model.named_parameters():
+        digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+        with torch.no_grad():
+            parameter.copy_(_first_value(model, name, parameter, generator))
+
+
+def _first_value(model: nn.Module, name: str, parameter: Tensor, generator: torch.Generator) -> Tensor:
+    """The initial value of one parameter, on the CPU."""
+    owner, _, kind = name.rpartition(".")
+    module = model.get_submodule(owner)
+    value = torch.zeros(parameter.shape)
+    if isinstance(module, nn.LayerNorm):
+        return torch.ones_like(value) if kind == "weight" else value
+    if isinstance(module, nn.Embedding):
+        return value.normal_(std=parameter.shape[1] ** -0.5, generator=generator)
+    if isinstance(module, nn.RNNBase):
+        return _recurrent_value(module, kind, value, generator)
+    if value.ndim == 1 and kind == "bias":
+        return value
+    if value.ndim == 1:
+        return value.uniform_(-(len(value) ** -0.5), len(value) ** -0.5, generator=generator)
+    return nn.init.xavier_uniform_(value, generator=generator)
+
+
+def _recurrent_value(module: nn.RNNBase, kind: str, value: Tensor, generator: torch.Generator) -> Tensor:
+    """torch stacks the gates along the first axis; each is drawn as a matrix of its own."""
+    gates = value.chunk(value.shape[0] // module.hidden_size)
+    if kind.startswith("weight_ih"):
+        for gate in gates:
+            nn.init.xavier_uniform_(gate, generator=generator)
+    elif kind.startswith("weight_hh"):
+        for gate in gates:
+            nn.init.orthogonal_(gate, generator=generator)
+    elif kind.startswith("bias_ih") and isinstance(module, nn.LSTM):
+        gates[1].fill_(1.0)
+    return value

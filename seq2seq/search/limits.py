@@ -1,0 +1,76 @@
+"""What every search respects: forbidden tokens, and each sentence's own minimum and maximum length."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from seq2seq.errors import InputError
+from seq2seq.search.penalty import LengthPenalty
+
+
+class Limits:
+    """The rules of one search, checked once.
+
+    max_lengths: most tokens produced, the end counted, so that a hypothesis of that many tokens without an end is cut.
+    min_lengths: fewest tokens before the end, the end not counted. Both per sentence, so that no sentence depends on its
+    batch. forbidden: tokens that are never produced.
+    """
+
+    def __init__(
+        self,
+        *,
+        eos: int,
+        max_lengths: Sequence[int],
+        min_lengths: Sequence[int] | None,
+        forbidden: Sequence[int],
+        penalty: LengthPenalty,
+        device: torch.device | str,
+    ) -> None:
+        minima = [0] * len(max_lengths) if min_lengths is None else list(min_lengths)
+        _check_lengths(minima, max_lengths)
+        if eos in forbidden:
+            raise ValueError(f"the end token ({eos}) cannot be forbidden")
+        self.eos = eos
+        self.sentences = len(max_lengths)
+        self.penalty = penalty
+        self.max_lengths = torch.tensor(max_lengths, dtype=torch.long, device=device)
+        self.min_lengths = torch.tensor(minima, dtype=torch.long, device=device)
+        self._longest_minimum = max(minima, default=0)
+        self._forbidden = torch.tensor(sorted(set(forbidden)), dtype=torch.long, device=device)
+        self._largest = torch.tensor([penalty(length) for length in max_lengths], dtype=torch.float64)
+
+    def forbid(
+        self,
+        log_probs: Float[Tensor, "sentences beam vocabulary"],
+        sentences: Int[Tensor, " sentences"],
+        produced: int,
+    ) -> None:
+        """Set to -inf, in place, what may not follow `produced` tokens."""
+        log_probs.index_fill_(2, self._forbidden, -torch.inf)
+        if produced < self._longest_minimum:
+            early = produced < self.min_lengths[sentences]
+            log_probs[:, :, self.eos].masked_fill_(early[:, None], -torch.inf)
+
+    def scores(self, log_probs: Float[Tensor, "*shape"], length: int) -> Float[Tensor, "*shape"]:
+        """Scores of hypotheses with `length` tokens produced."""
+        # A tensor, for with a number CUDA multiplies by the reciprocal: an ulp beside bounds(), which must never be passed.
+        return log_probs / torch.tensor(self.penalty(length), dtype=torch.float64).to(log_probs)
+
+    def bounds(
+        self, log_probs: Float[Tensor, " sentences"], sentences: Int[Tensor, " sentences"]
+    ) -> Float[Tensor, " sentences"]:
+        """The score that a live hypothesis cannot pass: its log_prob can only fall, the penalty only grow to its largest."""
+        return log_probs / self._largest.to(log_probs)[sentences]
+
+
+def _check_lengths(min_lengths: Sequence[int], max_lengths: Sequence[int]) -> None:
+    if len(min_lengths) != len(max_lengths):
+        raise ValueError(f"one length per sentence: {len(min_lengths)} minima but {len(max_lengths)} maxima")
+    for sentence, (least, most) in enumerate(zip(min_lengths, max_lengths, strict=True), start=1):
+        if not 0 <= least < most:
+            raise InputError(
+                f"sentence {sentence} of the batch: minimum length {least}, maximum length {most}; "
+                "the minimum must be 0 or more and below the maximum, which counts the end as well"
+            )

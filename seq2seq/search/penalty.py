@@ -1,0 +1,37 @@
+"""Length normalisation: without it, a search prefers short hypotheses, since every token lowers the log-probability."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from seq2seq.errors import InputError, nearest
+
+# A formula may not fall with the length: the early exit of beam search rests on that.
+PENALTIES: dict[str, Callable[[int, float], float]] = {
+    "average": lambda length, alpha: float(length**alpha),
+    "gnmt": lambda length, alpha: float(((5 + length) / 6) ** alpha),
+    "none": lambda length, alpha: 1.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LengthPenalty:
+    """What a log_prob is divided by to give a score. The length counts every token produced, the end included.
+
+    kind: 'average', length ** alpha (with alpha 1 the mean log-probability of a token); 'gnmt', ((5 + length) / 6) ** alpha
+    (Wu et al. 2016, equation 14); 'none', 1. alpha: the exponent, 0 or more ('none' has no use for it).
+    Raises InputError for an unknown kind or a negative alpha.
+    """
+
+    kind: str = "average"
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in PENALTIES:
+            raise InputError(f"length penalty {self.kind!r} is unknown; {nearest(self.kind, PENALTIES)}")
+        if not 0 <= self.alpha < float("inf"):
+            raise InputError(f"length penalty: alpha must be 0 or more, given {self.alpha}")
+
+    def __call__(self, length: int) -> float:
+        if length < 1:
+            raise ValueError(f"a hypothesis has at least one token, the end counted; given length {length}")
+        return PENALTIES[self.kind](length, self.alpha)
