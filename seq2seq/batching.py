@@ -13,7 +13,7 @@ from seq2seq.text.tokenizer import BOS, EOS, PAD
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded token ids. Every source ends with the end token; so does target_output, and target_input starts with BOS."""
+    """Padded token ids. Sources and target_output end with the end token; target_input starts with BOS."""
 
     source: Tensor  # [batch, source]
     source_lengths: Tensor  # [batch], the end token counted
@@ -56,8 +56,8 @@ def make_batch(source: Sequence[Sequence[int]], target: Sequence[Sequence[int]])
 def plan_batches(source_lengths: Tensor, target_lengths: Tensor, budget: int, seed: int, epoch: int) -> list[list[int]]:
     """Which rows go together in an epoch: a pure function of its arguments.
 
-    Rows are shuffled, sorted by length (so that ties are mixed anew each epoch), cut where rows x longest side would pass the
-    budget of tokens, and the batches shuffled. Lengths are given without the end token; a sentence longer than the
+    Rows are shuffled, sorted by length (so that ties are mixed anew each epoch), cut where rows x longest side would
+    pass the budget of tokens, and the batches shuffled. Lengths are given without the end token; a sentence longer than the
     budget is a batch of its own.
     """
     generator = torch.Generator().manual_seed((seed << 20) + epoch)

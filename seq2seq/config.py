@@ -55,8 +55,12 @@ class CorpusConfig(Section):
 class DataConfig(Section):
     """The languages and the texts."""
 
-    source_language: str = Field("source", min_length=1, description="language code, also the key in JSONL and datasets")
-    target_language: str = Field("target", min_length=1, description="language code, also the key in JSONL and datasets")
+    source_language: str = Field(
+        "source", min_length=1, description="language code, also the key in JSONL and datasets"
+    )
+    target_language: str = Field(
+        "target", min_length=1, description="language code, also the key in JSONL and datasets"
+    )
     root: str = Field(".", description="folder that relative paths below start from")
     train: CorpusConfig = Field(description="text to learn from")
     validation: CorpusConfig = Field(description="text to choose the best checkpoint by")
@@ -77,12 +81,14 @@ class TokenizerConfig(Section):
     vocabulary_size: int = Field(8000, ge=8, description="pieces, special ones included; fewer if the text has fewer")
     joint: bool = Field(True, description="one vocabulary for both sides (true) or one a side (false)")
     byte_fallback: bool = Field(False, description="spell unknown characters as UTF-8 bytes; unigram and bpe only")
-    character_coverage: float = Field(1.0, gt=0, le=1, description="share of the text's characters kept in the vocabulary")
+    character_coverage: float = Field(
+        1.0, gt=0, le=1, description="share of the text's characters kept in the vocabulary"
+    )
     sampling: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="subword regularisation in training: BPE-dropout probability (bpe) or smoothing alpha (unigram); 0: off",
+        description="subword regularisation in training: BPE-dropout rate, or the unigram model's smoothing; 0: off",
     )
     symbols: list[str] = Field(default_factory=list, description="strings that always stay one piece")
     source_model: str | None = Field(None, description="a trained SentencePiece model to use for the source")
@@ -160,6 +166,9 @@ class TrainingConfig(Section):
     validation_interval: int = Field(0, ge=0, description="steps between validations; 0: after each epoch")
     validation_bleu: bool = Field(True, description="translate the validation text at each validation and score BLEU")
     validation_beam_size: int = Field(1, ge=1, description="beam of that translation; 1 is greedy")
+    validation_tokenize: str = Field(
+        "", description="sacreBLEU's tokenizer there; empty: 13a, or the target language's own"
+    )
     criterion: Literal["perplexity", "bleu"] = Field("bleu", description="what makes a checkpoint the best")
     patience: int = Field(0, ge=0, description="stop after this many validations without a new best; 0: never")
     average: int = Field(5, ge=1, description="averaged checkpoint: mean of the last this many validations' weights")
@@ -177,7 +186,7 @@ class TrainingConfig(Section):
         if self.schedule != "cosine":
             self._refuse_idle(["final_rate"], f"with schedule = {self.schedule!r}")
         if not self.validation_bleu:
-            self._refuse_idle(["validation_beam_size"], "without validation_bleu")
+            self._refuse_idle(["validation_beam_size", "validation_tokenize"], "without validation_bleu")
             if self.criterion == "bleu":
                 raise ValueError("criterion = 'bleu' needs validation_bleu = true; or set criterion = 'perplexity'")
         return self

@@ -25,8 +25,8 @@ class ScoreFunction(nn.Module, ABC):
 
     name: ClassVar[str]
 
-    @abstractmethod
-    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None: ...
+    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
+        super().__init__()
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source projected_dim"]:
         """The part of the rule that depends on the source alone, done once per sentence."""
@@ -68,7 +68,7 @@ class Additive(ScoreFunction):
     """e = vᵀ tanh(W q + U k). Bahdanau et al. (2015), appendix A.1.2."""
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
-        super().__init__()
+        super().__init__(query_dim, key_dim, attention_dim)
         self.query_layer = nn.Linear(query_dim, attention_dim, bias=False)
         self.key_layer = nn.Linear(key_dim, attention_dim, bias=False)
         self.v = nn.Parameter(torch.empty(attention_dim))
@@ -90,7 +90,7 @@ class Multiplicative(ScoreFunction):
     """e = qᵀ W k. Luong et al. (2015), equation 8, "general"."""
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
-        super().__init__()
+        super().__init__(query_dim, key_dim, attention_dim)
         self.key_layer = nn.Linear(key_dim, query_dim, bias=False)
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
@@ -110,7 +110,7 @@ class Dot(ScoreFunction):
     """e = qᵀ k, without parameters. Luong et al. (2015), equation 8, "dot"."""
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
-        super().__init__()
+        super().__init__(query_dim, key_dim, attention_dim)
         self._require_equal(query_dim, key_dim)
 
     def forward(
@@ -125,7 +125,7 @@ class ScaledDot(ScoreFunction):
     """e = qᵀ k / √dim, so that the spread of the energies does not grow with dim. Vaswani et al. (2017), equation 1."""
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
-        super().__init__()
+        super().__init__(query_dim, key_dim, attention_dim)
         self._require_equal(query_dim, key_dim)
 
     def forward(
@@ -138,9 +138,6 @@ class ScaledDot(ScoreFunction):
 @score_function("uniform")
 class Uniform(ScoreFunction):
     """e = 0: every source state weighs the same at every step. The control that cannot attend."""
-
-    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
-        super().__init__()
 
     def forward(
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source key_dim"]

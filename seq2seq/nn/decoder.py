@@ -1,11 +1,12 @@
 """The decoder wirings: which state is the query, and where the context goes.
 
-Notation: s decoder state, c context, y embedded previous target token, a attentional state (what the output layer reads).
-A decoder gives the same numbers for a sequence as for its steps; a test holds the two together.
+Notation: s decoder state, c context, y embedded previous target token, a attentional state (what the output layer
+reads).
+A decoder gives the same numbers for a sequence as for its steps, which a test checks.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
@@ -20,7 +21,7 @@ from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout, State
 
 @dataclass(frozen=True, slots=True)
 class DecoderState:
-    """All that is carried from step to step: every tensor is [sentences, beam, ...], but the memory has no beam axis."""
+    """All that is carried from step to step. Tensors are [sentences, beam, ...]; the memory has no beam axis."""
 
     memory: Memory
     cells: tuple[State, ...]  # per layer: (h,) or (h, c), each [sentences, beam, decoder_dim]
@@ -100,7 +101,7 @@ class Decoder(nn.Module, ABC):
         but from both directions' last states.
         """
         memory = self.attention.bind(source.states, source.mask)
-        hidden = torch.tanh(self.bridge(source.final)).unflatten(-1, (len(self.layers), self.dim)).unsqueeze(1)
+        hidden = torch.tanh(self.bridge(source.final)).view(-1, 1, len(self.layers), self.dim)
         rest = [torch.zeros_like(hidden[:, :, 0])] * (self.state_count - 1)
         cells = tuple((hidden[:, :, depth], *rest) for depth in range(len(self.layers)))
         return DecoderState(memory, cells, self.first_fed(source))
@@ -122,15 +123,21 @@ class Decoder(nn.Module, ABC):
     ) -> tuple[Float[Tensor, "sentences beam dim"], tuple[State, ...]]:
         """All layers, one step: the top layer's output and the new states."""
         after: list[State] = []
-        shape = inputs.shape[:2]
-        for depth, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+        sentences, beam = inputs.shape[:2]
+        for depth, (layer, norm) in enumerate(self.stack()):
             before = tuple(part.flatten(0, 1) for part in cells[depth])
-            new = tuple(part.unflatten(0, shape) for part in layer.step(inputs.flatten(0, 1), before))
+            new = tuple(part.view(sentences, beam, -1) for part in layer.step(inputs.flatten(0, 1), before))
             outputs, factor = norm(new[0]), noise[depth]
             outputs = outputs if factor is None else outputs * factor
             inputs = outputs + inputs if self.residual and depth else outputs
             after.append(new)
         return inputs, tuple(after)
+
+    def stack(self) -> Iterator[tuple[RecurrentLayer, nn.Module]]:
+        """The recurrent layers from the bottom up, each with its normalisation."""
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            assert isinstance(layer, RecurrentLayer)  # a ModuleList forgets what it holds
+            yield layer, norm
 
     def draw_noise(self, embedded: Float[Tensor, "batch target input_dim"]) -> Noise:
         """Dropout factors of each layer for every position."""
@@ -196,8 +203,8 @@ class Bahdanau(Decoder):
         """Loop over attention and cell; the readout of all positions at once."""
         noise = self.draw_noise(embedded)
         tops, contexts, weights = [], [], []
-        for position in range(embedded.shape[1]):
-            top, attended, state = self.advance(embedded[:, position : position + 1], state, at(noise, position))
+        for position, current in enumerate(torch.split(embedded, 1, dim=1)):
+            top, attended, state = self.advance(current, state, at(noise, position))
             tops.append(top)
             contexts.append(attended.context)
             weights.append(attended.weights)
@@ -225,7 +232,7 @@ class Luong(Decoder):
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
         """Nothing of a step depends on where the last one looked, so every layer runs over all positions at once."""
         inputs, after = embedded, []
-        for depth, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+        for depth, (layer, norm) in enumerate(self.stack()):
             outputs, last = layer.sequence(inputs, tuple(part[:, 0] for part in state.cells[depth]))
             outputs = self.dropout(norm(outputs))
             inputs = outputs + inputs if self.residual and depth else outputs
@@ -265,8 +272,8 @@ class LuongInputFeeding(Luong):
         """A loop: each step needs the attentional state of the one before."""
         noise = self.draw_noise(embedded)
         outputs, weights = [], []
-        for position in range(embedded.shape[1]):
-            output = self.advance(embedded[:, position : position + 1], state, at(noise, position))
+        for position, current in enumerate(torch.split(embedded, 1, dim=1)):
+            output = self.advance(current, state, at(noise, position))
             state = output.state
             outputs.append(output.outputs)
             weights.append(output.weights)

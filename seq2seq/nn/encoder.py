@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.nn.masking import length_mask
-from seq2seq.nn.recurrent import BidirectionalLayer, SequenceDropout
+from seq2seq.nn.recurrent import SequenceDropout, SourceLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.output_dim = dim * (2 if bidirectional else 1)
         sizes = [input_dim] + [self.output_dim] * (layers - 1)
-        self.layers = nn.ModuleList(BidirectionalLayer(cell, size, dim, bidirectional) for size in sizes)
+        self.layers = nn.ModuleList(SourceLayer(cell, size, dim, bidirectional) for size in sizes)
         norm = nn.LayerNorm if layer_norm else nn.Identity
         self.norms = nn.ModuleList(norm(self.output_dim) for _ in sizes)
         self.residual = residual
@@ -47,9 +47,10 @@ class Encoder(nn.Module):
         self, embedded: Float[Tensor, "batch source input_dim"], lengths: Int[Tensor, " batch"]
     ) -> EncoderOutput:
         """Read the sentences; what stands in padded positions has no influence."""
+        mask = length_mask(lengths, embedded.shape[1])
         inputs, final = embedded, embedded.new_zeros(())
         for depth, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            outputs, final = layer(inputs, lengths)
+            outputs, final = layer(inputs, mask)
             outputs = self.dropout(norm(outputs))
             inputs = outputs + inputs if self.residual and depth else outputs
-        return EncoderOutput(states=inputs, final=final, mask=length_mask(lengths, embedded.shape[1]))
+        return EncoderOutput(states=inputs, final=final, mask=mask)

@@ -1,16 +1,17 @@
 """Label-smoothed cross-entropy, as a sum in nats beside the number of tokens: never a mean of means."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-CHUNK = 1024  # rows whose logits exist at one time
+CHUNK = 256  # rows whose logits exist at one time
 
 
 class Loss(NamedTuple):
-    """Sums over real target tokens, the end of sentence included. A tuple, so that wrappers of modules see the tensors."""
+    """Sums over real target tokens, the end included. A tuple, so that wrappers of modules see the tensors."""
 
     total: Tensor  # nats, label-smoothed: what is minimised
     nll: Tensor  # nats, not smoothed: what perplexity is made of
@@ -36,16 +37,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
             rows = slice(start, start + CHUNK)
             logits = torch.addmm(bias, outputs[rows], weight.t())
             target = targets[rows, None]
-            log_norm = logits.logsumexp(dim=-1, keepdim=True)
-            chunk_nll = (log_norm - logits.gather(1, target)).sum()
-            nll += chunk_nll
-            total += (1 - smoothing) * chunk_nll
-            if smoothing:
-                total += smoothing * (log_norm.sum() - logits.mean(dim=-1).sum())
-            gradient = logits.sub_(log_norm).exp_()
-            gradient.scatter_add_(1, target, torch.full_like(log_norm, smoothing - 1))
+            logits -= logits.amax(dim=-1, keepdim=True)
+            wanted = logits.gather(1, target).sum()
+            mean = logits.sum() / vocabulary if smoothing else 0.0
+            gradient = logits.exp_()
+            norm = gradient.sum(dim=-1, keepdim=True)
+            log_norm = norm.log().sum()
+            nll += log_norm - wanted
+            total += (1 - smoothing) * (log_norm - wanted) + smoothing * (log_norm - mean)
+            gradient /= norm
             if smoothing:
                 gradient -= smoothing / vocabulary
+            gradient.scatter_add_(1, target, torch.full_like(norm, smoothing - 1))
             torch.mm(gradient, weight, out=grad_outputs[rows])
             grad_weight.addmm_(gradient.t(), outputs[rows])
             grad_bias += gradient.sum(dim=0)
@@ -58,6 +61,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_outputs, grad_weight, grad_bias = ctx.saved_tensors
         scale = gradients[0]
         return grad_outputs * scale, grad_weight * scale, grad_bias * scale, None, None
+
+
+_apply: Callable[..., tuple[Tensor, Tensor]] = _LinearCrossEntropy.apply  # torch leaves it untyped
 
 
 def cross_entropy(
@@ -73,5 +79,5 @@ def cross_entropy(
     """
     if torch.is_autocast_enabled(outputs.device.type):
         outputs = outputs.float()
-    total, nll = _LinearCrossEntropy.apply(outputs, weight, bias, targets, smoothing)
+    total, nll = _apply(outputs, weight, bias, targets, smoothing)
     return Loss(total, nll, torch.tensor(targets.shape[0], device=outputs.device))

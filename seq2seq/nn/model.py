@@ -1,5 +1,6 @@
 """The whole network: embeddings, encoder, decoder, output layer."""
 
+import hashlib
 from typing import Any
 
 import torch
@@ -91,9 +92,10 @@ class Seq2Seq(nn.Module):
         source_lengths: Int[Tensor, " batch"],
         target_input: Int[Tensor, "batch target"],
     ) -> DecoderOutput:
-        """Teacher forcing: what the output layer reads at every position of known targets, and where the model looked."""
+        """Teacher forcing: what the output layer reads at every position, and where the model looked."""
         embedded = self.embedding_dropout(self.target_embedding(target_input))
-        return self.decoder(embedded, self.start(source, source_lengths))
+        output: DecoderOutput = self.decoder(embedded, self.start(source, source_lengths))
+        return output
 
     def forward(
         self,
@@ -119,8 +121,6 @@ def initialise(model: nn.Module, seed: int) -> None:
     Matrices: Glorot & Bengio (2010), recurrent ones orthogonal per gate (Saxe et al. 2014); embeddings N(0, 1/dim);
     biases 0, an LSTM's forget gate 1 (Jozefowicz et al. 2015).
     """
-    import hashlib
-
     for name, parameter in model.named_parameters():
         digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

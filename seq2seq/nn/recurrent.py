@@ -3,9 +3,8 @@
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 State = tuple[Tensor, ...]  # what a cell carries: (h,) of a GRU, (h, c) of an LSTM; h comes first
 
@@ -40,28 +39,46 @@ class RecurrentLayer(nn.Module):
         return (torch.gru_cell(inputs, state[0], *weights),)
 
 
-class BidirectionalLayer(nn.Module):
-    """A layer that reads padded sentences in one direction or both, each from its own first to its own last token."""
+class SourceLayer(nn.Module):
+    """A layer that reads padded sentences in one direction or both, each from its own first to its own last token.
+
+    Reversal is by index and every row then runs at full width. torch's packed sequences do the same without the
+    padding, but their backward pass clears a tensor of all time steps at each step: a third of a training step on
+    2026-11-22 (batch 128 x 16, GRU 2 x 256, one thread).
+    """
 
     def __init__(self, cell: str, input_dim: int, dim: int, bidirectional: bool) -> None:
         super().__init__()
-        kinds = {"gru": nn.GRU, "lstm": nn.LSTM}
-        self.rnn = kinds[cell](input_dim, dim, batch_first=True, bidirectional=bidirectional)
-        self.output_dim = dim * (2 if bidirectional else 1)
+        self.forwards = RecurrentLayer(cell, input_dim, dim)
+        self.backwards = RecurrentLayer(cell, input_dim, dim) if bidirectional else None
+        self.dim = dim
 
     def forward(
-        self, inputs: Float[Tensor, "batch source input_dim"], lengths: Int[Tensor, " batch"]
+        self, inputs: Float[Tensor, "batch source input_dim"], mask: Bool[Tensor, "batch source"]
     ) -> tuple[Float[Tensor, "batch source output_dim"], Float[Tensor, "batch output_dim"]]:
-        """Outputs (zero on padding) and each direction's own last state h, side by side."""
-        packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        outputs, last = self.rnn(packed)
-        padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=inputs.shape[1])
-        hidden = last[0] if isinstance(last, tuple) else last
-        return padded, hidden.transpose(0, 1).reshape(inputs.shape[0], -1)
+        """Outputs (zero on padding), and what each direction had at its own last token, side by side."""
+        # Padding is silenced on the way in and on the way out: a NaN there would come back through the gradient.
+        inputs = inputs.masked_fill(~mask[:, :, None], 0.0)
+        last = (mask.sum(dim=1) - 1)[:, None, None]
+        first = tuple(inputs.new_zeros(inputs.shape[0], self.dim) for _ in range(self.forwards.state_count))
+        outputs, _ = self.forwards.sequence(inputs, first)
+        sides, finals = [outputs], [outputs.gather(1, last.expand(-1, 1, self.dim))]
+        if self.backwards is not None:
+            reverse = _reversal(mask)[:, :, None]
+            outputs, _ = self.backwards.sequence(inputs.gather(1, reverse.expand_as(inputs)), first)
+            sides.append(outputs.gather(1, reverse.expand_as(outputs)))
+            finals.append(outputs.gather(1, last.expand(-1, 1, self.dim)))
+        return torch.cat(sides, dim=-1).masked_fill(~mask[:, :, None], 0.0), torch.cat(finals, dim=-1)[:, 0]
+
+
+def _reversal(mask: Bool[Tensor, "batch source"]) -> Int[Tensor, "batch source"]:
+    """Where each position's token comes from when every sentence is reversed within its own length."""
+    positions = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
+    return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - positions, positions)
 
 
 class SequenceDropout(nn.Module):
-    """Dropout over [batch, time, dim]; `variational` draws one mask a sentence for all positions (Gal & Ghahramani 2016)."""
+    """Dropout over [batch, time, dim]; `variational`: one mask for all positions (Gal & Ghahramani 2016)."""
 
     def __init__(self, rate: float, variational: bool) -> None:
         super().__init__()

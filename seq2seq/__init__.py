@@ -1,0 +1,60 @@
+"""Neural machine translation with recurrent encoder-decoders whose attention score is a switch.
+
+    from seq2seq import Translator
+    translator = Translator.load("runs/demo")
+    print(translator.translate(["ein Mann schläft ."], beam_size=5)[0].text)
+
+What is offered here is imported when it is first used, so that `import seq2seq` stays quick and loads no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seq2seq.checkpoint import LoadedModel, load_model, push_model
+    from seq2seq.config import Config, load_config
+    from seq2seq.errors import InputError, Seq2SeqError
+    from seq2seq.translator import PairScore, Translation, Translator
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Config",
+    "InputError",
+    "LoadedModel",
+    "PairScore",
+    "Seq2SeqError",
+    "Translation",
+    "Translator",
+    "__version__",
+    "load_config",
+    "load_model",
+    "push_model",
+]
+
+_HOMES = {
+    "Config": "config",
+    "InputError": "errors",
+    "LoadedModel": "checkpoint",
+    "PairScore": "translator",
+    "Seq2SeqError": "errors",
+    "Translation": "translator",
+    "Translator": "translator",
+    "load_config": "config",
+    "load_model": "checkpoint",
+    "push_model": "checkpoint",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

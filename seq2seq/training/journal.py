@@ -1,0 +1,37 @@
+"""What happened: every event to the observer, and all but the fleeting ones to log.jsonl."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+class Journal:
+    """One JSON object a line, appended and flushed at once."""
+
+    def __init__(self, path: Path, observe: Callable[[dict[str, Any]], None]) -> None:
+        self.path, self.observe = path, observe
+
+    def write(self, event: str, **values: Any) -> None:
+        """Keep an event and tell of it; `time` is seconds since 1970."""
+        entry = {"event": event, **values, "time": round(time.time(), 3)}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self.observe(entry)
+
+    def tell(self, event: str, **values: Any) -> None:
+        """Tell of an event that is not kept."""
+        self.observe({"event": event, **values})
+
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def cut(self, size: int) -> None:
+        """Forget what was written after a point, so that a resumed run does not tell things twice."""
+        if self.path.exists():
+            os.truncate(self.path, size)

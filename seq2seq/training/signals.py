@@ -1,0 +1,31 @@
+"""Ctrl-C and SIGTERM as a request to stop after the step."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any, Self
+
+
+class StopRequest:
+    """While entered, the first signal asks; a second one of the same kind acts as it would have without us."""
+
+    def __init__(self) -> None:
+        self.requested: int | None = None  # the signal's number
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        # Only the main thread may set handlers; elsewhere whoever started the thread decides how it stops.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.requested = number
+        signal.signal(number, self._before[number])

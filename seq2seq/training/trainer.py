@@ -1,0 +1,328 @@
+"""The training loop: steps, validations, checkpoints, and a clean end whenever one is asked for."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor
+
+from seq2seq.checkpoint import LoadedModel, build_model, check_model_config, save_model
+from seq2seq.config import Config
+from seq2seq.errors import Seq2SeqError
+from seq2seq.nn.model import Seq2Seq, initialise
+from seq2seq.training.allocator import keep_freed_memory
+from seq2seq.training.averaging import Averager
+from seq2seq.training.data import Epoch, TrainingText, make_epoch, prepare, read_texts
+from seq2seq.training.journal import Journal
+from seq2seq.training.run import Run, open_run
+from seq2seq.training.schedule import Schedule
+from seq2seq.training.signals import StopRequest
+from seq2seq.training.state import Progress, find_state, load_tensors, save_state
+from seq2seq.training.validation import Validation, validate
+from seq2seq.translator import Translator
+
+Observe = Callable[[dict[str, Any]], None]
+
+
+def train(
+    config: Config, output: Path, *, resume: bool = False, observe: Observe = lambda event: None
+) -> dict[str, Any]:
+    """Train as the config says, into the directory `output`, and return the record of the model that was kept.
+
+    `observe` is told every event as it happens. A run that was stopped goes on with `resume`.
+    Raises InputError for a bad config, text or directory, before anything is written where that is possible.
+    """
+    check_model_config(config)
+    keep_freed_memory()
+    if config.training.threads:
+        torch.set_num_threads(config.training.threads)
+    texts = read_texts(config)
+    with open_run(config, output, resume) as run, StopRequest() as stop:
+        text = prepare(config, texts, run.tokenizers(), run.directory / "cache")
+        trainer = Trainer(config, run, text, observe)
+        return trainer.run_to_end(stop)
+
+
+class Trainer:
+    """One run. What must survive a stop is in `progress`, the weights, the optimiser and torch's generators."""
+
+    def __init__(self, config: Config, run: Run, text: TrainingText, observe: Observe) -> None:
+        self.config, self.run, self.text = config, run, text
+        self.accelerator = Accelerator(
+            mixed_precision=config.training.mixed_precision,
+            log_with=list(config.training.trackers) or None,
+            project_dir=str(run.directory / "training"),
+        )
+        set_seed(config.training.seed)
+        model = build_model(config, text.tokenizers)
+        initialise(model, config.training.seed)
+        self.optimizer = _make_optimizer(config, model)
+        self.wrapped, self.prepared = self.accelerator.prepare(model, self.optimizer)
+        self.model: Seq2Seq = self.accelerator.unwrap_model(self.wrapped)
+        self.progress = Progress()
+        self.schedule = Schedule(config.training)
+        self.averager = Averager(run.directory / "training", config.training.average)
+        self.journal = Journal(run.directory / "log.jsonl", observe)
+        loaded = LoadedModel(run.directory, config, text.tokenizers, self.model, {})
+        self.translator = Translator([loaded])
+        self.began = time.monotonic()
+        if config.training.trackers:
+            self.accelerator.init_trackers("seq2seq")
+
+    def run_to_end(self, stop: StopRequest) -> dict[str, Any]:
+        """Start or go on, until a limit of the config or a stop request."""
+        self._begin()
+        reason = self._finished()
+        while reason is None:
+            reason = self._run_epoch(stop)
+        self.journal.write("stop", reason=reason, step=self.progress.step)
+        if reason == "interrupted":
+            self._save_state()
+            record = dict(self.progress.best_record)
+        else:
+            record = self._finish()
+        self.accelerator.end_training()
+        return {**record, "reason": reason}
+
+    def _begin(self) -> None:
+        """Take up a stopped run where it stood, or write the first lines of a new one."""
+        found = find_state(self.run.state)
+        if self.run.resumed and found is not None:
+            self.progress = self.run.check_note(found, self.text.fingerprint)
+            load_tensors(found, self.model, self.optimizer)
+            self.schedule.reductions = self.progress.schedule_reductions
+            self.schedule.waited = self.progress.schedule_waited
+            self.averager.keep_only(self.progress.averaged)
+            self.journal.cut(self.progress.log_bytes)
+            self.progress.done = False
+            self.journal.tell("resume", step=self.progress.step, epoch=self.progress.epoch)
+            return
+        self.journal.cut(0)
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        self.journal.write(
+            "start", step=0, seed=self.config.training.seed, parameters=parameters, output=str(self.run.directory)
+        )
+        self.journal.write(
+            "data",
+            train_pairs=len(self.text.train.source),
+            validation_pairs=len(self.text.validation.source),
+            dropped=self.text.dropped,
+            removed=self.text.train.removed,
+            source_vocabulary=self.text.tokenizers.source.vocabulary_size,
+            target_vocabulary=self.text.tokenizers.target.vocabulary_size,
+        )
+
+    def _run_epoch(self, stop: StopRequest) -> str | None:
+        """The rest of the current epoch; a reason where the run ends in it."""
+        progress, training = self.progress, self.config.training
+        epoch = make_epoch(self.text, self.config, progress.epoch)
+        while progress.position < len(epoch.steps):
+            self._step(epoch)
+            ended = progress.position == len(epoch.steps)
+            if ended:
+                progress.epoch, progress.position = progress.epoch + 1, 0
+            due = progress.step % training.validation_interval == 0 if training.validation_interval else ended
+            if due:
+                self._validate()
+            if stop.requested:
+                return "interrupted"
+            reason = self._finished()
+            if reason or ended:
+                return reason
+        progress.epoch, progress.position = progress.epoch + 1, 0
+        return self._finished()
+
+    def _step(self, epoch: Epoch) -> None:
+        """Gradients of the mean loss per token over all accumulated batches, then one update."""
+        began = time.monotonic()
+        progress, training = self.progress, self.config.training
+        batches = epoch.batches(progress.position)
+        tokens = sum(int(batch.target_lengths.sum()) for batch in batches)
+        rate = self.schedule.rate(progress.step + 1)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.wrapped.train()
+        total, nll = 0.0, 0.0
+        for batch in batches:
+            with self.accelerator.autocast():
+                loss = self.wrapped(*batch.to(self.accelerator.device).tensors(), smoothing=training.label_smoothing)
+            self.accelerator.backward(loss.total / tokens)
+            total, nll = total + float(loss.total.detach()), nll + float(loss.nll)
+        if not math.isfinite(total):
+            raise Seq2SeqError(
+                f"the loss is {total} at step {progress.step + 1}; training.learning_rate = {training.learning_rate} may "
+                "be too high: lower it, or lengthen warmup_steps, and resume from the last validation"
+            )
+        norm = self._clip()
+        self.prepared.step()
+        self.prepared.zero_grad()
+        progress.step, progress.position = progress.step + 1, progress.position + 1
+        cells = sum(batch.target_output.numel() for batch in batches)
+        spent = time.monotonic() - began
+        for name, value in {"total": total, "nll": nll, "tokens": tokens, "cells": cells, "seconds": spent}.items():
+            progress.tally[name] = progress.tally.get(name, 0.0) + value
+        self._report(rate, norm, len(epoch.steps))
+
+    def _clip(self) -> float:
+        """Norm of the whole gradient in nats per token, before it is clipped."""
+        limit = self.config.training.clip_norm or math.inf
+        return float(self.accelerator.clip_grad_norm_(self.wrapped.parameters(), limit))
+
+    def _report(self, rate: float, norm: float, steps: int) -> None:
+        """Tell the display of every step, and the journal of every log_interval steps."""
+        progress, training = self.progress, self.config.training
+        self.journal.tell(
+            "progress",
+            step=progress.step,
+            max_steps=training.max_steps,
+            epoch=progress.epoch,
+            position=progress.position,
+            steps_per_epoch=steps,
+            max_epochs=training.max_epochs,
+        )
+        if progress.step % training.log_interval:
+            return
+        tally, progress.tally = progress.tally, {}
+        values = {
+            "loss": tally["total"] / tally["tokens"],
+            "perplexity": math.exp(min(tally["nll"] / tally["tokens"], 700.0)),
+            "learning_rate": rate,
+            "gradient_norm": norm,
+            "padding": 1 - tally["tokens"] / tally["cells"],
+        }
+        speed = tally["tokens"] / tally["seconds"]
+        self.journal.write("train", step=progress.step, epoch=progress.epoch, **values, tokens_per_second=speed)
+        self.accelerator.log({f"train/{name}": value for name, value in values.items()}, step=progress.step)
+
+    def _validate(self) -> None:
+        """Measure, keep what is best, and save everything that a resume needs."""
+        progress, training = self.progress, self.config.training
+        progress.validated = progress.step
+        measured = self._measure()
+        value = measured.criterion(training.criterion)
+        best = progress.best is None or value > progress.best
+        progress.best, progress.waited = (value, 0) if best else (progress.best, progress.waited + 1)
+        self.schedule.observe(best)
+        self._write_validation(measured, best)
+        weights = self._weights()
+        progress.averaged = self.averager.add(progress.step, weights)
+        record = self._record("last", measured)
+        self._save_model("checkpoints/last", weights, record)
+        if best:
+            progress.best_record = {**record, "kind": "best"}
+            for place in ("checkpoints/best", "."):
+                self._save_model(place, weights, progress.best_record)
+        self._save_state()
+
+    def _measure(self) -> Validation:
+        return validate(self.model, self.translator, self.text.validation, self.config, self.accelerator.device)
+
+    def _write_validation(self, measured: Validation, best: bool) -> None:
+        progress = self.progress
+        self.journal.write(
+            "validation",
+            step=progress.step,
+            epoch=progress.epoch,
+            perplexity=measured.perplexity,
+            bleu=measured.bleu,
+            signature=measured.signature,
+            best=best,
+        )
+        values = {"validation/perplexity": measured.perplexity}
+        if measured.bleu is not None:
+            values["validation/bleu"] = measured.bleu
+        self.accelerator.log(values, step=progress.step)
+
+    def _finish(self) -> dict[str, Any]:
+        """Validate once more where the last steps went unmeasured, average, and keep the better model."""
+        progress, training = self.progress, self.config.training
+        if progress.validated != progress.step:
+            self._validate()
+        record, last = progress.best_record, self._weights()
+        if len(progress.averaged) > 1:
+            self._put(self.averager.mean(progress.averaged))
+            measured = self._measure()
+            averaged = self._record("averaged", measured)
+            averaged["averaged_steps"] = list(progress.averaged)
+            mean = self._weights()
+            self._save_model("checkpoints/averaged", mean, averaged)
+            assert progress.best is not None  # a validation has just been made
+            if measured.criterion(training.criterion) > progress.best:
+                record = averaged
+                self._save_model(".", mean, averaged)
+            self._put(last)
+        self.journal.write("finish", step=progress.step, kept=record["kind"], perplexity=record["perplexity"],
+                           bleu=record["bleu"], signature=record["signature"], seconds=self._seconds())  # fmt: skip
+        progress.done = True
+        self._save_state()
+        return record
+
+    def _finished(self) -> str | None:
+        """The limit of the config that has been reached."""
+        progress, training = self.progress, self.config.training
+        if progress.step >= training.max_steps:
+            return "max_steps"
+        if training.max_epochs and progress.epoch >= training.max_epochs:
+            return "max_epochs"
+        if training.patience and progress.waited >= training.patience:
+            return "patience"
+        return None
+
+    def _weights(self) -> dict[str, Tensor]:
+        """The live weights under their own names, tied ones once."""
+        return {name: parameter.detach().cpu().clone() for name, parameter in self.model.named_parameters()}
+
+    def _put(self, weights: dict[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(weights[name])
+
+    def _seconds(self) -> float:
+        return self.progress.seconds + time.monotonic() - self.began
+
+    def _record(self, kind: str, measured: Validation) -> dict[str, Any]:
+        """What the model directory says about where its weights come from."""
+        return {
+            "kind": kind,
+            "step": self.progress.step,
+            "epoch": self.progress.epoch,
+            "train_pairs": len(self.text.train.source),
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "perplexity": measured.perplexity,
+            "bleu": measured.bleu,
+            "signature": measured.signature,
+            "seconds": round(self._seconds(), 1),
+        }
+
+    def _save_model(self, place: str, weights: dict[str, Tensor], record: dict[str, Any]) -> None:
+        directory = self.run.directory / place
+        save_model(directory, config=self.config, weights=weights, tokenizers=self.text.tokenizers, record=record)
+
+    def _save_state(self) -> None:
+        """Everything that a resume needs; then drop what only older states needed."""
+        progress = self.progress
+        progress.schedule_reductions, progress.schedule_waited = self.schedule.reductions, self.schedule.waited
+        now = time.monotonic()
+        progress.seconds, self.began = progress.seconds + now - self.began, now
+        progress.log_bytes = self.journal.size()
+        note = {"config": self.config.model_dump(mode="json"), "text": self.text.fingerprint}
+        save_state(self.run.state, progress, self._weights(), self.optimizer, note)
+        self.averager.keep_only(progress.averaged)
+
+
+def _make_optimizer(config: Config, model: Seq2Seq) -> torch.optim.Optimizer:
+    """Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019); no decay on vectors."""
+    training = config.training
+    groups = [
+        {"params": [part for part in model.parameters() if part.ndim > 1], "weight_decay": training.weight_decay},
+        {"params": [part for part in model.parameters() if part.ndim <= 1], "weight_decay": 0.0},
+    ]
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training.optimizer]
+    return kind(groups, lr=training.learning_rate, betas=(training.beta1, training.beta2), fused=True)
