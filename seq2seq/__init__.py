@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from seq2seq.checkpoint import LoadedModel, load_model, push_model
     from seq2seq.config import Config, load_config
     from seq2seq.errors import InputError, Seq2SeqError
-    from seq2seq.translator import PairScore, Translation, Translator
+    from seq2seq.translation import PairScore, Translation
+    from seq2seq.translator import Translator
 
 __version__ = "0.1.0"
 
@@ -38,9 +39,9 @@ _HOMES = {
     "Config": "config",
     "InputError": "errors",
     "LoadedModel": "checkpoint",
-    "PairScore": "translator",
+    "PairScore": "translation",
     "Seq2SeqError": "errors",
-    "Translation": "translator",
+    "Translation": "translation",
     "Translator": "translator",
     "load_config": "config",
     "load_model": "checkpoint",

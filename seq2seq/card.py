@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from seq2seq import __version__
 from seq2seq.config import Config, CorpusConfig
+from seq2seq.directory import Vocabulary
 from seq2seq.nn.attention import SCORE_FUNCTIONS
 
 LANGUAGES = {
@@ -62,7 +63,7 @@ _LIMITS = """\
 - Attention weights show where the model looked. They are no proof of why it chose a word."""
 
 
-def model_card(config: Config, vocabulary: Mapping[Any, int], record: Mapping[str, Any]) -> str:
+def model_card(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> str:
     """The card's text, all of it from the config, the vocabulary's sizes and what training recorded."""
     source, target = _language(config.data.source_language), _language(config.data.target_language)
     blocks = [
@@ -93,8 +94,9 @@ def _summary(config: Config, record: Mapping[str, Any], source: str, target: str
     feeding = " with input feeding" if model.input_feeding else ""
     size = f", {record['parameters']:,} parameters" if record.get("parameters") else ""
     lines = [
-        f"Translates {source} into {target}: a recurrent encoder-decoder with attention, made by `seq2seq` {__version__}. "
-        f"{model.cell.upper()} cells, a {reading}encoder, `{model.wiring}` wiring{feeding}{size}.",
+        f"Translates {source} into {target}: a recurrent encoder-decoder with attention, made by "
+        f"`seq2seq` {__version__}. {model.cell.upper()} cells, a {reading}encoder, `{model.wiring}` wiring"
+        f"{feeding}{size}.",
         f"Attention score function: `{model.score}`, {_one_line(SCORE_FUNCTIONS[model.score].__doc__ or '')}",
     ]
     if model.score == "uniform":
@@ -104,7 +106,7 @@ def _summary(config: Config, record: Mapping[str, Any], source: str, target: str
     return "\n\n".join(lines)
 
 
-def _data(config: Config, vocabulary: Mapping[Any, int], record: Mapping[str, Any]) -> str:
+def _data(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> str:
     tokenizer = config.tokenizer
     if tokenizer.source_model is not None:
         pieces = "Text was cut into pieces by SentencePiece models that were given,"
@@ -116,7 +118,7 @@ def _data(config: Config, vocabulary: Mapping[Any, int], record: Mapping[str, An
             "",
             f"- Training: {_pairs(record)}, from {_corpus(config.data.train)}",
             f"- Validation, by which this checkpoint was chosen: {_corpus(config.data.validation)}",
-            f"- {pieces} {vocabulary['source']:,} of them for the source and {vocabulary['target']:,} for the target.",
+            f"- {pieces} {vocabulary.source:,} of them for the source and {vocabulary.target:,} for the target.",
         ]
     )
 
@@ -127,7 +129,8 @@ def _corpus(corpus: CorpusConfig) -> str:
         parts = [corpus.dataset if not Path(corpus.dataset).is_absolute() else Path(corpus.dataset).name]
         parts += [part for part in (corpus.name, corpus.split) if part is not None]
     else:
-        parts = [Path(part).name for part in (corpus.source, corpus.target, corpus.tsv, corpus.jsonl) if part is not None]
+        files = (corpus.source, corpus.target, corpus.tsv, corpus.jsonl)
+        parts = [Path(file).name for file in files if file is not None]
     return ", ".join(f"`{_one_line(part)}`" for part in parts)
 
 
@@ -144,7 +147,10 @@ def _scores(config: Config, record: Mapping[str, Any]) -> str:
     made = {"best": "the best of its run", "last": "the last of its run", "averaged": "averaged over a run's last ones"}
     which = made.get(str(record.get("kind")), "one checkpoint")
     steps = f" after {record['step']:,} steps" if record.get("step") else ""
-    lead = f"On the validation text, of this checkpoint ({which}{steps}). This text was also used to choose: expect less on unseen text."
+    lead = (
+        f"Of this checkpoint ({which}{steps}) on the validation text, by which it was chosen; "
+        "expect less on unseen text."
+    )
     return "\n".join(["## Scores", "", lead, "", *rows])
 
 

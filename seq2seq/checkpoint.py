@@ -1,41 +1,43 @@
-"""The model directory: config.json, model.safetensors, the SentencePiece model(s) and README.md. No pickle anywhere.
-
-config.json names every other file that the model is made of, with its SHA-256. It is the commit: a new file first lies
-beside the old one as NAME.new; replacing config.json makes it count; then it takes its name. A reader looks for the content
-that config.json asks for under both names, so whenever a save is cut off, the old model or the new one is there, whole.
-README.md is for people, and theirs to edit: it has no hash.
-"""
+"""Models from and to model directories, and the Hugging Face hub. No pickle anywhere."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from seq2seq import __version__
 from seq2seq.card import model_card
 from seq2seq.config import Config, parse_config
+from seq2seq.directory import (
+    CARD,
+    CONFIG,
+    FORMAT,
+    HASHED,
+    JOINT,
+    SOURCE,
+    TARGET,
+    WEIGHTS,
+    Manifest,
+    Vocabulary,
+    read_files,
+    settle,
+    sha256,
+    write_files,
+)
 from seq2seq.errors import InputError, Seq2SeqError, nearest
 from seq2seq.nn.attention import SCORE_FUNCTIONS
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, TokenizerPair
 
-FORMAT = 1
-CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
-JOINT, SOURCE, TARGET = "tokenizer.model", "tokenizer.source.model", "tokenizer.target.model"
-HASHED = (WEIGHTS, JOINT, SOURCE, TARGET)
 SPECIAL_IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 
 
@@ -50,59 +52,47 @@ class LoadedModel:
     card: dict[str, Any]
 
 
-class _Manifest(BaseModel):
-    """What config.json holds."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    format: int
-    seq2seq: str  # the version that wrote it
-    config: dict[str, Any]
-    special_ids: dict[str, int]
-    vocabulary: dict[Literal["source", "target"], int]
-    files: dict[str, str]  # name -> SHA-256
-    record: dict[str, Any]
-
-
-# ---------------------------------------------------------------------------------------------------------------- model
-
-
 def check_model_config(config: Config) -> None:
     """Refuse a [model] section that no model can be built from, before any data is read.
 
     Raises InputError for an unknown score function, and for sizes that the score function cannot take.
     """
-    _build(config, 8, 8, "meta")
+    _build(config, Vocabulary(source=8, target=8), "meta")
 
 
 def build_model(config: Config, tokenizers: TokenizerPair) -> Seq2Seq:
     """The network of a config, its parameters not yet filled. Raises InputError as `check_model_config` does."""
+    return _build(config, _sizes(config, tokenizers), "cpu")
+
+
+def _sizes(config: Config, tokenizers: TokenizerPair) -> Vocabulary:
     if config.model.tie == "all" and not tokenizers.joint:
-        raise InputError("model.tie = 'all' needs one vocabulary for both sides; use a joint tokenizer or tie = 'target'")
-    return _build(config, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size, "cpu")
+        raise InputError("model.tie = 'all' needs one vocabulary for both sides; use a joint one, or tie = 'target'")
+    return Vocabulary(source=tokenizers.source.vocabulary_size, target=tokenizers.target.vocabulary_size)
 
 
-def _build(config: Config, source_vocabulary: int, target_vocabulary: int, device: str) -> Seq2Seq:
-    settings = config.model.model_dump()
-    if settings["score"] not in SCORE_FUNCTIONS:
-        hint = nearest(settings["score"], SCORE_FUNCTIONS)
-        raise InputError(f"model.score = {settings['score']!r}: no such score function; {hint}")
-    sizes = {"source_vocabulary": source_vocabulary, "target_vocabulary": target_vocabulary}
+def _build(config: Config, sizes: Vocabulary, device: str) -> Seq2Seq:
+    """On the device 'meta', a model without memory: names, shapes and ties alone."""
+    score = config.model.score
+    if score not in SCORE_FUNCTIONS:
+        raise InputError(f"model.score = {score!r}: no such score function; {nearest(score, SCORE_FUNCTIONS)}")
+    settings: dict[str, Any] = config.model.model_dump()
     try:
         # torch fills new layers at random: the caller's generator must not notice.
         with torch.random.fork_rng(devices=[]), torch.device(device):
-            return Seq2Seq(**settings, **sizes)
+            return Seq2Seq(**settings, source_vocabulary=sizes.source, target_vocabulary=sizes.target)
     except ValueError as error:
         raise InputError(f"model.score: {error}") from None
 
 
-def _stored(model: Seq2Seq) -> dict[str, Tensor]:
-    """The tensors of a model by name, each once: of tied ones, the first name."""
-    names: dict[int, str] = {}
+def _stored(model: Seq2Seq) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a model, each once; and of tied ones, each further name with the first."""
     tensors = model.state_dict(keep_vars=True)
+    first: dict[int, str] = {}
     for name, tensor in tensors.items():
-        names.setdefault(id(tensor), name)
-    return {name: tensors[name] for name in names.values()}
+        first.setdefault(id(tensor), name)
+    ties = {name: first[id(tensor)] for name, tensor in tensors.items() if first[id(tensor)] != name}
+    return {name: tensors[name] for name in first.values()}, ties
 
 
 # ----------------------------------------------------------------------------------------------------------------- save
@@ -118,58 +108,45 @@ def save_model(
 ) -> None:
     """Write a model directory, or replace the model in one; other files there stay as they are.
 
-    weights: the model's state_dict (tied weights may be there once or under each name). A crash leaves the old model or the
-    new one. Raises Seq2SeqError when the disk refuses, ValueError for weights that are not this config's.
+    weights: the model's state_dict, or its named_parameters (tied weights once). A crash leaves the old model or the
+    new one. Raises Seq2SeqError when the disk refuses, ValueError for weights that are not this config's model's.
     """
-    contents = {WEIGHTS: _pack(config, weights, tokenizers)}
+    sizes = _sizes(config, tokenizers)
+    contents = {WEIGHTS: _pack(weights, _build(config, sizes, "meta"))}
     if tokenizers.joint:
         contents[JOINT] = tokenizers.source.model_bytes
     else:
         contents |= {SOURCE: tokenizers.source.model_bytes, TARGET: tokenizers.target.model_bytes}
-    manifest = _Manifest(
+    manifest = Manifest(
         format=FORMAT,
         seq2seq=__version__,
         config=config.model_dump(mode="json"),
         special_ids=SPECIAL_IDS,
-        vocabulary={"source": tokenizers.source.vocabulary_size, "target": tokenizers.target.vocabulary_size},
-        files={name: _sha256(content) for name, content in contents.items()},
+        vocabulary=sizes,
+        files={name: sha256(content) for name, content in contents.items()},
         record={key: _finite(value) for key, value in record.items()},
     )
-    document = json.dumps(manifest.model_dump(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    card = model_card(config, manifest.vocabulary, manifest.record)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        _settle(directory)
-        for name, content in contents.items():
-            if not _holds(directory / name, manifest.files[name]):
-                _write(_waiting(directory / name), content)
-        _write(_waiting(directory / CONFIG), document.encode())
-        _write(_waiting(directory / CARD), card.encode())
-        os.replace(_waiting(directory / CONFIG), directory / CONFIG)
-        os.replace(_waiting(directory / CARD), directory / CARD)
-        _settle(directory)
+        write_files(directory, manifest, contents, model_card(config, sizes, manifest.record))
     except OSError as error:
         raise Seq2SeqError(f"{directory}: the model could not be saved: {error}") from None
 
 
-def _pack(config: Config, weights: Mapping[str, Tensor], tokenizers: TokenizerPair) -> bytes:
-    """The weights as safetensors, checked against the config's model."""
-    model = _build(config, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size, "meta")
-    stored, everything = _stored(model), model.state_dict(keep_vars=True)
-    if problem := _difference({name: weights[name] for name in weights if name not in everything or name in stored}, stored):
+def _pack(weights: Mapping[str, Tensor], model: Seq2Seq) -> bytes:
+    """The weights as safetensors, each once, checked against the model."""
+    stored, ties = _stored(model)
+    if problem := _difference({name: weights[name] for name in weights if name not in ties}, stored):
         raise ValueError(f"these are not the weights of this config's model: {problem}")
-    first = {id(tensor): name for name, tensor in stored.items()}
-    for name in weights.keys() - stored.keys():
-        twin = first[id(everything[name])]
-        if not torch.equal(weights[name], weights[twin]):
-            raise ValueError(f"{name} and {twin} are tied by the config, but their weights differ")
+    for name in weights.keys() & ties.keys():
+        if not torch.equal(weights[name], weights[ties[name]]):
+            raise ValueError(f"{name} and {ties[name]} are tied by the config, but their weights differ")
     # Copies: safetensors refuses views of one storage, which is what cuDNN makes of a recurrent layer's weights.
     tensors = {name: weights[name].detach().cpu().clone(memory_format=torch.contiguous_format) for name in stored}
     return safetensors.torch.save(tensors, {"format": "pt"})
 
 
 def _difference(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
-    """The first way in which two sets of tensors differ in names, shapes or types; None if in none."""
+    """The first way in which two sets of tensors differ in names, shapes or types; None where they agree."""
     if missing := sorted(expected.keys() - given.keys()):
         return f"{len(missing)} missing, first {missing[0]}"
     if extra := sorted(given.keys() - expected.keys()):
@@ -187,162 +164,59 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _waiting(path: Path) -> Path:
-    """Where new content lies until it takes its name."""
-    return path.with_name(path.name + ".new")
-
-
-def _holds(path: Path, digest: str | None) -> bool:
-    return path.is_file() and _sha256(path.read_bytes()) == digest
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write, and return only when it is on the disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _settle(directory: Path) -> None:
-    """Give waiting files that config.json asks for their names, and remove those that were never committed."""
-    waiting = [name for name in HASHED if _waiting(directory / name).exists()]
-    try:
-        files = json.loads((directory / CONFIG).read_bytes())["files"] if waiting else {}
-    except (OSError, ValueError, LookupError, TypeError):
-        files = {}  # no model here, or a damaged one: nothing to complete
-    for name in waiting:
-        path = directory / name
-        if _holds(_waiting(path), files.get(name)):
-            os.replace(_waiting(path), path)
-        else:
-            _waiting(path).unlink()
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 # ----------------------------------------------------------------------------------------------------------------- load
 
 
 def load_model(name: str | Path, *, device: str = "cpu") -> LoadedModel:
-    """Load a model directory, or a model of the Hugging Face hub by its name: "owner/name" or "owner/name@revision".
+    """Load a model directory, or a model of the Hugging Face hub: "owner/name" or "owner/name@revision".
 
-    Raises InputError, in one or two lines, when there is none, when a file is missing, damaged or foreign, when it was written
-    by a newer version, and when the device is not there. Nothing is unpickled.
+    A name that is a path (it exists, begins with ., / or ~, or has no slash or several) is never asked from the hub.
+    Raises InputError, in one or two lines, when there is no such model, when a file is missing, damaged or foreign,
+    when a newer version wrote it, and when the device is not there. Nothing is unpickled.
     """
     _check_device(device)
     directory = _locate(name)
-    manifest, contents = _read(directory)
-    where = str(directory / CONFIG)
-    config = parse_config(manifest.config, where)
+    manifest, contents = read_files(directory)
+    config = parse_config(manifest.config, str(directory / CONFIG))
     tokenizers = _tokenizers(directory, manifest, contents)
-    sizes = (tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size)
     try:
-        expected = _stored(_build(config, *sizes, "meta"))
+        sizes = _sizes(config, tokenizers)
+        expected, _ = _stored(_build(config, sizes, "meta"))
     except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-    # Compared before the model is built: sizes in an edited config must not decide how much memory is taken.
+        raise InputError(f"{directory / CONFIG}: {error}") from None
+    # Compared before memory is taken: the sizes in an edited config may be anything.
     weights = _unpack(directory / WEIGHTS, contents[WEIGHTS], expected)
-    model = build_model(config, tokenizers)
-    model.load_state_dict(weights, strict=False)  # all are there; tied weights have one name of several
+    model = _build(config, sizes, "cpu")
+    model.load_state_dict(weights, strict=False)  # not strict, for tied weights come under one of their names
     return LoadedModel(directory, config, tokenizers, model.to(device).eval(), manifest.record)
 
 
 def load_tokenizers(directory: Path) -> TokenizerPair:
     """The tokenizers of a model directory alone. Raises InputError as `load_model` does."""
-    return _tokenizers(directory, *_read(directory))
+    return _tokenizers(directory, *read_files(directory))
 
 
 def _check_device(device: str) -> None:
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+    except (RuntimeError, AssertionError) as error:  # an assertion where torch was built without CUDA
         reason = str(error).split("\n")[0]
         raise InputError(f"device {device!r} cannot be used here: {reason}") from None
 
 
-def _read(directory: Path) -> tuple[_Manifest, dict[str, bytes]]:
-    """The manifest and the files it lists, each with the content it asks for."""
-    while True:
-        document = _read_bytes(directory / CONFIG)
-        manifest = _manifest(directory / CONFIG, document)
-        try:
-            return manifest, {name: _content(directory / name, digest) for name, digest in manifest.files.items()}
-        except InputError:
-            if document == _read_bytes(directory / CONFIG):  # else the model was replaced meanwhile: read the new one
-                raise
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        hint = "" if path.name != CONFIG else f"; a model directory of seq2seq holds {CONFIG}, {WEIGHTS} and a tokenizer"
-        raise InputError(f"{path}: missing{hint}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _manifest(path: Path, document: bytes) -> _Manifest:
-    try:
-        tree = json.loads(document)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: damaged, not JSON: {error}") from None
-    if not isinstance(tree, dict) or not {"format", "seq2seq"} <= tree.keys():
-        raise InputError(f"{path}: not written by seq2seq; only models that `seq2seq train` made can be loaded")
-    if isinstance(tree["format"], int) and tree["format"] > FORMAT:
-        written = f"format {tree['format']}, written by seq2seq {tree['seq2seq']}"
-        raise InputError(f"{path}: {written}; seq2seq {__version__} reads up to format {FORMAT}: install a newer one")
-    try:
-        manifest = _Manifest.model_validate(tree)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise InputError(f"{path}: damaged: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
-    if set(manifest.files) not in ({WEIGHTS, JOINT}, {WEIGHTS, SOURCE, TARGET}):
-        listed = ", ".join(sorted(manifest.files)) or "nothing"
-        raise InputError(f"{path}: lists {listed}; allowed: {WEIGHTS} with {JOINT}, or with {SOURCE} and {TARGET}")
-    return manifest
-
-
-def _content(path: Path, digest: str) -> bytes:
-    """What the manifest means by a name: the waiting content if it has been committed, else what is under the name."""
-    for candidate in (_waiting(path), path):
-        content = candidate.read_bytes() if candidate.is_file() else None
-        if content is not None and _sha256(content) == digest:
-            return content
-    content = _read_bytes(path)
-    if content.startswith(b"version https://git-lfs"):
-        raise InputError(f"{path}: a Git LFS pointer in place of the file; run `git lfs pull` in that folder")
-    raise InputError(f"{path}: not the file that {CONFIG} lists (its SHA-256 differs): damaged, edited or incomplete")
-
-
-def _tokenizers(directory: Path, manifest: _Manifest, contents: dict[str, bytes]) -> TokenizerPair:
-    path = directory / CONFIG
+def _tokenizers(directory: Path, manifest: Manifest, contents: dict[str, bytes]) -> TokenizerPair:
+    """From the contents, checked against what the manifest says of them."""
     if manifest.special_ids != SPECIAL_IDS:
-        raise InputError(f"{path}: special ids {manifest.special_ids}; this version has {SPECIAL_IDS}")
+        stated = f"special ids {manifest.special_ids}, but this version has {SPECIAL_IDS}"
+        raise InputError(f"{directory / CONFIG}: {stated}")
     joint = JOINT in contents
     names = [JOINT] if joint else [SOURCE, TARGET]
-    read = [_tokenizer(directory / name, contents[name]) for name in names]
+    read = [Tokenizer.from_bytes(contents[name], str(directory / name)) for name in names]
     pair = TokenizerPair(source=read[0], target=read[-1], joint=joint)
-    for side, tokenizer in (("source", pair.source), ("target", pair.target)):
-        if manifest.vocabulary.get(side) != tokenizer.vocabulary_size:  # type: ignore[call-overload]
-            stated = manifest.vocabulary.get(side)  # type: ignore[call-overload]
-            raise InputError(f"{path}: {side} vocabulary of {stated}, but its tokenizer has {tokenizer.vocabulary_size}")
+    found = Vocabulary(source=pair.source.vocabulary_size, target=pair.target.vocabulary_size)
+    if manifest.vocabulary != found:
+        raise InputError(f"{directory / CONFIG}: vocabulary: {manifest.vocabulary}, but its tokenizers have {found}")
     return pair
-
-
-def _tokenizer(path: Path, content: bytes) -> Tokenizer:
-    try:
-        return Tokenizer.from_bytes(content)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def _unpack(path: Path, content: bytes, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -359,42 +233,42 @@ def _unpack(path: Path, content: bytes, expected: Mapping[str, Tensor]) -> dict[
 
 
 def _locate(name: str | Path) -> Path:
-    """The directory of a name; asks the hub only for what cannot be meant as a path."""
+    """The directory of a model's name; the hub is asked only for what cannot be meant as a path."""
     path = Path(name).expanduser()
     if path.is_dir():
         return path
     if path.exists():
         raise InputError(f"{path}: a file; give the model directory that holds it: {path.parent}")
-    parts = re.fullmatch(r"(?P<repository>(?P<owner>\w[\w.-]*)/\w[\w.-]*)(@(?P<revision>[\w./-]+))?", str(name))
+    parts = re.fullmatch(r"((?P<owner>\w[\w.-]*)/\w[\w.-]*)(@(?P<revision>[\w./-]+))?", str(name))
     if parts is None:
         raise InputError(f"{name}: no such model directory")
     if parts["revision"] is None and Path(parts["owner"]).is_dir():
-        raise InputError(f"{name}: no such model directory (for the model of that name on the hub: {name}@main)")
-    return _download(parts["repository"], parts["revision"])
+        raise InputError(f"{name}: no such model directory; for the hub's model of that name write {name}@main")
+    return _download(parts[1], parts["revision"])
 
 
 def _download(repository: str, revision: str | None) -> Path:
     import huggingface_hub
 
     try:
-        found = huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=[CONFIG, CARD, *HASHED])
-    except Exception as error:  # the hub's errors have no common class, and a lost connection can surface as any of them
-        reason = _reason(error)
-        raise InputError(f"{repository}: no such model directory, and not to be had from the hub: {reason}") from None
-    return Path(str(found))
+        wanted = [CONFIG, CARD, *HASHED]
+        return Path(huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=wanted))
+    except Exception as error:  # the hub's errors have no common class, and a lost connection surfaces as any of them
+        found = f"no such model directory, and not to be had from the hub: {_reason(error)}"
+        raise InputError(f"{repository}: {found}") from None
 
 
 def push_model(directory: Path, repository: str, *, private: bool = False, token: str | None = None) -> str:
-    """Upload a model directory's own files to the Hugging Face hub as one commit; answers the address.
+    """Upload the model in a directory to the Hugging Face hub, as one commit; answers its address there.
 
-    The directory is loaded first, so that only a whole model is published. token: None takes the one that `hf auth login`
-    stored. Raises InputError for a bad directory, Seq2SeqError when the hub refuses.
+    Nothing else in the directory is uploaded, and only a model that loads. token: None takes the one stored by
+    `hf auth login`. Raises InputError for a bad directory, Seq2SeqError when the hub refuses.
     """
     from huggingface_hub import HfApi
 
     load_model(directory)
-    _settle(directory)
-    manifest, _ = _read(directory)
+    settle(directory)
+    manifest, _ = read_files(directory)
     api = HfApi(token=token)
     try:
         address = api.create_repo(repository, private=private, exist_ok=True)
@@ -405,7 +279,7 @@ def push_model(directory: Path, repository: str, *, private: bool = False, token
             commit_message=f"Model of seq2seq {manifest.seq2seq}",
         )
     except Exception as error:  # as in _download
-        raise Seq2SeqError(f"{repository}: the hub refused the upload: {_reason(error)}") from None
+        raise Seq2SeqError(f"{repository}: the upload to the hub failed: {_reason(error)}") from None
     return str(address)
 
 

@@ -5,116 +5,34 @@ A sentence's translation does not depend on its batch: maximum lengths, samples 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from seq2seq.batching import cut_by_budget, make_batch, source_batch
 from seq2seq.checkpoint import LoadedModel, load_model
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, nearest
 from seq2seq.evaluation.alignment import NO_WORD, links_from_weights
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.search.beam import beam_search
 from seq2seq.search.penalty import LengthPenalty
-from seq2seq.search.stepping import Hypothesis, Step
-from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK
+from seq2seq.search.stepping import Hypothesis, Step, StepFunction
+from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from seq2seq.translation import PairScore, SearchOptions, Settings, Source, Translation, blank
 
 FORBIDDEN = (PAD, UNK, BOS)  # never produced
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
-    """One translation of one sentence.
-
-    text: detokenised, on one line. log_prob: its log-probability in nats, that of the end included when it is finished.
-    score: log_prob over the length penalty; 0 for a blank source, whose translation is blank.
-    tokens, pieces: what was produced, as ids and as subword strings, without specials; source_pieces: what was read.
-    source_words, target_words: for each piece, the number of its whitespace word, from 0.
-    weights: attention [len(pieces) + 1, len(source_pieces) + 1], rows summing to 1. The last column is the end of the source;
-    the last row, the step that ended the translation, is missing when it is not finished.
-    alignment: (source word, target word), both from 0: for each target word the source word that got most of its attention.
-    finished: False when the maximum length cut it. truncated: the source was longer than max_source_length pieces, and only
-    the first of them were read.
-    """
-
-    source: str
-    text: str
-    score: float
-    log_prob: float
-    tokens: list[int]
-    pieces: list[str]
-    source_pieces: list[str]
-    source_words: list[int]
-    target_words: list[int]
-    weights: NDArray[np.float32]
-    alignment: list[tuple[int, int]]
-    finished: bool
-    truncated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PairScore:
-    """How probable a model finds a given translation.
-
-    log_prob: nats, the end included. tokens: pieces, the end counted, so that exp(-log_prob / tokens) is the perplexity.
-    log_probs: of each piece, and of the end as the last.
-    """
-
-    log_prob: float
-    tokens: int
-    log_probs: list[float]
-
-
-class SearchOptions(TypedDict, total=False):
-    """What `translate` and its relatives take by keyword. Left out or None: what the model's config says."""
-
-    beam_size: int | None  # live hypotheses; 1 is greedy search
-    length_penalty: str | None  # 'average', 'gnmt' or 'none'
-    length_alpha: float | None  # exponent of the penalty
-    min_length: int | None  # fewest pieces, the end not counted
-    max_length: int | None  # most pieces, the end counted; else by the length of the source
-    max_source_length: int  # pieces of a source that are read (1000); the rest is cut off, and `truncated` says so
-    batch_size: int  # most sentences in a batch (128)
-    batch_tokens: int  # most source pieces in a batch, padding counted (4096)
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A sentence ready for the model; without ids it is blank."""
-
-    text: str
-    ids: list[int]
-    truncated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    """SearchOptions with nothing left open."""
-
-    beam_size: int
-    penalty: LengthPenalty
-    min_length: int
-    max_length: int | None
-    ratio: float
-    offset: int
-    max_source_length: int
-    batch_size: int
-    batch_tokens: int
-
-    def longest(self, source: _Source) -> int:
-        """Most pieces for this sentence, the end counted: a matter of its own length alone."""
-        if self.max_length is not None:
-            return self.max_length
-        return max(int(self.ratio * len(source.ids)) + self.offset, self.min_length + 1)
+_Search = Callable[[list[Source]], list[list[Hypothesis]]]
 
 
 class Translator:
@@ -149,7 +67,7 @@ class Translator:
         """
         settings = self._settings(options)
 
-        def search(sources: list[_Source]) -> list[list[Hypothesis]]:
+        def search(sources: list[Source]) -> list[list[Hypothesis]]:
             step, state = self._start(sources)
             return beam_search(
                 step,
@@ -167,3 +85,199 @@ class Translator:
             )
 
         return self._search_all(texts, settings, search)
+
+    def stream(
+        self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchOptions]
+    ) -> Iterator[list[Translation]]:
+        """For each line, in order, its n best translations, while no more than `chunk` lines are held in memory.
+
+        A line break at the end of a line is not part of it. Larger chunks fill batches better.
+        """
+        if chunk < 1:
+            raise InputError(f"chunk must be 1 or more, given {chunk}")
+        waiting = iter(lines)
+        while texts := [line.removesuffix("\n").removesuffix("\r") for line in islice(waiting, chunk)]:
+            yield from self.translate_nbest(texts, n_best, **options)
+
+    def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
+        """How probable each target is as a translation of its source, by teacher forcing.
+
+        The text is cut into pieces as the tokenizer cuts it. A search may have found the same text in other pieces,
+        with another log_prob; `score_tokens` scores the very pieces. Nothing is truncated. Two blanks have 0 tokens.
+        Raises InputError for unequal numbers, and for a blank source beside a target that is not blank.
+        """
+        _refuse_string(sources)
+        _refuse_string(targets)
+        return self.score_tokens(sources, _encode(self.tokenizers.target, targets))
+
+    def score_tokens(self, sources: Sequence[str], targets: Sequence[Sequence[int]]) -> list[PairScore]:
+        """As `score`, of targets given as ids without specials (`Translation.tokens`).
+
+        The log_prob of an unfinished translation is the sum without the last of `log_probs`, which is the end's.
+        """
+        _refuse_string(sources)
+        if len(sources) != len(targets):
+            raise InputError(f"{len(sources)} sources but {len(targets)} targets; pairs are needed")
+        ids = _encode(self.tokenizers.source, sources)
+        for number, (source, target) in enumerate(zip(ids, targets, strict=True), start=1):
+            if target and not source:
+                raise InputError(f"pair {number}: the source is blank but the target is not; nothing to score by")
+        lengths = [max(pair) for pair in zip(map(len, ids), map(len, targets), strict=True)]
+        order = sorted((row for row, source in enumerate(ids) if source), key=lengths.__getitem__)
+        scores = [PairScore(0.0, 0, [])] * len(ids)
+        with _evaluating(self._networks):
+            for rows in cut_by_budget(order, lengths, 4096):
+                found = self._force([ids[row] for row in rows], [targets[row] for row in rows])
+                for row, log_probs in zip(rows, found, strict=True):
+                    scores[row] = PairScore(sum(log_probs), len(log_probs), log_probs)
+        return scores
+
+    @property
+    def _networks(self) -> list[Seq2Seq]:
+        return [loaded.model for loaded in self.models]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self._networks[0].parameters()).device
+
+    def _settings(self, options: SearchOptions) -> Settings:
+        """The options, with the config where they are silent."""
+        given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+        if unknown := given.keys() - SearchOptions.__annotations__.keys():
+            raise TypeError(f"unknown option {min(unknown)!r}; {nearest(min(unknown), SearchOptions.__annotations__)}")
+        search = self.config.search
+        kind = given.get("length_penalty", search.length_penalty)
+        if kind == "none" and "length_alpha" in given:
+            raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
+        settings = Settings(
+            beam_size=given.get("beam_size", search.beam_size),
+            penalty=LengthPenalty(kind, given.get("length_alpha", search.length_alpha)),
+            min_length=given.get("min_length", search.min_length),
+            max_length=given.get("max_length"),
+            ratio=search.max_length_ratio,
+            offset=search.max_length_offset,
+            max_source_length=given.get("max_source_length", 1000),
+            batch_size=given.get("batch_size", 128),
+            batch_tokens=given.get("batch_tokens", 4096),
+        )
+        settings.check()
+        return settings
+
+    def _search_all(self, texts: Sequence[str], settings: Settings, search: _Search) -> list[list[Translation]]:
+        """Search the texts that are not blank, in batches of similar length; all answers in the order of the texts."""
+        _refuse_string(texts)
+        sources = [
+            Source(row, text, ids[: settings.max_source_length], len(ids) > settings.max_source_length)
+            for row, (text, ids) in enumerate(zip(texts, _encode(self.tokenizers.source, texts), strict=True))
+        ]
+        answers = [[blank(source.text)] for source in sources]
+        with _evaluating(self._networks):
+            for batch in _batches(sources, settings):
+                for source, hypotheses in zip(batch, search(batch), strict=True):
+                    answers[source.row] = [self._translation(source, hypothesis) for hypothesis in hypotheses]
+        return answers
+
+    def _start(self, sources: list[Source]) -> tuple[StepFunction[DecoderState], DecoderState]:
+        ids, lengths = source_batch([source.ids for source in sources])
+        network = self._networks[0]
+        return step_function(network), network.start(ids.to(self._device), lengths.to(self._device))
+
+    def _translation(self, source: Source, hypothesis: Hypothesis) -> Translation:
+        """A hypothesis as text, with its weights cut from the batch's width to the sentence's own."""
+        reader, writer = self.tokenizers.source, self.tokenizers.target
+        weights = hypothesis.weights[:, : len(source.ids) + 1].numpy().copy()
+        source_words, target_words = reader.words_of(source.ids), writer.words_of(hypothesis.tokens)
+        end = [NO_WORD] if hypothesis.finished else []
+        return Translation(
+            source=source.text,
+            # A vocabulary with byte pieces can spell a line break, and a translation is one line.
+            text=writer.decode(hypothesis.tokens).replace("\n", " "),
+            score=hypothesis.score,
+            log_prob=hypothesis.log_prob,
+            tokens=hypothesis.tokens,
+            pieces=writer.to_pieces(hypothesis.tokens),
+            source_pieces=reader.to_pieces(source.ids),
+            source_words=source_words,
+            target_words=target_words,
+            weights=weights,
+            alignment=sorted(links_from_weights(weights, [*source_words, NO_WORD], [*target_words, *end])),
+            finished=hypothesis.finished,
+            truncated=source.truncated,
+        )
+
+    def _force(self, sources: list[list[int]], targets: list[Sequence[int]]) -> list[list[float]]:
+        """Log-probabilities of known targets, a list a pair, the end as the last."""
+        batch = make_batch(sources, targets).to(self._device)
+        real = length_mask(batch.target_lengths, batch.target_output.shape[1])
+        wanted = batch.target_output[real]
+        found = []
+        for network in self._networks:
+            outputs = network.force(batch.source, batch.source_lengths, batch.target_input).outputs[real]
+            # In slices: all logits at once would be by far the largest tensor.
+            slices = zip(torch.split(outputs, 1024), torch.split(wanted, 1024), strict=True)
+            found.append(torch.cat([_log_probs(network, *part) for part in slices]))
+        return [part.tolist() for part in torch.split(found[0], batch.target_lengths.tolist())]
+
+
+def _log_probs(network: Seq2Seq, outputs: Tensor, tokens: Tensor) -> Tensor:
+    """Log-probability [positions] of each token, from what the output layer reads [positions, output_dim]."""
+    logits: Tensor = network.output_layer(outputs)
+    return logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]
+
+
+def step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
+    """A network as what a search asks for."""
+
+    def step(tokens: Tensor, state: DecoderState) -> Step[DecoderState]:
+        log_probs, output = network.step(tokens, state)
+        return Step(log_probs, output.weights, output.state)
+
+    return step
+
+
+def _batches(sources: Sequence[Source], settings: Settings) -> Iterator[list[Source]]:
+    """The sentences that are not blank, by length, within both limits of a batch."""
+    order = sorted((source.row for source in sources if source.ids), key=lambda row: len(sources[row].ids))
+    for rows in cut_by_budget(order, [len(source.ids) for source in sources], settings.batch_tokens):
+        for start in range(0, len(rows), settings.batch_size):
+            yield [sources[row] for row in rows[start : start + settings.batch_size]]
+
+
+def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
+    """One ensemble, one vocabulary a side: an id must mean the same piece to every model."""
+    first = models[0]
+    for other in models[1:]:
+        for side in ("source", "target"):
+            if getattr(first.tokenizers, side).sha256 != getattr(other.tokenizers, side).sha256:
+                raise InputError(
+                    f"{first.directory} and {other.directory}: their {side} tokenizers differ; the models of an "
+                    "ensemble are trained with the same one (tokenizer.source_model and target_model in the config)"
+                )
+
+
+def _encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of each text, none for a blank one."""
+    for number, text in enumerate(texts, start=1):
+        if _SURROGATE.search(text):
+            raise InputError(f"sentence {number}: a lone surrogate, no valid Unicode; decode the text as UTF-8")
+    ids = tokenizer.encode_batch(list(texts))
+    return [pieces if text.strip() else [] for text, pieces in zip(texts, ids, strict=True)]
+
+
+def _refuse_string(texts: Sequence[Any]) -> None:
+    if isinstance(texts, str):
+        raise TypeError("a list of sentences is needed, not one string; for one sentence, write [text]")
+
+
+@contextmanager
+def _evaluating(networks: Sequence[Seq2Seq]) -> Iterator[None]:
+    """No dropout and no gradients inside; afterwards every network is as it was."""
+    training = [network.training for network in networks]
+    try:
+        for network in networks:
+            network.eval()
+        with torch.inference_mode():
+            yield
+    finally:
+        for network, was in zip(networks, training, strict=True):
+            network.train(was)

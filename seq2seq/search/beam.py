@@ -2,29 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.errors import InputError
 from seq2seq.search.history import History, Record
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import LengthPenalty
-from seq2seq.search.stepping import Hypothesis, S, StepFunction
+from seq2seq.search.stepping import Hypothesis, S, Step, StepFunction
 
 AVERAGE = LengthPenalty()
-
-
-@dataclass(frozen=True, slots=True)
-class _Frontier:
-    """The sentences still searched. log_probs: of the live hypotheses, -inf in an empty slot. best: scores of the n best
-    finished ones, falling, -inf where there are fewer. room: slots not yet taken by a finished hypothesis."""
-
-    sentences: Int[Tensor, " sentences"]
-    log_probs: Float[Tensor, "sentences beam"]
-    best: Float[Tensor, "sentences nbest"]
-    room: Int[Tensor, " sentences"]
 
 
 @torch.no_grad()
@@ -65,19 +55,162 @@ def beam_search(
         penalty=length_penalty,
         device=device,
     )
-    history = History(limits)
-    frontier = _Frontier(
-        sentences=torch.arange(sentences, device=device),
-        log_probs=torch.zeros(sentences, 1, device=device),
-        best=torch.full((sentences, nbest), -torch.inf, device=device),
-        room=torch.full((sentences,), beam_size, device=device),
-    )
+    beam = _Beam(limits, beam_size, nbest, early_exit, device)
     tokens = torch.full((sentences, 1), bos, device=device)
-    while len(frontier.sentences):
-        answer = step(tokens, state)
-        for exact in (False, True):
-            record, frontier_after = _advance(history, frontier, answer.log_probs, answer.weights, beam_size, exact)
-            done = _done(history, record, frontier_after, early_exit)
-            report = _report(record, done)
-    ...
-    return []
+    while len(tokens):
+        tokens, state = beam.advance(step(tokens, state))
+    return [beam.history.trace(sorted(endings)[:nbest]) for endings in beam.history.endings()]
+
+
+def greedy_search(
+    step: StepFunction[S],
+    state: S,
+    *,
+    sentences: int,
+    bos: int,
+    eos: int,
+    max_lengths: Sequence[int],
+    min_lengths: Sequence[int] | None = None,
+    length_penalty: LengthPenalty = AVERAGE,
+    forbidden: Sequence[int] = (),
+    device: torch.device | str = "cpu",
+) -> list[list[Hypothesis]]:
+    """The hypothesis that takes the most probable token at each step: a beam of one. For the arguments see beam_search."""
+    return beam_search(
+        step,
+        state,
+        sentences=sentences,
+        beam_size=1,
+        bos=bos,
+        eos=eos,
+        max_lengths=max_lengths,
+        min_lengths=min_lengths,
+        length_penalty=length_penalty,
+        forbidden=forbidden,
+        device=device,
+    )
+
+
+def _check_sizes(sentences: int, beam_size: int, nbest: int, max_lengths: Sequence[int]) -> None:
+    if beam_size < 1:
+        raise InputError(f"the beam size must be 1 or more (1 is greedy search), given {beam_size}")
+    if not 1 <= nbest <= beam_size:
+        raise InputError(f"n-best must lie between 1 and the beam size {beam_size}, given {nbest}; raise the beam size")
+    if len(max_lengths) != sentences:
+        raise ValueError(f"one maximum length per sentence: {sentences} sentences but {len(max_lengths)} lengths")
+
+
+class _Growth(NamedTuple):
+    """The continuations chosen at one step, live ones first. `tied`: some are equal, so that topk chose as it liked."""
+
+    tokens: Int[Tensor, "sentences slots"]
+    parents: Int[Tensor, "sentences slots"]
+    log_probs: Float[Tensor, "sentences slots"]  # -inf: an empty slot
+    live: Bool[Tensor, "sentences slots"]
+    tied: Bool[Tensor, ""]
+
+
+@dataclass(frozen=True, slots=True)
+class _Frontier:
+    """The sentences still searched. `room`: slots that no finished hypothesis has taken."""
+
+    sentences: Int[Tensor, " sentences"]
+    log_probs: Float[Tensor, "sentences beam"]  # of the live hypotheses, -inf in an empty slot
+    best: Float[Tensor, "sentences nbest"]  # scores of the n best finished hypotheses, falling; -inf: none
+    room: Int[Tensor, " sentences"]
+
+    def keep(self, rows: Int[Tensor, " kept"], width: int) -> "_Frontier":
+        return _Frontier(self.sentences[rows], self.log_probs[rows, :width], self.best[rows], self.room[rows])
+
+
+class _Beam:
+    """A beam search between two steps."""
+
+    def __init__(
+        self, limits: Limits, beam_size: int, nbest: int, early_exit: bool, device: torch.device | str
+    ) -> None:
+        self.history = History(limits)
+        self._limits = limits
+        self._early_exit = early_exit
+        self._width = beam_size  # the most room that any sentence has
+        self._frontier = _Frontier(
+            sentences=torch.arange(limits.sentences, device=device),
+            log_probs=torch.zeros(limits.sentences, 1, device=device),
+            best=torch.full((limits.sentences, nbest), -torch.inf, device=device),
+            room=torch.full((limits.sentences,), beam_size, device=device),
+        )
+
+    def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept beam"], S]:
+        """Take the model's answer into the beam; the tokens and the state to go on with, of the sentences that go on."""
+        frontier = self._frontier
+        candidates = frontier.log_probs[:, :, None] + answer.log_probs
+        self._limits.forbid(candidates, frontier.sentences, len(self.history.records))
+        growth = self._grow(candidates)
+        grown, report = self._assess(growth)
+        if report[-1][0]:
+            growth = self._grow(candidates, in_order=True)
+            grown, report = self._assess(growth)
+        done, live, room, _ = report
+        self.history.records.append(
+            Record(frontier.sentences, growth.tokens, growth.parents, growth.log_probs, answer.weights)
+        )
+        going = [row for row, ends in enumerate(done) if not ends]
+        width = max((live[row] for row in going), default=0)
+        self._width = max((room[row] for row in going), default=0)
+        rows = torch.tensor(going, dtype=torch.long, device=growth.tokens.device)
+        self._frontier = grown.keep(rows, width)
+        state = answer.state if len(going) == len(done) else answer.state.keep(rows)
+        if not candidates.shape[1] == width == 1:  # one slot that stays one: nothing to reorder
+            state = state.select(growth.parents[rows, :width])
+        return growth.tokens[rows, :width], state
+
+    def _grow(self, candidates: Float[Tensor, "sentences beam vocabulary"], in_order: bool = False) -> _Growth:
+        """The best continuations of each sentence, as many as it has room for."""
+        flat = candidates.flatten(1)
+        width = min(self._width, flat.shape[1])
+        ranked, indices, tied = _rank_in_order(flat, width) if in_order else _rank(flat, width)
+        beyond = torch.arange(width, device=flat.device) >= self._frontier.room[:, None]
+        log_probs = ranked.masked_fill(beyond, -torch.inf)
+        live = log_probs.isfinite() & (indices % candidates.shape[2] != self._limits.eos)
+        order = (~live).to(torch.uint8).argsort(dim=1, stable=True)
+        indices = indices.gather(1, order)
+        return _Growth(
+            tokens=indices % candidates.shape[2],
+            parents=indices // candidates.shape[2],
+            log_probs=log_probs.gather(1, order),
+            live=live.gather(1, order),
+            tied=tied,
+        )
+
+    def _assess(self, growth: _Growth) -> tuple[_Frontier, list[list[int]]]:
+        """The frontier after this growth, before any sentence leaves, and the one transfer of a step: four rows of integers,
+        by sentence: is it done, live hypotheses, room; then in every place whether log_probs tied."""
+        frontier, length = self._frontier, len(self.history.records) + 1
+        finished = growth.log_probs.isfinite() & ~growth.live
+        scores = self._limits.scores(growth.log_probs, length).masked_fill(~finished, -torch.inf)
+        best = torch.cat([frontier.best, scores], dim=1).topk(frontier.best.shape[1]).values
+        log_probs = growth.log_probs.masked_fill(~growth.live, -torch.inf)
+        live, room = growth.live.sum(1), frontier.room - finished.sum(1)
+        done = (live == 0) | (self._limits.max_lengths[frontier.sentences] == length)
+        if self._early_exit:
+            # At equality too: of two equal scores the one that ended earlier ranks first.
+            done = done | (best[:, -1] >= self._limits.bounds(log_probs.amax(1), frontier.sentences))
+        report: list[list[int]] = torch.stack([done.long(), live, room, growth.tied.expand_as(live)]).tolist()
+        return _Frontier(frontier.sentences, log_probs, best, room), report
+
+
+def _rank(
+    candidates: Float[Tensor, "sentences candidates"], count: int
+) -> tuple[Float[Tensor, "sentences count"], Int[Tensor, "sentences count"], Bool[Tensor, ""]]:
+    """The `count` best, best first, their indices, and whether two equal ones make the choice or its order arbitrary."""
+    values, indices = candidates.topk(min(count + 1, candidates.shape[1]))
+    tied = (values[:, 1:] == values[:, :-1]) & values[:, 1:].isfinite()
+    return values[:, :count], indices[:, :count], tied.any()
+
+
+def _rank_in_order(
+    candidates: Float[Tensor, "sentences candidates"], count: int
+) -> tuple[Float[Tensor, "sentences count"], Int[Tensor, "sentences count"], Bool[Tensor, ""]]:
+    """As _rank, of equal ones the lower index first; slower, since it sorts all."""
+    values, indices = candidates.sort(dim=1, descending=True, stable=True)
+    return values[:, :count], indices[:, :count], torch.zeros((), dtype=torch.bool, device=values.device)

@@ -1,0 +1,59 @@
+"""The command line: the only part of the package that prints.
+
+Nothing heavy is imported before a command runs, so that help and usage errors answer at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seq2seq.cli import config, evaluate, inspect, push, score, train, translate
+from seq2seq.cli.endings import QuietEndings
+from seq2seq.cli.examples import epilog
+
+EXAMPLES = """
+seq2seq config --source train.de --target train.en \\
+    --validation-source valid.de --validation-target valid.en --output run.toml
+seq2seq train run.toml --output runs/demo
+seq2seq translate runs/demo < test.de > test.hypothesis.en
+seq2seq evaluate --hypothesis test.hypothesis.en --reference test.en
+"""
+
+app = typer.Typer(
+    name="seq2seq",
+    cls=QuietEndings,
+    help="Train recurrent translators with attention on your own parallel text, translate with them, and score the result.",
+    epilog=epilog(EXAMPLES),
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (config, train, translate, score, evaluate, inspect, push):
+    name = command.__name__.rpartition(".")[2]
+    app.command(name, epilog=epilog(command.EXAMPLES))(getattr(command, name))
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from seq2seq import __version__
+
+        typer.echo(f"seq2seq {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options of no command in particular."""
+
+
+def main() -> None:
+    """What the `seq2seq` executable calls."""
+    app(prog_name="seq2seq")

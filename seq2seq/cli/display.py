@@ -1,0 +1,176 @@
+"""What a person sees while a command works: moving on a terminal, plain lines elsewhere, always on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Event = dict[str, Any]
+
+
+def on_terminal() -> bool:
+    """Whether standard error can show something that moves."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def training_display() -> Iterator[Callable[[Event], None]]:
+    """What to tell the events of a training to."""
+    if not on_terminal():
+        yield PlainDisplay()
+        return
+    display = LiveDisplay()
+    with display.progress:
+        yield display
+
+
+@contextmanager
+def progress_over(total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar over `total` units of input that is told how many are done; none without a total or a terminal."""
+    if total is None or not on_terminal():
+        yield lambda done: None
+        return
+    columns = (TextColumn("{task.percentage:>3.0f} %"), BarColumn(None), TimeElapsedColumn(), TimeRemainingColumn())
+    # Standard output is the translation's: rich must not send it to the terminal as part of the display.
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+class Clock:
+    """How long the rest of a training takes at the speed of this sitting, if no patience ends it before."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def observe(self, step: int, now: float) -> None:
+        """Remember where this sitting began."""
+        self._first = self._first or (step, now)
+
+    def left(self, step: int, end: int, now: float) -> float | None:
+        """Seconds, or None before anything is known."""
+        if self._first is None or step <= self._first[0]:
+            return None
+        return (now - self._first[1]) / (step - self._first[0]) * (end - step)
+
+
+def end_step(event: Event) -> int:
+    """The last step that the limits of the config allow, from a progress event."""
+    by_epochs = event.get("max_epochs", 0) * event.get("steps_per_epoch", 0)
+    limits = [limit for limit in (event["max_steps"], by_epochs) if limit]
+    return min(limits)
+
+
+class PlainDisplay:
+    """One line an event, for logs."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.end = 0
+
+    def __call__(self, event: Event) -> None:
+        if event["event"] == "progress":
+            self.end = end_step(event)
+            self.clock.observe(event["step"], time.monotonic())
+        elif event["event"] == "train":
+            left = self.clock.left(event["step"], self.end, time.monotonic())
+            suffix = "" if left is None else f", {duration(left)} left"
+            print(f"step {event['step']:,} of {self.end:,}: {train_line(event)}{suffix}", file=sys.stderr, flush=True)
+        elif line := event_line(event):
+            print(line, file=sys.stderr, flush=True)
+
+
+class LiveDisplay:
+    """A bar with the newest numbers; what is worth keeping scrolls by above it."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            redirect_stdout=False,
+        )
+        self.task: TaskID | None = None
+
+    def __call__(self, event: Event) -> None:
+        kind = event["event"]
+        if kind == "progress":
+            self._advance(event)
+        elif kind == "train" and self.task is not None:
+            self.progress.update(self.task, numbers=train_line(event))
+        elif line := event_line(event):
+            self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _advance(self, event: Event) -> None:
+        if self.task is None:
+            # The bar begins where this sitting does, so that rich's estimate counts only steps made in it.
+            self.task = self.progress.add_task("", epoch=1, numbers="", completed=event["step"] - 1, total=end_step(event))
+        self.progress.update(self.task, completed=event["step"], total=end_step(event), epoch=event["epoch"] + 1)
+
+
+def train_line(event: Event) -> str:
+    """The numbers of a "train" event."""
+    return (
+        f"loss {event['loss']:.3f}, perplexity {event['perplexity']:.2f}, {event['tokens_per_second']:,.0f} tokens/s"
+    )
+
+
+def event_line(event: Event) -> str | None:
+    """An event in words; None for one that is shown otherwise or not at all."""
+    words = _WORDS.get(event["event"])
+    return words(event) if words else None
+
+
+def _start(event: Event) -> str:
+    return f"{event['parameters']:,} parameters, seed {event['seed']}, into {event['output']}"
+
+
+def _data(event: Event) -> str:
+    sizes = f"{event['train_pairs']:,} pairs to learn from, {event['validation_pairs']:,} to validate on"
+    pieces = f"vocabulary {event['source_vocabulary']:,} and {event['target_vocabulary']:,} pieces"
+    gone = [f"{count:,} {why}" for part in ("dropped", "removed") for why, count in (event.get(part) or {}).items() if count]
+    return f"{sizes}, {pieces}" + (f"; left out: {', '.join(gone)}" if gone else "")
+
+
+def _validation(event: Event) -> str:
+    score = "" if event.get("bleu") is None else f", BLEU {event['bleu']:.2f}"
+    best = ", the best so far" if event["best"] else ""
+    return f"validation at step {event['step']:,}: perplexity {event['perplexity']:.2f}{score}{best}"
+
+
+def _stop(event: Event) -> str:
+    reasons = {"interrupted": "a signal asked for it", "patience": "no new best for the validations that patience allows"}
+    return f"stopped after step {event['step']:,}: {reasons.get(event['reason'], event['reason'] + ' reached')}"
+
+
+def _finish(event: Event) -> str:
+    score = "" if event.get("bleu") is None else f", BLEU {event['bleu']:.2f} ({event['signature']})"
+    return f"kept the {event['kept']} weights: perplexity {event['perplexity']:.2f}{score}; {duration(event['seconds'])} in all"
+
+
+_WORDS: dict[str, Callable[[Event], str]] = {
+    "start": _start,
+    "resume": lambda event: f"going on after step {event['step']:,}",
+    "data": _data,
+    "validation": _validation,
+    "stop": _stop,
+    "finish": _finish,
+}
+
+
+def duration(seconds: float) -> str:
+    """1:02:03, or 2:03 below an hour."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,0 +1,96 @@
+"""`seq2seq inspect`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from seq2seq.checkpoint import LoadedModel
+
+EXAMPLES = """
+seq2seq inspect runs/demo
+seq2seq inspect runs/demo --json
+"""
+
+
+def inspect(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model directory, or OWNER/NAME[@REVISION] on the hub.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")] = False,
+) -> None:
+    """Tell what a model is.
+
+    Languages, tokenizer, architecture, parameters by part, what training
+    recorded, scores with their signatures, and files.
+    """
+    from seq2seq.checkpoint import load_model
+
+    facts = describe(load_model(model))
+    if as_json:
+        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+    else:
+        typer.echo("\n".join(_paragraphs(facts)))
+
+
+def describe(loaded: LoadedModel) -> dict[str, Any]:
+    """The facts, by section; "parameters" counts tied weights once."""
+    config, source, target = loaded.config, loaded.tokenizers.source, loaded.tokenizers.target
+    settings = config.model.model_dump()
+    counts = count_parameters(loaded)
+    return {
+        "model": str(loaded.directory),
+        "languages": {"source": config.data.source_language, "target": config.data.target_language},
+        "tokenizer": {
+            "kind": source.kind if source.kind == target.kind else f"{source.kind} and {target.kind}",
+            "vocabulary": "joint" if loaded.tokenizers.joint else "one a side",
+            "source_pieces": source.vocabulary_size,
+            "target_pieces": target.vocabulary_size,
+        },
+        "architecture": settings,
+        "parameters": {**counts, "total": sum(counts.values())},
+        "training": loaded.card,
+        "search": config.search.model_dump(),
+        "files": _sizes(loaded),
+    }
+
+
+def count_parameters(loaded: LoadedModel) -> dict[str, int]:
+    """Parameters by part of the network, the attention's apart from the decoder's."""
+    counts: dict[str, int] = {}
+    for name, parameter in loaded.model.named_parameters():
+        part = "attention" if ".attention." in name else name.partition(".")[0]
+        counts[part] = counts.get(part, 0) + parameter.numel()
+    return counts
+
+
+def _sizes(loaded: LoadedModel) -> dict[str, int]:
+    """Bytes of the model's own files; those of a training stay out."""
+    from seq2seq.checkpoint import CARD, CONFIG, HASHED
+
+    paths = [loaded.directory / name for name in (CONFIG, *HASHED, CARD)]
+    return {path.name: path.stat().st_size for path in paths if path.is_file()}
+
+
+def _paragraphs(facts: dict[str, Any]) -> Iterator[str]:
+    """A section a paragraph: its name, then `key  value` lines."""
+    yield f"model {facts['model']}"
+    for name, section in facts.items():
+        if isinstance(section, dict) and section:
+            yield f"\n{name}"
+            width = max(len(key) for key in section)
+            yield from (f"  {key:<{width}}  {_shown(name, value)}" for key, value in section.items())
+
+
+def _shown(section: str, value: Any) -> str:
+    if value is None:
+        return "not measured"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if section == "files":
+        return f"{value:,} bytes"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.2f}" if isinstance(value, float) and section == "training" else str(value)

@@ -1,0 +1,62 @@
+"""A config as TOML, every key with its meaning, choices and default, made from the classes that will read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from seq2seq.config import Config
+
+Names = Mapping[str, Iterable[str]]
+_SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def render(config: Config, names: Names) -> str:
+    """The TOML text. names: by dotted key, what is allowed for keys whose choices the classes leave open."""
+    lines = [
+        "# Config of `seq2seq train`. Only the texts, [data.train] and [data.validation], are required;",
+        "# a key that is left out has the value it has here, unless it was set for you.",
+    ]
+    for key in type(config).model_fields:
+        lines += _section(key, getattr(config, key), _summary(type(getattr(config, key))), names)
+    return "\n".join(lines) + "\n"
+
+
+def _section(path: str, section: BaseModel, summary: str, names: Names) -> Iterator[str]:
+    yield from ("", f"# {summary}", f"[{path}]")
+    fields = type(section).model_fields
+    inner = [key for key in fields if isinstance(getattr(section, key), BaseModel)]
+    for key, field in fields.items():
+        if key not in inner:
+            yield from _entry(path, key, getattr(section, key), field, names)
+    for key in inner:
+        about = f"{_capital(str(fields[key].description))}. {_summary(type(getattr(section, key)))}"
+        yield from _section(f"{path}.{key}", getattr(section, key), about, names)
+
+
+def _entry(path: str, key: str, value: Any, field: FieldInfo, names: Names) -> Iterator[str]:
+    yield f"# {_capital(str(field.description))}{_allowed(field, names.get(f'{path}.{key}', ()))}"
+    # JSON's strings, numbers, booleans and arrays are TOML's as well.
+    yield f'# {key} = ""' if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def _allowed(field: FieldInfo, names: Iterable[str]) -> str:
+    """What may be set, where that is not any text or number."""
+    choices = [*names, *(get_args(field.annotation) if get_origin(field.annotation) is Literal else ())]
+    bounds = {name: bound for mark in field.metadata for name, bound in asdict(mark).items()}
+    limits = [f"{sign} {bounds[name]:g}" for name, sign in _SIGNS.items() if name in bounds]
+    words = " | ".join(choices) or ", ".join(limits)
+    return f" ({words})" if words else ""
+
+
+def _summary(section: type[BaseModel]) -> str:
+    return (section.__doc__ or "").split("\n")[0]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

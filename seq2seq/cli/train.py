@@ -1,0 +1,48 @@
+"""`seq2seq train`."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLES = """
+seq2seq train run.toml --output runs/additive
+seq2seq train run.toml --output runs/dot --set model.score=dot --set training.seed=2
+seq2seq train run.toml --output runs/additive --resume
+"""
+
+
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to train; 'seq2seq config' writes one.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the run, and of its model.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the config, e.g. model.score=dot. May be repeated."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+) -> None:
+    """Train a translator as a config says.
+
+    Ctrl-C (or SIGTERM) stops after the current step and leaves a run that --resume takes up where it stood. DIR then holds the
+    best model so far, ready for 'seq2seq translate DIR', the events in log.jsonl, and the state of the training.
+    """
+    from seq2seq.config import load_config
+
+    settings = load_config(config, overrides or [])
+
+    from seq2seq.cli.display import training_display
+    from seq2seq.training.trainer import train as run
+
+    with training_display() as observe:
+        record = run(settings, output, resume=resume, observe=observe)
+    if record.get("reason") != "interrupted":
+        typer.echo(f"the model is in {output}; try: {shlex.join(['seq2seq', 'translate', str(output)])}", err=True)
+        return
+    repeated = [part for override in overrides or [] for part in ("--set", override)]
+    again = shlex.join(["seq2seq", "train", str(config), "--output", str(output), *repeated, "--resume"])
+    typer.echo(f"stopped; to go on: {again}", err=True)
+    raise typer.Exit(128 + (record.get("signal") or signal.SIGINT))

@@ -1,0 +1,323 @@
+"""BLEU, chrF and TER by sacreBLEU, with its traps turned into our errors and notes.
+
+Everything here works on detokenised text, as people read it. A number never travels without its signature: what was
+counted, with which tokenizer and case, by which version, and, for intervals, with how many resamples and which seed.
+
+sacreBLEU's own seed (12345, or the environment variable SACREBLEU_SEED) drives every bootstrap, so the same text gives
+the same intervals and p-values as sacreBLEU's command line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sacrebleu import BLEU, CHRF, TER
+from sacrebleu.significance import PairedTest, Result
+
+from seq2seq.errors import InputError, Seq2SeqError, nearest
+
+METRICS = ("BLEU", "chrF2", "chrF2++", "TER")
+DEFAULT_METRICS = ("BLEU", "chrF2++", "TER")
+TOKENIZERS = tuple(BLEU.TOKENIZERS)
+
+SIGNIFICANCE_LEVEL = 0.05
+# From this share of the lines on, pieces or detached full stops are the form of a text and no accident.
+_SHARE = 0.1
+_UNSPACED = ("zh", "ja-mecab")
+_PIECE = re.compile(r"▁|@@(?: |$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One corpus-level score, on sacreBLEU's scale (BLEU and chrF: 0 to 100; TER: 0 and up).
+
+    low and high bound the 95 % confidence interval: the mean over bootstrap resamples of the sentences, minus and plus
+    half the width of the resamples' middle 95 % (what sacreBLEU prints as μ ± ...), cut where the scale ends.
+    None: not asked for. notes say, in whole sentences, why the value may not mean what it seems to mean.
+    """
+
+    name: str
+    value: float
+    signature: str
+    low: float | None = None
+    high: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.name == "TER"
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceScores:
+    """One score per sentence. They rank and group sentences; their mean is not the corpus score."""
+
+    name: str
+    values: tuple[float, ...]
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A system against a baseline on the same sentences.
+
+    p_value: how often resampling the sentences alone makes a gap this large (paired bootstrap, Koehn 2004, as sacreBLEU
+    computes it). It knows nothing of training: two runs of one system differ by 0.3 to 0.5 BLEU as well, which only
+    several seeds can show.
+    """
+
+    name: str
+    baseline: Metric
+    system: Metric
+    p_value: float
+
+    @property
+    def signature(self) -> str:
+        return self.system.signature
+
+    @property
+    def difference(self) -> float:
+        """System minus baseline; whether that is good depends on the metric."""
+        return self.system.value - self.baseline.value
+
+    @property
+    def significant(self) -> bool:
+        return self.p_value < SIGNIFICANCE_LEVEL
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        scores = f"{self.name}: {self.system.value:.2f} against the baseline's {self.baseline.value:.2f}"
+        if self.difference == 0:
+            return f"{scores}: no difference."
+        word = "better" if (self.difference < 0) == self.system.lower_is_better else "worse"
+        verdict = "hardly explains" if self.significant else "may well explain"
+        gap = f"{self.difference:+.2f}, {word}; p = {self.p_value:.4f}"
+        return f"{scores} ({gap}): the choice of test sentences {verdict} the gap."
+
+
+def default_tokenize(target_language: str) -> str:
+    """BLEU's tokenizer for a language code: 'zh' for Chinese (zh, zh-CN, zho, cmn, ...), '13a' for everything else."""
+    return "zh" if re.split(r"[-_]", target_language.lower())[0] in ("zh", "zho", "cmn") else "13a"
+
+
+def evaluate(
+    *,
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokenize: str | None = None,
+    lowercase: bool = False,
+    confidence: bool = True,
+    samples: int = 1000,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+) -> list[Metric]:
+    """Score detokenised hypotheses against one or more reference sets; references[k][i] belongs to hypotheses[i].
+
+    tokenize is BLEU's tokenizer (None: '13a'; see default_tokenize); 'zh' and 'ja-mecab' also make TER count
+    characters, for want of spaces. lowercase holds for all metrics: TER is cased here unless asked otherwise, against
+    sacreBLEU's default. confidence adds intervals from `samples` bootstrap resamples; they take memory in proportion to
+    sentences times samples.
+
+    BLEU is 0 where no hypothesis has four tokens, however good (it counts sequences of four): the value stays as
+    sacreBLEU gives it, and a note says so. Raises InputError for empty or unequal inputs, text in subword pieces and
+    unknown names; Seq2SeqError for a tokenizer that cannot be loaded.
+    """
+    tokenize = _check(tokenize, metrics, {"hypotheses": hypotheses}, references)
+    if confidence:
+        _check_resampling(samples)
+    return [
+        _score(name, tokenize, lowercase, hypotheses, references, samples if confidence else None)
+        for name in dict.fromkeys(metrics)
+    ]
+
+
+def bleu(
+    *,
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokenize: str | None = None,
+    lowercase: bool = False,
+) -> Metric:
+    """BLEU alone, without an interval: for validation during training. Arguments as in `evaluate`."""
+    options: dict[str, Any] = {"tokenize": tokenize, "lowercase": lowercase, "confidence": False, "metrics": ["BLEU"]}
+    return evaluate(hypotheses=hypotheses, references=references, **options)[0]
+
+
+def sentence_scores(
+    *,
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    metric: str = "chrF2++",
+    tokenize: str | None = None,
+    lowercase: bool = False,
+) -> SentenceScores:
+    """Score each sentence by itself; BLEU then counts no longer n-grams than the sentence has (eff:yes).
+
+    Other arguments and errors as in `evaluate`.
+    """
+    tokenize = _check(tokenize, [metric], {"hypotheses": hypotheses}, references)
+    scorer = _scorer(metric, tokenize, lowercase, effective_order=True)
+    rows = zip(hypotheses, zip(*references, strict=True), strict=True)
+    values = tuple(_on_scale(metric, scorer.sentence_score(hypothesis, list(row)).score) for hypothesis, row in rows)
+    return SentenceScores(metric, values, scorer.get_signature().format())
+
+
+def compare_paired(
+    *,
+    baseline: Sequence[str],
+    system: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokenize: str | None = None,
+    lowercase: bool = False,
+    samples: int = 1000,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+) -> list[Comparison]:
+    """Is the system better than the baseline, beyond the choice of test sentences? Other arguments as in `evaluate`.
+
+    The numbers are those of sacreBLEU's paired bootstrap, but for one: equal scores get p = 1, where sacreBLEU finds
+    1 / (samples + 1), a significant result, for a system compared with itself.
+    """
+    tokenize = _check(tokenize, metrics, {"baseline": baseline, "system": system}, references)
+    _check_resampling(samples)
+    scorers = {name: _scorer(name, tokenize, lowercase) for name in metrics}
+    systems = [("baseline", baseline), ("system", system)]
+    signatures, results = PairedTest(systems, scorers, references, test_type="bs", n_samples=samples)()
+    comparisons = []
+    for name, scorer in scorers.items():
+        before, after = cast(list[Result], results[name])
+        signature = signatures[name].format()
+        comparisons.append(
+            Comparison(
+                name,
+                _result_metric(name, before, signature, _notes(scorer, tokenize, baseline, references)),
+                _result_metric(name, after, signature, _notes(scorer, tokenize, system, references)),
+                p_value=1.0 if before.score == after.score else float(after.p_value or 0.0),
+            )
+        )
+    return comparisons
+
+
+def _result_metric(name: str, result: Result, signature: str, notes: tuple[str, ...]) -> Metric:
+    low, high = _interval(name, result.mean, result.ci)
+    return Metric(name, _on_scale(name, result.score), signature, low, high, notes)
+
+
+def _score(
+    name: str,
+    tokenize: str,
+    lowercase: bool,
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    samples: int | None,
+) -> Metric:
+    scorer = _scorer(name, tokenize, lowercase)
+    score = scorer.corpus_score(hypotheses, references, n_bootstrap=samples or 1)
+    # sacreBLEU keeps mean and half width in private fields, and publishes them only rounded, in its JSON.
+    low, high = _interval(name, score._mean, score._ci) if samples else (None, None)
+    notes = _notes(scorer, tokenize, hypotheses, references)
+    return Metric(name, _on_scale(name, score.score), scorer.get_signature().format(), low, high, notes)
+
+
+def _interval(name: str, mean: Any, half_width: Any) -> tuple[float, float]:
+    return _on_scale(name, mean - half_width), _on_scale(name, mean + half_width)
+
+
+def _on_scale(name: str, value: float) -> float:
+    """Cut at 0, and for BLEU and chrF at 100: rounding makes 100.00000000000004 of a perfect BLEU."""
+    value = max(0.0, float(value))
+    return value if name == "TER" else min(value, 100.0)
+
+
+def _scorer(name: str, tokenize: str, lowercase: bool, effective_order: bool = False) -> Any:
+    """sacreBLEU's object for a metric; failures to load a tokenizer (a missing package or download) as Seq2SeqError."""
+    if name == "TER":
+        unspaced = tokenize in _UNSPACED
+        return TER(case_sensitive=not lowercase, normalized=unspaced, asian_support=unspaced)
+    if name != "BLEU":
+        return CHRF(word_order=name.count("+"), lowercase=lowercase)
+    try:
+        # force only stops sacreBLEU's warning on standard error about tokenised text; our notes say it.
+        return BLEU(tokenize=tokenize, lowercase=lowercase, effective_order=effective_order, force=True)
+    except (ImportError, OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise Seq2SeqError(f"the tokenizer {tokenize!r} of sacreBLEU cannot be loaded: {reason}") from error
+
+
+def _check(
+    tokenize: str | None,
+    metrics: Sequence[str],
+    systems: Mapping[str, Sequence[str]],
+    references: Sequence[Sequence[str]],
+) -> str:
+    """Refuse what sacreBLEU would crash on or score as nonsense; return the name of the tokenizer."""
+    for name in metrics:
+        if name not in METRICS:
+            raise InputError(f"unknown metric {name!r}; {nearest(name, METRICS)}")
+    if not metrics:
+        raise InputError(f"no metric to compute; allowed: {', '.join(METRICS)}")
+    if tokenize is not None and tokenize not in TOKENIZERS:
+        raise InputError(f"unknown BLEU tokenizer {tokenize!r}; {nearest(tokenize, TOKENIZERS)}")
+    _check_lines(systems, references)
+    # The same model under its new name; sacreBLEU warns on standard error about the old one.
+    return "flores101" if tokenize == "spm" else tokenize or "13a"
+
+
+def _check_lines(systems: Mapping[str, Sequence[str]], references: Sequence[Sequence[str]]) -> None:
+    if any(isinstance(lines, str) for lines in references):
+        raise InputError("references must be a list of reference sets, each a list of lines; for one set pass [lines]")
+    if not references:
+        raise InputError("no references: at least one set is needed")
+    named_references = {f"reference set {number}": lines for number, lines in enumerate(references, start=1)}
+    for system, hypotheses in systems.items():
+        if isinstance(hypotheses, str):
+            raise InputError(f"{system} must be a list of lines, not one string")
+        if not hypotheses:
+            raise InputError(f"{system}: no lines, nothing to score")
+        for label, lines in named_references.items():
+            if len(lines) != len(hypotheses):
+                raise InputError(f"{system} and {label} differ in length: {len(hypotheses)} and {len(lines)} lines")
+    for label, lines in {**systems, **named_references}.items():
+        _refuse_pieces(label, lines)
+
+
+def _check_resampling(samples: int) -> None:
+    if samples < 2:
+        raise InputError(f"samples = {samples}: a bootstrap takes at least 2 resamples; 1000 is usual")
+    seed = os.environ.get("SACREBLEU_SEED", "12345")
+    # sacreBLEU's paired test takes 0 for "no seed", and still writes seed:0 into the signature.
+    if seed.lower() != "none" and not (seed.isdecimal() and int(seed) > 0):
+        raise InputError(f"environment variable SACREBLEU_SEED = {seed!r}: a whole number from 1 on, or 'none'")
+
+
+def _refuse_pieces(label: str, lines: Sequence[str]) -> None:
+    """BLEU over subword pieces is another and mostly higher number; nobody asks for it on purpose."""
+    numbers = [number for number, line in enumerate(lines, start=1) if _PIECE.search(line)]
+    if numbers and len(numbers) >= _SHARE * len(lines):
+        raise InputError(
+            f"{label}, line {numbers[0]}: subword pieces ('▁' or '@@'), as in {len(numbers)} of {len(lines)} lines: "
+            f"{lines[numbers[0] - 1][:40]!r}; decode them to plain text first"
+        )
+
+
+def _notes(
+    scorer: Any, tokenize: str, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+) -> tuple[str, ...]:
+    """What a reader of this BLEU must know; the other metrics work on characters or edits and get none."""
+    if not isinstance(scorer, BLEU):
+        return ()
+    notes = []
+    if all(len(scorer.tokenizer(line.rstrip()).split()) < scorer.max_ngram_order for line in hypotheses):
+        notes.append("BLEU is 0 because no hypothesis has four tokens, and it counts sequences of four; read chrF2++.")
+    if tokenize != "none":
+        for label, lines in [("hypotheses", hypotheses), *(("reference lines", lines) for lines in references)]:
+            detached = sum(line.endswith(" .") for line in lines)
+            if detached and detached >= _SHARE * len(lines):
+                notes.append(
+                    f"{detached} of {len(lines)} {label} end in ' .' and look tokenised: BLEU wants plain text, "
+                    "or tokenize 'none' if both sides are tokenised alike."
+                )
+    return tuple(notes)

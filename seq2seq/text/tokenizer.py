@@ -1,0 +1,299 @@
+"""SentencePiece models: train, load, encode (with sampling), decode. The only place that knows the special ids."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import sentencepiece
+
+from seq2seq.config import TokenizerConfig
+from seq2seq.errors import InputError
+from seq2seq.text.regularisation import SPACE, DropoutSampler, LatticeSampler, Sampler
+from seq2seq.text.sentencepiece_model import BYTE, Kind, describe
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+
+UNKNOWN_SURFACE = "\u2047"  # "⁇": how a decoded text shows an unknown piece
+
+_RESERVED = ["<pad>", "<unk>", "<s>", "</s>"]
+_TRAINING_MARK = "\u2585"  # SentencePiece skips training lines with this character, "▅"
+_SILENT = 3  # of the log levels, only fatal is above; failures arrive as exceptions
+
+
+class Tokenizer:
+    """Text to piece ids and back, for one side or both; immutable.
+
+    decode(encode(text)) == text for every text in the alphabet of a tokenizer trained here: nothing is normalized, no
+    space is lost. Outside the alphabet, an unknown stretch decodes to "⁇" (with byte_fallback it is spelt in bytes and
+    survives). Two characters are SentencePiece's own: "▁" (U+2581) decodes to a space, "▅" (U+2585) is always unknown.
+    """
+
+    def __init__(self, processor: sentencepiece.SentencePieceProcessor, model: bytes) -> None:
+        self._processor = processor
+        self._model = model
+        self._description = describe(model)
+
+    @classmethod
+    def train(cls, texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
+        """Train on texts. The same texts and config give the same model, byte for byte.
+
+        Raises InputError where the vocabulary cannot hold the text's characters, where a symbol cannot be one, and
+        where there is no text.
+        """
+        _check_symbols(config.symbols)
+        lines = [text.replace(_TRAINING_MARK, " ") for text in texts]
+        return cls.from_bytes(_train(lines, config), "the tokenizer just trained")
+
+    @classmethod
+    def load(cls, path: Path) -> Tokenizer:
+        """Read a model file. Raises InputError naming the file where it is missing, damaged or not ours to use."""
+        try:
+            model = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path}: cannot read the tokenizer model: {error.strerror}") from None
+        return cls.from_bytes(model, str(path))
+
+    @classmethod
+    def from_bytes(cls, model: bytes, name: str = "tokenizer model") -> Tokenizer:
+        """Rebuild from `model_bytes`; `name` is for the messages only. Raises InputError as `load` does."""
+        processor = sentencepiece.SentencePieceProcessor()
+        try:
+            if not model:
+                raise ValueError("it is empty")
+            processor.LoadFromSerializedProto(model)
+            tokenizer = cls(processor, model)
+        except (RuntimeError, ValueError):  # UnicodeDecodeError included
+            raise InputError(f"{name}: not a SentencePiece model, or a damaged one") from None
+        _check_special_ids(processor, name)
+        return tokenizer
+
+    def save(self, path: Path) -> None:
+        """Write the model file."""
+        path.write_bytes(self._model)
+
+    def __reduce__(self) -> tuple[object, tuple[bytes]]:
+        return Tokenizer.from_bytes, (self._model,)
+
+    @property
+    def model_bytes(self) -> bytes:
+        """The serialized SentencePiece model."""
+        return self._model
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of `model_bytes`, in hexadecimal: equal hashes, equal tokenizers."""
+        return hashlib.sha256(self._model).hexdigest()
+
+    @property
+    def kind(self) -> Kind:
+        """How text is cut into pieces."""
+        return self._description.kind
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of pieces, special ones included; ids run from 0 to this minus 1."""
+        return len(self._description.pieces)
+
+    @cached_property
+    def pieces(self) -> list[str]:
+        """The vocabulary in the order of ids; "▁" stands for a space."""
+        return [piece.text for piece in self._description.pieces]
+
+    @cached_property
+    def _word_ids(self) -> dict[str, int]:
+        return {piece: id_ for id_, piece in enumerate(self.pieces) if id_ not in (PAD, UNK, BOS, EOS)}
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, without begin and end."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+        """The ids of each text, without begin and end."""
+        if self.kind == "word":  # SentencePiece would write neighbouring unknown words as one
+            return [[self._word_ids.get(word, UNK) for word in _words(each)] for each in self._normalize(texts)]
+        ids: list[list[int]] = self._processor.encode(list(texts), out_type=int, num_threads=1)
+        return ids
+
+    def _normalize(self, texts: list[str]) -> list[str]:
+        normalized: list[str] = self._processor.normalize(list(texts))
+        return normalized
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        samplers = {"bpe": DropoutSampler, "unigram": LatticeSampler}
+        if self.kind not in samplers:
+            raise InputError(f"a tokenizer of kind {self.kind!r} has one segmentation only; set tokenizer.sampling = 0")
+        return samplers[self.kind](self._description, UNK)
+
+    def sample_batch(self, texts: list[str], amount: float, seed: int) -> list[list[int]]:
+        """A random segmentation of each text, a pure function of the three arguments.
+
+        `amount` is the dropout probability for bpe (0: as encode_batch), for unigram the exponent on the pieces'
+        probabilities (0: all segmentations alike; the larger, the nearer to encode_batch). Raises InputError for char
+        and word, and for an amount out of range.
+        """
+        limit = 1.0 if self.kind == "bpe" else float("inf")
+        if not 0 <= amount <= limit:
+            raise InputError(f"sampling = {amount} is out of range for kind {self.kind!r}; allowed: 0 to {limit:g}")
+        return self._sampler.sample(self._normalize(texts), amount, seed)
+
+    def to_pieces(self, ids: Sequence[int]) -> list[str]:
+        """The piece of each id, special ones included."""
+        pieces = self.pieces
+        return [pieces[id_] for id_ in ids]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids; pad, begin and end are skipped, an unknown piece becomes "⁇"."""
+        kept = [int(id_) for id_ in ids if id_ not in (PAD, BOS, EOS)]
+        text: str = self._processor.decode(kept)
+        starts_unknown = self.kind == "word" and kept[:1] == [UNK]
+        return text.removeprefix(" ") if starts_unknown else text
+
+    def words_of(self, ids: Sequence[int]) -> list[int]:
+        """For each id the index of the word it belongs to, in decode(ids).split(); -1 for pad, begin and end.
+
+        A space that is a piece of its own belongs to the word after it, at the end of the text to the one before; -1
+        where there is no word at all. Text without spaces, such as Chinese, is one word.
+        """
+        word, inside, indices = -1, False, []
+        pieces = self._description.pieces
+        for id_ in ids:
+            if id_ in (PAD, BOS, EOS):
+                indices.append(-1)
+                continue
+            if id_ == UNK:
+                solid = " x" if self.kind == "word" else "x"
+            else:
+                solid = "x" if pieces[id_].type == BYTE else pieces[id_].text.replace(SPACE, " ")
+            index = None
+            for character in solid:
+                if character.isspace():
+                    inside = False
+                    continue
+                if not inside:
+                    word, inside = word + 1, True
+                index = word if index is None else index
+            indices.append(word + 1 if index is None else index)
+        return [min(index, word) for index in indices]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerPair:
+    """The tokenizers of the two sides; with `joint` they are one and the same vocabulary."""
+
+    source: Tokenizer
+    target: Tokenizer
+    joint: bool
+
+
+def train_tokenizers(
+    source: Iterable[str], target: Iterable[str], config: TokenizerConfig, root: str | Path = "."
+) -> TokenizerPair:
+    """The tokenizers a config asks for: trained on the two sides of the training text, or loaded.
+
+    Paths start from `root`. Raises InputError as `Tokenizer.train` and `Tokenizer.load` do.
+    """
+    if config.source_model is not None:
+        return _load_pair(config.source_model, config.target_model, config.sampling, Path(root))
+    if config.joint:
+        tokenizer = Tokenizer.train([*source, *target], config)
+        return TokenizerPair(tokenizer, tokenizer, joint=True)
+    return TokenizerPair(Tokenizer.train(source, config), Tokenizer.train(target, config), joint=False)
+
+
+def _load_pair(source_model: str, target_model: str | None, sampling: float, root: Path) -> TokenizerPair:
+    source = Tokenizer.load(root / source_model)
+    target = source if target_model is None else Tokenizer.load(root / target_model)
+    for path, tokenizer in ((source_model, source), (target_model, target)):
+        if sampling and tokenizer.kind in ("char", "word"):
+            raise InputError(
+                f"{path}: the model's kind is {tokenizer.kind!r}, which has one segmentation only; "
+                "set tokenizer.sampling = 0, or use a unigram or bpe model"
+            )
+    return TokenizerPair(source, target, joint=target_model is None)
+
+
+def _words(normalized: str) -> list[str]:
+    """Cut before every space: the pieces of kind "word"."""
+    return [word for word in re.split(f"(?={SPACE})", normalized) if word]
+
+
+def _train(lines: list[str], config: TokenizerConfig) -> bytes:
+    alphabet = sorted(set().union(*lines) - {" ", SPACE, "\0"})
+    if not alphabet:
+        raise InputError("there is no text to train a tokenizer on: every sentence is empty")
+    if config.kind == "char" and config.character_coverage == 1:
+        _check_size(config, len(alphabet) + 1 + len(_RESERVED))
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_writer=model,
+            **_training_options(config, alphabet),
+        )
+    except RuntimeError as error:
+        if sizes := re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error)):
+            _check_size(config, int(sizes[1]))
+        raise InputError(f"cannot train the tokenizer: {' '.join(str(error).split())}") from None
+    return model.getvalue()
+
+
+def _training_options(config: TokenizerConfig, alphabet: list[str]) -> dict[str, object]:
+    options: dict[str, object] = {
+        "model_type": config.kind,
+        "vocab_size": config.vocabulary_size,
+        "hard_vocab_limit": False,  # fewer pieces where the text yields fewer
+        "character_coverage": config.character_coverage,
+        "byte_fallback": config.byte_fallback,
+        "pad_id": PAD,
+        "unk_id": UNK,
+        "bos_id": BOS,
+        "eos_id": EOS,
+        # An unknown word swallows its own space, an unknown character does not.
+        "unk_surface": f" {UNKNOWN_SURFACE}" if config.kind == "word" else UNKNOWN_SURFACE,
+        "normalization_rule_name": "identity",
+        "remove_extra_whitespaces": False,
+        "max_sentence_length": 2**30,  # bytes; longer lines, by default above 4192, are left out without a word
+        "num_threads": 1,  # a unigram model depends on the number of threads
+        "minloglevel": _SILENT,
+    }
+    if config.symbols:
+        options["user_defined_symbols"] = list(config.symbols)
+    if config.character_coverage == 1 and config.kind != "word":
+        # Otherwise characters seen only inside a literal "<s>", "</s>" or "<unk>" of the text would be left out.
+        options["required_chars"] = "".join(alphabet)
+    return options
+
+
+def _check_size(config: TokenizerConfig, minimum: int) -> None:
+    if config.vocabulary_size < minimum:
+        raise InputError(
+            f"tokenizer.vocabulary_size = {config.vocabulary_size} cannot hold every character of the text: "
+            f"at least {minimum} are needed, special pieces included; raise it or lower tokenizer.character_coverage"
+        )
+
+
+def _check_symbols(symbols: Sequence[str]) -> None:
+    for symbol in symbols:
+        if not symbol or symbol in _RESERVED or symbols.count(symbol) > 1:
+            why = "is empty" if not symbol else "is a special piece" if symbol in _RESERVED else "is given twice"
+        elif SPACE in symbol or _TRAINING_MARK in symbol or "\0" in symbol or any(each.isspace() for each in symbol):
+            why = "has a space or a character that SentencePiece keeps for itself"
+        else:
+            continue
+        raise InputError(f"tokenizer.symbols: {symbol!r} {why}; allowed: distinct strings without spaces")
+
+
+def _check_special_ids(processor: sentencepiece.SentencePieceProcessor, name: str) -> None:
+    found = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
+    if found != (PAD, UNK, BOS, EOS):
+        raise InputError(
+            f"{name}: its special ids (pad, unk, bos, eos) are {found}, needed are {(PAD, UNK, BOS, EOS)}; "
+            "train it with --pad_id=0 --unk_id=1 --bos_id=2 --eos_id=3"
+        )

@@ -1,0 +1,130 @@
+"""What translating takes and gives: options, and results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq.errors import InputError
+from seq2seq.search.penalty import LengthPenalty
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """One translation of one sentence.
+
+    text: detokenised, on one line. log_prob: its log-probability in nats, the end included when it is finished.
+    score: log_prob over the length penalty. For a blank source, whose translation is blank, both are 0.
+    tokens, pieces: what was produced, as ids and as subword strings, without specials; source_pieces: what was read.
+    source_words, target_words: for each piece the number of its whitespace word, from 0.
+    weights: attention [len(pieces) + 1, len(source_pieces) + 1], rows summing to 1. The last column is the end of the
+    source; the last row, the step that ended the translation, is missing when it is not finished.
+    alignment: (source word, target word), from 0: each target word with the source word that got most of its attention.
+    finished: False when the maximum length cut it. truncated: the source was longer than max_source_length pieces, and
+    only the first of them were read.
+    """
+
+    source: str
+    text: str
+    score: float
+    log_prob: float
+    tokens: list[int]
+    pieces: list[str]
+    source_pieces: list[str]
+    source_words: list[int]
+    target_words: list[int]
+    weights: NDArray[np.float32]
+    alignment: list[tuple[int, int]]
+    finished: bool
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PairScore:
+    """How probable a model finds a given translation.
+
+    log_prob: nats, the end included. tokens: pieces, the end counted; exp(-log_prob / tokens) is the perplexity.
+    log_probs: of each piece, and of the end as the last.
+    """
+
+    log_prob: float
+    tokens: int
+    log_probs: list[float]
+
+
+class SearchOptions(TypedDict, total=False):
+    """What `translate` and its relatives take by keyword. Left out or None: what the model's config says."""
+
+    beam_size: int | None  # live hypotheses; 1 is greedy search
+    length_penalty: str | None  # 'average', 'gnmt' or 'none'
+    length_alpha: float | None  # exponent of the penalty
+    min_length: int | None  # fewest pieces, the end not counted
+    max_length: int | None  # most pieces, the end counted; else by the length of the source
+    max_source_length: int  # pieces of a source that are read (1000); the rest is cut off, and `truncated` says so
+    batch_size: int  # most sentences in a batch (128)
+    batch_tokens: int  # most source pieces in a batch, padding counted (4096)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A sentence ready for the model; without ids it is blank. row: its place among the texts."""
+
+    row: int
+    text: str
+    ids: list[int]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """SearchOptions with nothing left open."""
+
+    beam_size: int
+    penalty: LengthPenalty
+    min_length: int
+    max_length: int | None
+    ratio: float
+    offset: int
+    max_source_length: int
+    batch_size: int
+    batch_tokens: int
+
+    def longest(self, source: Source) -> int:
+        """Most pieces for this sentence, the end counted: a matter of its own length alone."""
+        if self.max_length is not None:
+            return self.max_length
+        return max(int(self.ratio * len(source.ids)) + self.offset, self.min_length + 1)
+
+    def check(self) -> None:
+        """Refuse what is out of range."""
+        for key in ("beam_size", "max_length", "max_source_length", "batch_size", "batch_tokens"):
+            value = getattr(self, key)
+            if value is not None and value < 1:
+                raise InputError(f"{key} must be 1 or more, given {value}")
+        if self.min_length < 0:
+            raise InputError(f"min_length must be 0 or more, given {self.min_length}")
+        if self.max_length is not None and self.max_length <= self.min_length:
+            limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
+            raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
+
+
+def blank(text: str) -> Translation:
+    """The translation of nothing."""
+    return Translation(
+        source=text,
+        text="",
+        score=0.0,
+        log_prob=0.0,
+        tokens=[],
+        pieces=[],
+        source_pieces=[],
+        source_words=[],
+        target_words=[],
+        weights=np.ones((1, 1), dtype=np.float32),
+        alignment=[],
+        finished=True,
+        truncated=False,
+    )

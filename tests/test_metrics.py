@@ -1,0 +1,441 @@
+"""Metrics: sacreBLEU's numbers and signatures, and none of its traps."""
+
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+import sacrebleu
+from sacrebleu.significance import PairedTest
+
+from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.evaluation.metrics import (
+    METRICS,
+    TOKENIZERS,
+    Comparison,
+    Metric,
+    bleu,
+    compare_paired,
+    default_tokenize,
+    evaluate,
+    sentence_scores,
+)
+
+REFERENCES = [
+    "The old teacher gave the curious girl a book.",
+    "Yesterday, it rained from morning till night.",
+    "We do not know who lives in the small house.",
+    "Where did you buy those seven red apples?",
+    "He wants to read the letter tomorrow at ten.",
+    "The Dog that bit him belongs to his brother.",
+    "If the train is late, she will take the bus.",
+]
+OTHERS = [
+    "The old teacher presented a book to the curious girl.",
+    "It was raining all day long yesterday.",
+    "Who lives in the small house, we do not know.",
+    "Where have you bought these seven red apples?",
+    "Tomorrow at ten he wants to read the letter.",
+    "The dog which bit him is his brother's dog.",
+    "She will take the bus if the train is late.",
+]
+GOOD = [
+    "The old teacher gave the curious girl a book.",
+    "Yesterday it rained from the morning till night.",
+    "We do not know who is living in the small house.",
+    "Where did you buy those seven apples?",
+    "He wants to read the letter at ten tomorrow.",
+    "the dog that bit him belongs to his brother.",
+    "If the train is late, she will take the bus.",
+]
+BAD = [
+    "The teacher gave a girl the book.",
+    "Yesterday it rained.",
+    "",
+    "Where did you buy the red apples?",
+    "He wants read a letter.",
+    "The dog bit his brother.",
+    "If the train is late, she takes a bus.",
+]
+
+
+def scorers(lowercase=False):
+    return {
+        "BLEU": sacrebleu.BLEU(lowercase=lowercase),
+        "chrF2": sacrebleu.CHRF(lowercase=lowercase),
+        "chrF2++": sacrebleu.CHRF(word_order=2, lowercase=lowercase),
+        "TER": sacrebleu.TER(case_sensitive=not lowercase),
+    }
+
+
+# --- values, signatures, intervals ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lowercase", [False, True])
+@pytest.mark.parametrize("sets", [[REFERENCES], [REFERENCES, OTHERS]], ids=["one set", "two sets"])
+def test_values_and_signatures_are_sacrebleus(sets, lowercase):
+    results = evaluate(hypotheses=GOOD, references=sets, lowercase=lowercase, confidence=False, metrics=METRICS)
+    assert [result.name for result in results] == list(METRICS)
+    for result in results:
+        scorer = scorers(lowercase)[result.name]
+        score = scorer.corpus_score(GOOD, sets)
+        assert (result.name, result.value) == (score.name, pytest.approx(score.score, abs=1e-9))
+        assert result.signature == scorer.get_signature().format()
+        assert f"nrefs:{len(sets)}" in result.signature
+        assert ("case:lc" if lowercase else "case:mixed") in result.signature
+        assert f"version:{sacrebleu.__version__}" in result.signature
+        assert (result.low, result.high, result.notes) == (None, None, ())
+
+
+def test_case_counts_for_every_metric_unless_lowercased():
+    shouted = [line.upper() for line in REFERENCES]
+    cased = evaluate(hypotheses=shouted, references=[REFERENCES], confidence=False)
+    lowered = evaluate(hypotheses=shouted, references=[REFERENCES], confidence=False, lowercase=True)
+    assert [result.value for result in lowered] == [100.0, 100.0, 0.0]
+    assert cased[0].value < 10
+    assert cased[1].value < 20
+    assert cased[2].value > 80
+
+
+def test_a_second_reference_set_counts():
+    assert bleu(hypotheses=OTHERS, references=[REFERENCES, OTHERS]).value == 100.0
+    assert bleu(hypotheses=OTHERS, references=[REFERENCES]).value < 70
+
+
+def test_bleu_by_hand():
+    # 7 tokens each: 6 of 7 words match, 4 of 6 bigrams, 2 of 5 trigrams, 1 of 4 four-grams; no brevity penalty.
+    score = bleu(hypotheses=["the cat sat on a red mat"], references=[["the cat sat on the red mat"]], tokenize="none")
+    assert score.value == pytest.approx(100 * (6 / 7 * 4 / 6 * 2 / 5 * 1 / 4) ** 0.25)
+
+
+def test_intervals_are_sacrebleus():
+    for result in evaluate(hypotheses=GOOD, references=[REFERENCES], samples=211):
+        scorer = scorers()[result.name]
+        score = scorer.corpus_score(GOOD, [REFERENCES], n_bootstrap=211)
+        published = json.loads(score.format(width=6, signature=scorer.get_signature().format(), is_json=True))
+        low = published["confidence_mean"] - published["confidence_var"]
+        high = published["confidence_mean"] + published["confidence_var"]
+        assert (result.low, result.high) == (
+            pytest.approx(low, abs=1e-5),
+            pytest.approx(high if result.name == "TER" else min(high, 100), abs=1e-5),
+        )
+        assert result.low < result.value < result.high
+        assert result.signature == scorer.get_signature().format()
+        assert "bs:211|seed:12345" in result.signature
+
+
+def test_scores_and_intervals_stay_on_the_scale():
+    perfect = evaluate(hypotheses=REFERENCES, references=[REFERENCES], samples=53)
+    assert [result.value for result in perfect] == [100.0, 100.0, 0.0]
+    assert [(result.low, result.high) for result in perfect] == [(pytest.approx(100), 100), (100, 100), (0, 0)]
+    # Of seven sentences six are perfect: skewed resamples, whose mean plus half their width exceeds 100.
+    skewed = evaluate(hypotheses=[*REFERENCES[:6], "Nothing."], references=[REFERENCES], samples=53, metrics=["BLEU"])
+    scorer = sacrebleu.BLEU()
+    score = scorer.corpus_score([*REFERENCES[:6], "Nothing."], [REFERENCES], n_bootstrap=53)
+    assert score._mean + score._ci > 100.5
+    assert skewed[0].high == 100.0
+    poor = ["Nothing of all this is here.", *["Nothing."] * 5, REFERENCES[6]]
+    score = scorer.corpus_score(poor, [REFERENCES], n_bootstrap=53)
+    assert score._mean - score._ci < -0.5
+    assert evaluate(hypotheses=poor, references=[REFERENCES], samples=53, metrics=["BLEU"])[0].low == 0.0
+    wordy = evaluate(hypotheses=["one two three four"], references=[["five"]], samples=53, metrics=["TER"])[0]
+    assert (wordy.value, wordy.low, wordy.high) == (400.0, 400.0, 400.0)
+
+
+def test_the_same_call_gives_the_same_numbers():
+    first, second = (evaluate(hypotheses=GOOD, references=[REFERENCES], samples=31) for _ in range(2))
+    assert first == second
+    first, second = (compare_paired(baseline=BAD, system=GOOD, references=[REFERENCES], samples=31) for _ in range(2))
+    assert first == second
+
+
+def test_quick_bleu_is_the_bleu_of_evaluate():
+    full = evaluate(hypotheses=BAD, references=[OTHERS], lowercase=True, tokenize="intl", metrics=["BLEU"], samples=2)
+    quick = bleu(hypotheses=BAD, references=[OTHERS], lowercase=True, tokenize="intl")
+    assert (quick.value, quick.low, quick.high) == (full[0].value, None, None)
+    assert "tok:intl" in quick.signature
+    assert "bs:" not in quick.signature
+
+
+def test_arguments_are_keyword_only():
+    for function in (evaluate, bleu, sentence_scores, compare_paired):
+        with pytest.raises(TypeError, match="positional"):
+            function(GOOD, [REFERENCES])
+
+
+def test_sentence_scores():
+    for name in METRICS:
+        scores = sentence_scores(hypotheses=BAD, references=[REFERENCES, OTHERS], metric=name)
+        scorer = {**scorers(), "BLEU": sacrebleu.BLEU(effective_order=True)}[name]
+        expected = [
+            scorer.sentence_score(*row).score for row in zip(BAD, zip(REFERENCES, OTHERS, strict=True), strict=True)
+        ]
+        assert scores.values == pytest.approx(expected)
+        assert (scores.name, scores.signature) == (name, scorer.get_signature().format())
+    short = sentence_scores(hypotheses=["Good morning!"], references=[["Good morning!"]], metric="BLEU")
+    assert short.values == (100.0,)
+    assert "eff:yes" in short.signature
+
+
+# --- tokenizers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("language", "tokenizer"),
+    [("zh", "zh"), ("zh-CN", "zh"), ("ZH_Hant", "zh"), ("cmn", "zh"), ("de", "13a"), ("target", "13a"), ("ja", "13a")],
+)
+def test_default_tokenize(language, tokenizer):
+    assert default_tokenize(language) == tokenizer
+
+
+def test_default_is_13a():
+    assert "tok:13a" in bleu(hypotheses=GOOD, references=[REFERENCES]).signature
+
+
+def test_chinese_is_counted_by_character():
+    hypotheses, references = ["我昨天在北京买了三本书。"], [["我昨天在北京买了四本书。"]]
+    results = evaluate(hypotheses=hypotheses, references=references, tokenize="zh", confidence=False)
+    by_name = {result.name: result for result in results}
+    assert by_name["BLEU"].value == pytest.approx(
+        sacrebleu.BLEU(tokenize="zh").corpus_score(hypotheses, references).score
+    )
+    assert "tok:zh" in by_name["BLEU"].signature
+    assert by_name["TER"].value == pytest.approx(100 / 12)  # one of twelve characters, the full stop included
+    assert "norm:yes" in by_name["TER"].signature
+    assert "asian:yes" in by_name["TER"].signature
+
+
+def test_unknown_tokenizer_offers_the_nearest():
+    with pytest.raises(
+        InputError, match=r"unknown BLEU tokenizer '13'; did you mean '13a'\? allowed: .*intl.*none.*zh"
+    ):
+        bleu(hypotheses=GOOD, references=[REFERENCES], tokenize="13")
+    assert set(sacrebleu.BLEU.TOKENIZERS) == set(TOKENIZERS)
+
+
+@pytest.mark.parametrize("error", [ImportError("pip install\n\n it"), OSError("no network"), RuntimeError("no MeCab")])
+def test_tokenizer_that_cannot_be_loaded(monkeypatch, error):
+    def fail(name):
+        assert name == "flores101"  # the name 'spm' is deprecated, and sacreBLEU warns about it
+
+        def raise_error():
+            raise error
+
+        return raise_error
+
+    monkeypatch.setattr("sacrebleu.metrics.bleu._get_tokenizer", fail)
+    reason = " ".join(str(error).split())
+    with pytest.raises(Seq2SeqError, match=f"'flores101' of sacreBLEU cannot be loaded: {reason}") as caught:
+        bleu(hypotheses=GOOD, references=[REFERENCES], tokenize="spm")
+    assert caught.value.exit_code == 1
+
+
+def test_unknown_metric():
+    with pytest.raises(InputError, match=r"unknown metric 'chrf2\+\+'; did you mean 'chrF2\+\+'\?"):
+        evaluate(hypotheses=GOOD, references=[REFERENCES], metrics=["chrf2++"])
+    with pytest.raises(InputError, match="no metric to compute"):
+        evaluate(hypotheses=GOOD, references=[REFERENCES], metrics=[])
+
+
+# --- traps ---------------------------------------------------------------------------------------------------------
+
+
+def test_short_perfect_hypotheses_have_bleu_0_and_a_note():
+    results = evaluate(hypotheses=["Good morning!"], references=[["Good morning!"]], confidence=False)
+    assert [result.value for result in results] == [0.0, 100.0, 0.0]
+    assert "no hypothesis has four tokens" in results[0].notes[0]
+    assert "chrF2++" in results[0].notes[0]
+    assert [result.notes for result in results[1:]] == [(), ()]
+    assert compare_paired(
+        baseline=["No."], system=["Good morning!"], references=[["Good morning!"]], samples=2, metrics=["BLEU"]
+    )[0].system.notes
+
+
+@pytest.mark.parametrize("line", ["Good morning all!", "Good morning to you"])
+def test_four_tokens_need_no_note(line):
+    assert bleu(hypotheses=["Hi!", line], references=[["Hi!", line]]) == Metric(
+        "BLEU", 100.0, sacrebleu_signature(), None, None, ()
+    )
+
+
+def sacrebleu_signature():
+    scorer = sacrebleu.BLEU()
+    scorer.corpus_score(["a"], [["a"]])
+    return scorer.get_signature().format()
+
+
+def test_nothing_to_score():
+    with pytest.raises(InputError, match="hypotheses: no lines, nothing to score"):
+        evaluate(hypotheses=[], references=[[]])
+    with pytest.raises(InputError, match="no references: at least one set is needed"):
+        evaluate(hypotheses=GOOD, references=[])
+    with pytest.raises(InputError, match="system: no lines, nothing to score"):
+        compare_paired(baseline=GOOD, system=[], references=[REFERENCES])
+
+
+def test_unequal_counts():
+    with pytest.raises(InputError, match="hypotheses and reference set 1 differ in length: 7 and 5 lines"):
+        evaluate(hypotheses=GOOD, references=[REFERENCES[:5]])
+    with pytest.raises(InputError, match="hypotheses and reference set 2 differ in length: 7 and 3 lines"):
+        bleu(hypotheses=GOOD, references=[REFERENCES, OTHERS[:3]])
+    with pytest.raises(InputError, match="baseline and reference set 1 differ in length: 2 and 7 lines"):
+        compare_paired(baseline=GOOD[:2], system=GOOD, references=[REFERENCES])
+    with pytest.raises(InputError, match="hypotheses and reference set 1 differ in length: 3 and 7 lines"):
+        sentence_scores(hypotheses=GOOD[:3], references=[REFERENCES])
+
+
+def test_a_string_is_no_list_of_lines():
+    with pytest.raises(InputError, match="references must be a list of reference sets"):
+        evaluate(hypotheses=GOOD, references=REFERENCES)
+    with pytest.raises(InputError, match="references must be a list of reference sets"):
+        evaluate(hypotheses=GOOD, references="lines")
+    with pytest.raises(InputError, match="hypotheses must be a list of lines, not one string"):
+        evaluate(hypotheses="lines", references=[list("lines")])
+
+
+def test_empty_lines_are_allowed():
+    results = evaluate(hypotheses=[""] * 7, references=[REFERENCES], samples=3)
+    assert [result.value for result in results] == [0.0, 0.0, 100.0]
+    assert evaluate(hypotheses=BAD, references=[["", *REFERENCES[1:]]], samples=3)[0].value > 0
+    assert bleu(hypotheses=["", ""], references=[["", ""]]).value == 0.0
+
+
+@pytest.mark.parametrize("line", ["▁The ▁do g ▁runs ▁away .", "The do@@ g runs away .", "The dogs run aw@@"])
+def test_subword_pieces_are_refused(line):
+    lines = [*REFERENCES[:2], line]
+    with pytest.raises(InputError, match=r"hypotheses, line 3: subword pieces .* in 1 of 3 lines.*decode them"):
+        bleu(hypotheses=lines, references=[REFERENCES[:3]])
+    with pytest.raises(InputError, match="reference set 2, line 3: subword pieces"):
+        bleu(hypotheses=REFERENCES[:3], references=[REFERENCES[:3], lines])
+    with pytest.raises(InputError, match="system, line 3: subword pieces"):
+        compare_paired(baseline=REFERENCES[:3], system=lines, references=[REFERENCES[:3]])
+
+
+def test_a_rare_block_character_is_text():
+    lines = [
+        *(f"This is plain line number {n}." for n in range(10)),
+        "The chart shows ▁▂▃ this week, me@@example says.",
+    ]
+    assert bleu(hypotheses=lines, references=[lines]).value == 100.0
+    assert bleu(hypotheses=["Write to me@@example today."], references=[["Write to me@@example today."]]).value == 100.0
+
+
+def test_tokenised_text_gets_a_note_and_no_warning(capfd, caplog):
+    lines = ["The small dog runs away ."] * 130
+    plain = ["The small dog runs away."] * 130
+    with caplog.at_level(logging.WARNING):
+        result = bleu(hypotheses=lines, references=[plain])
+        both = bleu(hypotheses=lines, references=[plain, lines])
+    assert result.notes == (
+        "130 of 130 hypotheses end in ' .' and look tokenised: BLEU wants plain text, "
+        "or tokenize 'none' if both sides are tokenised alike.",
+    )
+    assert ["130 of 130 hypotheses" in both.notes[0], "130 of 130 reference lines" in both.notes[1]] == [True, True]
+    assert bleu(hypotheses=lines, references=[lines], tokenize="none").notes == ()
+    assert bleu(hypotheses=plain, references=[plain]).notes == ()
+    assert bleu(hypotheses=[lines[0], *plain[:12]], references=[plain[:13]]).notes == ()
+    assert (*capfd.readouterr(), caplog.text) == ("", "", "")
+
+
+@pytest.mark.parametrize("seed", ["0", "-1", "many"])
+def test_bad_seed_in_the_environment(monkeypatch, seed):
+    monkeypatch.setenv("SACREBLEU_SEED", seed)
+    for call in (
+        lambda: evaluate(hypotheses=GOOD, references=[REFERENCES]),
+        lambda: compare_paired(baseline=BAD, system=GOOD, references=[REFERENCES]),
+    ):
+        with pytest.raises(InputError, match=rf"SACREBLEU_SEED = '{seed}': a whole number from 1 on, or 'none'"):
+            call()
+
+
+def test_seed_in_the_environment_shows_in_the_signature(monkeypatch):
+    monkeypatch.setenv("SACREBLEU_SEED", "17")
+    assert "seed:17" in evaluate(hypotheses=GOOD, references=[REFERENCES], samples=3)[0].signature
+    monkeypatch.setenv("SACREBLEU_SEED", "None")
+    assert "seed:none" in evaluate(hypotheses=GOOD, references=[REFERENCES], samples=3)[0].signature
+
+
+@pytest.mark.parametrize("samples", [-3, 0, 1])
+def test_too_few_samples(samples):
+    with pytest.raises(InputError, match=f"samples = {samples}: a bootstrap takes at least 2 resamples"):
+        evaluate(hypotheses=GOOD, references=[REFERENCES], samples=samples)
+    with pytest.raises(InputError, match=f"samples = {samples}: a bootstrap takes at least 2 resamples"):
+        compare_paired(baseline=BAD, system=GOOD, references=[REFERENCES], samples=samples)
+
+
+# --- comparison ----------------------------------------------------------------------------------------------------
+
+
+def test_comparison_is_sacrebleus_paired_bootstrap():
+    comparisons = compare_paired(baseline=BAD, system=GOOD, references=[REFERENCES, OTHERS], samples=307)
+    used = {name: scorer for name, scorer in scorers().items() if name != "chrF2"}
+    systems = [("a", BAD), ("b", GOOD)]
+    signatures, table = PairedTest(systems, used, [REFERENCES, OTHERS], test_type="bs", n_samples=307)()
+    assert [comparison.name for comparison in comparisons] == ["BLEU", "chrF2++", "TER"]
+    for comparison in comparisons:
+        baseline, system = table[comparison.name]
+        assert comparison.p_value == system.p_value
+        assert comparison.signature == signatures[comparison.name].format()
+        assert "bs:307|seed:12345" in comparison.signature
+        for ours, theirs in ((comparison.baseline, baseline), (comparison.system, system)):
+            assert ours.value == pytest.approx(theirs.score)
+            assert ours.low == pytest.approx(theirs.mean - theirs.ci)
+            assert ours.high == pytest.approx(theirs.mean + theirs.ci)
+            assert ours.signature == comparison.signature
+
+
+def test_lowercase_reaches_the_comparison():
+    lowered = [line.lower() for line in REFERENCES]
+    for lowercase, equal in ((False, False), (True, True)):
+        for comparison in compare_paired(
+            baseline=lowered, system=REFERENCES, references=[REFERENCES], lowercase=lowercase, samples=11
+        ):
+            assert (comparison.difference == 0) is equal
+
+
+def test_a_system_does_not_differ_from_itself():
+    for comparison in compare_paired(baseline=GOOD, system=list(GOOD), references=[REFERENCES], samples=41):
+        assert (comparison.p_value, comparison.difference, comparison.significant) == (1.0, 0.0, False)
+        assert comparison.sentence.endswith(": no difference.")
+
+
+def comparison_of(name, baseline, system, p_value):
+    sides = (Metric(name, value, "signature") for value in (baseline, system))
+    return Comparison(name, *sides, p_value=p_value)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "sentence"),
+    [
+        (
+            comparison_of("BLEU", 37.0, 38.5, 0.0123),
+            "BLEU: 38.50 against the baseline's 37.00 (+1.50, better; p = 0.0123): "
+            "the choice of test sentences hardly explains the gap.",
+        ),
+        (
+            comparison_of("chrF2++", 60.0, 59.75, 0.05),
+            "chrF2++: 59.75 against the baseline's 60.00 (-0.25, worse; p = 0.0500): "
+            "the choice of test sentences may well explain the gap.",
+        ),
+        (
+            comparison_of("TER", 50.0, 45.0, 0.001),
+            "TER: 45.00 against the baseline's 50.00 (-5.00, better; p = 0.0010): "
+            "the choice of test sentences hardly explains the gap.",
+        ),
+        (
+            comparison_of("TER", 45.0, 50.0, 0.3),
+            "TER: 50.00 against the baseline's 45.00 (+5.00, worse; p = 0.3000): "
+            "the choice of test sentences may well explain the gap.",
+        ),
+    ],
+)
+def test_comparison_in_words(comparison, sentence):
+    assert comparison.sentence == sentence
+
+
+def test_loads_neither_torch_nor_datasets():
+    modules = "seq2seq.evaluation.metrics, seq2seq.evaluation.alignment"
+    code = f"import sys, {modules}; print({{'torch', 'datasets'}} & {{*sys.modules}})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"
