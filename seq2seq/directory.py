@@ -1,8 +1,8 @@
 """The model directory as files: what is in it, and how it is replaced and read without ever being half of two models.
 
 config.json names every file that the model is made of, with its SHA-256, and is the commit. A new file first lies
-beside the old one as NAME.new; replacing config.json makes it count; then it takes its name. A reader looks for the content
-that config.json asks for under both names. So wherever a save is cut off, the old model or the new one is there.
+beside the old one as NAME.new; replacing config.json makes it count; then it takes its name. A reader looks for the
+content that config.json asks for under both names. So wherever a save is cut off, the old model or the new one is there.
 README.md, the model card, is for people, and theirs to edit: it has no hash.
 """
 

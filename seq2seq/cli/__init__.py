@@ -14,8 +14,8 @@ from seq2seq.cli.endings import QuietEndings
 from seq2seq.cli.examples import epilog
 
 EXAMPLES = """
-seq2seq config --source train.de --target train.en \\
-    --validation-source valid.de --validation-target valid.en --output run.toml
+seq2seq config --source train.de --target train.en --output run.toml \\
+    --validation-source valid.de --validation-target valid.en
 seq2seq train run.toml --output runs/demo
 seq2seq translate runs/demo < test.de > test.hypothesis.en
 seq2seq evaluate --hypothesis test.hypothesis.en --reference test.en
@@ -24,7 +24,7 @@ seq2seq evaluate --hypothesis test.hypothesis.en --reference test.en
 app = typer.Typer(
     name="seq2seq",
     cls=QuietEndings,
-    help="Train recurrent translators with attention on your own parallel text, translate with them, and score the result.",
+    help="Train translators with attention on your own parallel text, translate with them, and score the result.",
     epilog=epilog(EXAMPLES),
     add_completion=False,
     no_args_is_help=True,

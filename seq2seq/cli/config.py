@@ -15,24 +15,35 @@ seq2seq config --source train.de --target train.en \\
 
 
 def config(
-    source: Annotated[str, typer.Option("--source", metavar="FILE", help="Source sentences to learn from, one a line.")] = "train.source",
-    target: Annotated[str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")] = "train.target",
+    source: Annotated[
+        str, typer.Option("--source", metavar="FILE", help="Source sentences to learn from, one a line.")
+    ] = "train.source",
+    target: Annotated[
+        str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")
+    ] = "train.target",
     validation_source: Annotated[
-        str, typer.Option("--validation-source", metavar="FILE", help="Source sentences to choose the best checkpoint by.")
+        str,
+        typer.Option("--validation-source", metavar="FILE", help="Source sentences to choose the best checkpoint by."),
     ] = "validation.source",
     validation_target: Annotated[
         str, typer.Option("--validation-target", metavar="FILE", help="Their translations, line by line.")
     ] = "validation.target",
-    source_language: Annotated[str, typer.Option("--source-language", metavar="CODE", help="For example de.")] = "source",
+    source_language: Annotated[
+        str, typer.Option("--source-language", metavar="CODE", help="For example de.")
+    ] = "source",
     target_language: Annotated[
-        str, typer.Option("--target-language", metavar="CODE", help="For example en; zh switches BLEU to Chinese words.")
+        str,
+        typer.Option("--target-language", metavar="CODE", help="For example en; zh switches BLEU to Chinese words."),
     ] = "target",
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; '-' is standard output.")] = "-",
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; '-' is standard output.")
+    ] = "-",
 ) -> None:
     """Write a config for 'seq2seq train': every key with its meaning, its choices and its default.
 
-    Edit the file, or leave it and override single keys with 'seq2seq train --set'. Text can also come from one TSV or JSONL file
-    or from a Hugging Face dataset: see the keys under [data.train].
+    Edit the file, or leave it and override single keys with
+    'seq2seq train --set'. Text can also come from one TSV or JSONL file, or
+    from a Hugging Face dataset: see the keys of data.train.
     """
     from seq2seq.cli.streams import open_output
     from seq2seq.cli.template import render

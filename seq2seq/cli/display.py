@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 Event = dict[str, Any]
 
@@ -64,8 +72,7 @@ class Clock:
 def end_step(event: Event) -> int:
     """The last step that the limits of the config allow, from a progress event."""
     by_epochs = event.get("max_epochs", 0) * event.get("steps_per_epoch", 0)
-    limits = [limit for limit in (event["max_steps"], by_epochs) if limit]
-    return min(limits)
+    return int(min(limit for limit in (event["max_steps"], by_epochs) if limit))
 
 
 class PlainDisplay:
@@ -115,15 +122,15 @@ class LiveDisplay:
     def _advance(self, event: Event) -> None:
         if self.task is None:
             # The bar begins where this sitting does, so that rich's estimate counts only steps made in it.
-            self.task = self.progress.add_task("", epoch=1, numbers="", completed=event["step"] - 1, total=end_step(event))
+            self.task = self.progress.add_task(
+                "", epoch=1, numbers="", completed=event["step"] - 1, total=end_step(event)
+            )
         self.progress.update(self.task, completed=event["step"], total=end_step(event), epoch=event["epoch"] + 1)
 
 
 def train_line(event: Event) -> str:
     """The numbers of a "train" event."""
-    return (
-        f"loss {event['loss']:.3f}, perplexity {event['perplexity']:.2f}, {event['tokens_per_second']:,.0f} tokens/s"
-    )
+    return f"loss {event['loss']:.3f}, perplexity {event['perplexity']:.2f}, {event['tokens_per_second']:,.0f} tokens/s"
 
 
 def event_line(event: Event) -> str | None:
@@ -139,7 +146,9 @@ def _start(event: Event) -> str:
 def _data(event: Event) -> str:
     sizes = f"{event['train_pairs']:,} pairs to learn from, {event['validation_pairs']:,} to validate on"
     pieces = f"vocabulary {event['source_vocabulary']:,} and {event['target_vocabulary']:,} pieces"
-    gone = [f"{count:,} {why}" for part in ("dropped", "removed") for why, count in (event.get(part) or {}).items() if count]
+    gone = [
+        f"{count:,} {why}" for part in ("dropped", "removed") for why, count in (event.get(part) or {}).items() if count
+    ]
     return f"{sizes}, {pieces}" + (f"; left out: {', '.join(gone)}" if gone else "")
 
 
@@ -150,13 +159,17 @@ def _validation(event: Event) -> str:
 
 
 def _stop(event: Event) -> str:
-    reasons = {"interrupted": "a signal asked for it", "patience": "no new best for the validations that patience allows"}
+    reasons = {
+        "interrupted": "a signal asked for it",
+        "patience": "no new best for the validations that patience allows",
+    }
     return f"stopped after step {event['step']:,}: {reasons.get(event['reason'], event['reason'] + ' reached')}"
 
 
 def _finish(event: Event) -> str:
     score = "" if event.get("bleu") is None else f", BLEU {event['bleu']:.2f} ({event['signature']})"
-    return f"kept the {event['kept']} weights: perplexity {event['perplexity']:.2f}{score}; {duration(event['seconds'])} in all"
+    spent = duration(event["seconds"])
+    return f"kept the {event['kept']} weights: perplexity {event['perplexity']:.2f}{score}; {spent} in all"
 
 
 _WORDS: dict[str, Callable[[Event], str]] = {

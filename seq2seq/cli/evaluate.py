@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +13,12 @@ import typer
 from seq2seq.cli import options
 from seq2seq.cli.display import progress_over
 from seq2seq.cli.streams import open_output, read_lines
-from seq2seq.cli.translate import translated
 from seq2seq.errors import InputError
 
 if TYPE_CHECKING:
-    from seq2seq.evaluation.metrics import Comparison, Metric
-    from seq2seq.translator import SearchOptions
+    from seq2seq.cli.report import Report
+    from seq2seq.translation import SearchOptions
+    from seq2seq.translator import Translator
 
 EXAMPLES = """
 seq2seq evaluate runs/demo --source test.de --reference test.en
@@ -34,7 +34,7 @@ seq2seq evaluate runs/demo --source test.de --reference test.en \\
 def evaluate(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL]...", help="Model (or ensemble) that translates --source.", show_default=False),
+        typer.Argument(metavar="MODEL", help="Model (or ensemble) that translates --source.", show_default=False),
     ] = None,
     source: Annotated[
         str | None, typer.Option("--source", metavar="FILE", help="Source sentences for the model, one a line.")
@@ -61,7 +61,10 @@ def evaluate(
     ] = None,
     lowercase: Annotated[bool, typer.Option("--lowercase", help="Ignore case, in all metrics.")] = False,
     samples: Annotated[
-        int, typer.Option("--samples", min=0, help="Bootstrap resamples for intervals and comparison; 0: none.")
+        int,
+        typer.Option(
+            "--samples", metavar="N", min=0, help="Bootstrap resamples for intervals and comparison; 0: none."
+        ),
     ] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")] = False,
     output: Annotated[
@@ -84,7 +87,7 @@ def evaluate(
     the choice of test sentences may explain the gap; it knows nothing of the
     luck of a training, which only several seeds can show.
     """
-    given = options.given(
+    search = options.search_options(
         beam_size=beam_size,
         length_penalty=length_penalty,
         length_alpha=length_alpha,
@@ -93,7 +96,143 @@ def evaluate(
         max_source_length=max_source_length,
         batch_size=batch_size,
     )
-    _check_combination(models or [], source, hypothesis, references or [], against, output, given)
-    answers = [read_lines(reference) for reference in references or []]
-    exam = _Exam(references or [], answers, tokenize, lowercase, samples)
-    load = _Loading(given, device, threads)
+    sides = [_Side(models or [], hypothesis)] + ([] if against is None else [_side_of(against)])
+    _check_combination(sides, source, references or [], output, search, samples)
+    reading = _Reading(source, references or [])
+    _check_before_work(reading.references, tokenize, lowercase)
+    with open_output(output or os.devnull, source or "-", *(references or [])) as write:
+        entrants = [_enter(side, reading, search, device, threads) for side in sides]
+        answers = [entrant.translate() for entrant in entrants]
+        write("".join(f"{line}\n" for line in answers[0]))
+    tokenize = tokenize or next((entrant.tokenize for entrant in entrants if entrant.tokenize), None)
+    report = _report(entrants, answers, reading.references, tokenize, lowercase, samples)
+    if as_json:
+        typer.echo(report.as_json())
+    else:
+        report.show()
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """A system as it was named: models that translate, or a file with its translations."""
+
+    models: list[str]
+    file: str | None
+
+    @property
+    def name(self) -> str:
+        return self.file if self.file is not None else " + ".join(self.models)
+
+
+def _side_of(name: str) -> _Side:
+    return _Side([], name) if Path(name).is_file() or name == "-" else _Side([name], None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entrant:
+    """A system that is ready: what is wrong with its files or models has been said before any of them works."""
+
+    name: str
+    tokenize: str | None
+    translate: Callable[[], list[str]]
+
+
+class _Reading:
+    """The texts that all systems share, aligned line by line."""
+
+    def __init__(self, source: str | None, references: Sequence[str]) -> None:
+        self.first = references[0]
+        self.references = [read_lines(references[0])]
+        if not self.references[0]:
+            raise InputError(f"{self.first}: no lines, nothing to score")
+        self.references += [self.aligned(path) for path in references[1:]]
+        self.source_name = source or ""
+        self.source = [] if source is None else self.aligned(source)
+
+    def aligned(self, path: str) -> list[str]:
+        """The lines of a file, as many as the first reference has."""
+        lines, expected = read_lines(path), len(self.references[0])
+        if len(lines) != expected:
+            counts = f"{len(lines):,} lines, but {self.first} has {expected:,}"
+            raise InputError(f"{path}: {counts}; they must be aligned line by line")
+        return lines
+
+
+def _check_combination(
+    sides: Sequence[_Side],
+    source: str | None,
+    references: Sequence[str],
+    output: str | None,
+    search: SearchOptions,
+    samples: int,
+) -> None:
+    """Refuse what is missing, and what would be read by nothing."""
+    if bool(sides[0].models) == (sides[0].file is not None):
+        raise InputError("evaluate takes either MODEL with --source, or --hypothesis FILE")
+    if not references:
+        raise InputError("--reference FILE is missing: the human translations to compare with")
+    translating = any(side.models for side in sides)
+    if translating and source is None:
+        named = next(side for side in sides if side.models).name
+        raise InputError(f"--source FILE is missing: the sentences that the model {named} is to translate")
+    idle = [] if translating else [f"--{name.replace('_', '-')}" for name in search]
+    idle += ["--source"] if source is not None and not translating else []
+    idle += ["--output"] if output is not None and not sides[0].models else []
+    if idle:
+        raise InputError(f"{idle[0]} has no effect with --hypothesis, which is scored as it is")
+    read = [path for path in (source, *references, *(side.file for side in sides)) if path == "-"]
+    if len(read) > 1:
+        raise InputError("only one of the files can be standard input")
+    if len(sides) > 1 and not samples:
+        raise InputError("--samples 0 leaves nothing to compare with; --against needs 2 or more, 1000 is usual")
+
+
+def _check_before_work(references: list[list[str]], tokenize: str | None, lowercase: bool) -> None:
+    """Let the metrics refuse references and names now, and not after a long translation."""
+    from seq2seq.evaluation.metrics import bleu
+
+    bleu(hypotheses=references[0], references=references, tokenize=tokenize, lowercase=lowercase)
+
+
+def _enter(side: _Side, reading: _Reading, search: SearchOptions, device: str, threads: int | None) -> _Entrant:
+    if side.file is not None:
+        lines = reading.aligned(side.file)
+        return _Entrant(side.name, None, lambda: lines)
+    from seq2seq.evaluation.metrics import default_tokenize
+
+    translator = options.load_translator(side.models, device, threads)
+    config = translator.config
+    tokenize = config.training.validation_tokenize or default_tokenize(config.data.target_language)
+    return _Entrant(side.name, tokenize, lambda: _translate(translator, reading, search))
+
+
+def _translate(translator: Translator, reading: _Reading, search: SearchOptions) -> list[str]:
+    """The best translation of each sentence."""
+    size, found = options.chunk_size(search), list[str]()
+    with progress_over(len(reading.source)) as report:
+        for start in range(0, len(reading.source), size):
+            translations = translator.translate(reading.source[start : start + size], **search)
+            options.warn_truncated(reading.source_name, start, translations)
+            found += [translation.text for translation in translations]
+            report(len(found))
+    return found
+
+
+def _report(
+    entrants: Sequence[_Entrant],
+    answers: Sequence[list[str]],
+    references: list[list[str]],
+    tokenize: str | None,
+    lowercase: bool,
+    samples: int,
+) -> Report:
+    from seq2seq.cli.report import Report
+    from seq2seq.evaluation import metrics
+
+    rules: dict[str, Any] = {"references": references, "tokenize": tokenize, "lowercase": lowercase, "samples": samples}
+    if len(answers) == 1:
+        measured = metrics.evaluate(hypotheses=answers[0], confidence=samples > 0, **rules)
+        return Report(entrants[0].name, len(answers[0]), len(references), measured, None, ())
+    compared = metrics.compare_paired(baseline=answers[1], system=answers[0], **rules)
+    measured = [one.system for one in compared]
+    return Report(entrants[0].name, len(answers[0]), len(references), measured, entrants[1].name, compared)

@@ -18,7 +18,9 @@ seq2seq inspect runs/demo --json
 
 
 def inspect(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model directory, or OWNER/NAME[@REVISION] on the hub.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Model directory, or OWNER/NAME\\[@REVISION] on the hub.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")] = False,
 ) -> None:
     """Tell what a model is.
@@ -68,7 +70,7 @@ def count_parameters(loaded: LoadedModel) -> dict[str, int]:
 
 def _sizes(loaded: LoadedModel) -> dict[str, int]:
     """Bytes of the model's own files; those of a training stay out."""
-    from seq2seq.checkpoint import CARD, CONFIG, HASHED
+    from seq2seq.directory import CARD, CONFIG, HASHED
 
     paths = [loaded.directory / name for name in (CONFIG, *HASHED, CARD)]
     return {path.name: path.stat().st_size for path in paths if path.is_file()}

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seq2seq.translator import Translation
+    from seq2seq.translation import Translation
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """What is told of a translation.
 
-    Text: columns with a tab between them: the line number, from 1 (`numbered`), the translation, score and log_prob (`scores`),
-    the links (`alignment`). JSON: one object a translation.
+    Text: columns with a tab between them: the line number, from 1 (`numbered`), the translation, score and log_prob
+    (`scores`), the links (`alignment`). JSON: one object a translation.
     """
 
     jsonl: bool

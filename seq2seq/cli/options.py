@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from seq2seq.search.penalty import PENALTIES
 
 if TYPE_CHECKING:
+    from seq2seq.translation import SearchOptions, Translation
     from seq2seq.translator import Translator
 
+BATCH_SIZE = 128
 _SEARCH, _MACHINE = "Search", "Machine"
 _MODELS_OWN = "the model's"
 
 Models = Annotated[
     list[str],
     typer.Argument(
-        metavar="MODEL...",
-        help="Model directory, or OWNER/NAME[@REVISION] on the Hugging Face hub. Several make an ensemble: "
+        metavar="MODEL",
+        help="Model directory, or OWNER/NAME\\[@REVISION] on the Hugging Face hub. Several make an ensemble: "
         "their probabilities are averaged.",
         show_default=False,
     ),
 ]
 Output = Annotated[
     str,
-    typer.Option("--output", "-o", metavar="FILE", help="Where to write. A file appears when all is written.", show_default="standard output"),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where to write. A file appears when all is written.",
+        show_default="standard output",
+    ),
 ]
-Format = Annotated[Literal["text", "jsonl"], typer.Option("--format", help="Lines for people and cut(1), or JSON objects.")]
+Format = Annotated[
+    Literal["text", "jsonl"], typer.Option("--format", help="Lines for people and cut(1), or JSON objects.")
+]
 
 BeamSize = Annotated[
     int | None,
-    typer.Option("--beam-size", min=1, help="Live hypotheses; 1 is greedy.", show_default=_MODELS_OWN, rich_help_panel=_SEARCH),
+    typer.Option(
+        "--beam-size",
+        metavar="N",
+        min=1,
+        help="Live hypotheses; 1 is greedy.",
+        show_default=_MODELS_OWN,
+        rich_help_panel=_SEARCH,
+    ),
 ]
 LengthPenalty = Annotated[
     str | None,
@@ -45,16 +64,26 @@ LengthPenalty = Annotated[
 ]
 LengthAlpha = Annotated[
     float | None,
-    typer.Option("--length-alpha", min=0, help="The exponent A.", show_default=_MODELS_OWN, rich_help_panel=_SEARCH),
+    typer.Option(
+        "--length-alpha", metavar="X", min=0, help="The exponent A.", show_default=_MODELS_OWN, rich_help_panel=_SEARCH
+    ),
 ]
 MinLength = Annotated[
     int | None,
-    typer.Option("--min-length", min=0, help="Fewest pieces of a translation.", show_default=_MODELS_OWN, rich_help_panel=_SEARCH),
+    typer.Option(
+        "--min-length",
+        metavar="N",
+        min=0,
+        help="Fewest pieces of a translation.",
+        show_default=_MODELS_OWN,
+        rich_help_panel=_SEARCH,
+    ),
 ]
 MaxLength = Annotated[
     int | None,
     typer.Option(
         "--max-length",
+        metavar="N",
         min=1,
         help="Most pieces of a translation, the end counted.",
         show_default="by the source's length",
@@ -62,20 +91,46 @@ MaxLength = Annotated[
     ),
 ]
 MaxSourceLength = Annotated[
-    int,
-    typer.Option("--max-source-length", min=1, help="Pieces of a source that are read; of a longer one, the rest is not translated, and a warning says so.", rich_help_panel=_SEARCH),
+    int | None,
+    typer.Option(
+        "--max-source-length",
+        metavar="N",
+        min=1,
+        help="Pieces of a source that are read; the rest of a longer one is left out, and a warning says so.",
+        show_default="1000",
+        rich_help_panel=_SEARCH,
+    ),
 ]
 BatchSize = Annotated[
-    int,
-    typer.Option("--batch-size", min=1, help="Most sentences in a batch; the output does not depend on it.", rich_help_panel=_MACHINE),
+    int | None,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        min=1,
+        help="Most sentences in a batch: a matter of speed and memory, not of the result.",
+        show_default=str(BATCH_SIZE),
+        rich_help_panel=_MACHINE,
+    ),
 ]
 Device = Annotated[
     str, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, ...", rich_help_panel=_MACHINE)
 ]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="CPU threads.", show_default="one a core", rich_help_panel=_MACHINE),
+    typer.Option(
+        "--threads", metavar="N", min=1, help="CPU threads.", show_default="one a core", rich_help_panel=_MACHINE
+    ),
 ]
+
+
+def search_options(**values: Any) -> SearchOptions:
+    """Those that were given; the model's config speaks for the others."""
+    return cast("SearchOptions", {name: value for name, value in values.items() if value is not None})
+
+
+def chunk_size(search: SearchOptions) -> int:
+    """Lines that are translated together: a few batches, so that each finds sentences of like length."""
+    return 4 * search.get("batch_size", BATCH_SIZE)
 
 
 def load_translator(models: list[str], device: str, threads: int | None) -> Translator:
@@ -87,3 +142,11 @@ def load_translator(models: list[str], device: str, threads: int | None) -> Tran
     if threads is not None:
         torch.set_num_threads(threads)
     return Translator.load(*models, device=device)
+
+
+def warn_truncated(name: str, before: int, translations: Iterable[Translation]) -> None:
+    """Name the lines whose end was not translated; the first of them is the one after `before`."""
+    for number, translation in enumerate(translations, start=before + 1):
+        if translation.truncated:
+            read = f"only its first {len(translation.source_pieces):,} pieces were translated"
+            print(f"warning: {name}:{number}: too long, {read} (--max-source-length)", file=sys.stderr)

@@ -20,8 +20,9 @@ def push(
 ) -> None:
     """Upload a model directory to the Hugging Face hub.
 
-    Only the model's own files travel (config.json, weights, tokenizer, README.md), not the training state. The token is the one
-    that 'hf auth login' stored, or the environment variable HF_TOKEN.
+    Only the model's own files travel (config.json, weights, tokenizer,
+    README.md), not the training state. The token is the one that
+    'hf auth login' stored, or the environment variable HF_TOKEN.
     """
     from seq2seq.checkpoint import push_model
 

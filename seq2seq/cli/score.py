@@ -15,22 +15,26 @@ from seq2seq.cli.streams import Source, open_input, open_output
 from seq2seq.errors import InputError
 
 if TYPE_CHECKING:
-    from seq2seq.translator import PairScore
+    from seq2seq.translation import PairScore
 
 EXAMPLES = """
 seq2seq score runs/demo --source test.de --target test.en > scores.tsv
 seq2seq score runs/demo --source test.de --target test.en --format jsonl
-paste <(seq2seq score runs/demo --source a.de --target a.en | cut -f 1) a.en
+cut -f 1 bitext.tsv | seq2seq score runs/demo --source - --target test.en
 """
 
 
 def score(
     models: options.Models,
-    source: Annotated[str, typer.Option("--source", metavar="FILE", help="Source sentences, one a line (plain or .gz; '-': standard input).")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source", metavar="FILE", help="Source sentences, one a line (plain or .gz; '-': standard input)."
+        ),
+    ],
     target: Annotated[str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")],
     output: options.Output = "-",
     form: options.Format = "text",
-    batch_size: options.BatchSize = 128,
     device: options.Device = "cpu",
     threads: options.Threads = None,
 ) -> None:
@@ -48,7 +52,7 @@ def score(
     log_prob, tokens, pairs = 0.0, 0, 0
     with open_input(source) as sources, open_input(target) as targets, open_output(output, source, target) as write:
         translator = options.load_translator(models, device, threads)
-        for texts, translations in _pairs(sources, targets, 4 * batch_size):
+        for texts, translations in _pairs(sources, targets, options.chunk_size({})):
             found = translator.score(texts, translations)
             write("".join(_line(number, one, form) + "\n" for number, one in enumerate(found, start=pairs + 1)))
             log_prob += sum(one.log_prob for one in found)
@@ -77,10 +81,11 @@ def _pairs(sources: Source, targets: Source, size: int) -> Iterator[tuple[list[s
     for number, (text, translation) in enumerate(zip_longest(_lines(sources), _lines(targets)), start=1):
         if text is None or translation is None:
             short, long = (sources, targets) if text is None else (targets, sources)
-            raise InputError(f"{short.name} ends before line {number}, {long.name} does not; they must be aligned line by line")
-        if bool(text.strip()) != bool(translation.strip()):
-            blank = targets if text.strip() else sources
-            raise InputError(f"{blank.name}:{number}: blank, but the other side is not; there is nothing to score it by")
+            raise InputError(
+                f"{short.name} ends before line {number}, {long.name} does not; they must be aligned line by line"
+            )
+        if translation.strip() and not text.strip():
+            raise InputError(f"{sources.name}:{number}: blank, but its translation is not; nothing to score that by")
         texts.append(text)
         translations.append(translation)
         if len(texts) == size:

@@ -29,10 +29,10 @@ class Source:
     stream: BufferedIOBase
 
     def chunks(self, size: int) -> Iterator[list[str]]:
-        """The lines that have arrived, at most `size` at a time: an answer never waits for lines that are not there yet.
+        """The lines that have arrived, at most `size` at a time, so that no answer waits for lines still to come.
 
-        Lines end at \\n alone; a \\r before it and a byte order mark at the very start are no text. Raises InputError, with
-        the line, for what is not UTF-8.
+        Lines end at \\n alone; a \\r before it and a byte order mark at the very start are no text. Raises InputError,
+        with the line, for what is not UTF-8.
         """
         number, rest, block = 0, b"", b"\n"
         while block:
@@ -66,12 +66,13 @@ def open_input(path: str) -> Iterator[Source]:
     if path == STANDARD:
         yield Source("standard input", cast(BufferedIOBase, sys.stdin.buffer))
         return
+    opener: Callable[..., BufferedIOBase] = gzip.open if path.endswith(".gz") else open
     try:
-        file = gzip.open(path, "rb") if path.endswith(".gz") else Path(path).open("rb")
+        file = opener(path, "rb")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     with file:
-        yield Source(path, cast(BufferedIOBase, file))
+        yield Source(path, file)
 
 
 def read_lines(path: str) -> list[str]:
@@ -92,45 +93,51 @@ def count_lines(path: str) -> int | None:
 def open_output(path: str, *inputs: str) -> Iterator[Callable[[str], None]]:
     """A function that writes text: to standard output ('-') at once, to a file that appears when all is written.
 
-    inputs: what is read meanwhile; the output may be none of it.
+    inputs: what is read meanwhile; the output may be none of it. Raises Seq2SeqError where the disk refuses.
     """
     if path == STANDARD:
         yield _write_standard
         return
     target = Path(os.path.realpath(path))
     _check_target(target, path, inputs)
+    # A device or a named pipe is there to write to, not to replace.
+    kept = target.exists() and not target.is_file()
+    waiting = target if kept else target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        if target.exists() and not target.is_file():  # a device or a named pipe: to write to, not to replace
-            with target.open("wb", buffering=0) as device:
-                yield lambda text: _write(cast(BinaryIO, device), text)
-        else:
-            with _new_file(target) as file:
-                yield lambda text: _write(file, text)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise Seq2SeqError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
-@contextmanager
-def _new_file(target: Path) -> Iterator[BinaryIO]:
-    """A file under another name, which takes the target's name when all went well and is removed when not."""
-    waiting = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with _termination_raises(), waiting.open("wb") as file:
-            yield file
-        waiting.replace(target)
+        with _termination_raises(), _open_to_write(waiting, path) as file:
+            yield lambda text: _write(file, text, path)
+        if not kept:
+            with _refusals(path):
+                waiting.replace(target)
     finally:
-        waiting.unlink(missing_ok=True)
+        if not kept:
+            waiting.unlink(missing_ok=True)
+
+
+def _open_to_write(file: Path, name: str) -> BinaryIO:
+    with _refusals(name):
+        return file.open("wb")
 
 
 def _write_standard(text: str) -> None:
-    _write(sys.stdout.buffer, text)
-    sys.stdout.buffer.flush()
+    _write(sys.stdout.buffer, text, "standard output")
 
 
-def _write(file: BinaryIO, text: str) -> None:
-    file.write(text.encode("utf-8", errors="replace"))
+def _write(file: BinaryIO, text: str, name: str) -> None:
+    with _refusals(name):
+        file.write(text.encode("utf-8"))
+        file.flush()
+
+
+@contextmanager
+def _refusals(name: str) -> Iterator[None]:
+    """What the system says when a file cannot be written, in the user's terms; a closed pipe is no error."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Seq2SeqError(f"{name}: cannot be written: {error.strerror or error}") from None
 
 
 def _check_target(target: Path, path: str, inputs: tuple[str, ...]) -> None:

@@ -18,17 +18,22 @@ seq2seq train run.toml --output runs/additive --resume
 
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to train; 'seq2seq config' writes one.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the run, and of its model.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the run, and of its model.")
+    ],
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the config, e.g. model.score=dot. May be repeated."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Set a key of the config, e.g. model.score=dot. May be repeated."
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
     """Train a translator as a config says.
 
-    Ctrl-C (or SIGTERM) stops after the current step and leaves a run that --resume takes up where it stood. DIR then holds the
-    best model so far, ready for 'seq2seq translate DIR', the events in log.jsonl, and the state of the training.
+    Ctrl-C (or SIGTERM) stops after the current step and leaves a run that
+    --resume takes up where it stood. DIR holds the best model so far, ready
+    for 'seq2seq translate DIR', every event in log.jsonl, and the state.
     """
     from seq2seq.config import load_config
 

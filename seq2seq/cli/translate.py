@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seq2seq.cli import options
+from seq2seq.cli.display import progress_over
+from seq2seq.cli.layout import Layout
+from seq2seq.cli.streams import count_lines, open_input, open_output
 from seq2seq.errors import InputError
 
 if TYPE_CHECKING:
-    from seq2seq.translator import Translation, Translator
+    from seq2seq.translation import SearchOptions, Translation
+    from seq2seq.translator import Translator
 
 EXAMPLES = """
 echo "ein Mann schläft ." | seq2seq translate runs/demo
@@ -25,30 +29,125 @@ seq2seq translate runs/demo --sample --n-best 3 --temperature 0.7 < test.de
 """
 
 _SAMPLING = "Sampling"
-Find = Callable[[list[str], int], list[list["Translation"]]]
+_Find = Callable[[list[str], int], list[list["Translation"]]]
 
 
 def translate(
     models: options.Models,
-    source: Annotated[str, typer.Option("--input", "-i", metavar="FILE", help="Sentences, one a line (plain or .gz).", show_default="standard input")] = "-",
+    source: Annotated[
+        str,
+        typer.Option("--input", "-i", metavar="FILE", help="Sentences, one a line.", show_default="standard input"),
+    ] = "-",
     output: options.Output = "-",
-    n_best: Annotated[int, typer.Option("--n-best", min=1, help="Translations of each sentence, at most the beam size.")] = 1,
-    scores: Annotated[bool, typer.Option("--scores", help="Tell score and log-probability (nats, the end counted).")] = False,
-    alignment: Annotated[bool, typer.Option("--alignment", help="Tell word links, 'source-target' from 0, by attention.")] = False,
+    n_best: Annotated[
+        int, typer.Option("--n-best", min=1, metavar="N", help="Translations of each sentence, best first.")
+    ] = 1,
+    scores: Annotated[bool, typer.Option("--scores", help="Add score and log-probability.")] = False,
+    alignment: Annotated[bool, typer.Option("--alignment", help="Add word links, by attention.")] = False,
     form: options.Format = "text",
     beam_size: options.BeamSize = None,
     length_penalty: options.LengthPenalty = None,
     length_alpha: options.LengthAlpha = None,
     min_length: options.MinLength = None,
     max_length: options.MaxLength = None,
-    max_source_length: options.MaxSourceLength = 1000,
-    sample: Annotated[bool, typer.Option("--sample", help="Draw translations at random instead.", rich_help_panel=_SAMPLING)] = False,
-    temperature: Annotated[float | None, typer.Option("--temperature", help="Below 1 bolder, above 1 flatter.", show_default="1", rich_help_panel=_SAMPLING)] = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="Draw from the K best pieces only.", show_default="all", rich_help_panel=_SAMPLING)] = None,
-    top_p: Annotated[float | None, typer.Option("--top-p", help="Draw from the fewest pieces that hold this probability.", show_default="all", rich_help_panel=_SAMPLING)] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Same seed, same draws.", show_default="1", rich_help_panel=_SAMPLING)] = None,
-    batch_size: options.BatchSize = 128,
+    max_source_length: options.MaxSourceLength = None,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Draw translations at random, not by search.", rich_help_panel=_SAMPLING)
+    ] = False,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            "--temperature",
+            metavar="X",
+            help="Below 1, likely pieces become likelier; above 1, all more alike.",
+            show_default="1",
+            rich_help_panel=_SAMPLING,
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            "--top-k",
+            metavar="N",
+            min=1,
+            help="Draw from the K best pieces.",
+            show_default="all",
+            rich_help_panel=_SAMPLING,
+        ),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            "--top-p",
+            metavar="X",
+            help="Draw from the fewest pieces that hold this probability together.",
+            show_default="1",
+            rich_help_panel=_SAMPLING,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="N",
+            min=0,
+            help="The same seed draws the same.",
+            show_default="1",
+            rich_help_panel=_SAMPLING,
+        ),
+    ] = None,
+    batch_size: options.BatchSize = None,
     device: options.Device = "cpu",
     threads: options.Threads = None,
 ) -> None:
-    """x"""
+    """Translate, one sentence a line: a line out for every line in, in order.
+
+    Lines are translated as they arrive and written at once. A blank line
+    stays blank. Text is UTF-8, input plain or .gz; '-' is standard
+    input or output.
+
+    Text has columns with a tab between them: the line number, from 1 (with
+    --n-best above 1 only), the translation, score and log-probability in nats
+    (with --scores), links (with --alignment) as 0-0 1-2: source word, target
+    word, both from 0. --n-best N writes up to N lines for each line in.
+
+    With --format jsonl, each translation is an object: line, rank, source,
+    text, finished, truncated, source_pieces, pieces; with --scores also score
+    and log_prob, with --alignment also alignment.
+    """
+    search = options.search_options(
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        length_alpha=length_alpha,
+        min_length=min_length,
+        max_length=max_length,
+        max_source_length=max_source_length,
+        batch_size=batch_size,
+    )
+    drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    drawing = {name: value for name, value in drawing.items() if value is not None}
+    if drawing and not sample:
+        raise InputError(f"--{next(iter(drawing)).replace('_', '-')} has no effect without --sample")
+    layout = Layout(jsonl=form == "jsonl", numbered=n_best > 1, scores=scores, alignment=alignment)
+    with open_input(source) as lines, open_output(output, source) as write:
+        translator = options.load_translator(models, device, threads)
+        find = _sampler(translator, n_best, search, drawing) if sample else _searcher(translator, n_best, search)
+        if source == "-" and sys.stdin.isatty():
+            print("reading from the terminal, one sentence a line; Ctrl-D ends", file=sys.stderr)
+        number = 0
+        with progress_over(count_lines(source)) as report:
+            for texts in lines.chunks(options.chunk_size(search)):
+                found = find(texts, number)
+                options.warn_truncated(lines.name, number, (several[0] for several in found))
+                write("".join(layout.lines(number, several) for number, several in enumerate(found, start=number + 1)))
+                number += len(found)
+                report(number)
+
+
+def _searcher(translator: Translator, n_best: int, search: SearchOptions) -> _Find:
+    return lambda texts, before: translator.translate_nbest(texts, n_best, **search)
+
+
+def _sampler(translator: Translator, count: int, search: SearchOptions, drawing: dict[str, Any]) -> _Find:
+    """Draws depend on the seed and the number of the line alone, not on how lines arrive."""
+    return lambda texts, before: translator.sample(texts, count=count, first=before, **drawing, **search)

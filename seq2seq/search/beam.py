@@ -8,13 +8,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.search.history import History, Record
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import LengthPenalty
 from seq2seq.search.stepping import Hypothesis, S, Step, StepFunction
 
 AVERAGE = LengthPenalty()
+NAN_HINT = "its parameters are damaged, or its training diverged"
 
 
 @torch.no_grad()
@@ -36,17 +37,20 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """The best hypotheses of each sentence: distinct, finished before unfinished, then by falling score.
 
-    `state` has one slot per sentence. At each step the best continuations of all live hypotheses are kept, by log_prob, as
-    many as there is room; one that ends takes its place in the beam along, so live and finished together never pass
-    beam_size. A sentence leaves the batch when nothing is live, at its maximum length, or when no live hypothesis can still
-    reach the n best (`early_exit`; it saves work and changes nothing). Equal log_probs: the lower slot, then token, wins.
+    `state` has one slot per sentence. At each step the best continuations of all live hypotheses are kept, by log_prob,
+    as many as there is room; one that ends takes its place in the beam along, so live and finished together never pass
+    beam_size. A sentence leaves the batch when nothing is live, at its maximum length, or when no live hypothesis can
+    still reach the n best (`early_exit`: it saves work and changes nothing). Equal log_probs: the lower slot, then the
+    lower token goes first.
 
     max_lengths: per sentence, most tokens produced, the end counted; what is then still live is returned unfinished.
-    min_lengths: per sentence, fewest tokens before the end. forbidden: tokens never produced (pad, bos and unk, as a rule).
-    Fewer than nbest come back where fewer exist. All tensors are made on `device`, where the step function must answer.
-    Raises InputError for sizes and lengths out of range, Seq2SeqError when the model answers NaN or leaves no hypothesis.
+    min_lengths: per sentence, fewest tokens before the end. forbidden: tokens never produced (as a rule pad, bos, unk).
+    Fewer than nbest come back where fewer exist. All tensors are on `device`, where the step function must answer too.
+    Raises InputError for sizes and lengths out of range, Seq2SeqError if the model answers NaN or leaves no hypothesis.
     """
     _check_sizes(sentences, beam_size, nbest, max_lengths)
+    if sentences == 0:
+        return []
     limits = Limits(
         eos=eos,
         max_lengths=max_lengths,
@@ -57,9 +61,9 @@ def beam_search(
     )
     beam = _Beam(limits, beam_size, nbest, early_exit, device)
     tokens = torch.full((sentences, 1), bos, device=device)
-    while len(tokens):
+    while len(tokens) > 0:
         tokens, state = beam.advance(step(tokens, state))
-    return [beam.history.trace(sorted(endings)[:nbest]) for endings in beam.history.endings()]
+    return beam.history.hypotheses([sorted(endings)[:nbest] for endings in beam.history.endings()])
 
 
 def greedy_search(
@@ -75,7 +79,7 @@ def greedy_search(
     forbidden: Sequence[int] = (),
     device: torch.device | str = "cpu",
 ) -> list[list[Hypothesis]]:
-    """The hypothesis that takes the most probable token at each step: a beam of one. For the arguments see beam_search."""
+    """One hypothesis per sentence, of the most probable token at each step: a beam of one. Arguments as beam_search."""
     return beam_search(
         step,
         state,
@@ -141,16 +145,18 @@ class _Beam:
         )
 
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept beam"], S]:
-        """Take the model's answer into the beam; the tokens and the state to go on with, of the sentences that go on."""
+        """Take the model's answer into the beam. Returns tokens and state of the sentences that go on."""
         frontier = self._frontier
         candidates = frontier.log_probs[:, :, None] + answer.log_probs
-        self._limits.forbid(candidates, frontier.sentences, len(self.history.records))
+        self._limits.forbid(candidates, frontier.sentences, self.history.steps)
         growth = self._grow(candidates)
         grown, report = self._assess(growth)
-        if report[-1][0]:
+        if any(report[-2]):
             growth = self._grow(candidates, in_order=True)
             grown, report = self._assess(growth)
-        done, live, room, _ = report
+        done, live, room, _, broken = report
+        if any(broken):
+            raise Seq2SeqError(f"the model answered NaN at step {self.history.steps + 1}: {NAN_HINT}")
         self.history.records.append(
             Record(frontier.sentences, growth.tokens, growth.parents, growth.log_probs, answer.weights)
         )
@@ -183,9 +189,11 @@ class _Beam:
         )
 
     def _assess(self, growth: _Growth) -> tuple[_Frontier, list[list[int]]]:
-        """The frontier after this growth, before any sentence leaves, and the one transfer of a step: four rows of integers,
-        by sentence: is it done, live hypotheses, room; then in every place whether log_probs tied."""
-        frontier, length = self._frontier, len(self.history.records) + 1
+        """The frontier after this growth, before any sentence leaves, and a report, the one transfer of a step.
+
+        Report: for each sentence whether it is done, how many are live, its room; whether log_probs tied, were NaN.
+        """
+        frontier, length = self._frontier, self.history.steps + 1
         finished = growth.log_probs.isfinite() & ~growth.live
         scores = self._limits.scores(growth.log_probs, length).masked_fill(~finished, -torch.inf)
         best = torch.cat([frontier.best, scores], dim=1).topk(frontier.best.shape[1]).values
@@ -195,14 +203,15 @@ class _Beam:
         if self._early_exit:
             # At equality too: of two equal scores the one that ended earlier ranks first.
             done = done | (best[:, -1] >= self._limits.bounds(log_probs.amax(1), frontier.sentences))
-        report: list[list[int]] = torch.stack([done.long(), live, room, growth.tied.expand_as(live)]).tolist()
-        return _Frontier(frontier.sentences, log_probs, best, room), report
+        broken = growth.log_probs.isnan().any(1)
+        report = torch.stack([done.long(), live, room, growth.tied.expand_as(live), broken])
+        return _Frontier(frontier.sentences, log_probs, best, room), report.tolist()
 
 
 def _rank(
     candidates: Float[Tensor, "sentences candidates"], count: int
 ) -> tuple[Float[Tensor, "sentences count"], Int[Tensor, "sentences count"], Bool[Tensor, ""]]:
-    """The `count` best, best first, their indices, and whether two equal ones make the choice or its order arbitrary."""
+    """The `count` best, best first, their indices, and whether equal ones make the choice or its order arbitrary."""
     values, indices = candidates.topk(min(count + 1, candidates.shape[1]))
     tied = (values[:, 1:] == values[:, :-1]) & values[:, 1:].isfinite()
     return values[:, :count], indices[:, :count], tied.any()

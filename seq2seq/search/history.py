@@ -1,7 +1,7 @@
 """What a search has done, step by step, and the way back from an ending to its hypothesis.
 
-Nothing is copied while the search runs: each step leaves one record with back-pointers, and only the hypotheses that are
-returned are traced.
+Nothing is copied while the search runs: each step leaves one record with back-pointers, and only the hypotheses that
+are returned are traced.
 """
 
 from collections.abc import Sequence
@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from seq2seq.errors import Seq2SeqError
 from seq2seq.search.limits import Limits
 from seq2seq.search.stepping import Hypothesis
 
@@ -20,8 +21,8 @@ from seq2seq.search.stepping import Hypothesis
 class Record:
     """One step: the token in each slot, and the slot before the step that it was appended to.
 
-    sentences: which sentences were still searched. log_probs: of the whole hypothesis, -inf where the slot is empty.
-    weights: of this step, by the slot before it (so a token's row is that of its parent).
+    sentences: which were still searched. log_probs: of the whole hypothesis, -inf where the slot is empty. weights: by
+    the slot before the step, so that the row of a token is that of its parent.
     """
 
     sentences: Int[Tensor, " sentences"]
@@ -32,7 +33,7 @@ class Record:
 
 
 class Ending(NamedTuple):
-    """Where a hypothesis ends. It sorts before another if it is finished, scores higher, ended earlier, had a lower slot."""
+    """Where a hypothesis ends. Sorting puts the finished first, then the higher score, the earlier, the lower slot."""
 
     unfinished: bool
     negative_score: float
@@ -49,34 +50,49 @@ class History:
     limits: Limits
     records: list[Record] = field(default_factory=list)
 
-    def ended(self, step: int) -> Bool[Tensor, "sentences slots"]:
-        """Slots of this step whose hypothesis ended there, with the end token or at the maximum length."""
-        record = self.records[step]
-        last = self.limits.max_lengths[record.sentences] == step + 1
-        return record.log_probs.isfinite() & ((record.tokens == self.limits.eos) | last[:, None])
-
     def endings(self) -> list[list[Ending]]:
-        """All endings of each sentence, by step and slot."""
+        """Every ending of each sentence: those with the end token, and those at the maximum length.
+
+        Raises Seq2SeqError for a sentence that has none.
+        """
+        columns = [torch.cat(parts).tolist() for parts in zip(*map(self._endings_at, range(self.steps)), strict=True)]
         found: list[list[Ending]] = [[] for _ in range(self.limits.sentences)]
-        for step, record in enumerate(self.records):
-            rows, slots = self.ended(step).nonzero(as_tuple=True)
-            log_probs = record.log_probs[rows, slots]
-            scores = self.limits.scores(log_probs, step + 1)
-            tokens = record.tokens[rows, slots]
-            sentences = record.sentences[rows]
-            table = zip(*(column.tolist() for column in (sentences, slots, tokens, log_probs, scores)), strict=True)
-            for sentence, slot, token, log_prob, score in table:
-                found[sentence].append(Ending(token != self.limits.eos, -score, step, slot, sentence, log_prob))
+        for sentence, step, slot, token, log_prob, score in zip(*columns, strict=True):
+            found[sentence].append(Ending(token != self.limits.eos, -score, step, slot, sentence, log_prob))
+        for number, endings in enumerate(found, start=1):
+            if not endings:
+                raise Seq2SeqError(
+                    f"sentence {number} of the batch has no hypothesis: after some steps the model gave every token "
+                    "that is allowed the probability 0; forbid fewer tokens or lower the minimum length"
+                )
         return found
 
-    def trace(self, endings: Sequence[Ending]) -> list[Hypothesis]:
-        """The hypotheses with these endings, in the same order."""
+    @property
+    def steps(self) -> int:
+        return len(self.records)
+
+    def _endings_at(self, step: int) -> tuple[Tensor, ...]:
+        record = self.records[step]
+        last = self.limits.max_lengths[record.sentences] == step + 1
+        ended = record.log_probs.isfinite() & ((record.tokens == self.limits.eos) | last[:, None])
+        rows, slots = ended.nonzero(as_tuple=True)
+        log_probs = record.log_probs[rows, slots]
+        scores = self.limits.scores(log_probs, step + 1)
+        steps = torch.full_like(slots, step)
+        return record.sentences[rows], steps, slots, record.tokens[rows, slots], log_probs, scores
+
+    def hypotheses(self, endings: Sequence[Sequence[Ending]]) -> list[list[Hypothesis]]:
+        """The hypotheses with these endings, in the same nesting and order."""
+        traced = iter(self._trace([ending for group in endings for ending in group]))
+        return [[next(traced) for _ in group] for group in endings]
+
+    def _trace(self, endings: Sequence[Ending]) -> list[Hypothesis]:
+        """Walk back from all endings at once, each joining at its last step."""
         if not endings:
             return []
-        first = self.records[0]
-        device, steps = first.tokens.device, 1 + max(ending.step for ending in endings)
+        device, steps = self.limits.max_lengths.device, 1 + max(ending.step for ending in endings)
         tokens = torch.zeros(len(endings), steps, dtype=torch.long, device=device)
-        weights = first.weights.new_zeros(len(endings), steps, first.weights.shape[2])
+        weights = self.records[0].weights.new_zeros(len(endings), steps, self.records[0].weights.shape[2])
         sentences = torch.tensor([ending.sentence for ending in endings], device=device)
         slots = torch.tensor([ending.slot for ending in endings], device=device)
         for step in reversed(range(steps)):
@@ -90,7 +106,7 @@ class History:
         return [_hypothesis(*row) for row in zip(endings, tokens.tolist(), weights.cpu(), strict=True)]
 
 
-def _positions(sentences: Int[Tensor, " sentences"], total: int) -> Int[Tensor, " total"]:
+def _positions(sentences: Int[Tensor, " sentences"], total: int) -> Int[Tensor, " {total}"]:
     """For each sentence number below `total`, its row among `sentences` (0 where it is not there)."""
     positions = sentences.new_zeros(total)
     positions[sentences] = torch.arange(len(sentences), device=sentences.device)
@@ -103,6 +119,6 @@ def _hypothesis(ending: Ending, tokens: list[int], weights: Float[Tensor, "steps
         tokens=tokens[: length if ending.unfinished else length - 1],
         log_prob=ending.log_prob,
         score=-ending.negative_score,
-        weights=weights[:length].clone(),  # a view would keep the whole batch's weights alive
+        weights=weights[:length].clone(),  # a view would keep the weights of the whole batch alive
         finished=not ending.unfinished,
     )

@@ -14,8 +14,8 @@ class Limits:
     """The rules of one search, checked once.
 
     max_lengths: most tokens produced, the end counted, so that a hypothesis of that many tokens without an end is cut.
-    min_lengths: fewest tokens before the end, the end not counted. Both per sentence, so that no sentence depends on its
-    batch. forbidden: tokens that are never produced.
+    min_lengths: fewest tokens before the end, the end not counted. Both per sentence, so that no sentence depends on
+    its batch. forbidden: tokens that are never produced.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class Limits:
 
     def scores(self, log_probs: Float[Tensor, "*shape"], length: int) -> Float[Tensor, "*shape"]:
         """Scores of hypotheses with `length` tokens produced."""
-        # A tensor, for with a number CUDA multiplies by the reciprocal: an ulp beside bounds(), which must never be passed.
+        # A tensor, for by a number CUDA multiplies with the reciprocal: an ulp off bounds(), which no score may pass.
         return log_probs / torch.tensor(self.penalty(length), dtype=torch.float64).to(log_probs)
 
     def bounds(
         self, log_probs: Float[Tensor, " sentences"], sentences: Int[Tensor, " sentences"]
     ) -> Float[Tensor, " sentences"]:
-        """The score that a live hypothesis cannot pass: its log_prob can only fall, the penalty only grow to its largest."""
+        """The score that a live hypothesis cannot pass: its log_prob can only fall, the penalty grow to its largest."""
         return log_probs / self._largest.to(log_probs)[sentences]
 
 

@@ -17,9 +17,9 @@ PENALTIES: dict[str, Callable[[int, float], float]] = {
 class LengthPenalty:
     """What a log_prob is divided by to give a score. The length counts every token produced, the end included.
 
-    kind: 'average', length ** alpha (with alpha 1 the mean log-probability of a token); 'gnmt', ((5 + length) / 6) ** alpha
-    (Wu et al. 2016, equation 14); 'none', 1. alpha: the exponent, 0 or more ('none' has no use for it).
-    Raises InputError for an unknown kind or a negative alpha.
+    kind: 'average', length ** alpha (with alpha 1 the mean log-probability of a token); 'gnmt', ((5 + length) / 6) **
+    alpha (Wu et al. 2016, equation 14); 'none', 1. alpha: the exponent ('none' has no use for it), from 0 to 10: beyond
+    that, long hypotheses overflow. Raises InputError for an unknown kind or an alpha out of range.
     """
 
     kind: str = "average"
@@ -28,8 +28,8 @@ class LengthPenalty:
     def __post_init__(self) -> None:
         if self.kind not in PENALTIES:
             raise InputError(f"length penalty {self.kind!r} is unknown; {nearest(self.kind, PENALTIES)}")
-        if not 0 <= self.alpha < float("inf"):
-            raise InputError(f"length penalty: alpha must be 0 or more, given {self.alpha}")
+        if not 0 <= self.alpha <= 10:
+            raise InputError(f"length penalty: alpha must lie between 0 and 10, given {self.alpha}")
 
     def __call__(self, length: int) -> float:
         if length < 1:

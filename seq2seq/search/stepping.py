@@ -1,28 +1,30 @@
 """The seam to the model: what a search asks of it, one step at a time, and what a search answers.
 
-A search knows no model class. Anything that maps the last tokens and a state to log-probabilities can be searched: a model, an
-ensemble, a table written by hand.
+A search knows no model class. Anything that maps the last tokens and a state to log-probabilities can be searched: a
+model, an ensemble, a table written by hand.
 """
 
 from dataclasses import dataclass
-from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
+
+Same = TypeVar("Same")  # typing.Self, which the shape checks of the tests cannot read on a method
 
 
 @runtime_checkable
 class SearchState(Protocol):
     """All that a model carries from step to step, for `sentences` sentences with `beam` slots each.
 
-    A search starts from a state with one slot per sentence. What belongs to the sentence and not to the slot (keys, values,
-    mask) is stored once per sentence.
+    A search starts from a state with one slot per sentence. What belongs to the sentence and not to the slot (keys,
+    values, mask) is stored once per sentence.
     """
 
-    def select(self, parents: Int[Tensor, "sentences beam"]) -> Self:
-        """The state whose slot k of sentence i is a copy of slot parents[i, k] of sentence i; the beam may widen or narrow."""
+    def select(self: Same, parents: Int[Tensor, "sentences beam"]) -> Same:
+        """The state whose slot k of sentence i copies slot parents[i, k] of it; the beam may widen or narrow."""
 
-    def keep(self, sentences: Int[Tensor, " kept"]) -> Self:
+    def keep(self: Same, sentences: Int[Tensor, " kept"]) -> Same:
         """The state of these rows of the batch alone, in this order."""
 
 
@@ -33,8 +35,8 @@ S = TypeVar("S", bound=SearchState)
 class Step(Generic[S]):
     """What the model says about the next token.
 
-    log_probs: normalised, in nats, never above 0. weights: attention weights of this step; their width is the same at every
-    step of a search. state: after the tokens given.
+    log_probs: normalised, in nats, never above 0 (the early exit of beam search rests on that). weights: attention
+    weights of this step; their width is the same at every step of a search. state: after the tokens given.
     """
 
     log_probs: Float[Tensor, "sentences beam vocabulary"]
@@ -53,11 +55,11 @@ class StepFunction(Protocol[S]):
 class Hypothesis:
     """One output of a search.
 
-    tokens: what was produced, without the first token and without the final end. log_prob: its sum of log-probabilities in
-    nats under the unchanged model, the end included when finished. score: log_prob over the length penalty of the number of
-    tokens produced, the end counted. weights: one row for every token produced, the end included when finished, on the CPU,
-    in the full (padded) width of the source that the step function used; cutting it to the sentence is the caller's.
-    finished: False where the maximum length cut it before an end.
+    tokens: what was produced, without the first token and without the final end. log_prob: its sum of log-probabilities
+    in nats under the unchanged model, the end included when finished. score: log_prob over the length penalty of the
+    number of tokens produced, the end counted when finished. weights: one row for every token produced, the end
+    included when finished, on the CPU, in the full (padded) source width of the step function; cutting it to the
+    sentence is the caller's. finished: False where the maximum length cut it before an end.
     """
 
     tokens: list[int]

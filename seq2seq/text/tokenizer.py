@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 
@@ -244,8 +245,8 @@ def _train(lines: list[str], config: TokenizerConfig) -> bytes:
     return model.getvalue()
 
 
-def _training_options(config: TokenizerConfig, alphabet: list[str]) -> dict[str, object]:
-    options: dict[str, object] = {
+def _training_options(config: TokenizerConfig, alphabet: list[str]) -> dict[str, Any]:
+    options: dict[str, Any] = {
         "model_type": config.kind,
         "vocab_size": config.vocabulary_size,
         "hard_vocab_limit": False,  # fewer pieces where the text yields fewer

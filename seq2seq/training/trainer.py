@@ -82,11 +82,11 @@ class Trainer:
         reason = self._finished()
         while reason is None:
             reason = self._run_epoch(stop)
-        self.journal.write("stop", reason=reason, step=self.progress.step)
         if reason == "interrupted":
-            self._save_state()
+            self._save_state()  # first: a resumed run's journal does not tell of the stop
             record = dict(self.progress.best_record)
-        else:
+        self.journal.write("stop", reason=reason, step=self.progress.step)
+        if reason != "interrupted":
             record = self._finish()
         self.accelerator.end_training()
         return {**record, "reason": reason}
@@ -324,5 +324,6 @@ def _make_optimizer(config: Config, model: Seq2Seq) -> torch.optim.Optimizer:
         {"params": [part for part in model.parameters() if part.ndim > 1], "weight_decay": training.weight_decay},
         {"params": [part for part in model.parameters() if part.ndim <= 1], "weight_decay": 0.0},
     ]
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training.optimizer]
-    return kind(groups, lr=training.learning_rate, betas=(training.beta1, training.beta2), fused=True)
+    kinds: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    betas = (training.beta1, training.beta2)
+    return kinds[training.optimizer](groups, lr=training.learning_rate, betas=betas, fused=True)

@@ -1,0 +1,84 @@
+"""An evaluation for people, as tables, and for scripts, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from seq2seq.evaluation.metrics import Comparison, Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was scored, and how it did. baseline and comparisons: of a comparison, else empty."""
+
+    system: str
+    sentences: int
+    references: int
+    metrics: Sequence[Metric]
+    baseline: str | None
+    comparisons: Sequence[Comparison]
+
+    def as_json(self) -> str:
+        """One object; "comparisons" is empty where nothing was compared."""
+        comparisons = [
+            {
+                "name": one.name,
+                "baseline": _facts(one.baseline),
+                "system": _facts(one.system),
+                "difference": one.difference,
+                "p_value": one.p_value,
+                "significant": one.significant,
+                "sentence": one.sentence,
+            }
+            for one in self.comparisons
+        ]
+        facts = {
+            "system": self.system,
+            "sentences": self.sentences,
+            "references": self.references,
+            "metrics": [_facts(metric) for metric in self.metrics],
+            "baseline": self.baseline,
+            "comparisons": comparisons,
+        }
+        return json.dumps(facts, ensure_ascii=False, indent=2)
+
+    def show(self) -> None:
+        """The table, then what must travel with its numbers, on lines of their own that are not broken."""
+        console = Console()
+        with console.capture() as shown:  # written by typer, which leaves a closed pipe to our care
+            console.print(self._table())
+            for line in self._lines():
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+        typer.echo(shown.get(), nl=False)
+
+    def _table(self) -> Table:
+        what = f"{self.sentences:,} sentences, {self.references} reference{'s' if self.references > 1 else ''} each"
+        table = Table(title=f"{self.system}: {what}", title_justify="left", box=None, pad_edge=False)
+        table.add_column("metric")
+        table.add_column("score", justify="right")
+        table.add_column("95 % interval")
+        for metric in self.metrics:
+            interval = "" if metric.low is None else f"{metric.low:.2f} to {metric.high:.2f}"
+            table.add_row(metric.name, f"{metric.value:.2f}", interval + "  (lower is better)" * metric.lower_is_better)
+        return table
+
+    def _lines(self) -> Iterator[str]:
+        yield ""
+        yield from (f"{metric.name}: {metric.signature}" for metric in self.metrics)
+        notes = [note for metric in self.metrics for note in metric.notes]
+        yield from (f"note: {note}" for note in dict.fromkeys(notes))
+        if self.comparisons:
+            yield f"\nagainst {self.baseline}, by paired bootstrap:"
+            yield from (one.sentence for one in self.comparisons)
+
+
+def _facts(metric: Metric) -> dict[str, Any]:
+    return {**asdict(metric), "lower_is_better": metric.lower_is_better}

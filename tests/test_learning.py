@@ -1,0 +1,93 @@
+"""The whole path through the real command line: every score and wiring learns to reverse digits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mechanisms import SCORES, WIRINGS
+
+CONFIG = """
+[data]
+source_language = "forward"
+target_language = "backward"
+train = {source = "train.forward", target = "train.backward"}
+validation = {source = "test.forward", target = "test.backward"}
+[tokenizer]
+kind = "char"
+vocabulary_size = 40
+[model]
+cell = "gru"
+embedding_dim = 32
+encoder_dim = 32
+decoder_dim = 64
+attention_dim = 32
+dropout_embedding = 0.0
+dropout_layer = 0.0
+dropout_output = 0.0
+[training]
+batch_tokens = 600
+learning_rate = 0.01
+schedule = "cosine"
+warmup_steps = 50
+max_steps = 400
+validation_interval = 400
+average = 1
+log_interval = 400
+label_smoothing = 0.0
+trackers = []
+threads = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Distinct strings of 4 to 9 digits and their reversals; the test strings are not among the training ones."""
+    folder = tmp_path_factory.mktemp("digits")
+    generator = torch.Generator().manual_seed(7)
+    strings: dict[str, None] = {}
+    while len(strings) < 3200:
+        length = int(torch.randint(4, 10, (), generator=generator))
+        strings["".join(map(str, torch.randint(0, 10, (length,), generator=generator).tolist()))] = None
+    rows = list(strings)
+    for split, part in (("train", rows[:3000]), ("test", rows[3000:])):
+        (folder / f"{split}.forward").write_text("".join(f"{row}\n" for row in part), encoding="utf-8")
+        (folder / f"{split}.backward").write_text("".join(f"{row[::-1]}\n" for row in part), encoding="utf-8")
+    (folder / "digits.toml").write_text(CONFIG, encoding="utf-8")
+    return folder
+
+
+def seq2seq(folder: Path, *arguments: str, text: str = "") -> str:
+    """Run the command line as a user would, in that folder."""
+    done = subprocess.run(
+        [sys.executable, "-m", "seq2seq", *arguments],
+        cwd=folder,
+        input=text,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("score", SCORES)
+def test_learns_to_reverse_digits(digits: Path, score: str, wiring: tuple[str, bool]) -> None:
+    name = f"{score}-{wiring[0]}-{wiring[1]}"
+    settings = [f"model.score={score}", f"model.wiring={wiring[0]}", f"model.input_feeding={str(wiring[1]).lower()}"]
+    seq2seq(digits, "train", "digits.toml", "--output", name, *(f"--set={setting}" for setting in settings))
+    source = (digits / "test.forward").read_text(encoding="utf-8")
+    found = [
+        json.loads(line) for line in seq2seq(digits, "translate", name, "--format", "jsonl", text=source).splitlines()
+    ]
+    right = sum(one["text"] == row[::-1] for one, row in zip(found, source.splitlines(), strict=True)) / len(found)
+    if score == "uniform":
+        assert right < 0.5, "the control has no way to look at a digit, and must be worse than those that have"
+    else:
+        assert right >= 0.9, f"{right:.0%} of unseen strings reversed"

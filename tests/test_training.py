@@ -1,0 +1,312 @@
+"""The trainer: it learns, weighs by tokens, stops and goes on where it stood."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from seq2seq.batching import make_batch
+from seq2seq.config import Config, TrainingConfig, parse_config
+from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.training.averaging import Averager
+from seq2seq.training.schedule import Schedule
+from seq2seq.training.signals import StopRequest
+from seq2seq.training.trainer import train
+
+SETTINGS = {
+    "data": {"source_language": "xx", "target_language": "yy"},
+    "tokenizer": {"kind": "word", "vocabulary_size": 40},
+    "model": {
+        "cell": "gru",
+        "embedding_dim": 13,
+        "encoder_dim": 7,
+        "decoder_dim": 14,
+        "attention_dim": 5,
+        "tie": "all",
+    },
+    "training": {
+        "batch_tokens": 60,
+        "learning_rate": 0.01,
+        "warmup_steps": 3,
+        "max_steps": 14,
+        "validation_interval": 4,
+        "average": 2,
+        "log_interval": 2,
+        "trackers": [],
+        "threads": 1,
+    },
+}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Digits and their reversal, of unequal lengths."""
+    generator = torch.Generator().manual_seed(1)
+    for split, count in (("train", 60), ("validation", 8)):
+        rows = []
+        for _ in range(count):
+            length = int(torch.randint(4, 9, (), generator=generator))
+            rows.append([str(digit) for digit in torch.randint(0, 10, (length,), generator=generator).tolist()])
+        (tmp_path / f"{split}.xx").write_text("".join(" ".join(row) + "\n" for row in rows), encoding="utf-8")
+        (tmp_path / f"{split}.yy").write_text("".join(" ".join(row[::-1]) + "\n" for row in rows), encoding="utf-8")
+    return tmp_path
+
+
+def config(corpus: Path, **changes: Any) -> Config:
+    """The small config with changes, given as section__key."""
+    tree = json.loads(json.dumps(SETTINGS))
+    tree["data"]["root"] = str(corpus)
+    for split in ("train", "validation"):
+        tree["data"][split] = {"source": f"{split}.xx", "target": f"{split}.yy"}
+    for name, value in changes.items():
+        section, key = name.split("__")
+        tree[section][key] = value
+    return parse_config(tree, "test")
+
+
+def events(directory: Path) -> list[dict[str, Any]]:
+    """log.jsonl without what a clock decides."""
+    lines = (directory / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    clocks = {"time", "tokens_per_second", "seconds", "output"}
+    return [{key: value for key, value in json.loads(line).items() if key not in clocks} for line in lines]
+
+
+def weights(directory: Path) -> dict[str, torch.Tensor]:
+    return load_file(str(directory / "checkpoints" / "last" / "model.safetensors"))
+
+
+class Stopper:
+    """An observer that sends a signal to this process once a step is reached."""
+
+    def __init__(self, step: int, number: int) -> None:
+        self.step, self.number = step, number
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        if event["event"] == "progress" and event["step"] == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stops", [[5], [4, 7, 13], [1]])
+@pytest.mark.parametrize("sampling", [False, True])
+def test_a_resumed_run_is_the_uninterrupted_run(
+    corpus: Path, tmp_path: Path, stops: list[int], number: int, sampling: bool
+) -> None:
+    """Pitfall 18: bitwise, with dropout, subword sampling, plateau and averaging at work."""
+    changes = {"training__schedule": "plateau", "training__plateau_patience": 1}
+    if sampling:
+        changes |= {"tokenizer__kind": "bpe", "tokenizer__sampling": 0.3}
+    settings = config(corpus, **changes)
+    train(settings, tmp_path / "whole")
+    for index, step in enumerate(stops):
+        record = train(settings, tmp_path / "parts", resume=index > 0, observe=Stopper(step, number))
+        assert record["reason"] == "interrupted"
+    assert train(settings, tmp_path / "parts", resume=True)["reason"] == "max_steps"
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    for place in (".", "checkpoints/averaged", "checkpoints/best"):
+        one, other = (load_file(str(tmp_path / name / place / "model.safetensors")) for name in ("whole", "parts"))
+        assert all(torch.equal(one[name], other[name]) for name in one), place
+    interruptions = [event for event in events(tmp_path / "parts") if event.get("reason") == "interrupted"]
+    assert interruptions == []
+    assert events(tmp_path / "parts") == events(tmp_path / "whole")
+
+
+def test_the_run_directory_holds_what_it_promises(corpus: Path, tmp_path: Path) -> None:
+    seen: list[dict[str, Any]] = []
+    record = train(config(corpus, training__trackers=["tensorboard"]), tmp_path / "run", observe=seen.append)
+    names = {"config.json", "model.safetensors", "tokenizer.model", "README.md"}
+    for place in (".", "checkpoints/best", "checkpoints/last", "checkpoints/averaged"):
+        assert names <= {path.name for path in (tmp_path / "run" / place).iterdir()}
+    assert list((tmp_path / "run").rglob("events.out.tfevents*"))
+    kept = events(tmp_path / "run")
+    assert [event["event"] for event in kept][:2] == ["start", "data"]
+    assert [event["step"] for event in kept if event["event"] == "validation"] == [4, 8, 12, 14]
+    assert [event["step"] for event in kept if event["event"] == "train"] == [2, 4, 6, 8, 10, 12, 14]
+    assert kept[-1]["event"] == "finish"
+    assert [event["step"] for event in seen if event["event"] == "progress"] == list(range(1, 15))
+    assert record["kind"] in ("best", "averaged")
+    assert not [
+        path for path in (tmp_path / "run").rglob("*") if path.suffix in (".pt", ".pkl", ".bin", ".new", ".old")
+    ]
+
+
+def test_the_kept_model_is_the_best_by_the_criterion(corpus: Path, tmp_path: Path) -> None:
+    record = train(config(corpus, training__criterion="perplexity"), tmp_path / "run")
+    found = [event["perplexity"] for event in events(tmp_path / "run") if event["event"] == "validation"]
+    assert record["perplexity"] <= min(found)
+
+
+@pytest.mark.parametrize("wiring", [("bahdanau", False), ("luong", False), ("luong", True)])
+def test_accumulation_is_weighted_by_tokens(corpus: Path, tmp_path: Path, wiring: tuple[str, bool]) -> None:
+    """Pitfall 15: one batch of all rows = four of unequal lengths, to 1e-6."""
+    common = {
+        "model__wiring": wiring[0],
+        "model__input_feeding": wiring[1],
+        "model__dropout_embedding": 0.0,
+        "model__dropout_layer": 0.0,
+        "model__dropout_output": 0.0,
+        "training__max_steps": 3,
+        "training__clip_norm": 0.0,
+        "training__optimizer": "adam",
+    }
+    whole = config(corpus, **common, training__batch_tokens=100000)
+    parts = config(corpus, **common, training__batch_tokens=180, training__accumulation=100)
+    train(whole, tmp_path / "whole")
+    train(parts, tmp_path / "parts")
+    losses = [[e["loss"] for e in events(tmp_path / name) if e["event"] == "train"] for name in ("whole", "parts")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    one, other = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], atol=1e-5, rtol=1e-4)
+
+
+def test_patience_ends_the_run(corpus: Path, tmp_path: Path) -> None:
+    settings = config(corpus, training__patience=1, training__learning_rate=1e-9, training__validation_interval=1)
+    record = train(settings, tmp_path / "run")
+    assert record["reason"] == "patience"
+    assert events(tmp_path / "run")[-1]["step"] < 14
+
+
+def test_max_epochs_ends_the_run(corpus: Path, tmp_path: Path) -> None:
+    settings = config(corpus, training__max_epochs=1, training__max_steps=1000, training__validation_interval=0)
+    assert train(settings, tmp_path / "run")["reason"] == "max_epochs"
+    assert [event["epoch"] for event in events(tmp_path / "run") if event["event"] == "validation"] == [1]
+
+
+def test_a_finished_run_can_go_on_for_longer(corpus: Path, tmp_path: Path) -> None:
+    train(config(corpus), tmp_path / "run")
+    record = train(config(corpus, training__max_steps=18), tmp_path / "run", resume=True)
+    assert record["reason"] == "max_steps"
+    assert events(tmp_path / "run")[-1]["step"] == 18
+
+
+def test_resume_refuses_another_config(corpus: Path, tmp_path: Path) -> None:
+    train(config(corpus), tmp_path / "run")
+    with pytest.raises(InputError, match=r"model\.attention_dim: 5 -> 7; undo that"):
+        train(config(corpus, model__attention_dim=7), tmp_path / "run", resume=True)
+
+
+def test_resume_refuses_another_text(corpus: Path, tmp_path: Path) -> None:
+    train(config(corpus), tmp_path / "run")
+    with (corpus / "train.xx").open("a", encoding="utf-8") as file:
+        file.write("1 2\n")
+    with (corpus / "train.yy").open("a", encoding="utf-8") as file:
+        file.write("2 1\n")
+    with pytest.raises(InputError, match="text differs"):
+        train(config(corpus), tmp_path / "run", resume=True)
+
+
+def test_a_directory_in_use_is_left_alone(corpus: Path, tmp_path: Path) -> None:
+    train(config(corpus, training__max_steps=1), tmp_path / "run")
+    with pytest.raises(InputError, match="not empty; go on with --resume"):
+        train(config(corpus), tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(InputError, match="not empty; choose another"):
+        train(config(corpus), tmp_path / "other")
+    with pytest.raises(InputError, match="nothing to resume"):
+        train(config(corpus), tmp_path / "other", resume=True)
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    with pytest.raises(InputError, match="is a file"):
+        train(config(corpus), tmp_path / "file")
+
+
+def test_nothing_is_written_for_a_bad_config(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="did you mean 'additive'"):
+        train(config(corpus, model__score="aditive"), tmp_path / "run")
+    with pytest.raises(InputError, match="needs equal sizes"):
+        train(config(corpus, model__score="dot", model__decoder_dim=11), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_explodes_says_so(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(Seq2SeqError, match=r"the loss is (nan|inf) at step \d+; training.learning_rate"):
+        train(
+            config(corpus, training__learning_rate=1e38, training__clip_norm=0.0, training__warmup_steps=0),
+            tmp_path / "run",
+        )
+
+
+def test_same_seed_same_run(corpus: Path, tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
+        train(config(corpus, training__seed=seed, training__max_steps=3), tmp_path / name)
+    one, two, three = (weights(tmp_path / name) for name in ("one", "two", "three"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not all(torch.equal(one[name], three[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"schedule": "constant"}, {1: 0.01, 50: 0.5, 100: 1.0, 400: 1.0}),
+        ({"schedule": "inverse_sqrt"}, {50: 0.5, 100: 1.0, 400: 0.5}),
+        ({"schedule": "cosine", "max_steps": 300, "final_rate": 0.2}, {100: 1.0, 200: 0.6, 300: 0.2}),
+        ({"schedule": "inverse_sqrt", "warmup_steps": 0}, {1: 1.0, 4: 0.5}),
+    ],
+)
+def test_schedules_by_hand(settings: dict[str, Any], expected: dict[int, float]) -> None:
+    schedule = Schedule(TrainingConfig(**({"learning_rate": 1.0, "warmup_steps": 100} | settings)))
+    for step, rate in expected.items():
+        assert schedule.rate(step) == pytest.approx(rate), step
+
+
+def test_plateau_waits_and_then_cuts() -> None:
+    settings = {"schedule": "plateau", "plateau_factor": 0.5, "plateau_patience": 2}
+    schedule = Schedule(TrainingConfig(learning_rate=1.0, warmup_steps=0, **settings))
+    rates = []
+    for best in (True, False, True, False, False, False, False):
+        schedule.observe(best)
+        rates.append(schedule.rate(1))
+    assert rates == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
+
+
+def test_averages_are_means_of_the_newest(tmp_path: Path) -> None:
+    averager = Averager(tmp_path, window=3)
+    for step in (10, 9, 20, 100):
+        kept = averager.add(step, {"w": torch.full((2,), float(step))})
+    assert kept == [10, 20, 100]
+    assert averager.mean(kept)["w"].tolist() == pytest.approx([130 / 3] * 2)
+    averager.keep_only(kept)
+    assert averager.steps() == [10, 20, 100]
+    assert Averager(tmp_path, window=1).add(200, {}) == []
+
+
+def test_a_second_signal_acts_as_ever() -> None:
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.requested == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_validation_perplexity_is_per_token_and_unsmoothed(corpus: Path, tmp_path: Path) -> None:
+    """Pitfall 14: a model of zeros is uniform, so its perplexity is the vocabulary, whatever the smoothing."""
+    from seq2seq.training.validation import perplexity
+    from mechanisms import TARGET_VOCABULARY, random_ids, tiny_model
+
+    model = tiny_model()
+    for parameter in model.parameters():
+        torch.nn.init.zeros_(parameter)
+
+    class Text:
+        source_ids, target_ids = random_ids([3, 8], 29, 1), random_ids([9, 2], 23, 2)
+
+    assert perplexity(model, Text(), torch.device("cpu")) == pytest.approx(TARGET_VOCABULARY)  # type: ignore[arg-type]
+    assert model.training
+    with torch.no_grad():
+        model.output_layer.bias[5] = math.log(2.0)
+    batch = make_batch(Text.source_ids, Text.target_ids)
+    loss = model.eval()(*batch.tensors())
+    assert perplexity(model, Text(), torch.device("cpu")) == pytest.approx(  # type: ignore[arg-type]
+        math.exp(loss.nll.item() / int(loss.tokens))
+    )

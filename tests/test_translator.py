@@ -1,0 +1,451 @@
+"""The translator: what it gives does not depend on the batch, agrees with teacher forcing, and fits the text."""
+
+import itertools
+import random
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mechanisms import CELLS, SCORES, WIRINGS
+
+import seq2seq
+from seq2seq.batching import make_batch, source_batch
+from seq2seq.checkpoint import LoadedModel, build_model, load_model, save_model
+from seq2seq.config import Config, parse_config
+from seq2seq.errors import InputError
+from seq2seq.nn.model import initialise
+from seq2seq.text.tokenizer import BOS, EOS, TokenizerPair, train_tokenizers
+from seq2seq.translation import Translation
+from seq2seq.translator import Translator
+
+WORDS = [
+    "der",
+    "hund",
+    "läuft",
+    "schnell",
+    "ein",
+    "mann",
+    "😀",
+    "schläft",
+    "heute",
+    "nicht",
+    "中文",
+    "ist",
+    "schön",
+    "und",
+    "grün",
+    "während",
+    "café",
+]
+TARGETS = ["the dog runs quickly", "a man 😀 does not sleep today", "中文 is nice and green", "the café , e\u0301"]
+EVERYTHING = [(score, wiring, cell) for score in SCORES for wiring in WIRINGS for cell in CELLS]
+
+
+def sentences(number: int, seed: int = 1) -> list[str]:
+    """Different lengths, a single piece and a long one among them."""
+    draw = random.Random(seed)
+    texts = [" ".join(draw.choices(WORDS, k=draw.randint(1, 7))) for _ in range(number - 2)]
+    return [*texts[: number // 2], "x", *texts[number // 2 :], " ".join(draw.choices(WORDS, k=23))]
+
+
+def make_config(**model: Any) -> Config:
+    sizes = {"embedding_dim": 13, "encoder_dim": 7, "decoder_dim": 14, "attention_dim": 5}
+    tree = {
+        "data": {"train": {"tsv": "train.tsv"}, "validation": {"tsv": "validation.tsv"}},
+        "tokenizer": {"vocabulary_size": 83},
+        "model": {**sizes, **model},
+        "search": {"beam_size": 3, "max_length_ratio": 1.0, "max_length_offset": 3},
+    }
+    return parse_config(tree, "test")
+
+
+@pytest.fixture(scope="module")
+def pair() -> TokenizerPair:
+    config = parse_config(make_config().model_dump() | {"tokenizer": {"vocabulary_size": 83, "joint": False}}, "test")
+    return train_tokenizers(sentences(40), TARGETS, config.tokenizer)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def tiny(
+    pair: TokenizerPair,
+    score: str = "additive",
+    wiring: tuple[str, bool] = ("luong", True),
+    cell: str = "gru",
+    seed: int = 1,
+) -> LoadedModel:
+    """A random model that is sure of itself: flat distributions would be full of ties."""
+    config = make_config(score=score, cell=cell, wiring=wiring[0], input_feeding=wiring[1])
+    model = build_model(config, pair)
+    initialise(model, seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter *= 2.5
+        model.output_layer.bias[EOS] += 2.0
+    return LoadedModel(Path("tiny"), config, pair, model.eval(), {})
+
+
+def close(first: Translation, second: Translation) -> bool:
+    """The same text with the same numbers."""
+    numbers = abs(first.score - second.score) < 1e-5 and abs(first.log_prob - second.log_prob) < 1e-4
+    weights = first.weights.shape == second.weights.shape and np.allclose(first.weights, second.weights, atol=1e-5)
+    kept = ("source", "text", "tokens", "pieces", "source_pieces", "alignment", "finished", "truncated")
+    return numbers and weights and all(getattr(first, key) == getattr(second, key) for key in kept)
+
+
+# ------------------------------------------------------------------------------------------- pitfalls 2, 6 and 7
+
+
+@pytest.mark.parametrize(("score", "wiring", "cell"), EVERYTHING)
+def test_the_batch_changes_nothing(pair: TokenizerPair, score: str, wiring: tuple[str, bool], cell: str) -> None:
+    translator = Translator([tiny(pair, score, wiring, cell)])
+    texts = sentences(21)
+    alone = [translator.translate([text])[0] for text in texts]
+    assert any(translation.finished for translation in alone)
+    assert len({translation.text for translation in alone}) > 5
+    for batch_size in (1, 7, 64):
+        for seed in range(2):
+            order = random.Random(seed).sample(range(len(texts)), len(texts))
+            together = translator.translate([texts[row] for row in order], batch_size=batch_size)
+            assert all(close(alone[row], found) for row, found in zip(order, together, strict=True))
+    together = translator.translate(texts, batch_tokens=50)
+    assert all(map(close, alone, together))
+
+
+@pytest.mark.parametrize(("score", "wiring", "cell"), EVERYTHING)
+def test_every_hypothesis_rescored(pair: TokenizerPair, score: str, wiring: tuple[str, bool], cell: str) -> None:
+    translator = Translator([tiny(pair, score, wiring, cell)])
+    texts = sentences(11)
+    found = [translation for each in translator.translate_nbest(texts, 3) for translation in each]
+    assert len(found) == 33
+    assert {translation.finished for translation in found} == {True, False}
+    scores = translator.score_tokens([each.source for each in found], [each.tokens for each in found])
+    for translation, scored in zip(found, scores, strict=True):
+        assert scored.tokens == len(scored.log_probs) == len(translation.tokens) + 1
+        assert scored.log_prob == pytest.approx(sum(scored.log_probs))
+        expected = scored.log_probs if translation.finished else scored.log_probs[:-1]
+        assert translation.log_prob == pytest.approx(sum(expected), abs=1e-4)
+        assert translation.score == pytest.approx(sum(expected) / len(expected), abs=1e-4)
+
+
+@pytest.mark.parametrize(("score", "wiring", "cell"), EVERYTHING)
+def test_forced_loss_is_the_sum_of_the_steps(
+    pair: TokenizerPair, score: str, wiring: tuple[str, bool], cell: str
+) -> None:
+    loaded = tiny(pair, score, wiring, cell)
+    sources, targets = sentences(5), [*TARGETS, ""]
+    source = pair.source.encode_batch(sources)
+    target = pair.target.encode_batch(targets)
+    model, batch = loaded.model, make_batch(source, target)
+    stepped = []
+    for ids, reference in zip(source, target, strict=True):
+        state, log_prob = model.start(*source_batch([ids])), 0.0
+        for read, wanted in itertools.pairwise([BOS, *reference, EOS]):
+            log_probs, output = model.step(torch.tensor([[read]]), state)
+            state, log_prob = output.state, log_prob + float(log_probs[0, 0, wanted])
+        stepped.append(log_prob)
+    assert float(model(*batch.tensors()).nll) == pytest.approx(-sum(stepped), abs=1e-4)
+    scores = Translator([loaded]).score(sources, targets)
+    assert [each.log_prob for each in scores] == pytest.approx(stepped, abs=1e-4)
+    assert [each.tokens for each in scores] == [len(ids) + 1 for ids in target]
+
+
+# ------------------------------------------------------------------------------------------------- what is given back
+
+
+@pytest.fixture(scope="module")
+def loaded(pair: TokenizerPair) -> LoadedModel:
+    return tiny(pair)
+
+
+@pytest.fixture(scope="module")
+def translator(loaded: LoadedModel) -> Translator:
+    return Translator([loaded])
+
+
+def test_a_translation_fits_its_text(translator: Translator, pair: TokenizerPair) -> None:
+    for found in itertools.chain.from_iterable(translator.translate_nbest(sentences(17), 3)):
+        assert found.text == pair.target.decode(found.tokens)
+        assert found.pieces == pair.target.to_pieces(found.tokens)
+        assert found.source_pieces == pair.source.to_pieces(pair.source.encode(found.source))
+        assert not {"<pad>", "<unk>", "<s>", "</s>"} & set(found.pieces)
+        assert found.weights.shape == (len(found.pieces) + found.finished, len(found.source_pieces) + 1)
+        assert found.weights.sum(axis=1) == pytest.approx(1, abs=1e-5)
+        assert len(found.source_words) == len(found.source_pieces)
+        assert len(found.target_words) == len(found.pieces)
+        assert found.alignment == sorted(set(found.alignment))
+        assert all(
+            source in range(len(found.source.split())) and target in range(len(found.text.split()))
+            for source, target in found.alignment
+        )
+        assert not found.truncated
+
+
+def test_links_name_the_word_that_got_most(translator: Translator) -> None:
+    found = translator.translate(sentences(17))
+    checked = 0
+    for each in found:
+        for source, target in each.alignment:
+            rows = [row for row, word in enumerate(each.target_words) if word == target]
+            shares = np.zeros(max(each.source_words) + 1)
+            for column, word in enumerate(each.source_words):
+                shares[word] += each.weights[rows, column].sum()
+            assert shares[source] == pytest.approx(shares.max())
+            checked += 1
+    assert checked > 20
+
+
+def test_weights_belong_to_their_own_sentence(translator: Translator, loaded: LoadedModel) -> None:
+    """Each row as teacher forcing gives it for the same pieces."""
+    texts = sentences(9)
+    for found in translator.translate(texts):
+        ids = loaded.tokenizers.source.encode(found.source)
+        batch = make_batch([ids], [found.tokens])
+        with torch.no_grad():
+            weights = loaded.model.force(batch.source, batch.source_lengths, batch.target_input).weights[0]
+        assert np.allclose(found.weights, weights[: len(found.weights)], atol=1e-5)
+
+
+def test_nbest_is_distinct_and_sorted(translator: Translator) -> None:
+    for found in translator.translate_nbest(sentences(17), 3):
+        assert len({tuple(each.tokens) for each in found}) == 3
+        assert found == sorted(found, key=lambda each: (not each.finished, -each.score))
+    best = translator.translate(sentences(17))
+    assert all(close(a, b[0]) for a, b in zip(best, translator.translate_nbest(sentences(17), 3), strict=True))
+
+
+def test_emoji_and_chinese_come_out_whole(translator: Translator, loaded: LoadedModel) -> None:
+    """A model that can only repeat one piece writes that piece."""
+    for piece in ("😀", "文", "\u0301"):
+        (token,) = {
+            id_
+            for id_ in loaded.tokenizers.target.encode(f"a{piece}")
+            if piece in loaded.tokenizers.target.to_pieces([id_])[0]
+        }
+        bias = loaded.model.output_layer.bias
+        with torch.no_grad():
+            bias[token] += 1e4
+        found = translator.translate(["ein hund"], max_length=3)[0]
+        with torch.no_grad():
+            bias[token] -= 1e4
+        assert found.text == loaded.tokenizers.target.to_pieces([token])[0].replace("▁", " ").strip(" ") * 3
+        assert not found.finished
+
+
+# ------------------------------------------------------------------------------------------------------ odd sentences
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t \u3000", "\u2028"])
+def test_blank_gives_blank_without_the_model(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+    translator = Translator([loaded])
+    monkeypatch.setattr(loaded.model, "start", lambda *_: pytest.fail("the model was asked"))
+    monkeypatch.setattr(loaded.model, "force", lambda *_: pytest.fail("the model was asked"))
+    (found,) = translator.translate([blank])
+    assert (found.source, found.text, found.score, found.log_prob, found.finished) == (blank, "", 0.0, 0.0, True)
+    assert (found.tokens, found.pieces, found.alignment) == ([], [], [])
+    assert found.weights.shape == (1, 1)
+    assert translator.translate_nbest([blank], 2) == [[found]]
+    assert translator.score([blank], [blank])[0].tokens == 0
+
+
+def test_blanks_keep_their_place(translator: Translator) -> None:
+    texts = sentences(7)
+    mixed = ["", *texts[:3], " ", *texts[3:], "\t"]
+    found = translator.translate(mixed)
+    assert [each.source for each in found] == mixed
+    assert [bool(each.pieces) or bool(each.source.strip()) for each in found] == [bool(text.strip()) for text in mixed]
+    assert all(map(close, [each for each in found if each.source.strip()], translator.translate(texts)))
+    assert translator.translate([]) == []
+
+
+def test_too_long_a_source_is_cut_and_flagged(translator: Translator) -> None:
+    text = sentences(5)[-1]
+    whole, cut = translator.translate([text])[0], translator.translate([text], max_source_length=7)[0]
+    assert (whole.truncated, cut.truncated) == (False, True)
+    assert cut.source == text
+    assert cut.source_pieces == whole.source_pieces[:7]
+    assert cut.weights.shape[1] == 8
+    assert not translator.translate([text], max_source_length=len(whole.source_pieces))[0].truncated
+    assert translator.translate(["a" * 1001])[0].truncated
+
+
+def test_no_line_break_comes_out(pair: TokenizerPair) -> None:
+    config = parse_config(
+        {**make_config().model_dump(), "tokenizer": {"vocabulary_size": 400, "byte_fallback": True}}, "x"
+    )
+    tokenizers = train_tokenizers(sentences(40), TARGETS, config.tokenizer)
+    model = build_model(config, tokenizers)
+    initialise(model, 1)
+    with torch.no_grad():
+        model.output_layer.bias[tokenizers.target.pieces.index("<0x0A>")] += 1e4
+    found = Translator([LoadedModel(Path("x"), config, tokenizers, model, {})]).translate(["hund"], max_length=3)[0]
+    assert found.pieces == ["<0x0A>"] * 3
+    assert found.text.strip(" ") == ""
+    assert "\n" not in found.text
+
+
+def test_a_lone_surrogate_is_refused(translator: Translator) -> None:
+    with pytest.raises(InputError, match=r"sentence 2: a lone surrogate, no valid Unicode"):
+        translator.translate(["hund", "hund \udcff"])
+
+
+# ------------------------------------------------------------------------------------------------------------ options
+
+
+def test_options_left_out_are_the_configs(loaded: LoadedModel, translator: Translator) -> None:
+    texts = sentences(9)
+    changed = {"beam_size": 2, "length_penalty": "gnmt", "length_alpha": 0.5, "min_length": 4}
+    config = loaded.config.model_copy(update={"search": loaded.config.search.model_copy(update=changed)})
+    others = Translator([replace(loaded, config=config)]).translate(texts)
+    assert all(map(close, others, translator.translate(texts, **changed)))
+    assert not all(map(close, others, translator.translate(texts)))
+    assert all(map(close, translator.translate(texts), translator.translate(texts, beam_size=None, min_length=None)))
+
+
+def test_lengths(translator: Translator) -> None:
+    texts = sentences(9)
+    for found in translator.translate(texts, min_length=6):
+        assert len(found.pieces) >= 6
+    for found in translator.translate(texts, max_length=4):
+        assert len(found.pieces) + found.finished <= 4
+    for found in translator.translate(texts):  # ratio 1, offset 3
+        assert len(found.pieces) + found.finished <= len(found.source_pieces) + 3
+    assert all(len(found.pieces) >= 50 for found in translator.translate(["x"], min_length=50))
+
+
+def test_penalties(translator: Translator) -> None:
+    for kind, alpha, length in (("none", None, None), ("average", 1.0, 1.0), ("gnmt", 0.6, 0.6)):
+        for found in translator.translate(sentences(5), length_penalty=kind, length_alpha=alpha):
+            tokens = len(found.pieces) + found.finished
+            divisor = {"none": 1.0, "average": tokens, "gnmt": ((5 + tokens) / 6) ** (length or 0)}[kind]
+            assert found.score == pytest.approx(found.log_prob / divisor, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beam_size": 0}, r"beam_size must be 1 or more, given 0"),
+        ({"max_length": 0}, r"max_length must be 1 or more, given 0"),
+        ({"min_length": -1}, r"min_length must be 0 or more, given -1"),
+        ({"min_length": 4, "max_length": 4}, r"max_length 4 leaves no room for min_length 4 .* must be 5 or more"),
+        ({"max_source_length": 0}, r"max_source_length must be 1 or more"),
+        ({"batch_size": 0}, r"batch_size must be 1 or more"),
+        ({"batch_tokens": 0}, r"batch_tokens must be 1 or more"),
+        ({"length_penalty": "mean"}, r"length penalty 'mean' is unknown; .*allowed: average, gnmt, none"),
+        ({"length_alpha": -1.0}, r"alpha must be 0 or more"),
+        ({"length_penalty": "none", "length_alpha": 0.5}, r"length_alpha has no effect with length_penalty 'none'"),
+    ],
+)
+def test_options_out_of_range(translator: Translator, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        translator.translate([""], **options)
+
+
+def test_wrong_usage(translator: Translator) -> None:
+    with pytest.raises(TypeError, match=r"unknown option 'beam'; did you mean 'beam_size'\?"):
+        translator.translate(["hund"], beam=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"a list of sentences is needed, not one string"):
+        translator.translate("hund")
+    with pytest.raises(TypeError, match=r"a list of sentences is needed, not one string"):
+        translator.score(["hund"], "dog")
+    with pytest.raises(InputError, match=r"n-best must lie between 1 and the beam size 3, given 4"):
+        translator.translate_nbest(["hund"], 4)
+    with pytest.raises(InputError, match=r"2 sources but 1 targets"):
+        translator.score(["hund", "mann"], ["dog"])
+    with pytest.raises(InputError, match=r"pair 2: the source is blank but the target is not"):
+        translator.score(["hund", " "], ["dog", "man"])
+    with pytest.raises(ValueError, match=r"at least one model"):
+        Translator([])
+
+
+# ------------------------------------------------------------------------------------------------------------- stream
+
+
+def test_a_stream_is_the_same_in_order_and_reads_no_further_than_its_chunk(translator: Translator) -> None:
+    texts = [*sentences(9), "", "hund"]
+    read = []
+
+    def lines() -> Iterator[str]:
+        for text in texts:
+            read.append(text)
+            yield text + random.Random(len(read)).choice(["\n", "\r\n", ""])
+
+    stream = translator.stream(lines(), chunk=4, n_best=2)
+    first = next(stream)
+    assert read == texts[:4]
+    found = [first, *stream]
+    assert [each[0].source for each in found] == texts
+    expected = translator.translate_nbest(texts, 2)
+    assert all(all(map(close, a, b)) for a, b in zip(expected, found, strict=True))
+    with pytest.raises(InputError, match="chunk must be 1 or more"):
+        next(translator.stream(texts, chunk=0))
+
+
+# ------------------------------------------------------------------------------------------------ models in and out
+
+
+def test_a_model_in_training_is_translated_with_as_it_is_and_left_in_training(pair: TokenizerPair) -> None:
+    texts = sentences(5)
+    loaded = tiny(pair)
+    expected = Translator([loaded]).translate(texts)
+    loaded.model.train()
+    translator = Translator([loaded])
+    assert loaded.model.training
+    assert all(map(close, expected, translator.translate(texts)))  # no dropout
+    assert loaded.model.training
+    before = translator.score(texts, TARGETS + ["x"])
+    with pytest.raises(InputError):
+        translator.translate_nbest(texts, 99)
+    assert loaded.model.training
+    with torch.no_grad():
+        loaded.model.output_layer.bias[EOS] += 9.0
+    assert not all(map(close, expected, translator.translate(texts)))  # nothing was copied
+    loaded.model(*make_batch([[5, 6]], [[7]]).tensors()).total.backward()  # nor left without gradients
+    loaded.model.eval()
+    translator.translate(texts)
+    assert not loaded.model.training
+    assert before[0].log_prob != translator.score(texts, TARGETS + ["x"])[0].log_prob
+
+
+def test_saved_and_loaded_it_translates_the_same(tmp_path: Path, loaded: LoadedModel, translator: Translator) -> None:
+    weights = loaded.model.state_dict()
+    for name in ("a", "b"):
+        save_model(tmp_path / name, config=loaded.config, weights=weights, tokenizers=loaded.tokenizers, record={})
+    texts = sentences(9)
+    again = seq2seq.Translator.load(tmp_path / "a")
+    assert all(map(close, translator.translate(texts), again.translate(texts)))
+    assert len(Translator.load(tmp_path / "a", str(tmp_path / "b")).models) == 2
+    assert torch.equal(load_model(tmp_path / "b").model.output_layer.bias, loaded.model.output_layer.bias)
+
+
+# ------------------------------------------------------------------------------------------------------------ package
+
+
+def test_the_package_is_imported_without_torch() -> None:
+    program = (
+        "import sys, seq2seq; dir(seq2seq); "
+        "print({'torch', 'datasets', 'matplotlib', 'numpy', 'pydantic'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_package_offers_what_it_says() -> None:
+    for name in seq2seq.__all__:
+        assert getattr(seq2seq, name) is not None
+        assert name in dir(seq2seq)
+    assert seq2seq.Translator is Translator
+    with pytest.raises(AttributeError, match="module 'seq2seq' has no attribute 'Translater'"):
+        seq2seq.Translater  # noqa: B018
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == seq2seq.__version__
