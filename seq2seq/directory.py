@@ -2,7 +2,7 @@
 
 config.json names every file that the model is made of, with its SHA-256, and is the commit. A new file first lies
 beside the old one as NAME.new; replacing config.json makes it count; then it takes its name. A reader looks for the
-content that config.json asks for under both names. So wherever a save is cut off, the old model or the new one is there.
+content that config.json asks for under both names. So wherever a save is cut off, the old model or the new is there.
 README.md, the model card, is for people, and theirs to edit: it has no hash.
 """
 

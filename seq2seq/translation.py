@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seq2seq.batching import cut_by_budget
 from seq2seq.errors import InputError
 from seq2seq.search.penalty import LengthPenalty
+
+HYPOTHESES = 1024  # most that live together in a batch: each has a row of the vocabulary's size
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +59,22 @@ class PairScore:
     log_probs: list[float]
 
 
-class SearchOptions(TypedDict, total=False):
-    """What `translate` and its relatives take by keyword. Left out or None: what the model's config says."""
+class SampleOptions(TypedDict, total=False):
+    """What every search takes by keyword. Left out or None: what the model's config says, or the default named here."""
 
-    beam_size: int | None  # live hypotheses; 1 is greedy search
     length_penalty: str | None  # 'average', 'gnmt' or 'none'
     length_alpha: float | None  # exponent of the penalty
     min_length: int | None  # fewest pieces, the end not counted
     max_length: int | None  # most pieces, the end counted; else by the length of the source
-    max_source_length: int  # pieces of a source that are read (1000); the rest is cut off, and `truncated` says so
-    batch_size: int  # most sentences in a batch (128)
-    batch_tokens: int  # most source pieces in a batch, padding counted (4096)
+    max_source_length: int | None  # pieces of a source that are read (1000); the rest is cut off and `truncated` set
+    batch_size: int | None  # most sentences in a batch (128)
+    batch_tokens: int | None  # most source pieces in a batch, padding counted (4096)
+
+
+class SearchOptions(SampleOptions, total=False):
+    """What `translate` and its relatives take by keyword."""
+
+    beam_size: int | None  # live hypotheses; 1 is greedy search
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +89,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """SearchOptions with nothing left open."""
+    """The options with nothing left open."""
 
-    beam_size: int
+    slots: int  # hypotheses of a sentence that live together: the beam, or the samples
     penalty: LengthPenalty
     min_length: int
     max_length: int | None
@@ -100,7 +109,9 @@ class Settings:
 
     def check(self) -> None:
         """Refuse what is out of range."""
-        for key in ("beam_size", "max_length", "max_source_length", "batch_size", "batch_tokens"):
+        if self.slots < 1:
+            raise InputError(f"beam_size must be 1 or more, given {self.slots}; 1 is greedy search")
+        for key in ("max_length", "max_source_length", "batch_size", "batch_tokens"):
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise InputError(f"{key} must be 1 or more, given {value}")
@@ -109,6 +120,15 @@ class Settings:
         if self.max_length is not None and self.max_length <= self.min_length:
             limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
             raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
+
+
+def batches(sources: Sequence[Source], settings: Settings) -> Iterator[list[Source]]:
+    """The sentences that are not blank, by length, within all limits of a batch."""
+    order = sorted((source.row for source in sources if source.ids), key=lambda row: len(sources[row].ids))
+    size = max(1, min(settings.batch_size, HYPOTHESES // settings.slots))
+    for rows in cut_by_budget(order, [len(source.ids) for source in sources], settings.batch_tokens):
+        for start in range(0, len(rows), size):
+            yield [sources[row] for row in rows[start : start + size]]
 
 
 def blank(text: str) -> Translation:

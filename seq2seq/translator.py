@@ -5,8 +5,10 @@ A sentence's translation does not depend on its batch: maximum lengths, samples 
 
 from __future__ import annotations
 
+import hashlib
+import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -23,10 +25,12 @@ from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.search.beam import beam_search
+from seq2seq.search.ensemble import Ensemble, EnsembleState
 from seq2seq.search.penalty import LengthPenalty
+from seq2seq.search.sampling import sample
 from seq2seq.search.stepping import Hypothesis, Step, StepFunction
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
-from seq2seq.translation import PairScore, SearchOptions, Settings, Source, Translation, blank
+from seq2seq.translation import PairScore, SampleOptions, SearchOptions, Settings, Source, Translation, batches, blank
 
 FORBIDDEN = (PAD, UNK, BOS)  # never produced
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -65,7 +69,7 @@ class Translator:
 
         Raises InputError for options out of range; n_best may not pass beam_size.
         """
-        settings = self._settings(options)
+        settings = self._settings(options, SearchOptions)
 
         def search(sources: list[Source]) -> list[list[Hypothesis]]:
             step, state = self._start(sources)
@@ -73,13 +77,55 @@ class Translator:
                 step,
                 state,
                 sentences=len(sources),
-                beam_size=settings.beam_size,
+                beam_size=settings.slots,
                 bos=BOS,
                 eos=EOS,
                 max_lengths=[settings.longest(source) for source in sources],
                 min_lengths=[settings.min_length] * len(sources),
                 length_penalty=settings.penalty,
                 nbest=n_best,
+                forbidden=FORBIDDEN,
+                device=self._device,
+            )
+
+        return self._search_all(texts, settings, search)
+
+    def sample(
+        self,
+        texts: Sequence[str],
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        seed: int = 1,
+        count: int = 1,
+        **options: Unpack[SampleOptions],
+    ) -> list[list[Translation]]:
+        """`count` translations of each text, drawn at random, in the order drawn; one for a blank text.
+
+        Log-probabilities are divided by `temperature`; then only the top_k most probable pieces stay (None: all), and
+        of these the most probable that together reach top_p. A text's draws depend on `seed` and its place among the
+        texts, not on batches, other texts or `count`. Raises InputError for values out of range.
+        """
+        if count < 1:
+            raise InputError(f"count must be 1 or more, given {count}")
+        settings = self._settings(options, SampleOptions, samples=count)
+
+        def search(sources: list[Source]) -> list[list[Hypothesis]]:
+            step, state = self._start(sources)
+            return sample(
+                step,
+                state,
+                seeds=[_seed(seed, source.row) for source in sources],
+                count=count,
+                bos=BOS,
+                eos=EOS,
+                max_lengths=[settings.longest(source) for source in sources],
+                min_lengths=[settings.min_length] * len(sources),
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                length_penalty=settings.penalty,
                 forbidden=FORBIDDEN,
                 device=self._device,
             )
@@ -140,17 +186,19 @@ class Translator:
     def _device(self) -> torch.device:
         return next(self._networks[0].parameters()).device
 
-    def _settings(self, options: SearchOptions) -> Settings:
+    def _settings(
+        self, options: Mapping[str, Any], allowed: type[SampleOptions], samples: int | None = None
+    ) -> Settings:
         """The options, with the config where they are silent."""
-        given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
-        if unknown := given.keys() - SearchOptions.__annotations__.keys():
-            raise TypeError(f"unknown option {min(unknown)!r}; {nearest(min(unknown), SearchOptions.__annotations__)}")
+        given = {key: value for key, value in options.items() if value is not None}
+        if unknown := min(options.keys() - allowed.__annotations__.keys(), default=None):
+            raise TypeError(f"unknown option {unknown!r}; {nearest(unknown, allowed.__annotations__)}")
         search = self.config.search
         kind = given.get("length_penalty", search.length_penalty)
         if kind == "none" and "length_alpha" in given:
             raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
         settings = Settings(
-            beam_size=given.get("beam_size", search.beam_size),
+            slots=given.get("beam_size", search.beam_size) if samples is None else samples,
             penalty=LengthPenalty(kind, given.get("length_alpha", search.length_alpha)),
             min_length=given.get("min_length", search.min_length),
             max_length=given.get("max_length"),
@@ -172,15 +220,17 @@ class Translator:
         ]
         answers = [[blank(source.text)] for source in sources]
         with _evaluating(self._networks):
-            for batch in _batches(sources, settings):
+            for batch in batches(sources, settings):
                 for source, hypotheses in zip(batch, search(batch), strict=True):
                     answers[source.row] = [self._translation(source, hypothesis) for hypothesis in hypotheses]
         return answers
 
-    def _start(self, sources: list[Source]) -> tuple[StepFunction[DecoderState], DecoderState]:
+    def _start(self, sources: list[Source]) -> tuple[Ensemble[DecoderState], EnsembleState[DecoderState]]:
+        """What a search begins with: the step function of all models together, and their states."""
         ids, lengths = source_batch([source.ids for source in sources])
-        network = self._networks[0]
-        return step_function(network), network.start(ids.to(self._device), lengths.to(self._device))
+        ids, lengths = ids.to(self._device), lengths.to(self._device)
+        states = tuple(network.start(ids, lengths) for network in self._networks)
+        return Ensemble([_step_function(network) for network in self._networks]), EnsembleState(states)
 
     def _translation(self, source: Source, hypothesis: Hypothesis) -> Translation:
         """A hypothesis as text, with its weights cut from the batch's width to the sentence's own."""
@@ -216,7 +266,8 @@ class Translator:
             # In slices: all logits at once would be by far the largest tensor.
             slices = zip(torch.split(outputs, 1024), torch.split(wanted, 1024), strict=True)
             found.append(torch.cat([_log_probs(network, *part) for part in slices]))
-        return [part.tolist() for part in torch.split(found[0], batch.target_lengths.tolist())]
+        mean = torch.stack(found).logsumexp(0) - math.log(len(found))  # of probabilities, as Ensemble takes it
+        return [part.tolist() for part in torch.split(mean, batch.target_lengths.tolist())]
 
 
 def _log_probs(network: Seq2Seq, outputs: Tensor, tokens: Tensor) -> Tensor:
@@ -225,7 +276,7 @@ def _log_probs(network: Seq2Seq, outputs: Tensor, tokens: Tensor) -> Tensor:
     return logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]
 
 
-def step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
+def _step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
     """A network as what a search asks for."""
 
     def step(tokens: Tensor, state: DecoderState) -> Step[DecoderState]:
@@ -235,12 +286,9 @@ def step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
     return step
 
 
-def _batches(sources: Sequence[Source], settings: Settings) -> Iterator[list[Source]]:
-    """The sentences that are not blank, by length, within both limits of a batch."""
-    order = sorted((source.row for source in sources if source.ids), key=lambda row: len(sources[row].ids))
-    for rows in cut_by_budget(order, [len(source.ids) for source in sources], settings.batch_tokens):
-        for start in range(0, len(rows), settings.batch_size):
-            yield [sources[row] for row in rows[start : start + settings.batch_size]]
+def _seed(seed: int, row: int) -> int:
+    """Of one text's samples, whatever its batch."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{row}".encode()).digest()[:7], "big")
 
 
 def _check_vocabularies(models: Sequence[LoadedModel]) -> None:

@@ -113,7 +113,7 @@ def owner(phrase: NounPhrase, relative: Relative) -> list[Word]:
 
 
 def place(where: Place) -> list[Word]:
-    """在厨房里, 在柏林, 在家."""
+    """在厨房里, 在柏林, 在家里."""
     on, head = only(where.id, DETERMINER), only(where.id, HEAD)
     match where.where:
         case PlaceNoun() as spot:
@@ -121,7 +121,7 @@ def place(where: Place) -> list[Word]:
             return [("在", on), (spot.noun.chinese, head), *localizer]
         case City() as city:
             return [("在", on), (city.chinese, head)]
-    return [("在", on), ("家", head)]
+    return [("在", on), ("家", head), ("里", on)]
 
 
 def towards(where: Place, *, onto: bool) -> list[Word]:

@@ -190,11 +190,11 @@ def verb_words(tree: Clause, *, inverted: bool) -> tuple[list[Word], list[Word],
 
 
 def modal_words(
-    tree: Clause, base: str, no: list[Word], *, inverted: bool
+    tree: Clause, bare: Word, no: list[Word], *, inverted: bool
 ) -> tuple[list[Word], list[Word], list[Word]]:
     """can, cannot, does not have to, wants to, does not want to."""
     assert tree.modal
-    modal, negation, main = only(tree.id, MODAL), only(tree.id, NEGATION), [(base, verb)]
+    modal, negation, main = only(tree.id, MODAL), only(tree.id, NEGATION), [bare]
     do = "does" if person(tree.subject) == "3" else "do"
     if tree.modal.name == "want":
         if tree.negated or inverted:

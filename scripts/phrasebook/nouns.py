@@ -254,7 +254,7 @@ def _genitive(singular: str, plural: str, gender: str, *, weak: bool, short: boo
         for here, before in zip(singular.lower(), " " + singular.lower(), strict=False)
         if here in "aeiouäöüy" and before not in "aeiouäöüy"
     )
-    if singular.endswith(("s", "ß", "z", "x", "sch", "st")) or (vowels == 1 and not short):
+    if singular.endswith(("s", "ß", "z", "x", "sch", "st", "zt")) or (vowels == 1 and not short):
         return singular + "es"
     return singular + "s"
 

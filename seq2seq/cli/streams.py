@@ -1,4 +1,4 @@
-"""Lines in and out: standard streams or files, UTF-8 whatever the locale, split at \\n only, nothing half-written."""
+"""Lines in and out: standard streams or files, UTF-8 whatever the locale, nothing late and nothing half-written."""
 
 from __future__ import annotations
 
@@ -10,15 +10,38 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedIOBase
+from io import BufferedIOBase, FileIO
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, NoReturn, cast
 
 from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.text.lines import iter_lines
 
 STANDARD = "-"
 _BLOCK = 1 << 16
+
+
+class _Arrivals:
+    """The lines of a stream as bytes, and how many more of them can be had without waiting."""
+
+    def __init__(self, name: str, stream: BufferedIOBase) -> None:
+        self._name, self._stream, self.pending = name, stream, 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        rest = b""
+        while block := self._read():
+            *lines, rest = (rest + block).split(b"\n")
+            for self.pending, line in zip(reversed(range(len(lines))), lines, strict=True):
+                yield line
+        if rest:
+            yield rest
+
+    def _read(self) -> bytes:
+        try:
+            return self._stream.read1(_BLOCK)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{self._name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +54,18 @@ class Source:
     def chunks(self, size: int) -> Iterator[list[str]]:
         """The lines that have arrived, at most `size` at a time, so that no answer waits for lines still to come.
 
-        Lines end at \\n alone; a \\r before it and a byte order mark at the very start are no text. Raises InputError,
-        with the line, for what is not UTF-8.
+        What a line is, and which are refused, is the same as in training text: see seq2seq.text.lines.
         """
-        number, rest, block = 0, b"", b"\n"
-        while block:
-            block = self._read()
-            *lines, rest = (rest + block).split(b"\n")
-            if rest and not block:
-                lines.append(rest)
-            for start in range(0, len(lines), size):
-                part = lines[start : start + size]
-                yield [self._decode(line, number + row) for row, line in enumerate(part, start=1)]
-                number += len(part)
+        arrivals, chunk = _Arrivals(self.name, self.stream), list[str]()
+        for line in iter_lines(cast(BinaryIO, arrivals), self.name):
+            chunk.append(line)
+            if len(chunk) == size or not arrivals.pending:
+                yield chunk
+                chunk = []
 
-    def _read(self) -> bytes:
-        try:
-            return self.stream.read1(_BLOCK)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{self.name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-    def _decode(self, line: bytes, number: int) -> str:
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            place = f"{self.name}:{number}: byte {error.start + 1}"
-            raise InputError(f"{place} is not valid UTF-8; convert the text to UTF-8 first") from None
-        return text.removesuffix("\r")
+    def count(self) -> int:
+        """How many lines there are; none are left to read."""
+        return sum(1 for _ in _Arrivals(self.name, self.stream))
 
 
 @contextmanager
@@ -82,11 +90,11 @@ def read_lines(path: str) -> list[str]:
 
 
 def count_lines(path: str) -> int | None:
-    """For a progress bar: how many lines a file has; None where reading it twice is not possible."""
+    """For a progress bar: how many lines a file has; None where it cannot be read twice."""
     if path == STANDARD or not Path(path).is_file():
         return None
     with open_input(path) as source:
-        return sum(len(chunk) for chunk in source.chunks(_BLOCK))
+        return source.count()
 
 
 @contextmanager
@@ -98,10 +106,10 @@ def open_output(path: str, *inputs: str) -> Iterator[Callable[[str], None]]:
     if path == STANDARD:
         yield _write_standard
         return
-    target = Path(os.path.realpath(path))
+    # A device or a pipe is there to write to, not to replace; /dev/stdout may lead to one without a name.
+    kept = Path(path).exists() and not Path(path).is_file()
+    target = Path(path) if kept else Path(os.path.realpath(path))
     _check_target(target, path, inputs)
-    # A device or a named pipe is there to write to, not to replace.
-    kept = target.exists() and not target.is_file()
     waiting = target if kept else target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with _termination_raises(), _open_to_write(waiting, path) as file:
@@ -114,18 +122,20 @@ def open_output(path: str, *inputs: str) -> Iterator[Callable[[str], None]]:
             waiting.unlink(missing_ok=True)
 
 
-def _open_to_write(file: Path, name: str) -> BinaryIO:
+def _open_to_write(file: Path, name: str) -> FileIO:
     with _refusals(name):
-        return file.open("wb")
+        return file.open("wb", buffering=0)  # what a buffer holds back fails once more when it is closed
 
 
 def _write_standard(text: str) -> None:
     _write(sys.stdout.buffer, text, "standard output")
 
 
-def _write(file: BinaryIO, text: str, name: str) -> None:
+def _write(file: FileIO | BinaryIO, text: str, name: str) -> None:
     with _refusals(name):
-        file.write(text.encode("utf-8"))
+        rest = memoryview(text.encode("utf-8"))
+        while rest:  # without a buffer, a write may take a part
+            rest = rest[file.write(rest) :]
         file.flush()
 
 

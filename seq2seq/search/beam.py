@@ -8,14 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.search.history import History, Record
+from seq2seq.errors import InputError
+from seq2seq.search.history import History, Record, not_a_number
 from seq2seq.search.limits import Limits
-from seq2seq.search.penalty import LengthPenalty
+from seq2seq.search.penalty import AVERAGE, LengthPenalty
+from seq2seq.search.ranking import rank, rank_in_order
 from seq2seq.search.stepping import Hypothesis, S, Step, StepFunction
-
-AVERAGE = LengthPenalty()
-NAN_HINT = "its parameters are damaged, or its training diverged"
 
 
 @torch.no_grad()
@@ -156,7 +154,7 @@ class _Beam:
             grown, report = self._assess(growth)
         done, live, room, _, broken = report
         if any(broken):
-            raise Seq2SeqError(f"the model answered NaN at step {self.history.steps + 1}: {NAN_HINT}")
+            raise not_a_number(self.history.steps + 1)
         self.history.records.append(
             Record(frontier.sentences, growth.tokens, growth.parents, growth.log_probs, answer.weights)
         )
@@ -174,7 +172,7 @@ class _Beam:
         """The best continuations of each sentence, as many as it has room for."""
         flat = candidates.flatten(1)
         width = min(self._width, flat.shape[1])
-        ranked, indices, tied = _rank_in_order(flat, width) if in_order else _rank(flat, width)
+        ranked, indices, tied = rank_in_order(flat, width) if in_order else rank(flat, width)
         beyond = torch.arange(width, device=flat.device) >= self._frontier.room[:, None]
         log_probs = ranked.masked_fill(beyond, -torch.inf)
         live = log_probs.isfinite() & (indices % candidates.shape[2] != self._limits.eos)
@@ -206,20 +204,3 @@ class _Beam:
         broken = growth.log_probs.isnan().any(1)
         report = torch.stack([done.long(), live, room, growth.tied.expand_as(live), broken])
         return _Frontier(frontier.sentences, log_probs, best, room), report.tolist()
-
-
-def _rank(
-    candidates: Float[Tensor, "sentences candidates"], count: int
-) -> tuple[Float[Tensor, "sentences count"], Int[Tensor, "sentences count"], Bool[Tensor, ""]]:
-    """The `count` best, best first, their indices, and whether equal ones make the choice or its order arbitrary."""
-    values, indices = candidates.topk(min(count + 1, candidates.shape[1]))
-    tied = (values[:, 1:] == values[:, :-1]) & values[:, 1:].isfinite()
-    return values[:, :count], indices[:, :count], tied.any()
-
-
-def _rank_in_order(
-    candidates: Float[Tensor, "sentences candidates"], count: int
-) -> tuple[Float[Tensor, "sentences count"], Int[Tensor, "sentences count"], Bool[Tensor, ""]]:
-    """As _rank, of equal ones the lower index first; slower, since it sorts all."""
-    values, indices = candidates.sort(dim=1, descending=True, stable=True)
-    return values[:, :count], indices[:, :count], torch.zeros((), dtype=torch.bool, device=values.device)

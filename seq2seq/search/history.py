@@ -50,20 +50,20 @@ class History:
     limits: Limits
     records: list[Record] = field(default_factory=list)
 
-    def endings(self) -> list[list[Ending]]:
+    def endings(self, least: int = 1) -> list[list[Ending]]:
         """Every ending of each sentence: those with the end token, and those at the maximum length.
 
-        Raises Seq2SeqError for a sentence that has none.
+        Raises Seq2SeqError for a sentence that has fewer than `least`.
         """
         columns = [torch.cat(parts).tolist() for parts in zip(*map(self._endings_at, range(self.steps)), strict=True)]
         found: list[list[Ending]] = [[] for _ in range(self.limits.sentences)]
         for sentence, step, slot, token, log_prob, score in zip(*columns, strict=True):
             found[sentence].append(Ending(token != self.limits.eos, -score, step, slot, sentence, log_prob))
         for number, endings in enumerate(found, start=1):
-            if not endings:
+            if len(endings) < least:
                 raise Seq2SeqError(
-                    f"sentence {number} of the batch has no hypothesis: after some steps the model gave every token "
-                    "that is allowed the probability 0; forbid fewer tokens or lower the minimum length"
+                    f"sentence {number} of the batch has no hypothesis: at some step every token allowed there has the "
+                    "probability 0; forbid fewer tokens or lower the minimum length"
                 )
         return found
 
@@ -104,6 +104,11 @@ class History:
             weights[on, step] = record.weights[rows, parents]
             slots[on] = parents
         return [_hypothesis(*row) for row in zip(endings, tokens.tolist(), weights.cpu(), strict=True)]
+
+
+def not_a_number(step: int) -> Seq2SeqError:
+    """The error for a model that is broken."""
+    return Seq2SeqError(f"the model answered NaN at step {step}: its parameters are damaged, or its training diverged")
 
 
 def _positions(sentences: Int[Tensor, " sentences"], total: int) -> Int[Tensor, " {total}"]:

@@ -35,3 +35,6 @@ class LengthPenalty:
         if length < 1:
             raise ValueError(f"a hypothesis has at least one token, the end counted; given length {length}")
         return PENALTIES[self.kind](length, self.alpha)
+
+
+AVERAGE = LengthPenalty("average", 1.0)

@@ -1,0 +1,74 @@
+"""Parallel text from files, TSV, JSONL and Hugging Face datasets, checked pair by pair."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from seq2seq.config import CorpusConfig, DataConfig
+from seq2seq.errors import InputError
+from seq2seq.text.encoding import EncodedCorpus, encode_corpus, fingerprint
+from seq2seq.text.hub import read_dataset
+from seq2seq.text.lines import iter_lines, read_lines
+from seq2seq.text.readers import BOTH_BLANK, Row, SentencePair, read_aligned, read_jsonl, read_tsv
+
+__all__ = [
+    "Corpus",
+    "EncodedCorpus",
+    "SentencePair",
+    "encode_corpus",
+    "fingerprint",
+    "iter_lines",
+    "read_corpus",
+    "read_lines",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Pairs in the order of the text. dropped: reason -> pairs left out for it."""
+
+    source: list[str]
+    target: list[str]
+    dropped: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+def read_corpus(spec: CorpusConfig, data: DataConfig) -> Corpus:
+    """Read one parallel text; relative paths start from data.root.
+
+    Pairs with both sides blank are dropped and counted. Other bad pairs are too where data.problems is "drop"; where
+    it is "refuse" the first one raises InputError with its place. Unequal line counts, missing and empty files, and a
+    text without any good pair always raise InputError.
+    """
+    source: list[str] = []
+    target: list[str] = []
+    dropped: Counter[str] = Counter()
+    for row in _rows(spec, data):
+        if isinstance(row, SentencePair):
+            source.append(row.source)
+            target.append(row.target)
+        elif data.problems == "drop" or row.reason == BOTH_BLANK:
+            dropped[row.reason] += 1
+        else:
+            raise InputError(f"{row.message} (data.problems = 'drop' leaves such pairs out)")
+    if not source:
+        counts = ", ".join(f"{reason}: {count}" for reason, count in dropped.items())
+        name = spec.source or spec.tsv or spec.jsonl or spec.dataset
+        raise InputError(f"{name}: no usable pair" + (f"; dropped {counts}" if counts else ""))
+    return Corpus(source, target, dict(dropped))
+
+
+def _rows(spec: CorpusConfig, data: DataConfig) -> Iterator[Row]:
+    root, languages = Path(data.root), (data.source_language, data.target_language)
+    if spec.source is not None and spec.target is not None:
+        return read_aligned(root / spec.source, root / spec.target)
+    if spec.tsv is not None:
+        return read_tsv(root / spec.tsv)
+    if spec.jsonl is not None:
+        return read_jsonl(root / spec.jsonl, languages)
+    return read_dataset(spec, root, languages)

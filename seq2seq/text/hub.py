@@ -1,0 +1,145 @@
+"""Parallel text from Hugging Face datasets: a hub name, a local folder, or a Parquet, Arrow, JSON or CSV file."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from seq2seq.config import CorpusConfig
+from seq2seq.errors import InputError, Seq2SeqError, nearest
+from seq2seq.text.readers import Row, check_pair
+
+_FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "json", ".json": "json", ".csv": "csv"}
+_SAVED = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to_disk leaves in a folder
+
+
+def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str]) -> Iterator[Row]:
+    """The pairs of a dataset, from its `translation` feature or from two columns named by language.
+
+    Raises InputError for an unknown split, language, configuration or file, Seq2SeqError where the hub fails.
+    """
+    assert spec.dataset is not None
+    with quiet_datasets():
+        dataset = _open(spec, root)
+    nested = _check_languages(dataset, spec.dataset, languages)
+    if not len(dataset):
+        raise InputError(f"{spec.dataset}: the dataset is empty")
+    dataset = dataset.select_columns(["translation"] if nested else list(dict.fromkeys(languages)))
+    start = 0
+    for batch in dataset.iter(1000):
+        rows = batch["translation"] if nested else _rows_of(batch)
+        for number, row in enumerate(rows, start=start):
+            place = f"{spec.dataset}: row {number} (the first is 0)"
+            row = row or {}
+            yield check_pair((row.get(languages[0]), row.get(languages[1])), (place, place))
+        start += len(rows)
+
+
+@contextmanager
+def quiet_datasets() -> Iterator[None]:
+    """No progress bars of datasets where nobody watches: stderr is not a terminal."""
+    import datasets
+
+    if sys.stderr.isatty() or datasets.utils.are_progress_bars_disabled():
+        yield
+        return
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.enable_progress_bars()
+
+
+def _rows_of(batch: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+
+
+def _open(spec: CorpusConfig, root: Path) -> Any:
+    import datasets
+
+    assert spec.dataset is not None
+    path = root / spec.dataset
+    if path.exists():
+        saved = path.is_dir() and any((path / name).exists() for name in _SAVED)
+        if spec.name is not None and (saved or path.is_file()):
+            raise InputError(f"{path}: name = {spec.name!r} has no effect here; leave it out")
+        if saved:
+            return _choose_split(_load(spec, datasets.load_from_disk, str(path)), spec)
+        if path.is_dir():
+            return _load_split(spec, str(path), name=spec.name)
+        if path.suffix not in _FORMATS:
+            raise InputError(f"{path}: unknown kind of dataset file {path.suffix!r}; allowed: {', '.join(_FORMATS)}")
+        # pandas would read sentences such as "None" and "NA" as missing.
+        options = {"keep_default_na": False} if path.suffix == ".csv" else {}
+        return _load_split(spec, _FORMATS[path.suffix], data_files=str(path), **options)
+    if path.suffix in _FORMATS or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", spec.dataset):
+        raise InputError(f"{path}: no such dataset file or folder")
+    return _load_split(spec, spec.dataset, name=spec.name)
+
+
+def _load_split(spec: CorpusConfig, *args: Any, **options: Any) -> Any:
+    import datasets
+
+    splits = _load(spec, datasets.load_dataset, *args, **options)
+    if spec.split is not None and "[" in spec.split:  # a slice such as train[:1000]
+        _choose_split(splits, spec, spec.split.partition("[")[0])
+        return _load(spec, datasets.load_dataset, *args, split=spec.split, **options)
+    return _choose_split(splits, spec, spec.split)
+
+
+def _choose_split(splits: Any, spec: CorpusConfig, name: str | None = None) -> Any:
+    import datasets
+
+    name = name or spec.split
+    if not isinstance(splits, datasets.DatasetDict):
+        if name is not None:
+            raise InputError(
+                f"{spec.dataset}: split = {name!r} has no effect: the folder holds one split; leave it out"
+            )
+        return splits
+    if name is None and len(splits) == 1:
+        return next(iter(splits.values()))
+    if name not in splits:
+        what = "say which split to read" if name is None else f"no split {name!r}"
+        raise InputError(f"{spec.dataset}: {what}; {nearest(name or '', splits)}")
+    return splits[name]
+
+
+def _load(spec: CorpusConfig, load: Any, *args: Any, **options: Any) -> Any:
+    """Call datasets, whose errors are of every kind, and say in one line what went wrong."""
+    import datasets
+
+    try:
+        return load(*args, **options)
+    except (datasets.exceptions.DatasetNotFoundError, ValueError) as error:
+        raise InputError(f"{spec.dataset}: cannot open the dataset: {_first_line(error)}") from None
+    except Exception as error:
+        raise Seq2SeqError(f"{spec.dataset}: cannot load the dataset: {_first_line(error)}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _check_languages(dataset: Any, name: str, languages: tuple[str, str]) -> bool:
+    """Whether the text is in a `translation` feature, rather than in columns of its own."""
+    import datasets
+
+    feature = dataset.features.get("translation")
+    if isinstance(feature, datasets.Translation):
+        found, nested = list(feature.languages), True
+    elif isinstance(feature, dict):
+        found, nested = list(feature), True
+    else:
+        found, nested = list(dataset.features), False
+    for language, key in zip(languages, ("data.source_language", "data.target_language"), strict=True):
+        if language not in found:
+            kind = "language" if nested else "column"
+            raise InputError(f"{name}: no {kind} {language!r} ({key}); {nearest(language, found)}")
+    return nested

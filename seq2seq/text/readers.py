@@ -1,0 +1,129 @@
+"""Readers of parallel text in files: each yields rows that are a pair or say what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seq2seq.errors import InputError, nearest
+from seq2seq.text.lines import decode, describe, read_byte_lines
+
+BOTH_BLANK = "both blank"
+
+
+@dataclass(frozen=True, slots=True)
+class SentencePair:
+    """A sentence and its translation."""
+
+    source: str
+    target: str
+
+
+class Problem(NamedTuple):
+    """Why a row is no pair. reason: the name it is counted under. message: with the place, for people."""
+
+    reason: str
+    message: str
+
+
+Row = SentencePair | Problem
+
+
+def read_aligned(source: Path, target: Path) -> Iterator[Row]:
+    """Two files, line by line. Raises InputError where they differ in length: no telling what belongs together."""
+    sides = [_not_empty(source), _not_empty(target)]
+    if len(sides[0]) != len(sides[1]):
+        raise InputError(
+            f"{source} has {len(sides[0])} lines, {target} has {len(sides[1])}; "
+            "line-aligned files need the same number (lines end at \\n only)"
+        )
+    for number, lines in enumerate(zip(*sides, strict=True), start=1):
+        yield _pair_of_bytes(lines, (f"{source}:{number}", f"{target}:{number}"))
+
+
+def read_tsv(path: Path) -> Iterator[Row]:
+    """One pair a line, source TAB target."""
+    for number, line in enumerate(_not_empty(path), start=1):
+        columns, place = line.split(b"\t"), f"{path}:{number}"
+        if not line.strip():
+            yield Problem(BOTH_BLANK, f"{place}: the line is blank")
+        elif len(columns) != 2:
+            yield Problem("columns", f"{place}: {len(columns)} columns; exactly two are needed, source TAB target")
+        else:
+            yield _pair_of_bytes(columns, (place, place))
+
+
+def read_jsonl(path: Path, languages: tuple[str, str]) -> Iterator[Row]:
+    """One JSON object a line, with the languages as keys, at the top or inside "translation"."""
+    for number, line in enumerate(_not_empty(path), start=1):
+        text, wrong = decode(line)
+        place = f"{path}:{number}"
+        if wrong:
+            yield Problem(wrong, f"{place}: {describe(wrong)}")
+        elif not text.strip():
+            yield Problem(BOTH_BLANK, f"{place}: the line is blank")
+        else:
+            yield _pair_of_json(text, languages, place)
+
+
+def check_pair(values: tuple[Any, Any], places: tuple[str, str]) -> Row:
+    """The pair, or the first thing that is wrong with one of its values."""
+    for value, place in zip(values, places, strict=True):
+        if problem := _problem_of(value, place):
+            return problem
+    source, target = values
+    blank = [not source.strip(), not target.strip()]
+    if all(blank):
+        return Problem(BOTH_BLANK, f"{places[0]}: both sides are blank")
+    if any(blank):
+        side, place = ("source", places[0]) if blank[0] else ("target", places[1])
+        return Problem("one side blank", f"{place}: the {side} is blank and the other side is not")
+    return SentencePair(source, target)
+
+
+def _problem_of(value: Any, place: str) -> Problem | None:
+    if not isinstance(value, str):
+        return Problem("not text", f"{place}: {value!r:.80} is not a string")
+    if "\0" in value:
+        return Problem("NUL", f"{place}: {describe('NUL')}")
+    if "\n" in value:
+        return Problem("line break", f"{place}: a line break within a sentence; one sentence is one line")
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        return Problem("invalid Unicode", f"{place}: half a surrogate pair, which is no character")
+    return None
+
+
+def _pair_of_bytes(lines: Iterable[bytes], places: tuple[str, str]) -> Row:
+    texts = []
+    for line, place in zip(lines, places, strict=True):
+        text, wrong = decode(line)
+        if wrong:
+            return Problem(wrong, f"{place}: {describe(wrong)}")
+        texts.append(text)
+    return check_pair((texts[0], texts[1]), places)
+
+
+def _pair_of_json(text: str, languages: tuple[str, str], place: str) -> Row:
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return Problem("JSON", f"{place}: not a JSON object: {error}")
+    row = row.get("translation", row) if isinstance(row, dict) else row
+    if not isinstance(row, dict):
+        return Problem("JSON", f"{place}: not a JSON object with the keys {languages[0]!r} and {languages[1]!r}")
+    for language in languages:
+        if language not in row:
+            keys = nearest(language, row)
+            message = f"{place}: no key {language!r}; {keys} (see data.source_language, data.target_language)"
+            return Problem("JSON", message)
+    return check_pair((row[languages[0]], row[languages[1]]), (place, place))
+
+
+def _not_empty(path: Path) -> list[bytes]:
+    lines = read_byte_lines(path)
+    if not lines:
+        raise InputError(f"{path}: the file is empty")
+    return lines

@@ -1,0 +1,166 @@
+"""What loads what: quick starts, one-way imports, one module that prints."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "seq2seq"
+HEAVY = ("torch", "datasets", "matplotlib", "sentencepiece", "sacrebleu", "accelerate", "pydantic", "numpy")
+
+# A module imports only from rooms above its own, or from its own. Longer names count before shorter ones.
+ROOMS = [
+    ["errors"],
+    ["config"],
+    ["text"],
+    ["nn"],
+    ["search"],
+    ["batching"],
+    ["card", "directory"],
+    ["checkpoint"],
+    ["evaluation.metrics", "evaluation.alignment"],
+    ["translation"],
+    ["translator"],
+    ["training"],
+    ["evaluation"],
+    ["cli"],
+    ["__main__"],
+]
+
+
+def run(code: str, *arguments: str) -> str:
+    """What Python prints, run on its own so that this test's imports do not count."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+    )
+    return done.stdout
+
+
+LOADED = "import sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"import seq2seq; {LOADED}",
+        f"import seq2seq.cli; {LOADED}",
+        f"import atexit\natexit.register(lambda: exec({LOADED!r}))\nfrom seq2seq.cli import main\nmain()",
+    ],
+    ids=["package", "command line", "help"],
+)
+def test_starts_light(code: str) -> None:
+    output = run(code, "--help")
+    loaded = output.rstrip("\n").rpartition("\n")[2].split()
+    assert "seq2seq" in loaded
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_help_was_really_shown() -> None:
+    assert "translate" in run("from seq2seq.cli import main\nmain()", "--help")
+
+
+def test_package_offers_what_it_names() -> None:
+    assert run("import seq2seq; print(all(hasattr(seq2seq, name) for name in seq2seq.__all__))") == "True\n"
+
+
+# ---------------------------------------------------------------------------------------------------- reading the code
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Name, below the package, and syntax tree of every module."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), ast.parse(path.read_text(encoding="utf-8"))
+
+
+MODULES = dict(modules())
+
+
+def room(module: str) -> int:
+    """How far down the list a module stands."""
+    matches = [
+        (len(name), number)
+        for number, names in enumerate(ROOMS)
+        for name in names
+        if module == name or module.startswith(name + ".")
+    ]
+    assert matches, f"seq2seq.{module} has no place in the order of imports: give it one in this test and in the plan"
+    return max(matches)[1]
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """Every module of the package that a tree imports, wherever it does, without the package's name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where a name comes from"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            first, _, rest = name.partition(".")
+            if first == "seq2seq" and rest:
+                yield from known(rest)
+
+
+def known(dotted: str) -> Iterator[str]:
+    """The longest part of a dotted name that is a module; nothing for a name of the package itself (__version__)."""
+    while dotted:
+        if dotted in MODULES:
+            yield dotted
+            return
+        dotted = dotted.rpartition(".")[0]
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name])
+def test_imports_run_one_way(module: str) -> None:
+    upward = [found for found in imports(MODULES[module]) if room(found) > room(module)]
+    assert not upward, f"seq2seq.{module} imports {upward}, which stand below it"
+
+
+def test_import_finder_sees_all_forms() -> None:
+    tree = ast.parse("import seq2seq.errors\nfrom seq2seq import config\ndef f():\n from seq2seq.nn.model import X")
+    assert list(imports(tree)) == ["errors", "config", "nn.model"]
+
+
+def test_network_knows_no_text_and_search_no_model() -> None:
+    for module, tree in MODULES.items():
+        names = set(imports(tree))
+        if module.startswith("nn."):
+            assert not {name for name in names if name.startswith("text") or name == "config"}, module
+        if module.startswith("search."):
+            assert not {name for name in names if name.startswith(("nn", "text")) or name == "config"}, module
+
+
+def test_text_imports_no_torch() -> None:
+    for module, tree in MODULES.items():
+        if module.startswith("text."):
+            found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+            found |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+            assert not {name for name in found if name.partition(".")[0] == "torch"}, module
+
+
+def printing(tree: ast.Module) -> list[int]:
+    """Lines that print."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]
+
+
+def test_only_the_command_line_prints() -> None:
+    assert printing(ast.parse("x = 1\nprint(x)")) == [2]
+    prints = {name: printing(tree) for name, tree in MODULES.items() if not name.startswith("cli")}
+    assert not {name: lines for name, lines in prints.items() if lines}
+
+
+def test_no_module_without_a_subject() -> None:
+    nameless = {"utils", "util", "helpers", "helper", "common", "misc"}
+    assert not [name for name in MODULES if nameless & set(name.split("."))]
