@@ -1,5 +1,8 @@
 """The phrasebook: morphology by hand, gold links by hand, and the promises of the splits."""
 
+# A sentence in three languages stays on one line, and ruff counts a Chinese character twice.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import subprocess
@@ -13,8 +16,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from phrasebook import LANGUAGES, PAIRS, Example, Sizes, generate, held_out, linearise  # noqa: E402
-from phrasebook import english_forms, german_forms, numerals, times  # noqa: E402
+from phrasebook import (  # noqa: E402  # noqa: E402
+    LANGUAGES,
+    PAIRS,
+    Example,
+    Sizes,
+    english_forms,
+    generate,
+    german_forms,
+    held_out,
+    linearise,
+    numerals,
+    times,
+)
 from phrasebook.corpus import LIMIT, write_corpus  # noqa: E402
 from phrasebook.entities import COUNTABLE  # noqa: E402
 from phrasebook.noise import noised, noisy_words  # noqa: E402
@@ -84,8 +98,17 @@ def train() -> list[Example]:
 
 @pytest.mark.parametrize(
     ("singular", "plural"),
-    [("potato", "potatoes"), ("photo", "photos"), ("library", "libraries"), ("boy", "boys"), ("box", "boxes"), ("bus", "buses")]
-    + [("watch", "watches"), ("radio", "radios"), ("glass", "glasses")],
+    [
+        ("potato", "potatoes"),
+        ("photo", "photos"),
+        ("library", "libraries"),
+        ("boy", "boys"),
+        ("box", "boxes"),
+        ("bus", "buses"),
+        ("watch", "watches"),
+        ("radio", "radios"),
+        ("glass", "glasses"),
+    ],
 )
 def test_english_plural(singular: str, plural: str) -> None:
     assert english_forms.plural(singular) == plural
@@ -113,7 +136,11 @@ def test_irregular_english_plurals_come_from_the_lexicon() -> None:
     ],
 )
 def test_regular_english_verbs(base: str, third: str, past: str, gerund: str) -> None:
-    assert (english_forms.third_person(base), english_forms.past(base), english_forms.gerund(base)) == (third, past, gerund)
+    assert (english_forms.third_person(base), english_forms.past(base), english_forms.gerund(base)) == (
+        third,
+        past,
+        gerund,
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,7 +162,15 @@ def test_irregular_english_verbs(german: str, forms: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("word", "article"),
-    [("apple", "an"), ("book", "a"), ("umbrella", "an"), ("university", "a"), ("old", "an"), ("interesting", "an"), ("useful", "a")],
+    [
+        ("apple", "an"),
+        ("book", "a"),
+        ("umbrella", "an"),
+        ("university", "a"),
+        ("old", "an"),
+        ("interesting", "an"),
+        ("useful", "a"),
+    ],
 )
 def test_indefinite_article(word: str, article: str) -> None:
     assert english_forms.indefinite_article(word) == article
@@ -242,8 +277,18 @@ def test_german_present(infinitive: str, forms: str) -> None:
 
 @pytest.mark.parametrize(
     ("infinitive", "form"),
-    [("lesen", "lies"), ("geben", "gib"), ("warten", "warte"), ("aufmachen", "mach"), ("einladen", "lade"), ("helfen", "hilf")]
-    + [("füttern", "füttere"), ("beantworten", "beantworte"), ("waschen", "wasch"), ("gießen", "gieß")],
+    [
+        ("lesen", "lies"),
+        ("geben", "gib"),
+        ("warten", "warte"),
+        ("aufmachen", "mach"),
+        ("einladen", "lade"),
+        ("helfen", "hilf"),
+        ("füttern", "füttere"),
+        ("beantworten", "beantworte"),
+        ("waschen", "wasch"),
+        ("gießen", "gieß"),
+    ],
 )
 def test_german_imperative(infinitive: str, form: str) -> None:
     assert german_forms.imperative(verb(infinitive)) == form
@@ -283,11 +328,23 @@ def test_two_of_something_is_liang() -> None:
         (times.weekday(6), ("on Sunday", "am Sonntag", "星期天")),
         (times.distance(1, 3, ago=True), ("one year ago", "vor einem Jahr", "一年前")),
         (times.distance(2, 1, ago=False), ("in two weeks", "in zwei Wochen", "两个星期后")),
-        (times.with_clock(times.weekday(0), 7, 30), ("on Monday at half past seven", "am Montag um halb acht", "星期一七点半")),
-        (times.with_clock(times.weekday(0), 12, 30), ("on Monday at half past twelve", "am Montag um halb eins", "星期一十二点半")),
+        (
+            times.with_clock(times.weekday(0), 7, 30),
+            ("on Monday at half past seven", "am Montag um halb acht", "星期一七点半"),
+        ),
+        (
+            times.with_clock(times.weekday(0), 12, 30),
+            ("on Monday at half past twelve", "am Montag um halb eins", "星期一十二点半"),
+        ),
         (times.with_clock(times.weekday(0), 1, 0), ("on Monday at one o'clock", "am Montag um ein Uhr", "星期一一点")),
-        (times.with_clock(times.weekday(0), 2, 45), ("on Monday at a quarter to three", "am Montag um Viertel vor drei", "星期一两点三刻")),
-        (times.with_clock(times.weekday(0), 8, 10), ("on Monday at ten past eight", "am Montag um zehn nach acht", "星期一八点十分")),
+        (
+            times.with_clock(times.weekday(0), 2, 45),
+            ("on Monday at a quarter to three", "am Montag um Viertel vor drei", "星期一两点三刻"),
+        ),
+        (
+            times.with_clock(times.weekday(0), 8, 10),
+            ("on Monday at ten past eight", "am Montag um zehn nach acht", "星期一八点十分"),
+        ),
     ],
 )
 def test_times(line: str, expected: tuple[str, str, str]) -> None:
@@ -298,7 +355,7 @@ def test_times(line: str, expected: tuple[str, str, str]) -> None:
 
 # --- Sentences by hand
 
-I, SHE, YOU = Pronoun(2, "I"), Pronoun(2, "she"), Pronoun(2, "you")
+ME, SHE, YOU = Pronoun(2, "I"), Pronoun(2, "she"), Pronoun(2, "you")
 COOK = NounPhrase(3, NOUNS["cook"])
 BOOK = NounPhrase(4, NOUNS["book"])
 YESTERDAY = When(6, times.time(times.DAYS.strip().splitlines()[0]))
@@ -306,6 +363,18 @@ EVERY_DAY = When(6, times.time(times.HABITS.strip().splitlines()[0]))
 OFTEN = HowOften(7, FREQUENCIES[0])
 
 BY_HAND: list[tuple[Tree, tuple[str, str, str]]] = [
+    (
+        Clause(1, verb("kaufen"), SHE, "past", NounPhrase(4, noun("car"), "of", 1, adjective("new"), owner=Named(5, name("Anna")))),
+        ("She bought Anna's new car.", "Sie hat Annas neues Auto gekauft.", "她买了安娜的新汽车。"),
+    ),
+    (
+        Clause(1, verb("suchen"), SHE, "progressive", NounPhrase(4, noun("bag"), "my", 1, adjective("black"), owner="she")),
+        ("She is looking for her black bag.", "Sie sucht ihre schwarze Tasche.", "她正在找她黑色的包。"),
+    ),
+    (
+        Clause(1, verb("tragen", "穿"), COOK, "progressive", NounPhrase(4, noun("shirt")), negated=True),
+        ("The cook is not wearing the shirt.", "Der Koch trägt das Hemd nicht.", "厨师没穿那件衬衫。"),
+    ),
     (
         Clause(1, verb("schälen"), COOK, "past", NounPhrase(4, noun("potato"), "number", 3), place=at("market"), time=YESTERDAY),
         ("The cook peeled three potatoes at the market yesterday.",
@@ -362,7 +431,7 @@ BY_HAND: list[tuple[Tree, tuple[str, str, str]]] = [
         ("The cook gave her a red apple.", "Der Koch hat ihr einen roten Apfel gegeben.", "厨师给了她一个红色的苹果。"),
     ),
     (
-        Clause(1, verb("lesen"), I, "modal", BOOK, modal=modal("must"), negated=True),
+        Clause(1, verb("lesen"), ME, "modal", BOOK, modal=modal("must"), negated=True),
         ("I do not have to read the book.", "Ich muss das Buch nicht lesen.", "我不必看那本书。"),
     ),
     (
@@ -370,7 +439,7 @@ BY_HAND: list[tuple[Tree, tuple[str, str, str]]] = [
         ("Does she want to read the book?", "Will sie das Buch lesen?", "她想看那本书吗？"),
     ),
     (
-        Clause(1, verb("lesen"), I, "modal", BOOK, modal=modal("can"), negated=True),
+        Clause(1, verb("lesen"), ME, "modal", BOOK, modal=modal("can"), negated=True),
         ("I cannot read the book.", "Ich kann das Buch nicht lesen.", "我不能看那本书。"),
     ),
     (
@@ -448,7 +517,7 @@ BY_HAND: list[tuple[Tree, tuple[str, str, str]]] = [
          "厨师想睡觉，因为他非常累。"),
     ),
     (
-        Joined(20, "if", Clause(1, verb("bleiben"), I, "future", place=at("home")), Clause(11, verb("regnen"), Nobody(12), "bare")),
+        Joined(20, "if", Clause(1, verb("bleiben"), ME, "future", place=at("home")), Clause(11, verb("regnen"), Nobody(12), "bare")),
         ("If it rains, I will stay at home.", "Wenn es regnet, werde ich zu Hause bleiben.", "如果下雨，我会待在家里。"),
     ),
     (
@@ -491,7 +560,7 @@ def test_links_of_a_separable_verb_and_a_negation() -> None:
 
 
 def test_links_of_classifiers_and_places() -> None:
-    tree = BY_HAND[0][0]
+    tree = next(tree for tree, (english, _, _) in BY_HAND if english.startswith("The cook peeled three"))
     assert readable_links(tree, "en", "zh") == {
         ("cook", "厨师"), ("peeled", "削"), ("peeled", "了"), ("three", "三"), ("three", "个"), ("potatoes", "土豆"),
         ("at", "在"), ("at", "上"), ("market", "市场"), ("yesterday", "昨天"),
@@ -513,10 +582,9 @@ def test_links_of_half_past_seven_cross() -> None:
 
 # Words that may stand for nothing in the other language; everything else must have a link.
 UNLINKED = {
-    "en": set("the a an of that is are am was were on at to in and it had by".split()),
-    "de": set("der die das den dem des dass ist sind bin bist war warst waren am um in ins im an nach zum zur auf und es "
-              "hat haben habe hast hatte hatten hattest aufs als".split()),
-    "zh": set("吗 把 的 了".split()),
+    "en": {"the", "a", "an", "of", "that", "is", "are", "am", "was", "were", "on", "at", "to", "in", "and", "it", "had", "by"},
+    "de": {"der", "die", "das", "den", "dem", "des", "dass", "ist", "sind", "bin", "bist", "war", "warst", "waren", "am", "um", "in", "ins", "im", "an", "nach", "zum", "zur", "auf", "und", "es", "hat", "haben", "habe", "hast", "hatte", "hatten", "hattest", "aufs", "als"},
+    "zh": {"吗", "把", "的", "了"},
 }  # fmt: skip
 
 
@@ -550,6 +618,7 @@ def test_each_sentence_has_one_translation() -> None:
     """Each direction is (nearly) a function: under 1 % of the sources have two targets."""
     stream = Sentences.seeded("functional")
     triples = {texts(stream.draw()) for _ in range(12_000)}
+    assert not any("正在看什么" in chinese for _, _, chinese in triples), "read or watch?"
     for i in range(3):
         for j in range(3):
             if i != j:
@@ -563,11 +632,23 @@ def test_each_sentence_has_one_translation() -> None:
 def test_the_lexicon_has_one_word_per_concept() -> None:
     """Two nouns with one word in some language could not be told apart."""
     nouns = list(NOUNS.values())
-    for language, forms in (("en", [n.english[0] for n in nouns]), ("zh", [n.chinese for n in nouns]), ("de", [n.german[0] for n in nouns])):
+    for language, forms in (
+        ("en", [n.english[0] for n in nouns]),
+        ("zh", [n.chinese for n in nouns]),
+        ("de", [n.german[0] for n in nouns]),
+    ):
         twice = {form for form in forms if forms.count(form) > 1}
         assert not twice, (language, twice)
-    entries = len(nouns) + len(ALL_VERBS) + len(ALL_ADJECTIVES) + len(ALL_NAMES) + len(CITY_NAMES) + len(MODALS) + len(FREQUENCIES)
-    assert entries >= 350
+    entries = (
+        len(nouns)
+        + len(ALL_VERBS)
+        + len(ALL_ADJECTIVES)
+        + len(ALL_NAMES)
+        + len(CITY_NAMES)
+        + len(MODALS)
+        + len(FREQUENCIES)
+    )
+    assert entries >= 400
 
 
 # --- Splits

@@ -229,6 +229,27 @@ def test_nothing_is_written_for_a_bad_config(corpus: Path, tmp_path: Path) -> No
     assert not (tmp_path / "run").exists()
 
 
+def test_a_failed_start_does_not_block_the_next(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="vocabulary"):
+        train(config(corpus, tokenizer__kind="char", tokenizer__vocabulary_size=8), tmp_path / "run")
+    assert train(config(corpus, training__max_steps=1), tmp_path / "run")["reason"] == "max_steps"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training__trackers": ["tensorbord"]}, "unknown tracker 'tensorbord'; did you mean 'tensorboard'"),
+        ({"training__trackers": ["clearml"]}, "'clearml' is not installed; pip install clearml"),
+        ({"training__mixed_precision": "fp16"}, "needs a GPU"),
+    ],
+)
+def test_what_this_machine_cannot_do_is_refused(
+    corpus: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        train(config(corpus, **changes), tmp_path / "run")
+
+
 def test_a_loss_that_explodes_says_so(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(Seq2SeqError, match=r"the loss is (nan|inf) at step \d+; training.learning_rate"):
         train(
@@ -291,8 +312,9 @@ def test_a_second_signal_acts_as_ever() -> None:
 
 def test_validation_perplexity_is_per_token_and_unsmoothed(corpus: Path, tmp_path: Path) -> None:
     """Pitfall 14: a model of zeros is uniform, so its perplexity is the vocabulary, whatever the smoothing."""
-    from seq2seq.training.validation import perplexity
     from mechanisms import TARGET_VOCABULARY, random_ids, tiny_model
+
+    from seq2seq.training.validation import perplexity
 
     model = tiny_model()
     for parameter in model.parameters():

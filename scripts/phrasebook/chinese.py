@@ -1,7 +1,8 @@
 """Chinese linearisation: time and place before the verb, 的-relative clauses before the noun, classifiers, 了, 把.
 
 A definite noun is 那 + classifier, plural 那些 (persons: 们); roles and places are bare.
-The past is 了 after the verb, 没 when negated, and in questions of place or time 是 ... 的. 正在 is the English progressive.
+The past is 了 after the verb, 没 when negated, and in questions of place or time 是 ... 的.
+正在 is the English progressive.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ HABITUAL_EVENTS = (
     "ankommen",
     "zurückkommen",
 )
+RARE_EVENTS = ("aussuchen", "anprobieren", "packen", "reparieren")
 BIG_EVENTS = (
     "besuchen",
     "fahren",
@@ -70,6 +71,8 @@ class Clauses:
         table = TENSES[verb.kind]
         if verb.kind == "event" and full_name(verb) in HABITUAL_EVENTS:
             table = {"past": 40, "future": 20, "modal": 20, "habitual": 20}
+        if full_name(verb) in RARE_EVENTS:
+            table = {tense: weight for tense, weight in table.items() if tense != "habitual"}
         return weighted(self.entities.rng, table)
 
     def statement(
@@ -181,6 +184,8 @@ class Clauses:
         if infinitive in ("haben", "brauchen") and not noun.kin:
             return {"any": 1} if clause.negated else OWNED_OBJECT if infinitive == "haben" else NEEDED_OBJECT
         if infinitive == "mögen" and noun.classes & {"animal", "food", "written", "plant"} and rng.random() < 0.6:
+            return BARE_PLURALS
+        if clause.tense == "habitual" and infinitive == "kaufen":
             return BARE_PLURALS
         if clause.tense == "habitual" and noun.classes & {"opening", "room"}:
             return DEFINITE_OBJECT

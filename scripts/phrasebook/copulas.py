@@ -12,6 +12,29 @@ from .words import ALL_ADJECTIVES, adjectives_of
 
 WEATHER = tuple(verb for verb in ALL_VERBS if verb.kind == "weather")
 
+DESCRIBABLE = [
+    n
+    for n in nouns_of(
+        frozenset(
+            {
+                "item",
+                "vehicle",
+                "animal",
+                "readable",
+                "watchable",
+                "clothing",
+                "fruit",
+                "sight",
+                "room",
+                "outside",
+                "plant",
+                "sayable",
+            }
+        )
+    )
+    if n.classes & {w for a in ALL_ADJECTIVES for w in a.predicative}
+]
+
 
 @dataclass(slots=True)
 class Copulas:
@@ -96,29 +119,7 @@ class Copulas:
     def described_thing(self) -> Clause:
         """The book is very expensive."""
         rng, draw = self.entities.rng, self.entities
-        pool = [
-            n
-            for n in nouns_of(
-                frozenset(
-                    {
-                        "item",
-                        "vehicle",
-                        "animal",
-                        "readable",
-                        "watchable",
-                        "clothing",
-                        "fruit",
-                        "sight",
-                        "room",
-                        "outside",
-                        "plant",
-                        "sayable",
-                    }
-                )
-            )
-            if n.classes & {w for a in ALL_ADJECTIVES for w in a.predicative}
-        ]
-        noun = rng.choice(pool)
+        noun = rng.choice(DESCRIBABLE)
         unique = noun.classes & {"room", "sight", "outside", "house"}
         weights = {"the": 1} if unique else {"the": 40, "this": 30, "my": 15, "of": 5, "the-plural": 8}
         if noun.classes & {"fruit", "plant", "sayable", "watchable"}:

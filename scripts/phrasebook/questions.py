@@ -20,6 +20,10 @@ REQUESTS = tuple(
 )
 
 
+# 看什么: read or watch? Was trägt sie: wear or carry? Such verbs ask "which book" instead.
+SHARED = ("看", "穿着", "提着")
+
+
 @dataclass(slots=True)
 class Questions:
     """Draws questions and requests from clauses."""
@@ -91,12 +95,12 @@ class Questions:
         return replace(clause, object=asked, asked="object", place=clause.place if clause.verb.kind != "act" else None)
 
     def asked_for(self, clause: Clause, thing: NounPhrase | Pronoun | Named) -> Entity:
-        """The question word in place of this object; 看什么 would leave open whether one reads or watches."""
+        """The question word in place of this object; what would leave open which of two verbs is meant."""
         roll = self.rng.random()
         if not isinstance(thing, NounPhrase) or thing.noun.classes & {"person", "kin"}:
             return Asked(self.clauses.new_id(), "who")
         uncountable = thing.determiner == "none" or thing.measure is not None
-        if (roll < 0.5 and clause.verb.chinese[0] != "看") or uncountable or clause.verb.kind == "state":
+        if (roll < 0.5 and clause.verb.chinese[0] not in SHARED) or uncountable or clause.verb.kind == "state":
             return Asked(self.clauses.new_id(), "what")
         if roll < 0.8:
             return NounPhrase(thing.id, thing.noun, "which")

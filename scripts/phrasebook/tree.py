@@ -38,8 +38,8 @@ def only(node: int, role: int) -> tuple[int, ...]:
 class NounPhrase:
     """A noun and what goes with it.
 
-    determiner: the, this, a, none, number, these, my, of, many, some, every, which, how-many, or any (a in English, kein
-    in German and nothing in Chinese, under negation).
+    determiner: the, this, a, none, number, these, my, of, many, some, every, which, how-many, or
+    any (under negation: a in English, kein in German, nothing in Chinese).
     `number` is 1 (singular), 0 (an unstated plural) or the numeral.
     `owner` is a pronoun's name (my) or a person (of). A `measure` makes a mass noun countable.
     """
@@ -144,8 +144,8 @@ class HowOften:
 class Clause:
     """One verb and what goes with it.
 
-    tense: progressive, habitual, state, bare (conditional), past, background (past in a before- or when-clause), future,
-    modal, pluperfect, imperative.
+    tense: progressive, habitual, state, bare (conditional), past, background (past in a before- or when-clause),
+    future, modal, pluperfect, imperative.
     asked: what a question asks for: "", yes, subject, object, place, time, reason.
     """
 

@@ -62,7 +62,8 @@ def open_run(config: Config, directory: Path, resume: bool) -> Iterator[Run]:
     state = directory / "training" / "state"
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: is a file; --output takes a directory")
-    occupied = directory.is_dir() and any(directory.iterdir())
+    # A cache alone is what a start that failed leaves behind.
+    occupied = directory.is_dir() and any(entry.name != "cache" for entry in directory.iterdir())
     if occupied and not resume:
         hint = "go on with --resume, or choose another" if find_state(state) else "choose another"
         raise InputError(f"{directory}: the directory is not empty; {hint}")

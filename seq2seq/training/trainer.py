@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from seq2seq.nn.model import Seq2Seq, initialise
 from seq2seq.training.allocator import keep_freed_memory
 from seq2seq.training.averaging import Averager
 from seq2seq.training.data import Epoch, TrainingText, make_epoch, prepare, read_texts
+from seq2seq.training.engine import check_trackers, make_accelerator, make_optimizer
 from seq2seq.training.journal import Journal
 from seq2seq.training.run import Run, open_run
 from seq2seq.training.schedule import Schedule
@@ -40,6 +40,7 @@ def train(
     Raises InputError for a bad config, text or directory, before anything is written where that is possible.
     """
     check_model_config(config)
+    check_trackers(config.training)
     keep_freed_memory()
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
@@ -55,15 +56,11 @@ class Trainer:
 
     def __init__(self, config: Config, run: Run, text: TrainingText, observe: Observe) -> None:
         self.config, self.run, self.text = config, run, text
-        self.accelerator = Accelerator(
-            mixed_precision=config.training.mixed_precision,
-            log_with=list(config.training.trackers) or None,
-            project_dir=str(run.directory / "training"),
-        )
+        self.accelerator = make_accelerator(config, run.directory / "training")
         set_seed(config.training.seed)
         model = build_model(config, text.tokenizers)
         initialise(model, config.training.seed)
-        self.optimizer = _make_optimizer(config, model)
+        self.optimizer = make_optimizer(config, model)
         self.wrapped, self.prepared = self.accelerator.prepare(model, self.optimizer)
         self.model: Seq2Seq = self.accelerator.unwrap_model(self.wrapped)
         self.progress = Progress()
@@ -156,9 +153,10 @@ class Trainer:
             self.accelerator.backward(loss.total / tokens)
             total, nll = total + float(loss.total.detach()), nll + float(loss.nll)
         if not math.isfinite(total):
+            rate_given = f"training.learning_rate = {training.learning_rate}"
             raise Seq2SeqError(
-                f"the loss is {total} at step {progress.step + 1}; training.learning_rate = {training.learning_rate} may "
-                "be too high: lower it, or lengthen warmup_steps, and resume from the last validation"
+                f"the loss is {total} at step {progress.step + 1}; {rate_given} may be too high: lower it, "
+                "or lengthen warmup_steps, and start anew"
             )
         norm = self._clip()
         self.prepared.step()
@@ -315,15 +313,3 @@ class Trainer:
         note = {"config": self.config.model_dump(mode="json"), "text": self.text.fingerprint}
         save_state(self.run.state, progress, self._weights(), self.optimizer, note)
         self.averager.keep_only(progress.averaged)
-
-
-def _make_optimizer(config: Config, model: Seq2Seq) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019); no decay on vectors."""
-    training = config.training
-    groups = [
-        {"params": [part for part in model.parameters() if part.ndim > 1], "weight_decay": training.weight_decay},
-        {"params": [part for part in model.parameters() if part.ndim <= 1], "weight_decay": 0.0},
-    ]
-    kinds: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    betas = (training.beta1, training.beta2)
-    return kinds[training.optimizer](groups, lr=training.learning_rate, betas=betas, fused=True)
