@@ -20,8 +20,8 @@ REQUESTS = tuple(
 )
 
 
-# 看什么: read or watch? Was trägt sie: wear or carry? Such verbs ask "which book" instead.
-SHARED = ("看", "穿着", "提着")
+# 看什么: read or watch? 打开什么: open or turn on? Was trägt sie: wear or carry? Such verbs ask "which book" instead.
+SHARED = ("看", "穿着", "提着", "打开", "收拾")
 
 
 @dataclass(slots=True)
