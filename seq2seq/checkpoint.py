@@ -140,7 +140,7 @@ def _pack(weights: Mapping[str, Tensor], model: Seq2Seq) -> bytes:
     for name in weights.keys() & ties.keys():
         if not torch.equal(weights[name], weights[ties[name]]):
             raise ValueError(f"{name} and {ties[name]} are tied by the config, but their weights differ")
-    # Copies: safetensors refuses views of one storage, which is what cuDNN makes of a recurrent layer's weights.
+    # Copies: safetensors refuses what shares a storage or is not contiguous.
     tensors = {name: weights[name].detach().cpu().clone(memory_format=torch.contiguous_format) for name in stored}
     return safetensors.torch.save(tensors, {"format": "pt"})
 

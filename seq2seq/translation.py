@@ -13,6 +13,9 @@ from seq2seq.batching import cut_by_budget
 from seq2seq.errors import InputError
 from seq2seq.search.penalty import LengthPenalty
 
+MAX_SOURCE_LENGTH = 1000  # pieces
+BATCH_SIZE = 128  # sentences
+BATCH_TOKENS = 4096  # pieces of the source, or of the longer side where both are known
 HYPOTHESES = 1024  # most that live together in a batch: each has a row of the vocabulary's size
 
 
@@ -60,15 +63,15 @@ class PairScore:
 
 
 class SampleOptions(TypedDict, total=False):
-    """What every search takes by keyword. Left out or None: what the model's config says, or the default named here."""
+    """What every search takes by keyword. Left out or None: what the model's config says, or the default above."""
 
     length_penalty: str | None  # 'average', 'gnmt' or 'none'
     length_alpha: float | None  # exponent of the penalty
     min_length: int | None  # fewest pieces, the end not counted
     max_length: int | None  # most pieces, the end counted; else by the length of the source
-    max_source_length: int | None  # pieces of a source that are read (1000); the rest is cut off and `truncated` set
-    batch_size: int | None  # most sentences in a batch (128)
-    batch_tokens: int | None  # most source pieces in a batch, padding counted (4096)
+    max_source_length: int | None  # pieces of a source that are read; the rest is cut off and `truncated` set
+    batch_size: int | None  # most sentences in a batch
+    batch_tokens: int | None  # most source pieces in a batch, padding counted
 
 
 class SearchOptions(SampleOptions, total=False):

@@ -30,7 +30,19 @@ from seq2seq.search.penalty import LengthPenalty
 from seq2seq.search.sampling import sample
 from seq2seq.search.stepping import Hypothesis, Step, StepFunction
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
-from seq2seq.translation import PairScore, SampleOptions, SearchOptions, Settings, Source, Translation, batches, blank
+from seq2seq.translation import (
+    BATCH_SIZE,
+    BATCH_TOKENS,
+    MAX_SOURCE_LENGTH,
+    PairScore,
+    SampleOptions,
+    SearchOptions,
+    Settings,
+    Source,
+    Translation,
+    batches,
+    blank,
+)
 
 FORBIDDEN = (PAD, UNK, BOS)  # never produced
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -99,13 +111,14 @@ class Translator:
         top_p: float = 1.0,
         seed: int = 1,
         count: int = 1,
+        first: int = 0,
         **options: Unpack[SampleOptions],
     ) -> list[list[Translation]]:
         """`count` translations of each text, drawn at random, in the order drawn; one for a blank text.
 
         Log-probabilities are divided by `temperature`; then only the top_k most probable pieces stay (None: all), and
         of these the most probable that together reach top_p. A text's draws depend on `seed` and its place among the
-        texts, not on batches, other texts or `count`. Raises InputError for values out of range.
+        texts, counted from `first`, not on batches, other texts or `count`. Raises InputError for values out of range.
         """
         if count < 1:
             raise InputError(f"count must be 1 or more, given {count}")
@@ -116,7 +129,7 @@ class Translator:
             return sample(
                 step,
                 state,
-                seeds=[_seed(seed, source.row) for source in sources],
+                seeds=[_seed(seed, first + source.row) for source in sources],
                 count=count,
                 bos=BOS,
                 eos=EOS,
@@ -172,7 +185,7 @@ class Translator:
         order = sorted((row for row, source in enumerate(ids) if source), key=lengths.__getitem__)
         scores = [PairScore(0.0, 0, [])] * len(ids)
         with _evaluating(self._networks):
-            for rows in cut_by_budget(order, lengths, 4096):
+            for rows in cut_by_budget(order, lengths, BATCH_TOKENS):
                 found = self._force([ids[row] for row in rows], [targets[row] for row in rows])
                 for row, log_probs in zip(rows, found, strict=True):
                     scores[row] = PairScore(sum(log_probs), len(log_probs), log_probs)
@@ -204,9 +217,9 @@ class Translator:
             max_length=given.get("max_length"),
             ratio=search.max_length_ratio,
             offset=search.max_length_offset,
-            max_source_length=given.get("max_source_length", 1000),
-            batch_size=given.get("batch_size", 128),
-            batch_tokens=given.get("batch_tokens", 4096),
+            max_source_length=given.get("max_source_length", MAX_SOURCE_LENGTH),
+            batch_size=given.get("batch_size", BATCH_SIZE),
+            batch_tokens=given.get("batch_tokens", BATCH_TOKENS),
         )
         settings.check()
         return settings

@@ -265,3 +265,55 @@ def test_feeding_needs_its_state() -> None:
     bare = DecoderState(Memory(state.memory.keys, state.memory.values, state.memory.mask), state.cells, None)
     with pytest.raises(ValueError, match="without input feeding"):
         model.step(torch.tensor([[2], [2], [2]]), bare)
+
+
+def gru(layer: torch.nn.Module, inputs: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    """torch's GRU equations, written out."""
+    p = dict(layer.named_parameters())
+    of_input = (p["rnn.weight_ih_l0"] @ inputs + p["rnn.bias_ih_l0"]).chunk(3)
+    of_state = (p["rnn.weight_hh_l0"] @ hidden + p["rnn.bias_hh_l0"]).chunk(3)
+    reset, update = (torch.sigmoid(x + h) for x, h in zip(of_input[:2], of_state[:2], strict=True))
+    return update * hidden + (1 - update) * torch.tanh(of_input[2] + reset * of_state[2])
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_wirings_follow_their_papers(wiring: tuple[str, bool]) -> None:
+    """Two steps of one sentence, each equation written out: which state asks, and where the context goes."""
+    model = tiny_model("multiplicative", wiring).eval()
+    decoder = model.decoder
+    source, lengths = source_batch([SOURCES[2]])
+    encoded = model.encoder(model.source_embedding(source), lengths)
+    states = encoded.states[0]
+    matrix = decoder.attention.score.key_layer.weight
+
+    def attend(query: torch.Tensor) -> torch.Tensor:
+        return torch.softmax((states @ matrix.T) @ query, dim=0) @ states
+
+    def readout(*parts: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(decoder.readout.weight @ torch.cat(parts) + decoder.readout.bias)
+
+    hidden = torch.tanh(decoder.bridge.weight @ encoded.final[0] + decoder.bridge.bias)
+    fed, state = torch.zeros(13), model.start(source, lengths)
+    for token in (5, 7):
+        embedded = model.target_embedding.weight[token]
+        if wiring[0] == "bahdanau":
+            context = attend(hidden)
+            hidden = gru(decoder.layers[0], torch.cat([embedded, context]), hidden)
+            expected = readout(hidden, context, embedded)
+        else:
+            hidden = gru(decoder.layers[0], torch.cat([embedded, fed]) if wiring[1] else embedded, hidden)
+            expected = fed = readout(attend(hidden), hidden)
+        log_probs, output = model.step(torch.tensor([[token]]), state)
+        state = output.state
+        torch.testing.assert_close(output.outputs[0, 0], expected)
+        logits = model.output_layer.weight @ expected + model.output_layer.bias
+        torch.testing.assert_close(log_probs[0, 0], torch.log_softmax(logits, dim=0))
+
+
+def test_residual_and_normalisation_change_the_upper_layers() -> None:
+    batch = make_batch(SOURCES, TARGETS)
+    plain, residual, normalised = (
+        tiny_model(encoder_layers=2, decoder_layers=2, **changes).eval()(*batch.tensors()).total.item()
+        for changes in ({}, {"residual": True}, {"layer_norm": True})
+    )
+    assert len({plain, residual, normalised}) == 3

@@ -177,6 +177,17 @@ def test_patience_ends_the_run(corpus: Path, tmp_path: Path) -> None:
     assert events(tmp_path / "run")[-1]["step"] < 14
 
 
+def test_the_early_stop_counter_survives_a_stop(corpus: Path, tmp_path: Path) -> None:
+    """Pitfall 18: with a rate of nearly nothing only the first validation is a best."""
+    settings = config(
+        corpus, training__patience=3, training__learning_rate=1e-30, training__validation_interval=1,
+        training__criterion="perplexity",
+    )  # fmt: skip
+    train(settings, tmp_path / "run", observe=Stopper(3, signal.SIGINT))
+    assert train(settings, tmp_path / "run", resume=True)["reason"] == "patience"
+    assert events(tmp_path / "run")[-1]["step"] == 4
+
+
 def test_max_epochs_ends_the_run(corpus: Path, tmp_path: Path) -> None:
     settings = config(corpus, training__max_epochs=1, training__max_steps=1000, training__validation_interval=0)
     assert train(settings, tmp_path / "run")["reason"] == "max_epochs"

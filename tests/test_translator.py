@@ -411,6 +411,8 @@ def test_samples_do_not_depend_on_the_batch(translator: Translator) -> None:
     assert all(map(close, [each[0] for each in found], [each[0] for each in translator.sample(texts, seed=3)]))
     shorter = translator.sample(texts[:5], seed=3, count=3)  # other texts
     assert all(all(map(close, a, b)) for a, b in zip(found[:5], shorter, strict=True))
+    rest = translator.sample(texts[5:], seed=3, count=3, first=5)
+    assert all(all(map(close, a, b)) for a, b in zip(found[5:], rest, strict=True))
     tokens = [tuple(each.tokens) for each in found[-1]]
     assert len(set(tokens)) == 3
     assert tokens != [tuple(each.tokens) for each in translator.sample(texts, seed=4, count=3)[-1]]

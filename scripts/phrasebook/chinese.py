@@ -192,8 +192,9 @@ def verb_phrase(tree: Clause) -> list[Word]:
         elif part.endswith("'"):
             words.append((part[:-1], only(tree.id, FIXED)))
         else:
-            # 穿着, but 没穿
-            words.append((part.removesuffix("着") if tree.negated else part, () if part == "把" else verb))
+            # 穿着, but 没穿; not so 睡着 and 没睡着
+            short = tree.negated and tree.verb.kind == "posture"
+            words.append((part.removesuffix("着") if short else part, () if part == "把" else verb))
     return words
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 from .copulas import Copulas
 from .entities import ANY_OBJECT, DEFINITE_OBJECT, NEEDED_OBJECT, OWNED_OBJECT, Entities, nouns_of, weighted
 from .nouns import Noun
 from .places import PLACE_NOUNS, PlaceNoun
 from .traits import full_name, is_ambiguous, is_asked, is_every, is_male, is_single, needs_time, repeats_place
-from .tree import Clause, Entity, Gap, NounPhrase, Pronoun, Quality
+from .tree import Clause, Entity, Gap, NounPhrase, Pronoun, Quality, is_plural
 from .verbs import ALL_VERBS, BE, Verb
 from .words import MODALS, adjectives_of
 
@@ -36,6 +37,17 @@ HABITUAL_EVENTS = (
     "abfahren",
     "ankommen",
     "zurückkommen",
+)
+# What one does not do on purpose is not wanted, allowed or foretold; nobody says what was not lost.
+INVOLUNTARY = {"lachen": ("future", "modal"), "weinen": ("future", "modal"), "bellen": ("future", "modal")} | {
+    "einschlafen": ("modal",),
+    "aufwachen": ("modal",),
+}
+DENIABLE_MISHAPS = ("finden", "sehen", "treffen")
+ALONE = ("duschen", "schlafen", "lachen")
+# Of whom one says "every": every guest, but not every dentist.
+EVERYBODY = frozenset(
+    {"man", "woman", "child", "boy", "girl", "teacher", "farmer", "student", "tourist", "guest", "customer", "patient"}
 )
 RARE_EVENTS = ("aussuchen", "anprobieren", "packen", "reparieren")
 BIG_EVENTS = (
@@ -68,9 +80,10 @@ class Clauses:
 
     def tense_of(self, verb: Verb) -> str:
         """A tense that suits the verb."""
-        table = TENSES[verb.kind]
-        if verb.kind == "event" and full_name(verb) in HABITUAL_EVENTS:
-            table = {"past": 40, "future": 20, "modal": 20, "habitual": 20}
+        table = tenses_of(verb)
+        if verb.kind == "event" and full_name(verb) in HABITUAL_EVENTS and verb.chinese[0] != "参观":
+            habitual = {"past": 40, "future": 20, "modal": 20, "habitual": 20}
+            table = {tense: weight for tense, weight in habitual.items() if tense == "habitual" or tense in table}
         if full_name(verb) in RARE_EVENTS:
             table = {tense: weight for tense, weight in table.items() if tense != "habitual"}
         return weighted(self.entities.rng, table)
@@ -94,15 +107,14 @@ class Clauses:
         """A verb that may have this subject and this tense."""
         while True:
             verb = self.entities.rng.choice(PLAIN)
-            tenses = TENSES[verb.kind]
-            if tense and tense not in tenses:
+            if tense and tense not in tenses_of(verb):
                 continue
             if subject is None or self.suits(verb, subject):
                 return verb
 
     def suits_tense(self, verb: Verb, tense: str, subject: Entity) -> bool:
         """Whether the verb takes both; staying somewhere is never "in progress" here."""
-        return self.suits(verb, subject) and tense in TENSES[verb.kind]
+        return self.suits(verb, subject) and tense in tenses_of(verb)
 
     def suits(self, verb: Verb, subject: Entity) -> bool:
         """Whether the subject may do this."""
@@ -127,6 +139,8 @@ class Clauses:
         subject = subject or self.subject_of(verb, tense)
         if negated is None:
             negated = tense not in ("habitual", "bare", "background") and not is_every(subject) and rng.random() < 0.17
+            negated = negated and (verb.kind != "mishap" or full_name(verb) in DENIABLE_MISHAPS)
+            negated = negated and full_name(verb) not in ("stehen", "sitzen", "liegen")
         clause = Clause(
             self.new_id(), verb, subject, tense, negated=negated, modal=rng.choice(MODALS) if tense == "modal" else None
         )
@@ -148,14 +162,13 @@ class Clauses:
         if "dog" in verb.subjects:
             dog = next(noun for noun in nouns_of(frozenset({"pet"})) if noun.name == "dog")
             return NounPhrase(self.new_id(), dog, rng.choice(("the", "this")), rng.choice((0, 1, 1)))
-        if verb.subjects & {"ride"}:
-            return NounPhrase(
-                self.new_id(), rng.choice(nouns_of(frozenset({"ride"}))), rng.choice(("the", "the", "this"))
-            )
+        if verb.subjects & {"ride", "flight"}:
+            return NounPhrase(self.new_id(), rng.choice(nouns_of(verb.subjects)), rng.choice(("the", "the", "this")))
         if "pet" in verb.subjects and rng.random() < 0.4:
             return NounPhrase(self.new_id(), rng.choice(nouns_of(frozenset({"pet"}))), "the")
-        if "person" in verb.subjects and tense in ("future", "modal", "habitual", "state") and rng.random() < 0.05:
-            noun = rng.choice([noun for noun in nouns_of(frozenset({"person"})) if "friend" not in noun.classes])
+        general = tense in ("future", "modal", "habitual", "state") and verb.infinitive != "wohnen"
+        if "person" in verb.subjects and general and rng.random() < 0.05:
+            noun = rng.choice([noun for noun in nouns_of(frozenset({"person"})) if noun.name in EVERYBODY])
             return NounPhrase(self.new_id(), noun, "every")
         return draw.person(verb.subjects & {"person", "adult", "young", "animal"} or frozenset({"person"}))
 
@@ -178,11 +191,19 @@ class Clauses:
                 return noun
 
     def determiners(self, clause: Clause, noun: Noun) -> dict[str, int]:
+        """Which determiners suit the verb and the noun: nobody has "her onion", or puts on twelve skirts."""
+        unsuitable = unsuitable_determiners(clause, noun)
+        weights = self.possible_determiners(clause, noun)
+        return {name: weight for name, weight in weights.items() if name not in unsuitable}
+
+    def possible_determiners(self, clause: Clause, noun: Noun) -> dict[str, int]:
         """Which determiners the tense, the verb and the negation leave."""
         rng = self.entities.rng
         infinitive = clause.verb.infinitive
         if infinitive in ("haben", "brauchen") and not noun.kin:
             return {"any": 1} if clause.negated else OWNED_OBJECT if infinitive == "haben" else NEEDED_OBJECT
+        if infinitive == "backen" and "baked" in noun.classes:
+            return BARE_PLURALS
         if infinitive == "mögen" and noun.classes & {"animal", "food", "written", "plant"} and rng.random() < 0.6:
             return BARE_PLURALS
         if clause.tense == "habitual" and infinitive == "kaufen":
@@ -195,13 +216,10 @@ class Clauses:
                 if noun.classes & (BOUGHT | {"clothing", "readable", "watchable", "written"})
                 else {"the": 5, "my": 5}
             )
-        if clause.verb.kind == "act" and noun.classes & BOUGHT and rng.random() < 0.25:
+        wanted = clause.tense == "imperative"
+        if clause.verb.kind == "act" and not wanted and noun.classes & BOUGHT and rng.random() < 0.25:
             return BARE_PLURALS
-        if (
-            clause.negated
-            or clause.tense in ("imperative", "state")
-            or full_name(clause.verb) in ("wegwerfen", "verlieren")
-        ):
+        if clause.negated or wanted or clause.tense == "state" or full_name(clause.verb) in ("wegwerfen", "verlieren"):
             return DEFINITE_OBJECT
         return ANY_OBJECT
 
@@ -226,6 +244,7 @@ class Clauses:
             and not verb.objects
             and rng.random() < 0.3
             and "person" in verb.subjects
+            and full_name(verb) not in ALONE
             and is_single(clause.subject)
         ):
             clause = replace(clause, companion=draw.someone(clause.subject, frozenset({"kin", "friend"})))
@@ -308,7 +327,7 @@ class Clauses:
             if self.suits(verb, head) and verb.kind in ("act", "event", "state", "posture") and not verb.recipient:
                 tense = weighted(
                     rng,
-                    {t: w for t, w in TENSES[verb.kind].items() if t not in ("modal", "future", "habitual")}
+                    {t: w for t, w in tenses_of(verb).items() if t not in ("modal", "future", "habitual")}
                     or {"past": 1},
                 )
                 return self.action(verb, subject=gap, tense=tense, front=False, bare=True, negated=False)
@@ -347,6 +366,28 @@ class Clauses:
         if roll < 0.7:
             return draw.named()
         return draw.relative_of_someone("I" if roll < 0.85 else "you")
+
+
+@cache
+def tenses_of(verb: Verb) -> dict[str, int]:
+    """The tenses of the verb's kind, without those that want a will of one's own where there is none."""
+    never = INVOLUNTARY.get(full_name(verb), ())
+    return {tense: weight for tense, weight in TENSES[verb.kind].items() if tense not in never}
+
+
+def unsuitable_determiners(clause: Clause, noun: Noun) -> frozenset[str]:
+    """One answers no question of one's own, wears one coat at a time, and food belongs to nobody."""
+    if noun.classes & {"food", "vegetable", "fruit"}:
+        return frozenset({"my", "of"})
+    verb = full_name(clause.verb)
+    if verb in ("verstehen", "beantworten", "bezahlen", "stehlen"):
+        return frozenset({"my"})
+    if verb in ("kaufen", "aussuchen", "ausleihen"):
+        return frozenset({"my", "of"})
+    if verb in ("anziehen", "ausziehen", "tragen") and "clothing" in noun.classes:
+        others = {"number", "these", "many", "some", "the-plural", "of"}
+        return frozenset(others | {"my"} if is_plural(clause.subject) else others)
+    return frozenset()
 
 
 def scale_of(verb: Verb) -> str:

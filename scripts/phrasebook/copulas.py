@@ -136,7 +136,8 @@ class Copulas:
             subject: Entity = draw.thing(
                 noun, Pronoun(0, "I"), {"the": 50, "this": 5, "my": 20, "of": 10, "the-plural": 10}
             )
-            spot = draw.place(frozenset({"surface", "room", "inside"}) - {"room" if "dishes" in noun.classes else ""})
+            tags = {"level", "inside"} if "dishes" in noun.classes else {"surface", "room", "inside"}
+            spot = draw.place(frozenset(tags))
         else:
             subject, spot = draw.person(frozenset({"person"})), draw.place(frozenset({"home", "goal", "stay2"}))
         if rng.random() < 0.1 and isinstance(subject, Pronoun | Named):
@@ -148,7 +149,8 @@ class Copulas:
         rng, draw = self.entities.rng, self.entities
         spot, kinds = rng.choice(
             (
-                ("surface", "smallthing dishes"),
+                ("surface", "smallthing"),
+                ("level", "dishes"),
                 ("inside", "dishes"),
                 ("cool", "food"),
                 ("home", "pet"),

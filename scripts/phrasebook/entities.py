@@ -188,7 +188,7 @@ class Entities:
             owner = self.owner_for(subject)
         elif determiner == "of":
             owner = self.named() if self.rng.random() < 0.6 else self.role("this" if self.rng.random() < 0.1 else "the")
-        if number > 6 and not noun.classes & {"food", "vegetable", "fruit", "item", "plant", "text"}:
+        if number > 6 and not noun.classes & {"food", "vegetable", "fruit", "plant", "text", "readable"}:
             number = 3
         if noun.classes & {"vehicle", "device", "pet", "building"} and number > 3:
             number = 2

@@ -76,7 +76,8 @@ def noun_phrase(phrase: NounPhrase, case: str, *, no: int = 0) -> list[Word]:
     words: list[Word] = [(forms.determiner("kein", gender, case), (no,))] if no else determiner(phrase, gender, case)
     if phrase.adjective:
         declension = "strong" if named else DECLENSION.get(phrase.determiner, "weak")
-        declension = "weak" if phrase.determiner == "my" and plural else declension
+        if no or phrase.determiner == "my":  # kein neues Buch, keine neuen Bücher
+            declension = "weak" if plural else "mixed"
         words.append((forms.adjective(phrase.adjective.german, declension, gender, case), only(phrase.id, ADJECTIVE)))
     if phrase.measure:
         words.append((forms.noun(phrase.measure, case, plural=plural), only(phrase.id, MEASURE)))

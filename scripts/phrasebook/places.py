@@ -37,8 +37,8 @@ class City:
 
 PLACES = """
 kitchen      | f Küche Küchen        | 厨房 间 bare   | room   | in | in in     | 里 | home kitchen room
-living_room  | n Wohnzimmer Wohnzimmer | 客厅 间 bare | room   | in | in in     | 里 | home room quiet
-bedroom      | n Schlafzimmer Schlafzimmer | 卧室 间 bare | room | in | in in   | 里 | home room quiet bed
+living_room  | n Wohnzimmer Wohnzimmer | 客厅 间 bare | room   | in | in in     | 里 | home room quiet tv
+bedroom      | n Schlafzimmer Schlafzimmer | 卧室 间 bare | room | in | in in   | 里 | home room quiet bed tv
 bathroom     | n Badezimmer Badezimmer | 浴室 间 bare | room   | in | in in     | 里 | room bath
 garden       | m Garten Gärten       | 花园 个 bare   | room outside | in | in in | 里 | home outside play quiet dine animal nature
 balcony      | m Balkon Balkone      | 阳台 个 bare   | room   | on | auf auf   | 上 | home quiet dine
@@ -53,7 +53,7 @@ theatre      | n Theater Theater     | 剧院 座 bare   | house  | in | in in  
 cinema       | n Kino Kinos          | 电影院 家 bare | house  | in | in in     | 里 | goal meet
 restaurant   | n Restaurant Restaurants | 餐厅 家 bare | house | in | in in     | 里 | goal meet dine order work
 café         | n Café Cafés          | 咖啡馆 家 bare | house  | in | in in     | 里 | goal meet dine order quiet work
-hotel        | n Hotel Hotels        | 酒店 家 bare   | house  | in | in in     | 里 | goal meet work sleep
+hotel        | n Hotel Hotels        | 酒店 家 bare   | house  | in | in in     | 里 | goal meet work sleep tv
 supermarket  | m Supermarkt Supermärkte | 超市 家 bare | house | in | in in     | 里 | goal shop meet work
 bakery       | f Bäckerei Bäckereien | 面包店 家 bare | house  | in | in in     | 里 | goal meet work bakes
 bookshop     | f Buchhandlung Buchhandlungen | 书店 家 bare | house | in | in in | 里 | goal meet work books
@@ -77,15 +77,15 @@ airport      | m Flughafen Flughäfen | 机场 个 bare   | house  | at | an zu 
 bus_stop     | f Bushaltestelle Bushaltestellen | 公共汽车站 个 bare | house | at | an zu | - | goal meet pickup
 stadium      | n Stadion Stadien     | 体育场 座 bare | house  | in | in in     | 里 | goal meet sport
 train        | m Zug Züge            | 火车 列 bare   | ride   | on | in in     | 上 | transit quiet
-bus          | m Bus Busse           | 公共汽车 辆 bare | ride | on | in in     | 上 | transit quiet
+bus          | m Bus Busse           | 公共汽车 辆 bare | ride | on | in in     | 上 | transit
 tram         | f Straßenbahn Straßenbahnen | 电车 辆 bare | ride | on | in in   | 上 | transit
-plane        | n Flugzeug Flugzeuge  | 飞机 架 bare   | ride   | on | in in     | 上 | transit quiet
-table        | m Tisch Tische        | 桌子 张 bare   | furniture cleanable | on | auf auf | 上 | surface
+plane        | n Flugzeug Flugzeuge  | 飞机 架 bare   | flight | on | in in     | 上 | transit quiet
+table        | m Tisch Tische        | 桌子 张 bare   | furniture cleanable | on | auf auf | 上 | surface level
 chair        | m Stuhl Stühle        | 椅子 把 bare   | furniture | on | auf auf | 上 | surface seat
 sofa         | n Sofa Sofas          | 沙发 个 bare   | furniture | on | auf auf | 上 | surface seat liebed
 bed          | n Bett Betten         | 床 张 bare     | furniture | on | auf auf | 上 | surface liebed
-shelf/shelves | n Regal Regale       | 架子 个 bare   | furniture cleanable | on | auf auf | 上 | surface
-desk         | m Schreibtisch Schreibtische | 书桌 张 bare | furniture cleanable | on | auf auf | 上 | surface
+shelf/shelves | n Regal Regale       | 架子 个 bare   | furniture cleanable | on | auf auf | 上 | surface level
+desk         | m Schreibtisch Schreibtische | 书桌 张 bare | furniture cleanable | on | auf auf | 上 | surface level
 cupboard     | m Schrank Schränke    | 柜子 个 bare   | furniture cleanable | in | in in | 里 | inside
 fridge       | m Kühlschrank Kühlschränke | 冰箱 台 bare | furniture cleanable | in | in in | 里 | inside cool
 bench        | f Bank Bänke          | 长椅 张 bare   | furniture | on | auf auf | 上 | seat

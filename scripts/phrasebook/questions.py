@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from .clauses import PLAIN, Clauses
-from .traits import is_odd_to_ask, without_kein
+from .traits import is_odd_to_ask, is_vague, without_kein
 from .tree import Asked, Clause, Entity, Named, NounPhrase, Place, Pronoun, Quality
 from .verbs import BE, Verb
 
@@ -49,13 +49,13 @@ class Questions:
         """A clause for a question: without negation and relative clauses."""
         verb = self.clauses.verb_for(None, tense if tense != "habitual" else "past")
         while (
-            verb.subjects & {"animal", "ride"}
+            verb.subjects & {"animal", "ride", "flight"}
             or (verb.kind in ("mishap",) and tense == "modal")
             or (tense == "habitual" and verb.kind != "act")
         ):
             verb = self.clauses.verb_for(None, tense if tense != "habitual" else "past")
         clause = self.clauses.action(verb, tense=tense, front=False, bare=True, negated=False)
-        while is_odd_to_ask(clause):
+        while is_odd_to_ask(clause) or (is_vague(clause) and not time):
             clause = self.clauses.action(verb, tense=tense, front=False, bare=True, negated=False)
         if tense in ("past", "future") and time and not clause.time and self.rng.random() < 0.4:
             clause = replace(clause, time=self.clauses.entities.when(tense))
@@ -122,7 +122,7 @@ class Questions:
             ):
                 break
         clause = self.clauses.action(verb, front=False, bare=True, negated=False)
-        while is_odd_to_ask(clause):
+        while is_odd_to_ask(clause) or is_vague(clause):
             clause = self.clauses.action(verb, front=False, bare=True, negated=False)
         return replace(clause, asked="place", place=None, companion=None, negated=False)
 

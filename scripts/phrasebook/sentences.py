@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from random import Random
 
 from .clauses import PLAIN, SAYING, Clauses
 from .copulas import Copulas
 from .entities import Entities
 from .questions import Questions
-from .traits import full_name, has_same_object, has_sex, is_every, needs_time, sex_of, without_kein
+from .traits import (
+    full_name,
+    has_sex,
+    is_every,
+    is_odd_report,
+    is_odd_second,
+    is_outdoors,
+    needs_time,
+    repeats_person,
+    sex_of,
+    without_kein,
+)
 from .tree import (
     Clause,
     Coordinated,
@@ -27,7 +39,7 @@ from .words import MODALS, adjectives_of
 # Moods that keep people from things, and what other moods make them do.
 HINDRANCES = ("tired", "ill", "busy")
 IMPULSES = {
-    "tired": ("schlafen", "einschlafen", "bleiben", "aufstehen", "aufwachen"),
+    "tired": ("schlafen", "bleiben"),
     "hungry": ("essen", "bestellen", "kochen", "backen", "schneiden", "schälen"),
     "thirsty": ("trinken",),
     "happy": ("singen", "tanzen", "lachen", "umarmen", "einladen"),
@@ -35,27 +47,41 @@ IMPULSES = {
     "nervous": ("rauchen", "spazieren_gehen", "anrufen", "Musik'hören"),
 }
 IMPULSIVE = frozenset(IMPULSES) - {"tired"}
-# What an if-clause may suppose, and what takes a moment (a when-clause).
-OCCASIONS = (
-    "kommen",
-    "zurückkommen",
-    "besuchen",
-    "einladen",
-    "anrufen",
-    "fragen",
-    "helfen",
-    "verkaufen",
-    "kaufen",
-    "mitbringen",
-    "geben",
-    "leihen",
-    "schicken",
-    "bezahlen",
-    "backen",
-    "reparieren",
-    "lernen",
-    "ausleihen",
+# What one must get done, and what one would like to do and gives up for it.
+CHORES = (
+    *("arbeiten", "lernen", "putzen", "aufräumen", "kochen", "backen", "waschen", "spülen", "reparieren", "schreiben"),
+    *("einkaufen", "packen", "abholen", "gießen", "füttern", "lesen", "helfen", "suchen", "besuchen"),
 )
+PASTIMES = (
+    *("lesen", "schreiben", "malen", "besuchen", "einladen", "kommen", "gehen", "fahren", "lernen", "fernsehen"),
+    *("singen", "tanzen", "schwimmen", "joggen", "spazieren_gehen", "einkaufen", "backen", "frühstücken", "helfen"),
+    *("Klavier'spielen", "Fußball'spielen", "Schach'spielen", "Karten'spielen", "Tennis'spielen", "Musik'hören"),
+)
+EFFORTS = (*PASTIMES, *CHORES)
+# What the rain keeps one from, and what one does instead.
+OUTDOORS = (
+    *("joggen", "spazieren_gehen", "schwimmen", "Fußball'spielen", "Tennis'spielen", "besuchen", "gehen"),
+    *("fahren", "kommen", "abholen", "einkaufen"),
+)
+INDOORS = (
+    *("bleiben", "lesen", "schreiben", "fernsehen", "Musik'hören", "Karten'spielen", "Schach'spielen"),
+    *("Klavier'spielen", "schlafen", "kochen", "backen", "aufräumen", "putzen", "lernen", "arbeiten", "einladen"),
+    *("anrufen", "essen", "trinken", "erzählen", "zeigen", "spülen", "reparieren"),
+)
+# What an if-clause may suppose, and what may come of it: guests, or work that is done.
+GUESTS = (
+    ("kommen", "zurückkommen", "besuchen", "einladen"),
+    (
+        *("kochen", "backen", "essen", "trinken", "mitbringen", "zeigen", "erzählen", "helfen", "singen", "tanzen"),
+        *("Musik'hören", "Karten'spielen", "Schach'spielen", "spazieren_gehen", "fernsehen"),
+    ),
+)
+DUTIES = (
+    *("aufräumen", "putzen", "spülen", "waschen", "gießen", "füttern", "helfen", "einkaufen", "packen", "lernen"),
+    *("kochen", "reparieren"),
+)
+REWARDS = (DUTIES, (*PASTIMES, "essen", "trinken", "kaufen"))
+# What takes a moment (a when-clause), and what one does at such a moment.
 MOMENTS = (
     "kommen",
     "zurückkommen",
@@ -68,6 +94,23 @@ MOMENTS = (
     "anrufen",
     "gehen",
 )
+REACTIONS = (
+    *("anrufen", "aufmachen", "zumachen", "anmachen", "ausmachen", "umarmen", "danken", "geben", "zeigen"),
+    *("reichen", "erzählen", "mitbringen", "ausziehen", "anziehen", "lachen", "aufstehen", "gehen", "legen", "stellen"),
+)
+# There is only one sort of thing to understand or to pay, so two clauses say the same.
+ALIKE = ("verstehen", "beantworten", "bezahlen")
+# After, or before, these one may speak of somebody else.
+ARRIVALS = ("kommen", "zurückkommen", "gehen", "fahren", "aufstehen", "aufwachen", "einschlafen")
+# Nobody does anything before waking up, or after falling asleep.
+HELPLESS = {"before": ("aufwachen", "aufstehen"), "after": ("einschlafen",)}
+UNTOLD = ("schlafen", "einschlafen", "aufwachen", "aufstehen", "kommen")
+
+
+@cache
+def verbs_named(names: tuple[str, ...]) -> tuple[Verb, ...]:
+    """The plain verbs with one of these infinitives."""
+    return tuple(verb for verb in PLAIN if full_name(verb) in names)
 
 
 @dataclass(slots=True)
@@ -88,6 +131,12 @@ class Sentences:
 
     def draw(self) -> Tree:
         """One sentence of ordinary length."""
+        while repeats_person(tree := self.any_tree()):
+            pass
+        return tree
+
+    def any_tree(self) -> Tree:
+        """A sentence in which somebody may be named twice."""
         self.clauses.entities.ids.last = 0
         roll = self.rng.random()
         if roll < 0.40:
@@ -106,13 +155,19 @@ class Sentences:
         """Two sentences of two clauses each, coordinated; relative clauses come with the clauses."""
         self.clauses.entities.ids.last = 0
         first, second = self.long_part(), self.long_part()
-        # 但是虽然 ..., 但是: a Chinese sentence takes only one 但是.
-        contrast = not any(isinstance(part, Joined) and part.connective == "although" for part in (first, second))
+        # 但是虽然 ..., 但是: a sentence takes only one 但是.
+        contrast = not any(getattr(part, "connective", "") in ("although", "but") for part in (first, second))
         connective = self.rng.choice(("and", "but") if contrast else ("and",))
         return Coordinated(self.clauses.new_id(), connective, first, second)
 
     def long_part(self) -> Tree:
         """One half of a long sentence."""
+        while repeats_person(tree := self.any_part()):
+            pass
+        return tree
+
+    def any_part(self) -> Tree:
+        """A half in which somebody may be named twice."""
         roll = self.rng.random()
         if roll < 0.65:
             return self.joined()
@@ -132,21 +187,30 @@ class Sentences:
             and not (isinstance(clause.object, NounPhrase) and clause.object.relative)
         ):
             assert isinstance(subject, NounPhrase)
-            return replace(clause, subject=self.clauses.with_relative(subject, Pronoun(0, "I")))
+            subject = self.clauses.with_relative(subject, Pronoun(0, "I"))
+            return replace(clause, subject=subject, fronted=clause.fronted and not subject.relative)
         return clause
 
     def coordinated(self) -> Coordinated:
         """Two statements in the same tense with different subjects."""
         tense = self.rng.choice(("past", "past", "progressive", "state", "future"))
-        verb = self.clauses.verb_for(None, tense)
+        while full_name(verb := self.clauses.verb_for(None, tense)) in ALIKE:
+            pass
         other = verb if self.rng.random() < 0.7 or tense == "state" else self.neighbour(verb, tense)
         first = self.clauses.action(verb, tense=tense, front=False, bare=True, negated=False)
         plain = verb is other and not verb.objects
         second = self.clauses.action(other, tense=tense, front=False, bare=True, negated=plain)
-        while has_same_object(first, second) or (plain and is_every(second.subject)):
+        while is_odd_second(first, second) or (plain and is_every(second.subject)):
             second = self.clauses.action(other, tense=tense, front=False, bare=True, negated=plain)
-        connective = "but" if plain else self.rng.choice(("and", "but"))
+        if plain:
+            second = self.in_the_same_way(first, second)
+        connective = "but" if plain else self.rng.choice(("and", "but")) if verb is other else "and"
         return Coordinated(self.clauses.new_id(), connective, first, second)
+
+    def in_the_same_way(self, first: Clause, second: Clause) -> Clause:
+        """I live in Berlin, but Anna does not live in Berlin: not in another city."""
+        place, direction = (spot and replace(spot, id=self.clauses.new_id()) for spot in (first.place, first.direction))
+        return replace(second, place=place, direction=direction, vehicle=first.vehicle, companion=None, time=None)
 
     def neighbour(self, verb: Verb, tense: str) -> Verb:
         """A verb of the same sort of place, or failing that any."""
@@ -157,12 +221,16 @@ class Sentences:
         """Anna says that the cook is tired."""
         verb = self.rng.choice(SAYING)
         subject = self.clauses.entities.person(frozenset({"person"}), short=True)
-        tense = (
-            self.rng.choice(("future", "modal")) if verb.infinitive == "hoffen" else self.rng.choice(("", "", "state"))
-        )
-        inner = self.clauses.statement(
-            tense=tense, front=False, bare=self.rng.random() < 0.6, subject=self.speaker(subject)
-        )
+        while isinstance(subject, Pronoun) and (subject.name == "you" or verb.infinitive == "sagen"):
+            subject = self.clauses.entities.person(frozenset({"person"}), short=True)
+        speaker = self.speaker(subject) if verb.infinitive in ("sagen", "hoffen") else None
+        tense = self.rng.choice(("", "", "state"))
+        if verb.infinitive == "hoffen":
+            tense = "modal" if speaker else self.rng.choice(("future", "modal"))
+        bare = self.rng.random() < 0.6
+        inner = self.clauses.statement(tense=tense, front=False, bare=bare, subject=speaker)
+        while isinstance(inner.subject, Pronoun) and not speaker and is_odd_report(subject, inner.subject):
+            inner = self.clauses.statement(tense=tense, front=False, bare=bare)
         if verb.infinitive == "hoffen" and inner.modal:
             inner = replace(
                 inner, negated=False, modal=self.rng.choice([m for m in MODALS if m.name in ("can", "may")])
@@ -217,33 +285,38 @@ class Sentences:
             adjective = next(a for a in adjectives_of(frozenset({"mood"}), predicative=True) if a.english == name)
             degree = "very" if not adjective.changed and rng.random() < 0.3 else ""
             return Clause(new_id(), BE, subject, "state", predicate=Quality(new_id(), adjective, degree))
-        verb = self.clauses.verb_for(subject, "modal")
+        modal = rng.choice(("must", "want"))
+        verb = self.one_of(CHORES if modal == "must" else PASTIMES, subject, "modal")
         clause = self.clauses.action(verb, subject=subject, tense="modal", front=False, bare=True, negated=False)
-        return replace(clause, modal=rng.choice([m for m in MODALS if m.name in ("must", "want")]))
+        return self.with_modal(clause, (modal,))
+
+    def one_of(self, names: tuple[str, ...], subject: Entity, tense: str) -> Verb:
+        """A verb of the list that takes both."""
+        return self.rng.choice([v for v in verbs_named(names) if self.clauses.suits_tense(v, tense, subject)])
 
     def consequence(self, subject: Entity, side: Clause, tenses: tuple[str, ...]) -> Clause:
         """What follows: the hungry eat, the tired do not go to the theatre, who must work cannot play."""
         mood = side.predicate.adjective.english if isinstance(side.predicate, Quality) else ""
         tense = self.rng.choice(tenses)
         if mood in IMPULSIVE or (mood == "tired" and self.rng.random() < 0.5):
-            names = IMPULSES[mood]
-            verb = next(
-                v for v in self.shuffled() if full_name(v) in names and self.clauses.suits_tense(v, tense, subject)
-            )
+            verb = self.one_of(IMPULSES[mood], subject, tense)
             clause = self.clauses.action(verb, subject=subject, tense=tense, front=False, bare=True, negated=False)
             return self.with_modal(clause, ("must", "want", "should"))
-        verb = self.clauses.verb_for(subject, tense)
-        while verb.kind in ("posture", "mishap") or full_name(verb) in IMPULSES["tired"] or verb is side.verb:
-            verb = self.clauses.verb_for(subject, tense)
+        verb = self.other_effort(subject, tense, side)
         clause = self.clauses.action(verb, subject=subject, tense=tense, front=False, bare=True, negated=True)
         return self.with_modal(clause, ("can", "want", "can"))
+
+    def other_effort(self, subject: Entity, tense: str, side: Clause) -> Verb:
+        """Something that takes time and strength, and is not what the other clause says."""
+        names = PASTIMES if side.modal else EFFORTS
+        while (verb := self.one_of(names, subject, tense)) is side.verb:
+            pass
+        return verb
 
     def defiance(self, subject: Entity, side: Clause) -> Clause:
         """What happens all the same."""
         tense = self.rng.choice(("modal", "progressive", "future"))
-        verb = self.clauses.verb_for(subject, tense)
-        while verb.kind in ("posture", "mishap", "stay") or full_name(verb) in IMPULSES["tired"] or verb is side.verb:
-            verb = self.clauses.verb_for(subject, tense)
+        verb = self.other_effort(subject, tense, side)
         clause = self.clauses.action(verb, subject=subject, tense=tense, front=False, bare=True, negated=False)
         return self.with_modal(clause, ("must", "want"))
 
@@ -254,10 +327,6 @@ class Sentences:
         name = self.rng.choice(names)
         return replace(clause, modal=next(modal for modal in MODALS if modal.name == name))
 
-    def shuffled(self) -> list[Verb]:
-        """All plain verbs in random order."""
-        return self.rng.sample(PLAIN, len(PLAIN))
-
     def conditional(self) -> Joined:
         """If it rains tomorrow, we will stay at home."""
         hero = self.hero()
@@ -265,33 +334,60 @@ class Sentences:
         tense = self.rng.choice(("future", "future", "modal"))
         if roll < 0.4:
             side = self.clauses.copulas.weather("bare")
-            verb = self.clauses.verb_for(hero, tense)
-            main = self.clauses.action(verb, subject=hero, tense=tense, front=False, bare=True)
+            main = self.because_of_weather(hero, side, tense)
         elif roll < 0.65:
             side = self.condition(hero)
             main = self.consequence(self.pronoun_for(hero), side, ("future", "modal"))
         else:
-            verb = next(v for v in self.shuffled() if full_name(v) in OCCASIONS)
-            side = self.clauses.action(verb, subject=hero, tense="bare", front=False, bare=True)
-            subject = self.pronoun_for(hero)
-            main = self.clauses.action(
-                self.clauses.verb_for(subject, tense), subject=subject, tense=tense, front=False, bare=True
-            )
+            side, main = self.occasion(hero, tense)
         return Joined(self.clauses.new_id(), "if", main, side)
+
+    def because_of_weather(self, subject: Entity, side: Clause, tense: str) -> Clause:
+        """No walk in the rain; one stays at home and reads."""
+        out = side.negated or self.rng.random() < 0.4
+        verb = self.one_of(OUTDOORS if out else INDOORS, subject, tense)
+        negated = out and not side.negated
+        while True:
+            main = self.clauses.action(verb, subject=subject, tense=tense, front=False, bare=True, negated=negated)
+            if out or not is_outdoors(main):
+                return self.with_modal(main, ("can", "want", "should") if out else ("can", "want", "should", "must"))
+
+    def occasion(self, hero: Entity, tense: str) -> tuple[Clause, Clause]:
+        """If Anna comes, we will bake a cake; if you tidy up the kitchen, you may watch TV."""
+        causes, effects = self.rng.choice((GUESTS, REWARDS))
+        verb = self.rng.choice([v for v in verbs_named(causes) if self.clauses.suits(v, hero)])
+        subject = self.pronoun_for(hero)
+        if causes is GUESTS[0] and subject.name not in ("I", "we") and self.rng.random() < 0.5:
+            subject = replace(subject, name=self.rng.choice(("I", "we")))
+        while (effect := self.one_of(effects, subject, tense)) is verb:
+            pass
+        side = self.clauses.action(verb, subject=hero, tense="bare", front=False, bare=True)
+        main = self.clauses.action(effect, subject=subject, tense=tense, front=False, bare=True, negated=False)
+        return side, self.with_modal(main, ("may", "can", "want") if causes is DUTIES else ("can", "want", "should"))
 
     def sequence(self, connective: str) -> Joined:
         """Before he went home, the cook bought a newspaper."""
         hero = self.hero()
-        subject = self.pronoun_for(hero) if self.rng.random() < 0.75 else self.clauses.entities.named()
         tense = "pluperfect" if connective == "after" else "background"
         verb = self.event_for(hero, connective)
+        helpless = full_name(verb) in HELPLESS.get(connective, ())
+        arrives = full_name(verb) in ARRIVALS
+        other = helpless or (arrives and self.rng.random() < 0.4)
+        subject = self.clauses.entities.named() if other else self.pronoun_for(hero)
         side = self.clauses.action(verb, subject=hero, tense=tense, front=False, bare=True, negated=False)
-        main_verb = self.event_for(subject, "")
-        main = self.clauses.action(main_verb, subject=subject, tense="past", front=False, bare=True, negated=False)
-        while needs_time(main):
-            main_verb = self.event_for(subject, "")
+        while True:
+            main_verb = self.reaction_for(subject, connective)
             main = self.clauses.action(main_verb, subject=subject, tense="past", front=False, bare=True, negated=False)
-        return Joined(self.clauses.new_id(), connective, replace(main, time=None), side)
+            if main_verb is not verb and not needs_time(main):
+                return Joined(self.clauses.new_id(), connective, replace(main, time=None), side)
+
+    def reaction_for(self, subject: Entity, connective: str) -> Verb:
+        """What the main clause of a chain of events tells."""
+        if connective == "when":
+            return self.one_of(REACTIONS, subject, "past")
+        while full_name(verb := self.event_for(subject, "")) in UNTOLD:
+            pass
+        return verb
 
     def event_for(self, subject: Entity, connective: str) -> Verb:
         """A verb for a chain of events; `when` wants a moment, not an activity."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from .nouns import Noun
-from .tree import Asked, Both, Clause, Entity, Gap, Named, NounPhrase, Pronoun
+from .places import PlaceNoun
+from .tree import Asked, Both, Clause, Coordinated, Entity, Gap, Joined, Named, NounPhrase, Pronoun, Quality, Tree
 from .verbs import Verb
 
 CUSTOMARY = frozenset({"often", "always", "usually"})
@@ -116,9 +118,68 @@ def is_odd_to_ask(clause: Clause) -> bool:
 def has_same_object(first: Clause, second: Clause) -> bool:
     """Whether two clauses do something to the same sort of thing, so that joining them says nothing new."""
     one, other = first.object, second.object
-    if isinstance(one, NounPhrase) and isinstance(other, NounPhrase):
-        return one.noun is other.noun and one.number == other.number
+    if isinstance(one, NounPhrase) and isinstance(other, NounPhrase) and one.noun is other.noun:
+        definite = {"the", "this", "these", "my"}
+        return one.determiner == other.determiner != "of" or {one.determiner, other.determiner} <= definite
     return False
+
+
+def is_odd_second(first: Clause, second: Clause) -> bool:
+    """Whether the second of two coordinated clauses has a pronoun nobody could place, or says much the same again."""
+    subject = second.subject
+    if isinstance(subject, Pronoun):
+        ours = {"I": ("I", "we"), "we": ("I", "we", "you"), "you": ("you", "we")}
+        if subject.name not in ours or getattr(first.subject, "name", "") in ours[subject.name]:
+            return True
+    return has_same_object(first, second)
+
+
+def is_odd_report(speaker: Entity, subject: Pronoun) -> bool:
+    """We know that we like sheep; Anna says that they came (who?)."""
+    return subject.name in ("he", "she", "they") or (isinstance(speaker, Pronoun) and speaker.name == subject.name)
+
+
+def is_vague(clause: Clause) -> bool:
+    """When did you repair a car? One asks when or where something known happened."""
+    vague = isinstance(clause.object, NounPhrase) and clause.object.determiner in ("a", "number", "many", "some")
+    return vague and clause.tense == "past"
+
+
+def is_outdoors(clause: Clause) -> bool:
+    """Whether it takes place where it may rain."""
+    where = clause.place.where if clause.place else None
+    if not isinstance(where, PlaceNoun):
+        return False
+    return "outside" in where.noun.classes | where.tags or where.noun.name == "balcony"
+
+
+def repeats_person(tree: Tree) -> bool:
+    """Whether somebody is named twice where a pronoun, or somebody else, was to be expected."""
+    names = list(_people(tree))
+    return len(names) > len(set(names))
+
+
+def _people(node: object) -> Iterator[str]:
+    """The names, roles and relatives in a tree."""
+    match node:
+        case Named(name=name):
+            yield name.english
+        case NounPhrase(noun=noun) if noun.classes & {"person", "kin"}:
+            yield f"{node.owner} {noun.name}" if isinstance(node.owner, str) else noun.name
+            yield from _people(node.relative)
+        case NounPhrase():
+            yield from (*_people(node.relative), *_people(node.owner))
+        case Both():
+            yield from (*_people(node.left), *_people(node.right))
+        case Quality():
+            yield from _people(node.than)
+        case Clause():
+            for part in (node.subject, node.object, node.recipient, node.companion, node.predicate, node.says):
+                yield from _people(part)
+        case Joined():
+            yield from (*_people(node.side), *_people(node.main))
+        case Coordinated():
+            yield from (*_people(node.first), *_people(node.second))
 
 
 def without_kein(thing: Entity | None) -> Entity | None:

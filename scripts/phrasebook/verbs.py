@@ -105,7 +105,7 @@ play +chess'           | Schach'|spielen Schach'_gespielt | 下 棋' + | act | p
 play +cards'           | Karten'|spielen Karten'_gespielt | 打 牌' + | act | person | - | quiet
 play +tennis'          | Tennis'|spielen Tennis'_gespielt | 打 网球' + | act | person | - | sport
 listen +to +music'     | Musik'|hören Musik'_gehört  | 听 音乐' + | act | person | - | quiet transit
-watch +TV'             | fern|sehen ~sieh ferngesehen | 看 电视' + | act | person | - | quiet
+watch +TV'             | fern|sehen ~sieh ferngesehen | 看 电视' + | act | person | - | tv
 have had had +breakfast' | frühstücken gefrühstückt  | 吃 早饭' + | act | person | - | dine
 shop                   | ein|kaufen eingekauft       | 买 东西' + | act | adult | - | shop
 take took taken +a +shower  | duschen geduscht       | 洗澡 +   | act   | person | - | bath
@@ -115,8 +115,9 @@ fall fell fallen +asleep | ein|schlafen ~schläf eingeschlafen sein | 睡着 + |
 wake woke woken +up    | auf|wachen aufgewacht sein  | 醒来 +   | event | person | - | -
 come came come         | kommen gekommen sein        | 来 +     | event | person | - | -
 come came come +back   | zurück|kommen zurückgekommen sein | 回来 + | event | person | - | -
-arrive                 | an|kommen angekommen sein   | 到达 +   | event | ride | - | -
+arrive                 | an|kommen angekommen sein   | 到达 +   | event | ride flight | - | -
 leave left left        | ab|fahren ~fähr abgefahren sein | 出发 + | event | ride | - | -
+take took taken +off   | ab|fliegen abgeflogen sein  | 起飞 +   | event | flight | - | -
 run ran run +away      | weg|laufen ~läuf weggelaufen sein | 跑掉 + | mishap | animal | - | -
 bark                   | bellen gebellt              | 叫 +     | act   | dog | - | outside
 sit sat sat            | sitzen gesessen             | 坐 ^     | posture | person pet | - | seat
@@ -127,7 +128,7 @@ stay                   | bleiben geblieben sein      | 待 ^     | stay  | perso
 go went gone           | gehen gegangen sein         | 去 + >   | event | person | - | to goal
 go went gone           | fahren ~fähr gefahren sein  | 去 + >   | event | person | - | ride goal city
 put put put            | legen gelegt                | 把 @ 放 > + | event | person | readable smallthing clothing | onto surface
-put put put            | stellen gestellt            | 把 @ 放 > + | event | person | dishes breakable | onto inside surface
+put put put            | stellen gestellt            | 把 @ 放 > + | event | person | dishes breakable | onto inside level
 rain                   | regnen geregnet             | 下雨 +   | weather | - | - | -
 snow                   | schneien geschneit          | 下雪 +   | weather | - | - | -
 say said said          | sagen gesagt                | 说       | saying | person | - | -

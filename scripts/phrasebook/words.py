@@ -104,7 +104,7 @@ sweet sweeter       | süß süßer           | 甜 的      | -                
 fresh fresher       | frisch frischer     | 新鲜 的    | vegetable fruit bakery                   | vegetable fruit
 ripe riper          | reif reifer         | 熟 的      | -                                        | fruit
 dirty dirtier       | schmutzig schmutziger | 脏 的    | -                                        | clothing dishes vehicle cleanable
-practical more_practical | praktisch praktischer | 实用 的 | container useful                        | container
+practical more_practical | praktisch praktischer | 实用 的 | container device                        | container
 comfortable more_comfortable | bequem bequemer | 舒服 的 | -                                       | furniture clothing
 quiet quieter       | ruhig ruhiger       | 安静 的    | -                                        | room outside house
 famous more_famous  | berühmt berühmter   | 有名 的    | artist sight                             | artist sight

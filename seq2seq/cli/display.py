@@ -100,11 +100,11 @@ class LiveDisplay:
     def __init__(self) -> None:
         self.progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
+            BarColumn(None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[numbers]}"),
-            TimeElapsedColumn(),
             TimeRemainingColumn(),
+            expand=True,
             console=Console(stderr=True),
             redirect_stdout=False,
         )

@@ -1,11 +1,12 @@
-"""How translations are written: text for people and cut(1), or JSON lines for scripts."""
+"""How translations are written: text for people and cut(1), JSON lines for scripts, grids for looking."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from seq2seq.translation import Translation
@@ -15,34 +16,31 @@ if TYPE_CHECKING:
 class Layout:
     """What is told of a translation.
 
-    Text: columns with a tab between them: the line number, from 1 (`numbered`), the translation, score and log_prob
-    (`scores`), the links (`alignment`). JSON: one object a translation.
+    text: columns with a tab between them: the line number, from 1 (`numbered`), the translation, score and log_prob
+    (`scores`), the links (`alignment`). jsonl: one object a translation. grid: as text, with a drawing after each line.
     """
 
-    jsonl: bool
+    form: Literal["text", "jsonl", "grid"]
     numbered: bool
     scores: bool
     alignment: bool
 
     def lines(self, number: int, found: Sequence[Translation]) -> str:
-        """The translations of line `number`, best first, each on a line of its own."""
-        one = self._object if self.jsonl else self._columns
+        """The translations of line `number`, best first."""
+        one = {"text": self._columns, "jsonl": self._object, "grid": self._grid}[self.form]
         return "".join(one(number, rank, translation) + "\n" for rank, translation in enumerate(found, start=1))
 
     def _columns(self, number: int, rank: int, translation: Translation) -> str:
+        from seq2seq.evaluation.alignment import format_pharaoh
+
         columns = [str(number)] if self.numbered else []
-        columns.append(self._text(translation))
+        columns.append(translation.text.replace("\r", " "))
         if self.scores:
             columns += [f"{translation.score:.6f}", f"{translation.log_prob:.6f}"]
         if self.alignment:
-            columns.append(pharaoh(translation))
-        return "\t".join(columns)
-
-    def _text(self, translation: Translation) -> str:
-        """On one line, and in one column where there are several."""
-        columns = self.numbered or self.scores or self.alignment
-        text = translation.text.replace("\n", " ").replace("\r", " ")
-        return text.replace("\t", " ") if columns else text
+            columns.append(format_pharaoh(translation.alignment))
+        # A tab within the text would shift the columns; where it stands alone it may stay.
+        return "\t".join(column.replace("\t", " ") for column in columns) if len(columns) > 1 else columns[0]
 
     def _object(self, number: int, rank: int, translation: Translation) -> str:
         entry: dict[str, Any] = {
@@ -61,9 +59,27 @@ class Layout:
             entry["alignment"] = translation.alignment
         return json.dumps(entry, ensure_ascii=False)
 
+    def _grid(self, number: int, rank: int, translation: Translation) -> str:
+        drawn = "".join(f"{line.rstrip()}\n" for line in grid(translation).split("\n"))
+        return f"{self._columns(number, rank, translation)}\n{drawn}"
 
-def pharaoh(translation: Translation) -> str:
-    """Links as `source word-target word`, from 0."""
-    from seq2seq.evaluation.alignment import format_pharaoh
 
-    return format_pharaoh(translation.alignment)
+def grid(translation: Translation) -> str:
+    """Where the model looked: words, or pieces on a side that has no spaces to tell its words."""
+    from seq2seq.evaluation.alignment import NO_WORD, text_grid, word_weights
+
+    source_units, source_labels = _units(translation.source_pieces, translation.source_words)
+    target_units, target_labels = _units(translation.pieces, translation.target_words)
+    rows = [*target_units, NO_WORD] if translation.finished else target_units
+    weights = word_weights(translation.weights, [*source_units, NO_WORD], rows)
+    return text_grid(weights, source_labels, target_labels, width=shutil.get_terminal_size().columns)
+
+
+def _units(pieces: Sequence[str], words: Sequence[int]) -> tuple[list[int], list[str]]:
+    """For each piece the number of its unit, and what each unit is called."""
+    units = list(range(len(pieces))) if max(words, default=0) == 0 else list(words)
+    labels = ["" for _ in range(max(units, default=-1) + 1)]
+    for unit, piece in zip(units, pieces, strict=True):
+        if unit >= 0:
+            labels[unit] += piece.replace("▁", "")
+    return units, [label or "▁" for label in labels]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -37,10 +37,6 @@ Output = Annotated[
         show_default="standard output",
     ),
 ]
-Format = Annotated[
-    Literal["text", "jsonl"], typer.Option("--format", help="Lines for people and cut(1), or JSON objects.")
-]
-
 BeamSize = Annotated[
     int | None,
     typer.Option(
@@ -130,7 +126,7 @@ def search_options(**values: Any) -> SearchOptions:
 
 def chunk_size(search: SearchOptions) -> int:
     """Lines that are translated together: a few batches, so that each finds sentences of like length."""
-    return 4 * search.get("batch_size", BATCH_SIZE)
+    return 4 * (search.get("batch_size") or BATCH_SIZE)
 
 
 def load_translator(models: list[str], device: str, threads: int | None) -> Translator:

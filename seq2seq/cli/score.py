@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -34,7 +34,7 @@ def score(
     ],
     target: Annotated[str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")],
     output: options.Output = "-",
-    form: options.Format = "text",
+    form: Annotated[Literal["text", "jsonl"], typer.Option("--format", help="Columns, or JSON objects.")] = "text",
     device: options.Device = "cpu",
     threads: options.Threads = None,
 ) -> None:

@@ -33,7 +33,7 @@ class _Arrivals:
         while block := self._read():
             *lines, rest = (rest + block).split(b"\n")
             for self.pending, line in zip(reversed(range(len(lines))), lines, strict=True):
-                yield line
+                yield line + b"\n"
         if rest:
             yield rest
 

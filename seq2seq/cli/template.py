@@ -41,7 +41,7 @@ def _section(path: str, section: BaseModel, summary: str, names: Names) -> Itera
 
 def _entry(path: str, key: str, value: Any, field: FieldInfo, names: Names) -> Iterator[str]:
     yield f"# {_capital(str(field.description))}{_allowed(field, names.get(f'{path}.{key}', ()))}"
-    # JSON's strings, numbers, booleans and arrays are TOML's as well, but for one control character that it leaves bare.
+    # JSON's strings, numbers, booleans and arrays are TOML's as well, but for one character that may not stand bare.
     written = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     yield f'# {key} = ""' if value is None else f"{key} = {written}"
 

@@ -11,7 +11,7 @@ import typer
 
 EXAMPLES = """
 seq2seq train run.toml --output runs/additive
-seq2seq train run.toml --output runs/dot --set model.score=dot --set training.seed=2
+seq2seq train run.toml --output runs/dot --set model.score=scaled_dot
 seq2seq train run.toml --output runs/additive --resume
 """
 
@@ -42,6 +42,7 @@ def train(
     from seq2seq.cli.display import training_display
     from seq2seq.training.trainer import train as run
 
+    typer.echo("reading the text", err=True)
     with training_display() as observe:
         record = run(settings, output, resume=resume, observe=observe)
     if record.get("reason") != "interrupted":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -15,7 +15,7 @@ from seq2seq.cli.streams import count_lines, open_input, open_output
 from seq2seq.errors import InputError
 
 if TYPE_CHECKING:
-    from seq2seq.translation import SearchOptions, Translation
+    from seq2seq.translation import SampleOptions, SearchOptions, Translation
     from seq2seq.translator import Translator
 
 EXAMPLES = """
@@ -24,6 +24,7 @@ seq2seq translate runs/demo --input test.de --output test.hypothesis.en
 seq2seq translate runs/demo --n-best 5 --scores < test.de | head -5
 seq2seq translate runs/demo --alignment < test.de | cut -f 2 > links.txt
 seq2seq translate runs/demo --format jsonl --scores --alignment < test.de
+seq2seq translate runs/demo --format grid < test.de | less
 seq2seq translate runs/a runs/b runs/c --beam-size 8 < test.de
 seq2seq translate runs/demo --sample --n-best 3 --temperature 0.7 < test.de
 """
@@ -44,7 +45,10 @@ def translate(
     ] = 1,
     scores: Annotated[bool, typer.Option("--scores", help="Add score and log-probability.")] = False,
     alignment: Annotated[bool, typer.Option("--alignment", help="Add word links, by attention.")] = False,
-    form: options.Format = "text",
+    form: Annotated[
+        Literal["text", "jsonl", "grid"],
+        typer.Option("--format", help="Lines, JSON objects, or drawings of where the model looked."),
+    ] = "text",
     beam_size: options.BeamSize = None,
     length_penalty: options.LengthPenalty = None,
     length_alpha: options.LengthAlpha = None,
@@ -114,6 +118,9 @@ def translate(
     With --format jsonl, each translation is an object: line, rank, source,
     text, finished, truncated, source_pieces, pieces; with --scores also score
     and log_prob, with --alignment also alignment.
+
+    With --format grid, a drawing follows each line of text: a row for every
+    word written, a column for every word read, darker for more attention.
     """
     search = options.search_options(
         beam_size=beam_size,
@@ -128,7 +135,7 @@ def translate(
     drawing = {name: value for name, value in drawing.items() if value is not None}
     if drawing and not sample:
         raise InputError(f"--{next(iter(drawing)).replace('_', '-')} has no effect without --sample")
-    layout = Layout(jsonl=form == "jsonl", numbered=n_best > 1, scores=scores, alignment=alignment)
+    layout = Layout(form, numbered=n_best > 1, scores=scores, alignment=alignment)
     with open_input(source) as lines, open_output(output, source) as write:
         translator = options.load_translator(models, device, threads)
         find = _sampler(translator, n_best, search, drawing) if sample else _searcher(translator, n_best, search)
@@ -149,5 +156,8 @@ def _searcher(translator: Translator, n_best: int, search: SearchOptions) -> _Fi
 
 
 def _sampler(translator: Translator, count: int, search: SearchOptions, drawing: dict[str, Any]) -> _Find:
-    """Draws depend on the seed and the number of the line alone, not on how lines arrive."""
-    return lambda texts, before: translator.sample(texts, count=count, first=before, **drawing, **search)
+    """Draws that depend on the seed and the number of the line alone, not on how lines arrive."""
+    if "beam_size" in search:
+        raise InputError("--beam-size has no effect with --sample, which draws --n-best translations")
+    shared = cast("SampleOptions", search)
+    return lambda texts, before: translator.sample(texts, first=before, count=count, **drawing, **shared)

@@ -134,7 +134,7 @@ class _Beam:
         self.history = History(limits)
         self._limits = limits
         self._early_exit = early_exit
-        self._width = beam_size  # the most room that any sentence has
+        self._beam_size = beam_size
         self._frontier = _Frontier(
             sentences=torch.arange(limits.sentences, device=device),
             log_probs=torch.zeros(limits.sentences, 1, device=device),
@@ -152,15 +152,16 @@ class _Beam:
         if any(report[-2]):
             growth = self._grow(candidates, in_order=True)
             grown, report = self._assess(growth)
-        done, live, room, _, broken = report
+        done, live, _, broken = report
         if any(broken):
             raise not_a_number(self.history.steps + 1)
         self.history.records.append(
             Record(frontier.sentences, growth.tokens, growth.parents, growth.log_probs, answer.weights)
         )
         going = [row for row, ends in enumerate(done) if not ends]
-        width = max((live[row] for row in going), default=0)
-        self._width = max((room[row] for row in going), default=0)
+        if not going:
+            return growth.tokens[:0], answer.state
+        width = max(live[row] for row in going)
         rows = torch.tensor(going, dtype=torch.long, device=growth.tokens.device)
         self._frontier = grown.keep(rows, width)
         state = answer.state if len(going) == len(done) else answer.state.keep(rows)
@@ -171,7 +172,7 @@ class _Beam:
     def _grow(self, candidates: Float[Tensor, "sentences beam vocabulary"], in_order: bool = False) -> _Growth:
         """The best continuations of each sentence, as many as it has room for."""
         flat = candidates.flatten(1)
-        width = min(self._width, flat.shape[1])
+        width = min(self._beam_size, flat.shape[1])
         ranked, indices, tied = rank_in_order(flat, width) if in_order else rank(flat, width)
         beyond = torch.arange(width, device=flat.device) >= self._frontier.room[:, None]
         log_probs = ranked.masked_fill(beyond, -torch.inf)
@@ -189,7 +190,7 @@ class _Beam:
     def _assess(self, growth: _Growth) -> tuple[_Frontier, list[list[int]]]:
         """The frontier after this growth, before any sentence leaves, and a report, the one transfer of a step.
 
-        Report: for each sentence whether it is done, how many are live, its room; whether log_probs tied, were NaN.
+        Report: for each sentence whether it is done, and how many are live; whether log_probs tied, were NaN.
         """
         frontier, length = self._frontier, self.history.steps + 1
         finished = growth.log_probs.isfinite() & ~growth.live
@@ -202,5 +203,5 @@ class _Beam:
             # At equality too: of two equal scores the one that ended earlier ranks first.
             done = done | (best[:, -1] >= self._limits.bounds(log_probs.amax(1), frontier.sentences))
         broken = growth.log_probs.isnan().any(1)
-        report = torch.stack([done.long(), live, room, growth.tied.expand_as(live), broken])
+        report = torch.stack([done.long(), live, growth.tied.expand_as(live), broken])
         return _Frontier(frontier.sentences, log_probs, best, room), report.tolist()

@@ -7,6 +7,7 @@ boundaries moves with the last digits of the probabilities, and those digits dep
 the vocabulary) or 7 (in falling order), Gumbel noise in none of 20,000.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,8 +78,8 @@ def _check_sizes(seeds: Sequence[int], count: int, max_lengths: Sequence[int]) -
     if count < 1:
         raise InputError(f"the number of samples must be 1 or more, given {count}")
     for seed in seeds:
-        if not 0 <= seed < 2**63:
-            raise InputError(f"a seed must lie between 0 and 2^63 - 1, given {seed}")
+        if seed < 0:
+            raise InputError(f"a seed must be 0 or more, given {seed}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,13 @@ class _Filter:
     def __call__(
         self, log_probs: Float[Tensor, "sentences samples vocabulary"]
     ) -> Float[Tensor, "sentences samples vocabulary"]:
-        """Logits to draw from: at the temperature, -inf for what is filtered out. First top_k, then top_p (Holtzman et
-        al. 2020, section 3.1) of what is left, renormalised."""
+        """Logits to draw from: at the temperature, -inf for what is filtered out.
+
+        First top_k, then top_p (Holtzman et al. 2020, section 3.1) of what is left, renormalised.
+        """
         floor = torch.finfo(log_probs.dtype).min
-        logits = (log_probs - log_probs.amax(2, keepdim=True).clamp(min=floor)) / self.temperature
+        below_best = log_probs - log_probs.amax(2, keepdim=True).clamp(min=floor)
+        logits = below_best / max(self.temperature, 1e-30)  # single precision rounds less to 0, and 0 / 0 is NaN
         if self.top_k is None and self.top_p == 1:
             return logits
         flat = logits.flatten(0, 1)
@@ -151,9 +155,9 @@ class _Noise:
 
 
 def _generators(seed: int, count: int) -> list[torch.Generator | None]:
-    """A generator for each sample; the first ones are the same whatever the count."""
-    source = torch.Generator().manual_seed(seed)
-    return [torch.Generator().manual_seed(int(torch.randint(2**63 - 1, (), generator=source))) for _ in range(count)]
+    """A generator for each sample. Hashed, for torch's generator reads only the low 32 bits of its seed."""
+    digests = [hashlib.sha256(f"{seed}/{number}".encode()).digest() for number in range(count)]
+    return [torch.Generator().manual_seed(int.from_bytes(digest[:4], "little")) for digest in digests]
 
 
 class _Samples:
@@ -179,17 +183,20 @@ class _Samples:
         *alive, broken = torch.cat([live, log_probs.isnan().any(0, keepdim=True)]).tolist()
         if any(broken):
             raise not_a_number(self.history.steps)
+        going = [row for row, lives in enumerate(alive) if any(lives)]
+        if not going:
+            return tokens[:0], answer.state
         self._noise.keep(alive)
-        rows = torch.tensor([row for row, lives in enumerate(alive) if any(lives)], device=tokens.device).long()
+        rows = torch.tensor(going, device=tokens.device)
         self._sentences = self._sentences[rows]
         self._log_probs = log_probs.masked_fill(~live, -torch.inf)[rows]
-        return tokens[rows], answer.state if len(rows) == len(alive) else answer.state.keep(rows)
+        return tokens[rows], answer.state if len(going) == len(alive) else answer.state.keep(rows)
 
     def _draw(
         self, log_probs: Float[Tensor, "sentences samples vocabulary"]
     ) -> tuple[Int[Tensor, "sentences samples"], Float[Tensor, "sentences samples"]]:
         """A token for each sample, and the log_prob of the sample so far, -inf where no token could be drawn."""
-        logits = log_probs.clone()
+        logits = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32), copy=True)
         self._limits.forbid(logits, self._sentences, self.history.steps)
         logits = self._filter(logits)
         tokens = (logits + self._noise.draw(logits.shape[2]).to(logits)).argmax(2, keepdim=True)

@@ -48,7 +48,7 @@ class Step(Generic[S]):
 class StepFunction(Protocol[S]):
     """Reads one token per slot and says how each may go on."""
 
-    def __call__(self, tokens: Int[Tensor, "sentences beam"], state: S) -> Step[S]: ...
+    def __call__(self, tokens: Int[Tensor, "sentences beam"], state: S, /) -> Step[S]: ...
 
 
 @dataclass(frozen=True, slots=True)

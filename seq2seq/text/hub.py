@@ -24,10 +24,8 @@ def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str]) -> 
     """
     assert spec.dataset is not None
     with quiet_datasets():
-        dataset = _open(spec, root)
+        dataset = _choose_split(_open(spec, root), spec)
     nested = _check_languages(dataset, spec.dataset, languages)
-    if not len(dataset):
-        raise InputError(f"{spec.dataset}: the dataset is empty")
     dataset = dataset.select_columns(["translation"] if nested else list(dict.fromkeys(languages)))
     start = 0
     for batch in dataset.iter(1000):
@@ -59,6 +57,7 @@ def _rows_of(batch: dict[str, list[Any]]) -> list[dict[str, Any]]:
 
 
 def _open(spec: CorpusConfig, root: Path) -> Any:
+    """All splits, or the one where only one was saved. What is there on disk goes before a name on the hub."""
     import datasets
 
     assert spec.dataset is not None
@@ -68,45 +67,49 @@ def _open(spec: CorpusConfig, root: Path) -> Any:
         if spec.name is not None and (saved or path.is_file()):
             raise InputError(f"{path}: name = {spec.name!r} has no effect here; leave it out")
         if saved:
-            return _choose_split(_load(spec, datasets.load_from_disk, str(path)), spec)
+            return _load(spec, datasets.load_from_disk, str(path))
         if path.is_dir():
-            return _load_split(spec, str(path), name=spec.name)
+            return _load(spec, datasets.load_dataset, str(path), name=spec.name)
         if path.suffix not in _FORMATS:
             raise InputError(f"{path}: unknown kind of dataset file {path.suffix!r}; allowed: {', '.join(_FORMATS)}")
         # pandas would read sentences such as "None" and "NA" as missing.
         options = {"keep_default_na": False} if path.suffix == ".csv" else {}
-        return _load_split(spec, _FORMATS[path.suffix], data_files=str(path), **options)
+        return _load(spec, datasets.load_dataset, _FORMATS[path.suffix], data_files=str(path), **options)
     if path.suffix in _FORMATS or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", spec.dataset):
         raise InputError(f"{path}: no such dataset file or folder")
-    return _load_split(spec, spec.dataset, name=spec.name)
+    return _load(spec, datasets.load_dataset, spec.dataset, name=spec.name)
 
 
-def _load_split(spec: CorpusConfig, *args: Any, **options: Any) -> Any:
+def _choose_split(splits: Any, spec: CorpusConfig) -> Any:
+    """The rows that `split` means in what was loaded: one split, a slice such as train[:1000], or a sum of them."""
     import datasets
 
-    splits = _load(spec, datasets.load_dataset, *args, **options)
-    if spec.split is not None and "[" in spec.split:  # a slice such as train[:1000]
-        _choose_split(splits, spec, spec.split.partition("[")[0])
-        return _load(spec, datasets.load_dataset, *args, split=spec.split, **options)
-    return _choose_split(splits, spec, spec.split)
-
-
-def _choose_split(splits: Any, spec: CorpusConfig, name: str | None = None) -> Any:
-    import datasets
-
-    name = name or spec.split
     if not isinstance(splits, datasets.DatasetDict):
-        if name is not None:
-            raise InputError(
-                f"{spec.dataset}: split = {name!r} has no effect: the folder holds one split; leave it out"
-            )
+        if spec.split is not None:
+            message = f"split = {spec.split!r} has no effect, the folder holds one split; leave it out"
+            raise InputError(f"{spec.dataset}: {message}")
         return splits
-    if name is None and len(splits) == 1:
+    if spec.split is None:
+        if len(splits) > 1:
+            raise InputError(f"{spec.dataset}: say which split to read; {nearest('', splits)}")
         return next(iter(splits.values()))
-    if name not in splits:
-        what = "say which split to read" if name is None else f"no split {name!r}"
-        raise InputError(f"{spec.dataset}: {what}; {nearest(name or '', splits)}")
-    return splits[name]
+    for name in re.split(r"\[[^]]*\]|\+", spec.split):
+        if name.strip() and name.strip() not in splits:
+            raise InputError(f"{spec.dataset}: no split {name.strip()!r}; {nearest(name.strip(), splits)}")
+    try:
+        instructions = datasets.ReadInstruction.from_spec(spec.split)
+        slices = instructions.to_absolute({name: len(split) for name, split in splits.items()})
+    except (ValueError, AssertionError):
+        raise InputError(
+            f"{spec.dataset}: split = {spec.split!r} is not understood; allowed: a name, or a slice as in "
+            "train[:1000], train[10%:20%]"
+        ) from None
+    parts = [_slice(splits[each.splitname], each.from_, each.to) for each in slices]
+    return datasets.concatenate_datasets(parts)
+
+
+def _slice(split: Any, first: int | None, end: int | None) -> Any:
+    return split.select(range(len(split))[first:end] or [])  # select refuses an empty range, not an empty list
 
 
 def _load(spec: CorpusConfig, load: Any, *args: Any, **options: Any) -> Any:
@@ -118,13 +121,15 @@ def _load(spec: CorpusConfig, load: Any, *args: Any, **options: Any) -> Any:
     except (datasets.exceptions.DatasetNotFoundError, ValueError) as error:
         raise InputError(f"{spec.dataset}: cannot open the dataset: {_first_line(error)}") from None
     except Exception as error:
-        raise Seq2SeqError(f"{spec.dataset}: cannot load the dataset: {_first_line(error)}") from None
+        raise Seq2SeqError(
+            f"{spec.dataset}: cannot load the dataset: {type(error).__name__}: {_first_line(error)}"
+        ) from None
 
 
 def _first_line(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or ["no further word"])[0]
 
 
 def _check_languages(dataset: Any, name: str, languages: tuple[str, str]) -> bool:

@@ -10,16 +10,13 @@ from __future__ import annotations
 import heapq
 import math
 import random
-import re
 from abc import ABC, abstractmethod
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from seq2seq.text.sentencepiece_model import BYTE, NORMAL, USER_DEFINED, ModelDescription
-
-SPACE = "\u2581"  # how SentencePiece writes a space: "▁"
+from seq2seq.text.sentencepiece_model import BYTE, NORMAL, SPACE, USER_DEFINED, ModelDescription, WordSplitter
 
 _CACHED_WORDS = 2**17
 _UNKNOWN_PENALTY = 10.0  # an unknown character costs this much more than the worst piece, as in SentencePiece
@@ -34,10 +31,8 @@ class Sampler(ABC):
         self._scores = {piece.text: piece.score for piece in model.pieces if piece.type == NORMAL}
         self._symbols = {piece.text: id_ for id_, piece in enumerate(model.pieces) if piece.type == USER_DEFINED}
         self._bytes = [id_ for id_, piece in enumerate(model.pieces) if piece.type == BYTE]  # in the order of the bytes
-        longest_first = sorted(self._symbols, key=len, reverse=True)
-        self._symbol_pattern = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
         across_words = any(SPACE in text[1:] for text in self._ids)  # only in models that were trained elsewhere
-        self._word_pattern = re.compile(".+" if across_words else f"{SPACE}[^{SPACE}]+|{SPACE}|[^{SPACE}]+", re.DOTALL)
+        self._splitter = WordSplitter(model, across_words)
 
     def sample(self, normalized: Sequence[str], amount: float, seed: int) -> list[list[int]]:
         """One random segmentation of each text; the texts have gone through the model's own normalization."""
@@ -50,7 +45,7 @@ class Sampler(ABC):
 
     def _sample_text(self, text: str, cut: Callable[[str], list[str]]) -> list[int]:
         ids: list[int] = []
-        for word in self._words(text):
+        for word in self._splitter.split(text):
             if word in self._symbols:
                 ids.append(self._symbols[word])
                 continue
@@ -62,14 +57,6 @@ class Sampler(ABC):
                 elif not ids or ids[-1] != self._unknown:  # SentencePiece writes neighbouring unknowns as one
                     ids.append(self._unknown)
         return ids
-
-    def _words(self, text: str) -> Iterator[str]:
-        start = 0
-        for symbol in self._symbol_pattern.finditer(text):
-            yield from self._word_pattern.findall(text, start, symbol.start())
-            yield symbol[0]
-            start = symbol.end()
-        yield from self._word_pattern.findall(text, start)
 
 
 class _Merging(NamedTuple):

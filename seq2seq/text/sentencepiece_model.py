@@ -1,4 +1,4 @@
-"""Reads from a serialized SentencePiece model what its Python interface does not tell: the kind, and each piece's type.
+"""What SentencePiece in Python does not tell of a model: its kind, each piece's type, where it cuts words.
 
 The format is a protocol buffer (sentencepiece_model.proto in the SentencePiece sources); the few fields needed are read
 here by hand, so that no protobuf runtime, whose versions quarrel with generated code, has to be installed.
@@ -6,12 +6,15 @@ here by hand, so that no protobuf runtime, whose versions quarrel with generated
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["unigram", "bpe", "char", "word"]
+
+SPACE = "\u2581"  # how a piece writes a space: "▁"
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # SentencePiece.Type
 
@@ -34,6 +37,31 @@ class ModelDescription:
 
     kind: Kind
     pieces: list[Piece]
+
+
+class WordSplitter:
+    """Cuts normalized text before every space and around every user-defined symbol, as SentencePiece does.
+
+    With `across_words`, for models whose pieces span spaces, the stretches between symbols stay whole.
+    """
+
+    def __init__(self, model: ModelDescription, across_words: bool = False) -> None:
+        self._symbol = re.compile(any_of(piece.text for piece in model.pieces if piece.type == USER_DEFINED))
+        self._word = re.compile(".+" if across_words else f"{SPACE}?[^{SPACE}]+|{SPACE}", re.DOTALL)
+
+    def split(self, normalized: str) -> Iterator[str]:
+        """Words, each with the space before it, and symbols, in order; joined they are the text."""
+        start = 0
+        for symbol in self._symbol.finditer(normalized):
+            yield from self._word.findall(normalized, start, symbol.start())
+            yield symbol[0]
+            start = symbol.end()
+        yield from self._word.findall(normalized, start)
+
+
+def any_of(strings: Iterable[str]) -> str:
+    """A regular expression for the longest of these strings; for none, one that matches nothing."""
+    return "|".join(map(re.escape, sorted(strings, key=len, reverse=True))) or "(?!)"
 
 
 def describe(model: bytes) -> ModelDescription:

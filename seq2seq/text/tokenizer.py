@@ -15,8 +15,8 @@ import sentencepiece
 
 from seq2seq.config import TokenizerConfig
 from seq2seq.errors import InputError
-from seq2seq.text.regularisation import SPACE, DropoutSampler, LatticeSampler, Sampler
-from seq2seq.text.sentencepiece_model import BYTE, Kind, describe
+from seq2seq.text.regularisation import DropoutSampler, LatticeSampler, Sampler
+from seq2seq.text.sentencepiece_model import BYTE, SPACE, Kind, WordSplitter, any_of, describe
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 
@@ -49,6 +49,8 @@ class Tokenizer:
         """
         _check_symbols(config.symbols)
         lines = [text.replace(_TRAINING_MARK, " ") for text in texts]
+        if config.kind == "word" and config.symbols:  # SentencePiece would leave out the words beside symbols
+            lines = [re.sub(f" ?(?:{any_of(config.symbols)}) ?", " ", line) for line in lines]
         return cls.from_bytes(_train(lines, config), "the tokenizer just trained")
 
     @classmethod
@@ -110,6 +112,10 @@ class Tokenizer:
     def _word_ids(self) -> dict[str, int]:
         return {piece: id_ for id_, piece in enumerate(self.pieces) if id_ not in (PAD, UNK, BOS, EOS)}
 
+    @cached_property
+    def _splitter(self) -> WordSplitter:
+        return WordSplitter(self._description)
+
     def encode(self, text: str) -> list[int]:
         """The ids of a text, without begin and end."""
         return self.encode_batch([text])[0]
@@ -117,7 +123,8 @@ class Tokenizer:
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         """The ids of each text, without begin and end."""
         if self.kind == "word":  # SentencePiece would write neighbouring unknown words as one
-            return [[self._word_ids.get(word, UNK) for word in _words(each)] for each in self._normalize(texts)]
+            split, ids_of = self._splitter.split, self._word_ids
+            return [[ids_of.get(word, UNK) for word in split(each)] for each in self._normalize(texts)]
         ids: list[list[int]] = self._processor.encode(list(texts), out_type=int, num_threads=1)
         return ids
 
@@ -218,11 +225,6 @@ def _load_pair(source_model: str, target_model: str | None, sampling: float, roo
                 "set tokenizer.sampling = 0, or use a unigram or bpe model"
             )
     return TokenizerPair(source, target, joint=target_model is None)
-
-
-def _words(normalized: str) -> list[str]:
-    """Cut before every space: the pieces of kind "word"."""
-    return [word for word in re.split(f"(?={SPACE})", normalized) if word]
 
 
 def _train(lines: list[str], config: TokenizerConfig) -> bytes:
