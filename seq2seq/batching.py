@@ -56,9 +56,9 @@ def make_batch(source: Sequence[Sequence[int]], target: Sequence[Sequence[int]])
 def plan_batches(source_lengths: Tensor, target_lengths: Tensor, budget: int, seed: int, epoch: int) -> list[list[int]]:
     """Which rows go together in an epoch: a pure function of its arguments.
 
-    Rows are shuffled, sorted by length (so that ties are mixed anew each epoch), cut where rows x longest side would
-    pass the budget of tokens, and the batches shuffled. Lengths are given without the end token; a sentence longer than the
-    budget is a batch of its own.
+    Rows are shuffled, sorted by length (so that ties are mixed anew each epoch), cut where rows x longest side
+    would pass the budget of tokens, and the batches shuffled. Lengths are given without the end token; a sentence
+    longer than the budget is a batch of its own.
     """
     generator = torch.Generator().manual_seed((seed << 20) + epoch)
     shuffled = torch.randperm(len(source_lengths), generator=generator)

@@ -14,7 +14,11 @@ SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
 
 
 def tiny_model(
-    score: str = "additive", wiring: tuple[str, bool] = ("luong", True), cell: str = "gru", seed: int = 1, **changes: object
+    score: str = "additive",
+    wiring: tuple[str, bool] = ("luong", True),
+    cell: str = "gru",
+    seed: int = 1,
+    **changes: object,
 ) -> Seq2Seq:
     """A model with another prime for every dimension; scores without a matrix get equal sizes, as they must."""
     settings: dict[str, object] = {

@@ -49,7 +49,8 @@ def test_energies_follow_the_formula(name: str) -> None:
     for b in range(BATCH):
         for t in range(TARGET):
             for s in range(SOURCE):
-                assert float(energies[b, t, s]) == pytest.approx(by_hand(name, score, query[b, t], states[b, s]), abs=1e-4)
+                expected = by_hand(name, score, query[b, t], states[b, s])
+                assert float(energies[b, t, s]) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -80,7 +81,8 @@ def test_padded_states_have_no_influence(name: str, poison: float) -> None:
 def test_context_is_the_weighted_sum_of_the_values() -> None:
     attention = Attention(Dot(2, 2, 1))
     states = torch.tensor([[[1.0, 0.0], [0.0, 3.0]]])
-    attended = attention(torch.tensor([[[math.log(3.0), 0.0]]]), attention.bind(states, torch.ones(1, 2, dtype=torch.bool)))
+    memory = attention.bind(states, torch.ones(1, 2, dtype=torch.bool))
+    attended = attention(torch.tensor([[[math.log(3.0), 0.0]]]), memory)
     torch.testing.assert_close(attended.weights, torch.tensor([[[0.75, 0.25]]]))
     torch.testing.assert_close(attended.context, torch.tensor([[[0.75, 0.75]]]))
 

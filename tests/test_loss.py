@@ -56,7 +56,5 @@ def test_gradients_numerically() -> None:
 
 
 def test_large_energies_do_not_overflow() -> None:
-    loss = cross_entropy(
-        torch.tensor([[1e4]]), torch.tensor([[1.0], [-1.0]]), torch.zeros(2), torch.tensor([1]), 0.0
-    )
+    loss = cross_entropy(torch.tensor([[1e4]]), torch.tensor([[1.0], [-1.0]]), torch.zeros(2), torch.tensor([1]), 0.0)
     assert loss.nll.item() == pytest.approx(2e4)

@@ -125,8 +125,8 @@ def place(where: Place) -> list[Word]:
 
 
 def towards(where: Place, *, onto: bool) -> list[Word]:
-    """去 and 回 need no preposition; what is put goes 在桌子上."""
+    """去 and 回 need no preposition (去公园, but 去湖边); what is put goes 在桌子上."""
     if onto:
         return place(where)
     words = place(where)
-    return words[1:2]
+    return words[1:] if words[-1][0] == "边" else words[1:2]

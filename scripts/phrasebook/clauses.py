@@ -42,6 +42,9 @@ HABITUAL_EVENTS = (
 INVOLUNTARY = {"lachen": ("future", "modal"), "weinen": ("future", "modal"), "bellen": ("future", "modal")} | {
     "einschlafen": ("modal",),
     "aufwachen": ("modal",),
+    "ankommen": ("modal",),
+    "abfahren": ("modal",),
+    "abfliegen": ("modal",),
 }
 DENIABLE_MISHAPS = ("finden", "sehen", "treffen")
 ALONE = ("duschen", "schlafen", "lachen")
@@ -376,8 +379,8 @@ def tenses_of(verb: Verb) -> dict[str, int]:
 
 
 def unsuitable_determiners(clause: Clause, noun: Noun) -> frozenset[str]:
-    """One answers no question of one's own, wears one coat at a time, and food belongs to nobody."""
-    if noun.classes & {"food", "vegetable", "fruit"}:
+    """One answers no question of one's own, wears one coat at a time, and food and films belong to nobody."""
+    if noun.classes & {"food", "vegetable", "fruit", "watchable"}:
         return frozenset({"my", "of"})
     verb = full_name(clause.verb)
     if verb in ("verstehen", "beantworten", "bezahlen", "stehlen"):

@@ -65,8 +65,8 @@ OUTDOORS = (
 )
 INDOORS = (
     *("bleiben", "lesen", "schreiben", "fernsehen", "Musik'hören", "Karten'spielen", "Schach'spielen"),
-    *("Klavier'spielen", "schlafen", "kochen", "backen", "aufräumen", "putzen", "lernen", "arbeiten", "einladen"),
-    *("anrufen", "essen", "trinken", "erzählen", "zeigen", "spülen", "reparieren"),
+    *("Klavier'spielen", "schlafen", "kochen", "backen", "aufräumen", "putzen", "lernen", "arbeiten"),
+    *("anrufen", "essen", "trinken", "erzählen", "zeigen", "spülen"),
 )
 # What an if-clause may suppose, and what may come of it: guests, or work that is done.
 GUESTS = (
@@ -92,7 +92,6 @@ MOMENTS = (
     "anmachen",
     "ausmachen",
     "anrufen",
-    "gehen",
 )
 REACTIONS = (
     *("anrufen", "aufmachen", "zumachen", "anmachen", "ausmachen", "umarmen", "danken", "geben", "zeigen"),
@@ -104,7 +103,7 @@ ALIKE = ("verstehen", "beantworten", "bezahlen")
 ARRIVALS = ("kommen", "zurückkommen", "gehen", "fahren", "aufstehen", "aufwachen", "einschlafen")
 # Nobody does anything before waking up, or after falling asleep.
 HELPLESS = {"before": ("aufwachen", "aufstehen"), "after": ("einschlafen",)}
-UNTOLD = ("schlafen", "einschlafen", "aufwachen", "aufstehen", "kommen")
+UNTOLD = ("schlafen", "einschlafen", "aufwachen", "aufstehen", "kommen", "lachen", "weinen")
 
 
 @cache
@@ -276,7 +275,7 @@ class Sentences:
         main = self.defiance(actor, side) if connective == "although" else self.consequence(actor, side, tenses)
         return Joined(self.clauses.new_id(), connective, main, side, fronted)
 
-    def condition(self, subject: Entity, *, contrary: bool = False) -> Clause:
+    def condition(self, subject: Entity, *, contrary: bool = False, wish: bool = True) -> Clause:
         """A state that can be a reason: is tired, has to work, wants to sleep."""
         rng, new_id = self.rng, self.clauses.new_id
         if contrary or rng.random() < 0.6:
@@ -285,7 +284,7 @@ class Sentences:
             adjective = next(a for a in adjectives_of(frozenset({"mood"}), predicative=True) if a.english == name)
             degree = "very" if not adjective.changed and rng.random() < 0.3 else ""
             return Clause(new_id(), BE, subject, "state", predicate=Quality(new_id(), adjective, degree))
-        modal = rng.choice(("must", "want"))
+        modal = rng.choice(("must", "want")) if wish else "must"
         verb = self.one_of(CHORES if modal == "must" else PASTIMES, subject, "modal")
         clause = self.clauses.action(verb, subject=subject, tense="modal", front=False, bare=True, negated=False)
         return self.with_modal(clause, (modal,))
@@ -304,7 +303,8 @@ class Sentences:
             return self.with_modal(clause, ("must", "want", "should"))
         verb = self.other_effort(subject, tense, side)
         clause = self.clauses.action(verb, subject=subject, tense=tense, front=False, bare=True, negated=True)
-        return self.with_modal(clause, ("can", "want", "can"))
+        wish = side.modal and side.modal.name == "want"
+        return self.with_modal(clause, ("want",) if wish else ("can", "want", "can"))
 
     def other_effort(self, subject: Entity, tense: str, side: Clause) -> Verb:
         """Something that takes time and strength, and is not what the other clause says."""
@@ -336,7 +336,7 @@ class Sentences:
             side = self.clauses.copulas.weather("bare")
             main = self.because_of_weather(hero, side, tense)
         elif roll < 0.65:
-            side = self.condition(hero)
+            side = self.condition(hero, wish=False)
             main = self.consequence(self.pronoun_for(hero), side, ("future", "modal"))
         else:
             side, main = self.occasion(hero, tense)
@@ -350,12 +350,13 @@ class Sentences:
         while True:
             main = self.clauses.action(verb, subject=subject, tense=tense, front=False, bare=True, negated=negated)
             if out or not is_outdoors(main):
-                return self.with_modal(main, ("can", "want", "should") if out else ("can", "want", "should", "must"))
+                return self.with_modal(main, ("can", "want", "should"))
 
     def occasion(self, hero: Entity, tense: str) -> tuple[Clause, Clause]:
         """If Anna comes, we will bake a cake; if you tidy up the kitchen, you may watch TV."""
         causes, effects = self.rng.choice((GUESTS, REWARDS))
         verb = self.rng.choice([v for v in verbs_named(causes) if self.clauses.suits(v, hero)])
+        tense = "modal" if causes is DUTIES else tense
         subject = self.pronoun_for(hero)
         if causes is GUESTS[0] and subject.name not in ("I", "we") and self.rng.random() < 0.5:
             subject = replace(subject, name=self.rng.choice(("I", "we")))
@@ -363,7 +364,7 @@ class Sentences:
             pass
         side = self.clauses.action(verb, subject=hero, tense="bare", front=False, bare=True)
         main = self.clauses.action(effect, subject=subject, tense=tense, front=False, bare=True, negated=False)
-        return side, self.with_modal(main, ("may", "can", "want") if causes is DUTIES else ("can", "want", "should"))
+        return side, self.with_modal(main, ("may", "can") if causes is DUTIES else ("can", "want", "should"))
 
     def sequence(self, connective: str) -> Joined:
         """Before he went home, the cook bought a newspaper."""
