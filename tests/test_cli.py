@@ -678,21 +678,50 @@ def test_output_appears_when_all_is_written(tmp_path: Path) -> None:
     assert {each.name for each in tmp_path.iterdir()} == {"out", "usual"}
 
 
-def test_output_follows_links_and_spares_devices(tmp_path: Path) -> None:
+def test_output_follows_links(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     with open_output(str(tmp_path / "link")) as put:
         put("text\n")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text(encoding="utf-8") == "text\n"
-    with open_output(os.devnull) as put:
-        put("text\n")
-    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
 
 
-def test_full_disk_is_an_error_in_one_line() -> None:
-    assert (
-        fail(1, "config", "--output", "/dev/full") == "error: /dev/full: cannot be written: No space left on device\n"
-    )
+def test_output_writes_into_what_is_no_file_and_keeps_it(tmp_path: Path) -> None:
+    """A pipe of our own stands for all: a device would be lost for good, were the code wrong and run by root."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        with open_output(str(pipe)) as put:
+            put("text\n")
+        assert reader.read() == b"text\n"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+FULL_DISK = """
+import resource
+from seq2seq.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))
+try:
+    main()
+finally:
+    sys.argv[2:] = []
+    main()
+"""
+
+
+def test_full_disk_is_an_error_in_one_line(tmp_path: Path) -> None:
+    """A limit on the size of files, set for that process alone, stands for the disk."""
+    with (tmp_path / "standard").open("wb") as standard:
+        command = [sys.executable, "-c", f"import sys{FULL_DISK}", "config", "--output", "out"]
+        done = subprocess.run(command, cwd=tmp_path, stdout=standard, stderr=subprocess.PIPE, encoding="utf-8")
+    assert done.stderr.split("\n") == [
+        "error: out: cannot be written: File too large",
+        "error: standard output: cannot be written: File too large",
+        "",
+    ]
+    assert done.returncode == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["standard"]
 
 
 def test_closed_pipe_ends_quietly(model: Path, tmp_path: Path) -> None:

@@ -402,6 +402,22 @@ BY_HAND: list[tuple[Tree, tuple[str, str, str]]] = [
         ("She does not have a car.", "Sie hat kein Auto.", "她没有汽车。"),
     ),
     (
+        Clause(1, verb("mögen"), SHE, "state", NounPhrase(4, noun("duck"), "none", 0, adjective("small")), negated=True),
+        ("She does not like small ducks.", "Sie mag keine kleinen Enten.", "她不喜欢小鸭子。"),
+    ),
+    (
+        Clause(1, verb("haben"), SHE, "state", NounPhrase(4, noun("car"), "any", 1, adjective("new")), negated=True),
+        ("She does not have a new car.", "Sie hat kein neues Auto.", "她没有新汽车。"),
+    ),
+    (
+        Clause(1, verb("einschlafen"), SHE, "past", negated=True),
+        ("She did not fall asleep.", "Sie ist nicht eingeschlafen.", "她没睡着。"),
+    ),
+    (
+        Clause(1, verb("gehen"), SHE, "past", direction=at("lake")),
+        ("She went to the lake.", "Sie ist an den See gegangen.", "她去了湖边。"),
+    ),
+    (
         Clause(1, verb("aufmachen"), NounPhrase(3, noun("boy"), "this"), "past", NounPhrase(4, noun("window"))),
         ("This boy opened the window.", "Dieser Junge hat das Fenster aufgemacht.", "这个男孩打开了窗户。"),
     ),

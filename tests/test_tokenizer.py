@@ -253,7 +253,7 @@ def test_unknown_words_show_one_by_one():
     tokenizer = Tokenizer.train(PLAIN, config("word"))
     ids = tokenizer.encode("xx yy Nobody zz")
     assert ids == [UNK, UNK, tokenizer.pieces.index("\u2581Nobody"), UNK]
-    assert tokenizer.decode(ids) == "\u2047 \u2047 Nobody \u2047"
+    assert tokenizer.decode([BOS, *ids, EOS]) == "\u2047 \u2047 Nobody \u2047"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -190,7 +190,7 @@ class Clauses:
         """A noun of these classes that does not mean the same thing twice."""
         while True:
             noun = self.entities.rng.choice(nouns_of(kinds))
-            if "womens" not in noun.classes or "clothing" not in kinds or not is_male(clause.subject):
+            if "womens" not in noun.classes or not kinds & {"clothing", "washable"} or not is_male(clause.subject):
                 return noun
 
     def determiners(self, clause: Clause, noun: Noun) -> dict[str, int]:

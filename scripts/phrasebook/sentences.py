@@ -57,7 +57,7 @@ PASTIMES = (
     *("singen", "tanzen", "schwimmen", "joggen", "spazieren_gehen", "einkaufen", "backen", "frühstücken", "helfen"),
     *("Klavier'spielen", "Fußball'spielen", "Schach'spielen", "Karten'spielen", "Tennis'spielen", "Musik'hören"),
 )
-EFFORTS = (*PASTIMES, *CHORES)
+EFFORTS = (*PASTIMES, *(chore for chore in CHORES if chore != "arbeiten"))
 # What the rain keeps one from, and what one does instead.
 OUTDOORS = (
     *("joggen", "spazieren_gehen", "schwimmen", "Fußball'spielen", "Tennis'spielen", "besuchen", "gehen"),
@@ -88,9 +88,6 @@ MOMENTS = (
     "aufwachen",
     "aufstehen",
     "aufmachen",
-    "zumachen",
-    "anmachen",
-    "ausmachen",
     "anrufen",
 )
 REACTIONS = (

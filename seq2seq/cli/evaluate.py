@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -100,10 +100,11 @@ def evaluate(
     _check_combination(sides, source, references or [], output, search, samples)
     reading = _Reading(source, references or [])
     _check_before_work(reading.references, tokenize, lowercase)
-    with open_output(output or os.devnull, source or "-", *(references or [])) as write:
+    with nullcontext() if output is None else open_output(output, source or "-", *(references or [])) as write:
         entrants = [_enter(side, reading, search, device, threads) for side in sides]
         answers = [entrant.translate() for entrant in entrants]
-        write("".join(f"{line}\n" for line in answers[0]))
+        if write is not None:
+            write("".join(f"{line}\n" for line in answers[0]))
     tokenize = tokenize or next((entrant.tokenize for entrant in entrants if entrant.tokenize), None)
     report = _report(entrants, answers, reading.references, tokenize, lowercase, samples)
     if as_json:

@@ -67,8 +67,6 @@ class Tokenizer:
         """Rebuild from `model_bytes`; `name` is for the messages only. Raises InputError as `load` does."""
         processor = sentencepiece.SentencePieceProcessor()
         try:
-            if not model:
-                raise ValueError("it is empty")
             processor.LoadFromSerializedProto(model)
             tokenizer = cls(processor, model)
         except (RuntimeError, ValueError):  # UnicodeDecodeError included
