@@ -435,6 +435,13 @@ def test_the_early_exit_saves_steps() -> None:
     assert [plain(group) for group in first] == [plain(group) for group in second]
 
 
+def test_the_early_exit_knows_whose_maximum_length_it_is() -> None:
+    """[A] scores log 0.6 / 2, and A B C can still beat it at length 4, but not at the other sentence's length of 1."""
+    table = tree({(): {A: 1.0}, (A,): {EOS: 0.6, B: 0.4}, (A, B): {C: 1.0}})
+    found = search(table, [0, 1], max_lengths=[1, 7])
+    assert [group[0].tokens for group in found] == [[A], [A, B, C]]
+
+
 def test_no_sentences() -> None:
     table = Table(GARDEN_PATH)
     assert search(table, []) == []
@@ -454,8 +461,8 @@ def test_single_precision_sums_of_half_precision_steps() -> None:
 
 
 def test_the_weights_do_not_hold_on_to_the_batch() -> None:
-    (best, *_) = search(GARDEN_PATH)[0]
-    assert best.weights.untyped_storage().nbytes() == best.weights.numel() * best.weights.element_size()
+    for (best,) in search(GARDEN_PATH, [3, 5]):
+        assert best.weights.untyped_storage().nbytes() == best.weights.numel() * best.weights.element_size()
 
 
 def test_the_protocols_fit() -> None:

@@ -345,6 +345,14 @@ def test_more_rows_than_are_read_at_once(tmp_path):
     assert corpus.target == [row["en"] for row in rows]
 
 
+def test_a_bad_row_far_down_is_found_by_its_number(tmp_path):
+    rows = [{"de": "a", "en": "b"} for _ in range(2003)]
+    rows[1501]["en"] = ""
+    name = save(dataset_of(rows, nested=True), tmp_path, ".parquet")
+    with pytest.raises(InputError, match=r"data\.parquet: row 1501 \(the first is 0\): the target is blank"):
+        read_dataset(tmp_path, name)
+
+
 def test_bad_rows_of_a_dataset(tmp_path):
     rows = [*ROWS, {"de": None, "en": "x"}, {"de": "a\nb", "en": "x"}, {"de": "", "en": ""}, {"de": "a", "en": " "}]
     name = save(dataset_of(rows, nested=True), tmp_path, ".parquet")

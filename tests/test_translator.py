@@ -501,6 +501,13 @@ def test_a_model_in_training_is_translated_with_as_it_is_and_left_in_training(pa
     assert before[0].log_prob != translator.score(texts, [*TARGETS, "x"])[0].log_prob
 
 
+def test_scoring_keeps_no_gradients(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    force, enabled = loaded.model.force, []
+    monkeypatch.setattr(loaded.model, "force", lambda *ids: enabled.append(torch.is_grad_enabled()) or force(*ids))
+    Translator([loaded]).score(["hund"], ["dog"])
+    assert enabled == [False]
+
+
 def test_saved_and_loaded_it_translates_the_same(tmp_path: Path, loaded: LoadedModel, translator: Translator) -> None:
     weights = loaded.model.state_dict()
     for name in ("a", "b"):

@@ -116,8 +116,8 @@ def _encode(
         "batched": True,
         "remove_columns": ["source", "target"],
         "features": datasets.Features({"source": ids, "target": ids}),
-        "num_proc": min(processes, len(corpus.source)) if processes > 1 else None,
-        # Given here, because datasets would hash the function, and a SentencePiece processor has no stable hash.
+        "num_proc": processes if processes > 1 else None,
+        # Given, so that datasets need not hash the tokenizers, nor draw a random one where it cannot.
         "new_fingerprint": key,
         "keep_in_memory": cache_dir is None,
         "desc": "Encoding",
