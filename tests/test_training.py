@@ -194,6 +194,15 @@ def test_max_epochs_ends_the_run(corpus: Path, tmp_path: Path) -> None:
     assert [event["epoch"] for event in events(tmp_path / "run") if event["event"] == "validation"] == [1]
 
 
+def test_a_finished_run_is_left_as_it_is(corpus: Path, tmp_path: Path) -> None:
+    record = train(config(corpus), tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    told: list[dict[str, Any]] = []
+    assert train(config(corpus), tmp_path / "run", resume=True, observe=told.append) == record
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    assert [event["event"] for event in told] == ["resume", "finish"]
+
+
 def test_a_finished_run_can_go_on_for_longer(corpus: Path, tmp_path: Path) -> None:
     train(config(corpus), tmp_path / "run")
     record = train(config(corpus, training__max_steps=18), tmp_path / "run", resume=True)

@@ -40,9 +40,10 @@ def training_display() -> Iterator[Callable[[Event], None]]:
 
 
 @contextmanager
-def progress_over(total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar over `total` units of input that is told how many are done; none without a total or a terminal."""
-    if total is None or not on_terminal():
+def progress_over(count: Callable[[], int | None]) -> Iterator[Callable[[int], None]]:
+    """A bar over so many units of input, told how many are done; none without their number or a terminal."""
+    total = count() if on_terminal() else None
+    if total is None:
         yield lambda done: None
         return
     columns = (TextColumn("{task.percentage:>3.0f} %"), BarColumn(None), TimeElapsedColumn(), TimeRemainingColumn())

@@ -210,7 +210,7 @@ def _enter(side: _Side, reading: _Reading, search: SearchOptions, device: str, t
 def _translate(translator: Translator, reading: _Reading, search: SearchOptions) -> list[str]:
     """The best translation of each sentence."""
     size, found = options.chunk_size(search), list[str]()
-    with progress_over(len(reading.source)) as report:
+    with progress_over(lambda: len(reading.source)) as report:
         for start in range(0, len(reading.source), size):
             translations = translator.translate(reading.source[start : start + size], **search)
             options.warn_truncated(reading.source_name, start, translations)

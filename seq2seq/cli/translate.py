@@ -142,7 +142,7 @@ def translate(
         if source == "-" and sys.stdin.isatty():
             print("reading from the terminal, one sentence a line; Ctrl-D ends", file=sys.stderr)
         number = 0
-        with progress_over(count_lines(source)) as report:
+        with progress_over(lambda: count_lines(source)) as report:
             for texts in lines.chunks(options.chunk_size(search)):
                 found = find(texts, number)
                 options.warn_truncated(lines.name, number, (several[0] for several in found))

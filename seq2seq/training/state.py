@@ -34,7 +34,7 @@ class Progress:
     log_bytes: int = 0  # length of log.jsonl at this point
     best_record: dict[str, Any] = field(default_factory=dict)
     tally: dict[str, float] = field(default_factory=dict)  # sums since the last progress line
-    done: bool = False
+    kept: dict[str, Any] = field(default_factory=dict)  # record of the model that a finished run kept
 
 
 def save_state(

@@ -77,6 +77,10 @@ class Trainer:
         """Start or go on, until a limit of the config or a stop request."""
         self._begin()
         reason = self._finished()
+        if reason and self.progress.kept:
+            self.journal.tell("finish", step=self.progress.step, **self._outcome(self.progress.kept))
+            return {**self.progress.kept, "reason": reason}
+        self.progress.kept = {}
         while reason is None:
             reason = self._run_epoch(stop)
         if reason == "interrupted":
@@ -98,7 +102,6 @@ class Trainer:
             self.schedule.waited = self.progress.schedule_waited
             self.averager.keep_only(self.progress.averaged)
             self.journal.cut(self.progress.log_bytes)
-            self.progress.done = False
             self.journal.tell("resume", step=self.progress.step, epoch=self.progress.epoch)
             return
         self.journal.cut(0)
@@ -256,11 +259,15 @@ class Trainer:
                 record = averaged
                 self._save_model(".", mean, averaged)
             self._put(last)
-        self.journal.write("finish", step=progress.step, kept=record["kind"], perplexity=record["perplexity"],
-                           bleu=record["bleu"], signature=record["signature"], seconds=self._seconds())  # fmt: skip
-        progress.done = True
+        self.journal.write("finish", step=progress.step, **self._outcome(record))
+        progress.kept = record
         self._save_state()
         return record
+
+    def _outcome(self, record: dict[str, Any]) -> dict[str, Any]:
+        """What is told of the model that was kept; `seconds` are those of the whole run."""
+        told = {name: record[name] for name in ("perplexity", "bleu", "signature")}
+        return {"kept": record["kind"], **told, "seconds": self._seconds()}
 
     def _finished(self) -> str | None:
         """The limit of the config that has been reached."""
