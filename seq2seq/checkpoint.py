@@ -13,6 +13,7 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from seq2seq import __version__
 from seq2seq.card import model_card
@@ -57,12 +58,12 @@ def check_model_config(config: Config) -> None:
 
     Raises InputError for an unknown score function, and for sizes that the score function cannot take.
     """
-    _build(config, Vocabulary(source=8, target=8), "meta")
+    _build(config, Vocabulary(source=8, target=8))
 
 
 def build_model(config: Config, tokenizers: TokenizerPair) -> Seq2Seq:
     """The network of a config, its parameters not yet filled. Raises InputError as `check_model_config` does."""
-    return _build(config, _sizes(config, tokenizers), "cpu")
+    return _build(config, _sizes(config, tokenizers))
 
 
 def _sizes(config: Config, tokenizers: TokenizerPair) -> Vocabulary:
@@ -71,18 +72,31 @@ def _sizes(config: Config, tokenizers: TokenizerPair) -> Vocabulary:
     return Vocabulary(source=tokenizers.source.vocabulary_size, target=tokenizers.target.vocabulary_size)
 
 
-def _build(config: Config, sizes: Vocabulary, device: str) -> Seq2Seq:
-    """On the device 'meta', a model without memory: names, shapes and ties alone."""
+class _Unfilled(TorchFunctionMode):
+    """Leaves the parameters of new layers unfilled, as torch.empty made them.
+
+    torch would fill them at random, which takes time and memory, and moves the caller's generator. (The device 'meta'
+    would spare all three, but its first use imports 800 modules, which takes a second.)
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__ in ("uniform_", "normal_", "kaiming_uniform_", "fill_", "zero_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
     score = config.model.score
     if score not in SCORE_FUNCTIONS:
         raise InputError(f"model.score = {score!r}: no such score function; {nearest(score, SCORE_FUNCTIONS)}")
     settings: dict[str, Any] = config.model.model_dump()
     try:
-        # torch fills new layers at random: the caller's generator must not notice.
-        with torch.random.fork_rng(devices=[]), torch.device(device):
+        with _Unfilled():
             return Seq2Seq(**settings, source_vocabulary=sizes.source, target_vocabulary=sizes.target)
     except ValueError as error:
         raise InputError(f"model.score: {error}") from None
+    except RuntimeError as error:
+        raise InputError(f"model: these sizes do not fit into memory: {str(error).partition(chr(10))[0]}") from None
 
 
 def _stored(model: Seq2Seq) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -112,7 +126,7 @@ def save_model(
     new one. Raises Seq2SeqError when the disk refuses, ValueError for weights that are not this config's model's.
     """
     sizes = _sizes(config, tokenizers)
-    contents = {WEIGHTS: _pack(weights, _build(config, sizes, "meta"))}
+    contents = {WEIGHTS: _pack(weights, _build(config, sizes))}
     if tokenizers.joint:
         contents[JOINT] = tokenizers.source.model_bytes
     else:
@@ -138,7 +152,7 @@ def _pack(weights: Mapping[str, Tensor], model: Seq2Seq) -> bytes:
     if problem := _difference({name: weights[name] for name in weights if name not in ties}, stored):
         raise ValueError(f"these are not the weights of this config's model: {problem}")
     for name in weights.keys() & ties.keys():
-        if not torch.equal(weights[name], weights[ties[name]]):
+        if not torch.allclose(weights[name], weights[ties[name]], rtol=0, atol=0, equal_nan=True):
             raise ValueError(f"{name} and {ties[name]} are tied by the config, but their weights differ")
     # Copies: safetensors refuses what shares a storage or is not contiguous.
     tensors = {name: weights[name].detach().cpu().clone(memory_format=torch.contiguous_format) for name in stored}
@@ -181,12 +195,10 @@ def load_model(name: str | Path, *, device: str = "cpu") -> LoadedModel:
     tokenizers = _tokenizers(directory, manifest, contents)
     try:
         sizes = _sizes(config, tokenizers)
-        expected, _ = _stored(_build(config, sizes, "meta"))
+        model = _build(config, sizes)
     except InputError as error:
         raise InputError(f"{directory / CONFIG}: {error}") from None
-    # Compared before memory is taken: the sizes in an edited config may be anything.
-    weights = _unpack(directory / WEIGHTS, contents[WEIGHTS], expected)
-    model = _build(config, sizes, "cpu")
+    weights = _unpack(directory / WEIGHTS, contents[WEIGHTS], _stored(model)[0])
     model.load_state_dict(weights, strict=False)  # not strict, for tied weights come under one of their names
     return LoadedModel(directory, config, tokenizers, model.to(device).eval(), manifest.record)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.search.beam import beam_search, greedy_search
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
+from seq2seq.search.ranking import rank
 from seq2seq.search.stepping import Hypothesis, SearchState, Step, StepFunction
 
 BOS, EOS, A, B, C = 2, 3, 4, 5, 6
@@ -194,7 +195,7 @@ def test_a_finished_hypothesis_takes_its_slot_along() -> None:
     ("kind", "alpha", "length", "expected"),
     [
         ("average", 1.0, 4, 4.0),
-        ("average", 0.5, 4, 2.0),
+        ("average", 0.5, 9, 3.0),
         ("gnmt", 1.0, 7, 2.0),
         ("gnmt", 2.0, 1, 1.0),
         ("gnmt", 2.0, 7, 4.0),
@@ -270,6 +271,16 @@ def test_equal_log_probs_are_taken_in_order() -> None:
     table = random_table(1, levels=1)
     found = search(table, beam_size=5, nbest=5, length=2, length_penalty=NONE, forbidden=[0, 1, BOS])[0]
     assert [h.tokens for h in found] == [[], [A], [A, A], [A, B], [A, C]]
+
+
+def test_impossible_candidates_are_no_tie() -> None:
+    """Else the slow way would be taken at every step of a short beam."""
+    numbers = torch.tensor([[-1.0, -INF, -3.0, -INF, -2.0], [-5.0, -INF, -INF, -INF, -4.0]])
+    values, indices, tied = rank(numbers, 3)
+    assert values.tolist() == [[-1.0, -2.0, -3.0], [-4.0, -5.0, -INF]]
+    assert (indices[0].tolist(), indices[1, :2].tolist()) == ([0, 4, 2], [4, 0])
+    assert not tied
+    assert rank(torch.tensor([[-1.0, -3.0, -2.0, -3.0]]), 3)[2]
 
 
 # Against exhaustive and plain search

@@ -29,11 +29,12 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from seq2seq import Translator, __version__, load_config
-from seq2seq.cli import EXAMPLES, app, display
+from seq2seq.cli import EXAMPLES, app, display, streams
 from seq2seq.cli.layout import Layout, grid
 from seq2seq.cli.streams import Source, open_output
 from seq2seq.cli.template import render
 from seq2seq.config import Config, Section, parse_config
+from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.alignment import parse_pharaoh
 from seq2seq.nn.attention import SCORE_FUNCTIONS
 from seq2seq.translation import blank
@@ -724,6 +725,13 @@ def test_full_disk_is_an_error_in_one_line(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["standard"]
 
 
+def test_refused_write_is_refused_once() -> None:
+    """A buffer would keep the text and raise again when the file is closed. The device is opened, never replaced."""
+    with pytest.raises(Seq2SeqError, match="^x: cannot be written: No space left on device$"):  # noqa: SIM117
+        with streams._open_to_write(Path("/dev/full"), "x") as file:
+            streams._write(file, "text", "x")
+
+
 def test_closed_pipe_ends_quietly(model: Path, tmp_path: Path) -> None:
     source = write(tmp_path / "in.de", INPUT * 400)
     call = f"{shlex.quote(sys.executable)} -m seq2seq translate {shlex.quote(str(model))} --batch-size 5 --max-length 4"
@@ -890,7 +898,8 @@ def test_evaluate_model(model: Path, translator: Translator, folder: Path, tmp_p
         (["--hypothesis", "test.en", "--reference", "empty"], "empty: no lines, nothing to score"),
         (["--hypothesis", "nowhere", "--reference", "test.en"], "nowhere: cannot be read: No such file or directory"),
         (["--hypothesis", "test.en", "--reference", "test.en", "--tokenize", "13b"], "did you mean '13a'?"),
-        (["model", "--source", "test.de", "--reference", "test.en", "--tokenize", "zhh"], "did you mean 'zh'?"),
+        # before the model is even looked for
+        (["nowhere", "--source", "test.de", "--reference", "test.en", "--tokenize", "zhh"], "did you mean 'zh'?"),
         (["--hypothesis", "-", "--reference", "-"], "only one of the files can be standard input"),
         (
             ["--hypothesis", "test.en", "--reference", "test.en", "--against", "test.en", "--samples", "0"],

@@ -155,6 +155,11 @@ def test_low_temperature_is_greedy_search(temperature: float, dtype: torch.dtype
     assert [plain(group) for group in found] == [plain(group) for group in greedy]
 
 
+def test_low_temperature_leaves_equal_tokens_equal() -> None:
+    table = Table(tree({(): {A: 0.4, B: 0.4, C: 0.2}}), dtype=torch.float32)
+    assert_distribution(first_tokens(draw(table, length=1, count=500, temperature=1e-300)), {A: 0.5, B: 0.5})
+
+
 @pytest.mark.parametrize("top_k", [VOCABULARY, 100])
 def test_top_k_beyond_the_vocabulary_changes_nothing(top_k: int) -> None:
     table = random_table(4)

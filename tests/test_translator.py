@@ -34,7 +34,7 @@ def sentences(number: int, seed: int = 1) -> list[str]:
     """Different lengths, a single piece and a long one among them."""
     draw = random.Random(seed)
     texts = [" ".join(draw.choices(WORDS, k=draw.randint(1, 7))) for _ in range(number - 2)]
-    return [*texts[: number // 2], "x", *texts[number // 2 :], " ".join(draw.choices(WORDS, k=23))]
+    return [*texts[: number // 2], "x", *texts[number // 2 :], " ".join(draw.choices(WORDS, k=17))]
 
 
 def make_config(**model: Any) -> Config:
@@ -91,7 +91,7 @@ def close(first: Translation, second: Translation) -> bool:
 @pytest.mark.parametrize(("score", "wiring", "cell"), EVERYTHING)
 def test_the_batch_changes_nothing(pair: TokenizerPair, score: str, wiring: tuple[str, bool], cell: str) -> None:
     translator = Translator([tiny(pair, score, wiring, cell)])
-    texts = sentences(13)
+    texts = sentences(11)
     alone = [translator.translate([text])[0] for text in texts]
     assert any(translation.finished for translation in alone)
     assert len({translation.text for translation in alone}) > 5
@@ -104,9 +104,9 @@ def test_the_batch_changes_nothing(pair: TokenizerPair, score: str, wiring: tupl
 @pytest.mark.parametrize(("score", "wiring", "cell"), EVERYTHING)
 def test_every_hypothesis_rescored(pair: TokenizerPair, score: str, wiring: tuple[str, bool], cell: str) -> None:
     translator = Translator([tiny(pair, score, wiring, cell)])
-    texts = sentences(11)
+    texts = sentences(7)
     found = [translation for each in translator.translate_nbest(texts, 3) for translation in each]
-    assert len(found) == 33
+    assert len(found) == 21
     assert {translation.finished for translation in found} == {True, False}
     scores = translator.score_tokens([each.source for each in found], [each.tokens for each in found])
     for translation, scored in zip(found, scores, strict=True):

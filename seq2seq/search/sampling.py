@@ -122,7 +122,7 @@ class _Filter:
         self, logits: Float[Tensor, "rows vocabulary"]
     ) -> tuple[Float[Tensor, "rows highest"], Int[Tensor, "rows highest"]]:
         """The top_k logits, falling, and their tokens; the lower token first of equal ones."""
-        if self.top_k is None or self.top_k >= logits.shape[1]:
+        if self.top_k is None:
             return rank_in_order(logits, logits.shape[1])[:2]
         values, indices, tied = rank(logits, self.top_k)
         return rank_in_order(logits, self.top_k)[:2] if bool(tied) else (values, indices)
