@@ -679,6 +679,15 @@ def test_output_appears_when_all_is_written(tmp_path: Path) -> None:
     assert {each.name for each in tmp_path.iterdir()} == {"out", "usual"}
 
 
+def test_standard_output_holds_nothing_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "standard").open("w", encoding="ascii") as standard:
+        monkeypatch.setattr(sys, "stdout", standard)
+        with open_output("-") as put:
+            put("schläft\n")
+            assert (tmp_path / "standard").read_bytes() == "schläft\n".encode()
+        monkeypatch.undo()
+
+
 def test_output_follows_links(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     with open_output(str(tmp_path / "link")) as put:
@@ -727,7 +736,7 @@ def test_full_disk_is_an_error_in_one_line(tmp_path: Path) -> None:
 
 def test_refused_write_is_refused_once() -> None:
     """A buffer would keep the text and raise again when the file is closed. The device is opened, never replaced."""
-    with pytest.raises(Seq2SeqError, match="^x: cannot be written: No space left on device$"):  # noqa: SIM117
+    with pytest.raises(Seq2SeqError, match=r"^x: cannot be written: No space left on device$"):  # noqa: SIM117
         with streams._open_to_write(Path("/dev/full"), "x") as file:
             streams._write(file, "text", "x")
 
