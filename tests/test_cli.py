@@ -25,11 +25,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.text import Text
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from seq2seq import Translator, __version__, load_config
-from seq2seq.cli import EXAMPLES, app, display, streams
+from seq2seq.cli import EXAMPLES, app, display, streams, translate
+from seq2seq.cli.examples import epilog
 from seq2seq.cli.layout import Layout, grid
 from seq2seq.cli.streams import Source, open_output
 from seq2seq.cli.template import render
@@ -186,6 +188,11 @@ def test_a_wrong_example_would_be_seen() -> None:
     with pytest.raises(Exception, match="--no-such-option"):
         group.commands["translate"].make_context("translate", ["model", "--no-such-option"])
     assert list(command_lines("a b | seq2seq x --y < c | head -5\nseq2seq z \\\n  1 > f")) == [["x", "--y"], ["z", "1"]]
+
+
+def test_examples_are_no_markup() -> None:
+    example = "seq2seq train a --set training.trackers=[] --set x=[bold]"
+    assert Text.from_markup(epilog(example)).plain == f"Examples\n\n{example}"
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -572,6 +579,20 @@ def test_terminal_sees_progress_of_a_file(model: Path, tmp_path: Path, monkeypat
     assert result.stdout == expected
     assert "100 %" in result.stderr
     assert invoke("translate", model, text="x\n").stderr == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_no_progress_among_translations_on_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = str(write(tmp_path / "in.de", INPUT))
+    assert translate._length(source, "-") == 5
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert translate._length(source, "-") is None
+    assert translate._length(source, "out") == 5
+    monkeypatch.undo()
 
 
 # ----------------------------------------------------------------------------------------------------- translate, wrong

@@ -47,8 +47,7 @@ def progress_over(count: Callable[[], int | None]) -> Iterator[Callable[[int], N
         yield lambda done: None
         return
     columns = (TextColumn("{task.percentage:>3.0f} %"), BarColumn(None), TimeElapsedColumn(), TimeRemainingColumn())
-    # Standard output is the translation's: rich must not send it to the terminal as part of the display.
-    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False, transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=total)
         yield lambda done: progress.update(task, completed=done)
 
@@ -107,7 +106,6 @@ class LiveDisplay:
             TimeRemainingColumn(),
             expand=True,
             console=Console(stderr=True),
-            redirect_stdout=False,
         )
         self.task: TaskID | None = None
 

@@ -142,13 +142,18 @@ def translate(
         if source == "-" and sys.stdin.isatty():
             print("reading from the terminal, one sentence a line; Ctrl-D ends", file=sys.stderr)
         number = 0
-        with progress_over(lambda: count_lines(source)) as report:
+        with progress_over(lambda: _length(source, output)) as report:
             for texts in lines.chunks(options.chunk_size(search)):
                 found = find(texts, number)
                 options.warn_truncated(lines.name, number, (several[0] for several in found))
                 write("".join(layout.lines(number, several) for number, several in enumerate(found, start=number + 1)))
                 number += len(found)
                 report(number)
+
+
+def _length(source: str, output: str) -> int | None:
+    """Lines to come, where a bar over them is no nuisance: translations on the same terminal are progress enough."""
+    return None if output == "-" and sys.stdout.isatty() else count_lines(source)
 
 
 def _searcher(translator: Translator, n_best: int, search: SearchOptions) -> _Find:
