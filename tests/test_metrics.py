@@ -439,3 +439,10 @@ def test_loads_neither_torch_nor_datasets():
     code = f"import sys, {modules}; print({{'torch', 'datasets'}} & {{*sys.modules}})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"
+
+
+def test_blank_references_have_intervals_too() -> None:
+    """sacreBLEU 2.6 mixes two kinds of number there and raises TypeError."""
+    found = evaluate(hypotheses=["a b c d", "", "e"], references=[["the dog", "", ""]])
+    assert [metric.name for metric in found] == ["BLEU", "chrF2++", "TER"]
+    assert all(metric.low is not None and metric.low <= metric.high for metric in found)

@@ -108,7 +108,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(
     train(settings, tmp_path / "whole")
     for index, step in enumerate(stops):
         record = train(settings, tmp_path / "parts", resume=index > 0, observe=Stopper(step, number))
-        assert record["reason"] == "interrupted"
+        assert (record["reason"], record["signal"]) == ("interrupted", number)
     assert train(settings, tmp_path / "parts", resume=True)["reason"] == "max_steps"
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert whole.keys() == parts.keys()

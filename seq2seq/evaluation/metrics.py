@@ -214,12 +214,29 @@ def _score(
     references: Sequence[Sequence[str]],
     samples: int | None,
 ) -> Metric:
-    scorer = _scorer(name, tokenize, lowercase)
+    scorer = _plain(_scorer(name, tokenize, lowercase))
     score = scorer.corpus_score(hypotheses, references, n_bootstrap=samples or 1)
     # sacreBLEU keeps mean and half width in private fields, and publishes them only rounded, in its JSON.
     low, high = _interval(name, score._mean, score._ci) if samples else (None, None)
     notes = _notes(scorer, tokenize, hypotheses, references)
     return Metric(name, _on_scale(name, score.score), scorer.get_signature().format(), low, high, notes)
+
+
+def _plain(scorer: Any) -> Any:
+    """Make a scorer's numbers Python's own.
+
+    Resampled statistics are numpy's float32, but a resample of blank references scores a plain 0.0 or 1.0, and the
+    mean that sacreBLEU 2.6 takes of both kinds raises TypeError.
+    """
+    compute = scorer._compute_score_from_stats
+
+    def plain(statistics: Any) -> Any:
+        score = compute(statistics)
+        score.score = float(score.score)
+        return score
+
+    scorer._compute_score_from_stats = plain
+    return scorer
 
 
 def _interval(name: str, mean: Any, half_width: Any) -> tuple[float, float]:

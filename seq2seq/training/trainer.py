@@ -79,7 +79,7 @@ class Trainer:
         reason = self._finished()
         if reason and self.progress.kept:
             self.journal.tell("finish", step=self.progress.step, **self._outcome(self.progress.kept))
-            return {**self.progress.kept, "reason": reason}
+            return {**self.progress.kept, "reason": reason, "signal": None}
         self.progress.kept = {}
         while reason is None:
             reason = self._run_epoch(stop)
@@ -90,7 +90,7 @@ class Trainer:
         if reason != "interrupted":
             record = self._finish()
         self.accelerator.end_training()
-        return {**record, "reason": reason}
+        return {**record, "reason": reason, "signal": stop.requested}
 
     def _begin(self) -> None:
         """Take up a stopped run where it stood, or write the first lines of a new one."""
