@@ -188,6 +188,24 @@ def test_the_early_stop_counter_survives_a_stop(corpus: Path, tmp_path: Path) ->
     assert events(tmp_path / "run")[-1]["step"] == 4
 
 
+def test_the_plateau_counter_survives_a_stop(corpus: Path, tmp_path: Path) -> None:
+    """Pitfall 18: stopped between the two validations that the schedule waits for, the rate is cut at the same step."""
+    settings = config(
+        corpus, training__schedule="plateau", training__plateau_patience=2, training__learning_rate=1e-30,
+        training__validation_interval=1, training__criterion="perplexity", training__max_steps=6,
+        training__log_interval=1, training__warmup_steps=0,
+    )  # fmt: skip
+    train(settings, tmp_path / "whole")
+    train(settings, tmp_path / "parts", observe=Stopper(2, signal.SIGINT))
+    train(settings, tmp_path / "parts", resume=True)
+    whole, parts = (
+        [event["learning_rate"] for event in events(tmp_path / name) if event["event"] == "train"]
+        for name in ("whole", "parts")
+    )
+    assert whole == parts
+    assert whole[2] == 1e-30 > whole[3]
+
+
 def test_max_epochs_ends_the_run(corpus: Path, tmp_path: Path) -> None:
     settings = config(corpus, training__max_epochs=1, training__max_steps=1000, training__validation_interval=0)
     assert train(settings, tmp_path / "run")["reason"] == "max_epochs"
@@ -335,12 +353,14 @@ def test_a_second_signal_acts_as_ever() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def test_validation_perplexity_is_per_token_and_unsmoothed(corpus: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("budget", [10, 4096])
+def test_validation_perplexity_is_per_token_and_unsmoothed(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pitfall 14: a model of zeros is uniform, so its perplexity is the vocabulary, whatever the smoothing."""
     from mechanisms import TARGET_VOCABULARY, random_ids, tiny_model
 
     from seq2seq.training.validation import perplexity
 
+    monkeypatch.setattr("seq2seq.training.validation.BATCH_TOKENS", budget)  # a sentence a batch, or one batch
     model = tiny_model()
     for parameter in model.parameters():
         torch.nn.init.zeros_(parameter)
