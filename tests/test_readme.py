@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -76,14 +77,14 @@ def test_python_block_runs_as_written(workplace: Path, monkeypatch: pytest.Monke
         test_own_text_block_runs_as_written(workplace)
     monkeypatch.chdir(workplace)
     (block,) = blocks("python")
-    variables: dict[str, object] = {"Translator": Translator}
+    variables: dict[str, Any] = {"Translator": Translator}
     exec(block.replace("runs/demo", "runs/mine"), variables)
     translation = variables["translation"]
     for name in re.findall(r"^translation\.(\w+)", block, flags=re.MULTILINE):
         assert hasattr(translation, name), name
-    assert translation.weights.shape == (  # type: ignore[attr-defined]
-        len(translation.pieces) + translation.finished,  # type: ignore[attr-defined]
-        len(translation.source_pieces) + 1,  # type: ignore[attr-defined]
+    assert translation.weights.shape == (
+        len(translation.pieces) + translation.finished,
+        len(translation.source_pieces) + 1,
     )
 
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from seq2seq.batching import make_batch
 from seq2seq.config import Config, TrainingConfig, parse_config
 from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.text.corpus import EncodedCorpus
 from seq2seq.training.averaging import Averager
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.signals import StopRequest
@@ -365,15 +366,12 @@ def test_validation_perplexity_is_per_token_and_unsmoothed(budget: int, monkeypa
     for parameter in model.parameters():
         torch.nn.init.zeros_(parameter)
 
-    class Text:
-        source_ids, target_ids = random_ids([3, 8], 29, 1), random_ids([9, 2], 23, 2)
+    text = EncodedCorpus(random_ids([3, 8], 29, 1), random_ids([9, 2], 23, 2), ["", ""], ["", ""], {})
 
-    assert perplexity(model, Text(), torch.device("cpu")) == pytest.approx(TARGET_VOCABULARY)  # type: ignore[arg-type]
+    assert perplexity(model, text, torch.device("cpu")) == pytest.approx(TARGET_VOCABULARY)
     assert model.training
     with torch.no_grad():
         model.output_layer.bias[5] = math.log(2.0)
-    batch = make_batch(Text.source_ids, Text.target_ids)
+    batch = make_batch(text.source_ids, text.target_ids)
     loss = model.eval()(*batch.tensors())
-    assert perplexity(model, Text(), torch.device("cpu")) == pytest.approx(  # type: ignore[arg-type]
-        math.exp(loss.nll.item() / int(loss.tokens))
-    )
+    assert perplexity(model, text, torch.device("cpu")) == pytest.approx(math.exp(loss.nll.item() / int(loss.tokens)))

@@ -120,7 +120,7 @@ def _load(spec: CorpusConfig, load: Any, *args: Any, **options: Any) -> Any:
         return load(*args, **options)
     except (datasets.exceptions.DatasetNotFoundError, ValueError) as error:
         raise InputError(f"{spec.dataset}: cannot open the dataset: {_first_line(error)}") from None
-    except Exception as error:
+    except Exception as error:  # readers of many formats and the network stand behind this call; none shares a class
         raise Seq2SeqError(
             f"{spec.dataset}: cannot load the dataset: {type(error).__name__}: {_first_line(error)}"
         ) from None
