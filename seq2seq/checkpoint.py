@@ -53,12 +53,12 @@ class LoadedModel:
     card: dict[str, Any]
 
 
-def check_model_config(config: Config) -> None:
-    """Refuse a [model] section that no model can be built from, before any data is read.
+def check_model_config(config: Config) -> list[str]:
+    """Refuse a [model] section that no model can be built from, before any data is read; the names of its parameters.
 
     Raises InputError for an unknown score function, and for sizes that the score function cannot take.
     """
-    _build(config, Vocabulary(source=8, target=8))
+    return [name for name, _ in _build(config, Vocabulary(source=8, target=8)).named_parameters()]
 
 
 def build_model(config: Config, tokenizers: TokenizerPair) -> Seq2Seq:

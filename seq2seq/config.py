@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -147,6 +147,9 @@ class TrainingConfig(Section):
     seed: int = Field(1, ge=0, description="seed of every random draw")
     optimizer: Literal["adam", "adamw"] = Field("adam", description="optimisation algorithm")
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
+    learning_rate_factors: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="parts of the model that learn at a rate of their own: {name = factor}"
+    )
     beta1: float = Field(0.9, ge=0, lt=1, description="decay of Adam's first moment")
     beta2: float = Field(0.98, ge=0, lt=1, description="decay of Adam's second moment")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay; adamw only")

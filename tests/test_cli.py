@@ -258,7 +258,12 @@ def test_config_tells_every_key_its_meaning_and_its_choices() -> None:
 def test_config_keeps_any_value(path: str, rate: float) -> None:
     texts = {"train": {"tsv": path}, "validation": {"tsv": "b"}}
     config = parse_config(
-        {"data": texts, "training": {"learning_rate": rate}, "tokenizer": {"symbols": [path]}}, "test"
+        {
+            "data": texts,
+            "training": {"learning_rate": rate, "learning_rate_factors": {path: rate}},
+            "tokenizer": {"symbols": [path]},
+        },
+        "test",
     )
     assert Config.model_validate(tomllib.loads(render(config, {}))) == config
 

@@ -46,6 +46,8 @@ SETTINGS = {
     },
 }
 
+MODULES = ("encoder", "decoder", "source_embedding", "target_embedding", "output_layer")
+
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
@@ -280,6 +282,7 @@ def test_a_failed_start_does_not_block_the_next(corpus: Path, tmp_path: Path) ->
         ({"training__trackers": ["tensorbord"]}, "unknown tracker 'tensorbord'; did you mean 'tensorboard'"),
         ({"training__trackers": ["clearml"]}, "'clearml' is not installed; pip install clearml"),
         ({"training__mixed_precision": "fp16"}, "needs a GPU"),
+        ({"training__learning_rate_factors": {"decoder.attentoin": 0.1}}, "no part 'decoder.attentoin'; did you mean"),
     ],
 )
 def test_what_this_machine_cannot_do_is_refused(
@@ -287,6 +290,27 @@ def test_what_this_machine_cannot_do_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         train(config(corpus, **changes), tmp_path / "run")
+
+
+def test_parts_of_the_model_learn_at_their_own_rate(corpus: Path, tmp_path: Path) -> None:
+    """Adam's first step moves a parameter by the rate whatever the gradient, so a factor can be read off it."""
+    factors = {"decoder.attention": 0.0, "decoder.attention.score.key_layer": 0.5, "encoder": 0.25}
+    for name, given in (("before", dict.fromkeys(MODULES, 0.0)), ("after", factors), ("plain", {})):
+        settings = {
+            "max_steps": 1,
+            "warmup_steps": 0,
+            "clip_norm": 0.0,
+            "validation_interval": 1,
+            "schedule": "constant",
+        }
+        changes = {f"training__{key}": value for key, value in settings.items()}
+        train(config(corpus, **changes, model__tie="none", training__learning_rate_factors=given), tmp_path / name)
+    before, after, plain = (weights(tmp_path / name) for name in ("before", "after", "plain"))
+    for name, value in before.items():
+        given = [factor for part, factor in sorted(factors.items()) if f"{name}.".startswith(f"{part}.")]
+        expected = value + (plain[name] - value) * (given[-1] if given else 1.0)
+        torch.testing.assert_close(after[name], expected, atol=1e-6, rtol=1e-4, msg=name)
+        assert not torch.equal(value, plain[name]) or name.endswith("bias"), name
 
 
 def test_a_loss_that_explodes_says_so(corpus: Path, tmp_path: Path) -> None:

@@ -41,9 +41,15 @@ def _section(path: str, section: BaseModel, summary: str, names: Names) -> Itera
 
 def _entry(path: str, key: str, value: Any, field: FieldInfo, names: Names) -> Iterator[str]:
     yield f"# {_capital(str(field.description))}{_allowed(field, names.get(f'{path}.{key}', ()))}"
+    yield f'# {key} = ""' if value is None else f"{key} = {_written(value)}"
+
+
+def _written(value: Any) -> str:
+    """As TOML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_written(key)} = {_written(item)}" for key, item in value.items()) + "}"
     # JSON's strings, numbers, booleans and arrays are TOML's as well, but for one character that may not stand bare.
-    written = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    yield f'# {key} = ""' if value is None else f"{key} = {written}"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _allowed(field: FieldInfo, names: Iterable[str]) -> str:

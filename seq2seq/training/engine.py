@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+from torch import nn
 
 from seq2seq.config import Config, TrainingConfig
 from seq2seq.errors import InputError, nearest
@@ -22,6 +24,17 @@ def check_trackers(training: TrainingConfig) -> None:
         package = {"comet_ml": "comet_ml", "dvclive": "dvclive"}.get(name, name)
         if importlib.util.find_spec(package) is None:
             raise InputError(f"training.trackers: {name!r} is not installed; pip install {package}, or take it out")
+
+
+def check_factors(training: TrainingConfig, parameters: Iterable[str]) -> None:
+    """Refuse a key of training.learning_rate_factors that is neither a parameter nor a part that has some."""
+    parts = {name.rsplit(".", depth)[0] for name in parameters for depth in range(name.count(".") + 1)}
+    for part in training.learning_rate_factors:
+        if part not in parts:
+            hint = nearest(
+                part, (name for name in parts if name.count(".") < 3 and not name.endswith((".weight", ".bias")))
+            )
+            raise InputError(f"training.learning_rate_factors: the model has no part {part!r}; {hint}")
 
 
 def make_accelerator(config: Config, directory: Path) -> Accelerator:
@@ -40,12 +53,29 @@ def make_accelerator(config: Config, directory: Path) -> Accelerator:
 
 
 def make_optimizer(config: Config, model: Seq2Seq) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019); no decay on vectors."""
+    """Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019); no decay on vectors.
+
+    Each group of parameters carries its `factor`, which the trainer multiplies the schedule's rate by.
+    """
     training = config.training
-    groups = [
-        {"params": [part for part in model.parameters() if part.ndim > 1], "weight_decay": training.weight_decay},
-        {"params": [part for part in model.parameters() if part.ndim <= 1], "weight_decay": 0.0},
-    ]
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    factors = _factors(training, model)
+    for name, parameter in model.named_parameters():
+        decay = training.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((decay, factors.get(name, 1.0)), []).append(parameter)
     kinds: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     betas = (training.beta1, training.beta2)
-    return kinds[training.optimizer](groups, lr=training.learning_rate, betas=betas, fused=True)
+    described = [
+        {"params": parameters, "weight_decay": decay, "factor": factor}
+        for (decay, factor), parameters in groups.items()
+    ]
+    return kinds[training.optimizer](described, lr=training.learning_rate, betas=betas, fused=True)
+
+
+def _factors(training: TrainingConfig, model: Seq2Seq) -> dict[str, float]:
+    """The factor of every parameter that training.learning_rate_factors names, by itself or by the part it is in."""
+    factors: dict[str, float] = {}
+    names = [name for name, _ in model.named_parameters()]
+    for part, factor in sorted(training.learning_rate_factors.items()):  # a part comes before what is in it
+        factors |= {name: factor for name in names if f"{name}.".startswith(f"{part}.")}
+    return factors

@@ -19,7 +19,7 @@ from seq2seq.nn.model import Seq2Seq, initialise
 from seq2seq.training.allocator import keep_freed_memory
 from seq2seq.training.averaging import Averager
 from seq2seq.training.data import Epoch, TrainingText, make_epoch, prepare, read_texts
-from seq2seq.training.engine import check_trackers, make_accelerator, make_optimizer
+from seq2seq.training.engine import check_factors, check_trackers, make_accelerator, make_optimizer
 from seq2seq.training.journal import Journal
 from seq2seq.training.run import Run, open_run
 from seq2seq.training.schedule import Schedule
@@ -39,7 +39,7 @@ def train(
     `observe` is told every event as it happens. A run that was stopped goes on with `resume`.
     Raises InputError for a bad config, text or directory, before anything is written where that is possible.
     """
-    check_model_config(config)
+    check_factors(config.training, check_model_config(config))
     check_trackers(config.training)
     keep_freed_memory()
     if config.training.threads:
@@ -147,7 +147,7 @@ class Trainer:
         tokens = sum(int(batch.target_lengths.sum()) for batch in batches)
         rate = self.schedule.rate(progress.step + 1)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         self.wrapped.train()
         total, nll = 0.0, 0.0
         for batch in batches:
