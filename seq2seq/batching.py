@@ -68,6 +68,11 @@ def plan_batches(source_lengths: Tensor, target_lengths: Tensor, budget: int, se
     return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
 
 
+def deal(rows: Sequence[int], parts: int) -> list[list[int]]:
+    """Rows, sorted by length, as so many parts of much the same size and lengths; some empty where rows are few."""
+    return [list(rows[part::parts]) for part in range(parts)]
+
+
 def cut_by_budget(order: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
     """Cut rows, taken in this order, into groups of at most `budget` tokens, padding and end tokens included."""
     batches: list[list[int]] = []

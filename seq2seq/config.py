@@ -161,8 +161,12 @@ class TrainingConfig(Section):
     plateau_patience: int = Field(2, ge=1, description="plateau: after this many validations without a new best")
     final_rate: float = Field(0.0, ge=0, le=1, description="cosine: rate at the last step, as a share of the peak")
     clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 switches clipping off")
-    batch_tokens: int = Field(4096, ge=1, description="tokens a batch, padding included, counted on the longer side")
-    accumulation: int = Field(1, ge=1, description="batches per step; the loss is weighted by tokens over all of them")
+    batch_tokens: int = Field(
+        4096, ge=1, description="tokens of a step, over all processes, padding included, counted on the longer side"
+    )
+    accumulation: int = Field(
+        1, ge=1, description="parts of a process's share of a step, computed one after the other; more take less memory"
+    )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="probability spread evenly over the vocabulary")
     max_steps: int = Field(10000, ge=1, description="stop after this many steps")
     max_epochs: int = Field(0, ge=0, description="stop after this many passes over the text; 0: no such limit")

@@ -18,6 +18,10 @@ class InputError(Seq2SeqError):
     exit_code = 2
 
 
+class LostProcess(Seq2SeqError):
+    """Another process of the job went away; every one that is left says so, for the first may be the one that went."""
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """A hint for an unknown name: the near one when there is one, and always the allowed ones."""
     choices = sorted(allowed)

@@ -151,7 +151,7 @@ def test_the_kept_model_is_the_best_by_the_criterion(corpus: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("wiring", [("bahdanau", False), ("luong", False), ("luong", True)])
 def test_accumulation_is_weighted_by_tokens(corpus: Path, tmp_path: Path, wiring: tuple[str, bool]) -> None:
-    """Pitfall 15: one batch of all rows = four of unequal lengths, to 1e-6."""
+    """Pitfall 15: one batch of all rows = seven of unequal lengths, to 1e-6."""
     common = {
         "model__wiring": wiring[0],
         "model__input_feeding": wiring[1],
@@ -163,7 +163,7 @@ def test_accumulation_is_weighted_by_tokens(corpus: Path, tmp_path: Path, wiring
         "training__optimizer": "adam",
     }
     whole = config(corpus, **common, training__batch_tokens=100000)
-    parts = config(corpus, **common, training__batch_tokens=180, training__accumulation=100)
+    parts = config(corpus, **common, training__batch_tokens=100000, training__accumulation=7)
     train(whole, tmp_path / "whole")
     train(parts, tmp_path / "parts")
     losses = [[e["loss"] for e in events(tmp_path / name) if e["event"] == "train"] for name in ("whole", "parts")]

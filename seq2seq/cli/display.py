@@ -20,6 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from seq2seq.cli.endings import speaks
+
 Event = dict[str, Any]
 
 
@@ -31,6 +33,9 @@ def on_terminal() -> bool:
 @contextmanager
 def training_display() -> Iterator[Callable[[Event], None]]:
     """What to tell the events of a training to."""
+    if not speaks():
+        yield lambda event: None
+        return
     if not on_terminal():
         yield PlainDisplay()
         return

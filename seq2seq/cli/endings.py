@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from seq2seq.errors import Seq2SeqError
+from seq2seq.errors import LostProcess, Seq2SeqError
+
+
+def speaks() -> bool:
+    """Whether this process prints: the only one, or the first of those that torchrun or accelerate launch started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 class QuietEndings(TyperGroup):
@@ -19,7 +25,8 @@ class QuietEndings(TyperGroup):
         try:
             return super().invoke(ctx)
         except Seq2SeqError as error:
-            typer.echo(f"error: {error}", err=True)
+            if speaks() or isinstance(error, LostProcess):
+                typer.echo(f"error: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             raise typer.Exit(128 + signal.SIGINT) from None

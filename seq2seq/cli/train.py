@@ -40,11 +40,15 @@ def train(
     settings = load_config(config, overrides or [])
 
     from seq2seq.cli.display import training_display
+    from seq2seq.cli.endings import speaks
     from seq2seq.training.trainer import train as run
 
-    typer.echo("reading the text", err=True)
+    if speaks():
+        typer.echo("reading the text", err=True)
     with training_display() as observe:
         record = run(settings, output, resume=resume, observe=observe)
+    if not speaks():
+        raise typer.Exit(128 + record["signal"] if record["reason"] == "interrupted" else 0)
     if record.get("reason") != "interrupted":
         typer.echo(f"the model is in {output}; try: {shlex.join(['seq2seq', 'translate', str(output)])}", err=True)
         return

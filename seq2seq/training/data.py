@@ -14,6 +14,7 @@ from seq2seq.config import Config
 from seq2seq.errors import InputError
 from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprint, read_corpus
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
+from seq2seq.training.processes import Processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,23 @@ def read_texts(config: Config) -> tuple[Corpus, Corpus]:
 
 
 def prepare(
-    config: Config, texts: tuple[Corpus, Corpus], tokenizers: TokenizerPair | None, cache: Path
+    config: Config,
+    texts: tuple[Corpus, Corpus],
+    tokenizers: TokenizerPair | None,
+    cache: Path,
+    processes: Processes,
 ) -> TrainingText:
-    """Train the tokenizers where none are given, and encode both texts."""
+    """Train the tokenizers where none are given, and encode both texts: the first process does, the others take it."""
     train, validation = texts
-    if tokenizers is None:
-        tokenizers = train_tokenizers(train.source, train.target, config.tokenizer, Path(config.data.root))
+
+    def lead() -> TokenizerPair:
+        pair = tokenizers or train_tokenizers(train.source, train.target, config.tokenizer, Path(config.data.root))
+        if processes.count > 1:  # what is encoded now, all find in the cache
+            for corpus in texts:
+                encode_corpus(corpus, pair, config.data, cache, filters=False)
+        return pair
+
+    tokenizers = processes.lead(lead)
     encoded = encode_corpus(train, tokenizers, config.data, cache, filters=True)
     if not len(encoded.source):
         counts = ", ".join(f"{reason}: {count}" for reason, count in encoded.removed.items() if count)
@@ -54,18 +66,22 @@ def prepare(
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One pass over the training text. A pure function of config and number, so that a resumed run finds its place."""
+    """One pass over the training text: a pure function of config and number, so that a resumed run finds its place.
+
+    Nothing in it depends on the number of processes or on accumulation, which only divide the rows of a step.
+    """
 
     source: Sequence[Sequence[int]]
     target: Sequence[Sequence[int]]
-    steps: list[list[list[int]]]  # per step, per accumulated batch: rows
+    steps: list[list[int]]  # the rows of each step
 
-    def batches(self, step: int) -> list[Batch]:
-        """The batches of one step, in tensors."""
-        return [
-            make_batch([self.source[row] for row in rows], [self.target[row] for row in rows])
-            for rows in self.steps[step]
-        ]
+    def tokens(self, rows: Sequence[int]) -> int:
+        """Target tokens of these rows, the ends counted."""
+        return sum(len(self.target[row]) + 1 for row in rows)
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """These rows in tensors."""
+        return make_batch([self.source[row] for row in rows], [self.target[row] for row in rows])
 
 
 def make_epoch(text: TrainingText, config: Config, number: int) -> Epoch:
@@ -73,14 +89,12 @@ def make_epoch(text: TrainingText, config: Config, number: int) -> Epoch:
     train, amount, seed = text.train, config.tokenizer.sampling, config.training.seed
     source, target = train.source_ids, train.target_ids
     if amount:
-        source = text.tokenizers.source.sample_batch(train.source, amount, _draw(seed, number, "source"))
-        target = text.tokenizers.target.sample_batch(train.target, amount, _draw(seed, number, "target"))
+        source = text.tokenizers.source.sample_batch(train.source, amount, draw(seed, number, "source"))
+        target = text.tokenizers.target.sample_batch(train.target, amount, draw(seed, number, "target"))
     lengths = [torch.tensor([len(row) for row in side]) for side in (source, target)]
-    batches = plan_batches(lengths[0], lengths[1], config.training.batch_tokens, seed, number)
-    group = config.training.accumulation
-    return Epoch(source, target, [batches[start : start + group] for start in range(0, len(batches), group)])
+    return Epoch(source, target, plan_batches(lengths[0], lengths[1], config.training.batch_tokens, seed, number))
 
 
-def _draw(seed: int, epoch: int, side: str) -> int:
-    """A seed for one epoch and side, apart from every other."""
+def draw(seed: int, epoch: int, side: str) -> int:
+    """A seed for one epoch and one use (a side, a process), apart from every other."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{epoch}/{side}".encode()).digest()[:4], "little")

@@ -11,13 +11,18 @@ from typing import Any
 
 
 class Journal:
-    """One JSON object a line, appended and flushed at once."""
+    """One JSON object a line, appended and flushed at once.
 
-    def __init__(self, path: Path, observe: Callable[[dict[str, Any]], None]) -> None:
+    observe is None in all processes but the first, which neither write nor tell.
+    """
+
+    def __init__(self, path: Path, observe: Callable[[dict[str, Any]], None] | None) -> None:
         self.path, self.observe = path, observe
 
     def write(self, event: str, **values: Any) -> None:
         """Keep an event and tell of it; `time` is seconds since 1970."""
+        if self.observe is None:
+            return
         entry = {"event": event, **values, "time": round(time.time(), 3)}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
@@ -25,7 +30,8 @@ class Journal:
 
     def tell(self, event: str, **values: Any) -> None:
         """Tell of an event that is not kept."""
-        self.observe({"event": event, **values})
+        if self.observe is not None:
+            self.observe({"event": event, **values})
 
     def size(self) -> int:
         """Bytes written so far."""
@@ -33,5 +39,5 @@ class Journal:
 
     def cut(self, size: int) -> None:
         """Forget what was written after a point, so that a resumed run does not tell things twice."""
-        if self.path.exists():
+        if self.observe is not None and self.path.exists():
             os.truncate(self.path, size)

@@ -42,6 +42,7 @@ def save_state(
     progress: Progress,
     weights: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
+    random_states: dict[str, Tensor],
     note: dict[str, Any],
 ) -> None:
     """Write a complete state beside the old one, then put it in its place; the old one survives a crash until then."""
@@ -53,9 +54,7 @@ def save_state(
     tensors = {f"weights/{name}": value.detach().contiguous() for name, value in weights.items()}
     slots = optimizer.state_dict()["state"]
     tensors |= {f"optimizer/{index}/{name}": value for index, slot in slots.items() for name, value in slot.items()}
-    tensors["random/torch"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random/cuda"] = torch.cuda.get_rng_state()
+    tensors |= {f"random/{name}": state for name, state in random_states.items()}
     save_file(_unshared(tensors), str(fresh / "state.safetensors"))
     (fresh / "state.json").write_text(json.dumps({"progress": asdict(progress), **note}, indent=1), encoding="utf-8")
     for part in [*fresh.iterdir(), fresh]:
@@ -89,8 +88,8 @@ def load_note(directory: Path) -> dict[str, Any]:
     return dict(note)
 
 
-def load_tensors(directory: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Put weights, optimiser and random generators back, bit for bit."""
+def load_tensors(directory: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Put weights and optimiser back, bit for bit; the states of the random generators, by name."""
     try:
         tensors = load_file(str(directory / "state.safetensors"))
     except (OSError, SafetensorError) as error:
@@ -108,9 +107,7 @@ def load_tensors(directory: Path, model: torch.nn.Module, optimizer: torch.optim
             slots.setdefault(int(index), {})[name] = value
     state["state"] = slots
     optimizer.load_state_dict(state)
-    torch.set_rng_state(tensors["random/torch"])
-    if "random/cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random/cuda"])
+    return {key.removeprefix("random/"): value for key, value in tensors.items() if key.startswith("random/")}
 
 
 def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,17 @@ import torch
 from accelerate.utils import set_seed
 from torch import Tensor
 
+from seq2seq.batching import deal
 from seq2seq.checkpoint import LoadedModel, build_model, check_model_config, save_model
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.nn.model import Seq2Seq, initialise
 from seq2seq.training.allocator import keep_freed_memory
 from seq2seq.training.averaging import Averager
-from seq2seq.training.data import Epoch, TrainingText, make_epoch, prepare, read_texts
+from seq2seq.training.data import Epoch, TrainingText, draw, make_epoch, prepare, read_texts
 from seq2seq.training.engine import check_factors, check_trackers, make_accelerator, make_optimizer
 from seq2seq.training.journal import Journal
+from seq2seq.training.processes import Processes
 from seq2seq.training.run import Run, open_run
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.signals import StopRequest
@@ -42,31 +45,36 @@ def train(
     check_factors(config.training, check_model_config(config))
     check_trackers(config.training)
     keep_freed_memory()
+    processes = Processes(make_accelerator(config, output / "training"))
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     texts = read_texts(config)
-    with open_run(config, output, resume) as run, StopRequest() as stop:
-        text = prepare(config, texts, run.tokenizers(), run.directory / "cache")
-        trainer = Trainer(config, run, text, observe)
+    with ExitStack() as stack, StopRequest() as stop, processes.explained():
+        run = processes.lead(lambda: stack.enter_context(open_run(config, output, resume)))
+        text = prepare(config, texts, run.tokenizers(), run.directory / "cache", processes)
+        trainer = Trainer(config, run, text, processes, observe)
         return trainer.run_to_end(stop)
 
 
 class Trainer:
     """One run. What must survive a stop is in `progress`, the weights, the optimiser and torch's generators."""
 
-    def __init__(self, config: Config, run: Run, text: TrainingText, observe: Observe) -> None:
+    def __init__(self, config: Config, run: Run, text: TrainingText, processes: Processes, observe: Observe) -> None:
         self.config, self.run, self.text = config, run, text
-        self.accelerator = make_accelerator(config, run.directory / "training")
+        self.processes, self.accelerator = processes, processes.accelerator
+        self.progress = Progress()
+        self.signal = 0  # the number of one that asked to stop
         set_seed(config.training.seed)
+        if not processes.first:  # each process drops other units
+            torch.manual_seed(self._seed())
         model = build_model(config, text.tokenizers)
         initialise(model, config.training.seed)
         self.optimizer = make_optimizer(config, model)
         self.wrapped, self.prepared = self.accelerator.prepare(model, self.optimizer)
         self.model: Seq2Seq = self.accelerator.unwrap_model(self.wrapped)
-        self.progress = Progress()
         self.schedule = Schedule(config.training)
         self.averager = Averager(run.directory / "training", config.training.average)
-        self.journal = Journal(run.directory / "log.jsonl", observe)
+        self.journal = Journal(run.directory / "log.jsonl", observe if processes.first else None)
         loaded = LoadedModel(run.directory, config, text.tokenizers, self.model, {})
         self.translator = Translator([loaded])
         self.began = time.monotonic()
@@ -90,17 +98,17 @@ class Trainer:
         if reason != "interrupted":
             record = self._finish()
         self.accelerator.end_training()
-        return {**record, "reason": reason, "signal": stop.requested}
+        return {**record, "reason": reason, "signal": self.signal or None}
 
     def _begin(self) -> None:
         """Take up a stopped run where it stood, or write the first lines of a new one."""
         found = find_state(self.run.state)
         if self.run.resumed and found is not None:
             self.progress = self.run.check_note(found, self.text.fingerprint)
-            load_tensors(found, self.model, self.optimizer)
+            self.processes.set_random_states(load_tensors(found, self.model, self.optimizer), self._seed())
             self.schedule.reductions = self.progress.schedule_reductions
             self.schedule.waited = self.progress.schedule_waited
-            self.averager.keep_only(self.progress.averaged)
+            self.processes.lead(lambda: self.averager.keep_only(self.progress.averaged))
             self.journal.cut(self.progress.log_bytes)
             self.journal.tell("resume", step=self.progress.step, epoch=self.progress.epoch)
             return
@@ -124,14 +132,14 @@ class Trainer:
         progress, training = self.progress, self.config.training
         epoch = make_epoch(self.text, self.config, progress.epoch)
         while progress.position < len(epoch.steps):
-            self._step(epoch)
+            self._step(epoch, stop)
             ended = progress.position == len(epoch.steps)
             if ended:
                 progress.epoch, progress.position = progress.epoch + 1, 0
             due = progress.step % training.validation_interval == 0 if training.validation_interval else ended
             if due:
                 self._validate()
-            if stop.requested:
+            if self.signal:
                 return "interrupted"
             reason = self._finished()
             if reason or ended:
@@ -139,24 +147,20 @@ class Trainer:
         progress.epoch, progress.position = progress.epoch + 1, 0
         return self._finished()
 
-    def _step(self, epoch: Epoch) -> None:
-        """Gradients of the mean loss per token over all accumulated batches, then one update."""
+    def _step(self, epoch: Epoch, stop: StopRequest) -> None:
+        """Gradients of the mean loss per token over all rows of the step, then one update."""
         began = time.monotonic()
-        progress, training = self.progress, self.config.training
-        batches = epoch.batches(progress.position)
-        tokens = sum(int(batch.target_lengths.sum()) for batch in batches)
+        progress = self.progress
         rate = self.schedule.rate(progress.step + 1)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        self.wrapped.train()
-        total, nll = 0.0, 0.0
-        for batch in batches:
-            with self.accelerator.autocast():
-                loss = self.wrapped(*batch.to(self.accelerator.device).tensors(), smoothing=training.label_smoothing)
-            self.accelerator.backward(loss.total / tokens)
-            total, nll = total + float(loss.total.detach()), nll + float(loss.nll)
+        rows = epoch.steps[progress.position]
+        tokens = epoch.tokens(rows)
+        every = self.processes.gather_numbers([*self._gradients(epoch, rows, tokens), float(stop.requested or 0)])
+        total, nll, cells, _ = (sum(column) for column in zip(*every, strict=True))
+        self.signal = int(max(row[-1] for row in every))  # one that any process got stops all, after the same step
         if not math.isfinite(total):
-            rate_given = f"training.learning_rate = {training.learning_rate}"
+            rate_given = f"training.learning_rate = {self.config.training.learning_rate}"
             raise Seq2SeqError(
                 f"the loss is {total} at step {progress.step + 1}; {rate_given} may be too high: lower it, "
                 "or lengthen warmup_steps, and start anew"
@@ -165,11 +169,32 @@ class Trainer:
         self.prepared.step()
         self.prepared.zero_grad()
         progress.step, progress.position = progress.step + 1, progress.position + 1
-        cells = sum(batch.target_output.numel() for batch in batches)
         spent = time.monotonic() - began
         for name, value in {"total": total, "nll": nll, "tokens": tokens, "cells": cells, "seconds": spent}.items():
             progress.tally[name] = progress.tally.get(name, 0.0) + value
         self._report(rate, norm, len(epoch.steps))
+
+    def _gradients(self, epoch: Epoch, rows: list[int], tokens: int) -> tuple[float, float, float]:
+        """Add up the gradients of this process's parts of the rows; their smoothed loss, nats and padded cells."""
+        count, training = self.processes.count, self.config.training
+        parts = deal(rows, count * training.accumulation)[self.processes.index :: count]
+        if count == 1:
+            parts = [part for part in parts if part]
+        self.wrapped.train()
+        total, nll, cells = 0.0, 0.0, 0
+        for place, part in enumerate(parts, start=1):
+            # All processes must take as many turns, so one without rows of its own takes a row that counts nothing.
+            batch = epoch.batch(part or rows[:1]).to(self.accelerator.device)
+            waiting = self.accelerator.no_sync(self.wrapped) if place < len(parts) else nullcontext()
+            with waiting:
+                with self.accelerator.autocast():
+                    loss = self.wrapped(*batch.tensors(), smoothing=training.label_smoothing)
+                # Gradients are averaged over the processes, and the sum is wanted.
+                self.accelerator.backward(loss.total * (count if part else 0) / tokens)
+            if part:
+                total, nll = total + float(loss.total.detach()), nll + float(loss.nll)
+                cells += batch.target_output.numel()
+        return total, nll, cells
 
     def _clip(self) -> float:
         """Norm of the whole gradient in nats per token, before it is clipped."""
@@ -212,18 +237,23 @@ class Trainer:
         progress.best, progress.waited = (value, 0) if best else (progress.best, progress.waited + 1)
         self.schedule.observe(best)
         self._write_validation(measured, best)
-        weights = self._weights()
-        progress.averaged = self.averager.add(progress.step, weights)
         record = self._record("last", measured)
-        self._save_model("checkpoints/last", weights, record)
         if best:
             progress.best_record = {**record, "kind": "best"}
-            for place in ("checkpoints/best", "."):
-                self._save_model(place, weights, progress.best_record)
+        progress.averaged = self.processes.lead(lambda: self._save_models(record, best))
         self._save_state()
 
+    def _save_models(self, record: dict[str, Any], best: bool) -> list[int]:
+        """Write the weights wherever they are wanted; the steps that now make the average."""
+        weights = self._weights()
+        averaged = self.averager.add(self.progress.step, weights)
+        self._save_model(["checkpoints/last"], weights, record)
+        if best:
+            self._save_model(["checkpoints/best", "."], weights, self.progress.best_record)
+        return averaged
+
     def _measure(self) -> Validation:
-        return validate(self.model, self.translator, self.text.validation, self.config, self.accelerator.device)
+        return validate(self.model, self.translator, self.text.validation, self.config, self.processes)
 
     def _write_validation(self, measured: Validation, best: bool) -> None:
         progress = self.progress
@@ -252,12 +282,13 @@ class Trainer:
             measured = self._measure()
             averaged = self._record("averaged", measured)
             averaged["averaged_steps"] = list(progress.averaged)
-            mean = self._weights()
-            self._save_model("checkpoints/averaged", mean, averaged)
             assert progress.best is not None  # a validation has just been made
+            places = ["checkpoints/averaged"]
             if measured.criterion(training.criterion) > progress.best:
                 record = averaged
-                self._save_model(".", mean, averaged)
+                places.append(".")
+            mean = self._weights()
+            self.processes.lead(lambda: self._save_model(places, mean, averaged))
             self._put(last)
         self.journal.write("finish", step=progress.step, **self._outcome(record))
         progress.kept = record
@@ -289,6 +320,10 @@ class Trainer:
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(weights[name])
 
+    def _seed(self) -> int:
+        """For the generators of a process that has no saved ones; the first takes the config's own seed."""
+        return draw(self.config.training.seed, self.progress.step, f"process {self.processes.index}")
+
     def _seconds(self) -> float:
         return self.progress.seconds + time.monotonic() - self.began
 
@@ -306,9 +341,10 @@ class Trainer:
             "seconds": round(self._seconds(), 1),
         }
 
-    def _save_model(self, place: str, weights: dict[str, Tensor], record: dict[str, Any]) -> None:
-        directory = self.run.directory / place
-        save_model(directory, config=self.config, weights=weights, tokenizers=self.text.tokenizers, record=record)
+    def _save_model(self, places: list[str], weights: dict[str, Tensor], record: dict[str, Any]) -> None:
+        parts: dict[str, Any] = {"weights": weights, "tokenizers": self.text.tokenizers, "record": record}
+        for place in places:
+            save_model(self.run.directory / place, config=self.config, **parts)
 
     def _save_state(self) -> None:
         """Everything that a resume needs; then drop what only older states needed."""
@@ -316,7 +352,12 @@ class Trainer:
         progress.schedule_reductions, progress.schedule_waited = self.schedule.reductions, self.schedule.waited
         now = time.monotonic()
         progress.seconds, self.began = progress.seconds + now - self.began, now
-        progress.log_bytes = self.journal.size()
-        note = {"config": self.config.model_dump(mode="json"), "text": self.text.fingerprint}
-        save_state(self.run.state, progress, self._weights(), self.optimizer, note)
-        self.averager.keep_only(progress.averaged)
+        random_states = self.processes.random_states()
+
+        def write() -> None:
+            progress.log_bytes = self.journal.size()
+            note = {"config": self.config.model_dump(mode="json"), "text": self.text.fingerprint}
+            save_state(self.run.state, progress, self._weights(), self.optimizer, random_states, note)
+            self.averager.keep_only(progress.averaged)
+
+        self.processes.lead(write)

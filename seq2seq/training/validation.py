@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from seq2seq.config import Config
 from seq2seq.evaluation.metrics import bleu, default_tokenize
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.text.corpus import EncodedCorpus
+from seq2seq.training.processes import Processes
 from seq2seq.translator import Translator
 
 BATCH_TOKENS = 4096  # bounds memory; the result does not depend on it
@@ -33,32 +35,48 @@ class Validation:
         return -self.perplexity
 
 
-def perplexity(model: Seq2Seq, text: EncodedCorpus, device: torch.device) -> float:
-    """exp(Σ nats / Σ tokens) over the whole text."""
-    nll, tokens = 0.0, 0
-    lengths = [max(len(source), len(target)) for source, target in zip(text.source_ids, text.target_ids, strict=True)]
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+def nats_of_batches(
+    model: Seq2Seq, text: EncodedCorpus, batches: Sequence[Sequence[int]], device: torch.device
+) -> list[float]:
+    """Σ nats of each batch of rows, not smoothed."""
+    nats = []
     training = model.training
     model.eval()
     with torch.inference_mode():
-        for rows in cut_by_budget(order, lengths, BATCH_TOKENS):
+        for rows in batches:
             batch = make_batch([text.source_ids[row] for row in rows], [text.target_ids[row] for row in rows])
-            loss = model(*batch.to(device).tensors())
-            nll, tokens = nll + float(loss.nll), tokens + int(loss.tokens)
+            nats.append(float(model(*batch.to(device).tensors()).nll))
     model.train(training)
-    return math.exp(min(nll / tokens, 700.0))  # 700: the largest exponent that a float holds
+    return nats
+
+
+def plan(text: EncodedCorpus) -> list[list[int]]:
+    """All rows of the text, in batches of similar length."""
+    lengths = [max(len(source), len(target)) for source, target in zip(text.source_ids, text.target_ids, strict=True)]
+    return cut_by_budget(sorted(range(len(lengths)), key=lengths.__getitem__), lengths, BATCH_TOKENS)
 
 
 def validate(
-    model: Seq2Seq, translator: Translator, text: EncodedCorpus, config: Config, device: torch.device
+    model: Seq2Seq, translator: Translator, text: EncodedCorpus, config: Config, processes: Processes
 ) -> Validation:
-    """Perplexity, and BLEU of the model's own translations where the config asks for it."""
-    training, measured = config.training, perplexity(model, text, device)
+    """Perplexity, and BLEU of the model's own translations where the config asks for it.
+
+    Each process takes its share; the shares are put together once, in an order that does not depend on their number.
+    """
+    training = config.training
+    nats = nats_of_batches(model, text, processes.share(plan(text)), processes.accelerator.device)
+    found: list[str] = []
+    if training.validation_bleu:
+        translations = translator.translate(processes.share(text.source), beam_size=training.validation_beam_size)
+        found = [translation.text for translation in translations]
+    shares = processes.gather((nats, found))
+    total = sum(processes.merge([share[0] for share in shares]))
+    tokens = sum(len(ids) + 1 for ids in text.target_ids)
+    measured = math.exp(min(total / tokens, 700.0))  # 700: the largest exponent that a float holds
     if not training.validation_bleu:
         return Validation(measured, None, None)
-    found = translator.translate(text.source, beam_size=training.validation_beam_size)
     metric = bleu(
-        hypotheses=[translation.text for translation in found],
+        hypotheses=processes.merge([share[1] for share in shares]),
         references=[text.target],
         tokenize=training.validation_tokenize or default_tokenize(config.data.target_language),
     )

@@ -1,0 +1,99 @@
+"""The processes of a job: one, or as many as torchrun or `accelerate launch` started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
+from torch import Tensor
+
+from seq2seq.errors import LostProcess, Seq2SeqError
+
+T = TypeVar("T")
+
+
+class Processes:
+    """Who does what: all compute, the first alone writes. With one process every method is the plain thing."""
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self.accelerator = accelerator
+        self.count, self.index = int(accelerator.num_processes), int(accelerator.process_index)
+        self.first = self.index == 0
+
+    def lead(self, act: Callable[[], T]) -> T:
+        """What `act` gives in the first process, in all of them; the others wait. An explained error is shared too."""
+        if self.count == 1:
+            return act()
+        box: list[Any] = [None, None]
+        if self.first:
+            try:
+                box[0] = act()
+            except Seq2SeqError as error:
+                box[1] = error
+        broadcast_object_list(box)
+        if box[1] is not None:
+            raise box[1]
+        result: T = box[0]
+        return result
+
+    def share(self, items: Sequence[T]) -> Sequence[T]:
+        """This process's part of items that all of them have."""
+        return items[self.index :: self.count]
+
+    def merge(self, shares: Sequence[Sequence[T]]) -> list[T]:
+        """The items again, in order, from the parts that `share` made and `gather` brought."""
+        merged: list[Any] = [None] * sum(map(len, shares))
+        for index, part in enumerate(shares):
+            merged[index :: self.count] = part
+        return merged
+
+    def gather(self, value: T) -> list[T]:
+        """The value of every process, in their order, in all of them. Values are pickled on the way."""
+        return [value] if self.count == 1 else list(gather_object([value]))
+
+    def gather_numbers(self, values: Sequence[float]) -> list[list[float]]:
+        """As `gather`, for a row of numbers; quick enough for every step."""
+        if self.count == 1:
+            return [list(values)]
+        row = torch.tensor([values], dtype=torch.float64, device=self.accelerator.device)
+        rows: list[list[float]] = self.accelerator.gather(row).tolist()
+        return rows
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Say in words that another process went away, which torch reports as a failed connection."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.count == 1 or not _is_lost_connection(error):
+                raise
+            raise LostProcess(
+                f"process {self.index + 1} of {self.count}: another process of this job has ended, so the job ends; "
+                "--resume goes on after the last validation"
+            ) from None
+
+    def random_states(self) -> dict[str, Tensor]:
+        """The states of torch's generators in all processes, by name, for a resume."""
+        own = {"torch": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            own["cuda"] = torch.cuda.get_rng_state()
+        every = self.gather(own)
+        return {f"{name}/{index}": state for index, states in enumerate(every) for name, state in states.items()}
+
+    def set_random_states(self, states: dict[str, Tensor], seed: int) -> None:
+        """Put this process's generators back; where it had none, because the job had fewer, draw from a new seed."""
+        if f"torch/{self.index}" not in states:
+            torch.manual_seed(seed)
+            return
+        torch.set_rng_state(states[f"torch/{self.index}"])
+        if torch.cuda.is_available() and f"cuda/{self.index}" in states:
+            torch.cuda.set_rng_state(states[f"cuda/{self.index}"])
+
+
+def _is_lost_connection(error: RuntimeError) -> bool:
+    words = str(error).lower()
+    return isinstance(error, torch.distributed.DistError) or any(name in words for name in ("gloo", "nccl"))
