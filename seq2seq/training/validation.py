@@ -35,6 +35,14 @@ class Validation:
         return -self.perplexity
 
 
+def perplexity(model: Seq2Seq, text: EncodedCorpus, processes: Processes) -> float:
+    """exp(nats / token) of the whole text; each process takes its share of the batches."""
+    nats = nats_of_batches(model, text, processes.share(plan(text)), processes.accelerator.device)
+    total = sum(processes.merge(processes.gather(nats)))
+    tokens = sum(len(ids) + 1 for ids in text.target_ids)
+    return math.exp(min(total / tokens, 700.0))  # 700: the largest exponent that a float holds
+
+
 def nats_of_batches(
     model: Seq2Seq, text: EncodedCorpus, batches: Sequence[Sequence[int]], device: torch.device
 ) -> list[float]:
@@ -64,19 +72,13 @@ def validate(
     Each process takes its share; the shares are put together once, in an order that does not depend on their number.
     """
     training = config.training
-    nats = nats_of_batches(model, text, processes.share(plan(text)), processes.accelerator.device)
-    found: list[str] = []
-    if training.validation_bleu:
-        translations = translator.translate(processes.share(text.source), beam_size=training.validation_beam_size)
-        found = [translation.text for translation in translations]
-    shares = processes.gather((nats, found))
-    total = sum(processes.merge([share[0] for share in shares]))
-    tokens = sum(len(ids) + 1 for ids in text.target_ids)
-    measured = math.exp(min(total / tokens, 700.0))  # 700: the largest exponent that a float holds
+    measured = perplexity(model, text, processes)
     if not training.validation_bleu:
         return Validation(measured, None, None)
+    translations = translator.translate(processes.share(text.source), beam_size=training.validation_beam_size)
+    shares = processes.gather([translation.text for translation in translations])
     metric = bleu(
-        hypotheses=processes.merge([share[1] for share in shares]),
+        hypotheses=processes.merge(shares),
         references=[text.target],
         tokenize=training.validation_tokenize or default_tokenize(config.data.target_language),
     )
