@@ -61,13 +61,13 @@ def write_files(directory: Path, manifest: Manifest, contents: Mapping[str, byte
     settle(directory)
     for name, content in contents.items():
         if not _holds(directory / name, manifest.files[name]):
-            _write(_waiting(directory / name), content)
+            write_durably(_waiting(directory / name), content)
     for name, text in ((CONFIG, document), (CARD, card)):
-        _write(_waiting(directory / name), text.encode())
-    _sync(directory)
+        write_durably(_waiting(directory / name), text.encode())
+    sync_names(directory)
     for name in (CONFIG, CARD):
         os.replace(_waiting(directory / name), directory / name)
-    _sync(directory)
+    sync_names(directory)
     settle(directory)
 
 
@@ -85,7 +85,7 @@ def settle(directory: Path) -> None:
         else:
             _waiting(path).unlink()
     if waiting:
-        _sync(directory)
+        sync_names(directory)
 
 
 def read_files(directory: Path) -> tuple[Manifest, dict[str, bytes]]:
@@ -158,7 +158,7 @@ def _holds(path: Path, digest: str | None) -> bool:
     return path.is_file() and sha256(path.read_bytes()) == digest
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes) -> None:
     """Write, and return only when it is on the disk."""
     with path.open("wb") as file:
         file.write(content)
@@ -166,7 +166,7 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync(directory: Path) -> None:
+def sync_names(directory: Path) -> None:
     """Bring the names in a directory to the disk."""
     handle = os.open(directory, os.O_RDONLY)
     try:

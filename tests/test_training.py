@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -243,8 +247,101 @@ def test_resume_refuses_another_text(corpus: Path, tmp_path: Path) -> None:
         file.write("1 2\n")
     with (corpus / "train.yy").open("a", encoding="utf-8") as file:
         file.write("2 1\n")
-    with pytest.raises(InputError, match="text differs"):
+    with pytest.raises(InputError, match="run: training text: has changed; undo that"):
         train(config(corpus), tmp_path / "run", resume=True)
+
+
+def test_changes_are_followed_where_that_is_asked_for(corpus: Path, tmp_path: Path) -> None:
+    """The rate, and a shorter text: the run goes on with the next epoch, and its journal tells why."""
+    train(config(corpus, training__max_steps=6), tmp_path / "run")
+    for side in ("xx", "yy"):
+        lines = (corpus / f"train.{side}").read_text(encoding="utf-8").splitlines(keepends=True)
+        (corpus / f"train.{side}").write_text("".join(lines[:30]), encoding="utf-8")
+    changed = config(corpus, training__learning_rate=0.02)
+    with pytest.raises(InputError, match=r"training text: has changed; training\.learning_rate: 0\.01 -> 0\.02; undo"):
+        train(changed, tmp_path / "run", resume=True)
+    record = train(changed, tmp_path / "run", resume=True, allow_changes=True)
+    assert record["step"] >= 6
+    assert record["reason"] == "max_steps"
+    told = [event["changes"] for event in events(tmp_path / "run") if event["event"] == "change"]
+    assert told == [["training text: has changed", "training.learning_rate: 0.01 -> 0.02"]]
+    train(changed, tmp_path / "run", resume=True)  # what was accepted is what the run now has
+
+
+def test_the_best_starts_anew_with_another_criterion(corpus: Path, tmp_path: Path) -> None:
+    train(config(corpus, training__max_steps=4, training__criterion="bleu"), tmp_path / "run")
+    changed = config(corpus, training__criterion="perplexity", training__max_steps=8)
+    record = train(changed, tmp_path / "run", resume=True, allow_changes=True)
+    best = [event["step"] for event in events(tmp_path / "run") if event["event"] == "validation" and event["best"]]
+    assert best[-1] == 8
+    assert record["step"] == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tokenizer__vocabulary_size": 30}, r"tokenizer\.vocabulary_size: 40 -> 30; a run keeps its vocabulary"),
+        (
+            {"model__attention_dim": 7},
+            r"state\.safetensors: decoder\.attention\.score\S+ has shape \[\S*5\S*.*start anew",
+        ),
+        ({"model__score": "multiplicative"}, r"decoder\.attention\.score\S+ (is missing|has shape).*start anew"),
+    ],
+)
+def test_changes_that_cannot_be_followed(corpus: Path, tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    train(config(corpus, training__max_steps=4), tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=message):
+        train(config(corpus, **change), tmp_path / "run", resume=True, allow_changes=True)
+    after = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_a_swapped_tokenizer_is_refused(corpus: Path, tmp_path: Path) -> None:
+    """Pitfall 22: checkpoints/last of another run, whole in itself."""
+    train(config(corpus, training__max_steps=4), tmp_path / "run")
+    train(config(corpus, training__max_steps=4, tokenizer__kind="char"), tmp_path / "other")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "last")
+    shutil.copytree(tmp_path / "other" / "checkpoints" / "last", tmp_path / "run" / "checkpoints" / "last")
+    with pytest.raises(InputError, match="source tokenizer: has changed; target tokenizer: has changed"):
+        train(config(corpus), tmp_path / "run", resume=True, allow_changes=True)
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "state.json"])
+@pytest.mark.parametrize("damage", ["truncated", "edited", "empty"])
+def test_a_damaged_state_is_refused(corpus: Path, tmp_path: Path, name: str, damage: str) -> None:
+    train(config(corpus, training__max_steps=4), tmp_path / "run")
+    path = tmp_path / "run" / "training" / "state" / name
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes({"truncated": content[:-20], "edited": bytes(content), "empty": b""}[damage])
+    with pytest.raises(InputError, match=rf"{re.escape(name)}: .*start anew"):
+        train(config(corpus), tmp_path / "run", resume=True)
+
+
+def test_one_directory_is_trained_into_once_at_a_time(corpus: Path, tmp_path: Path) -> None:
+    refused = []
+
+    def second(event: dict[str, Any]) -> None:
+        if event["event"] == "progress" and event["step"] == 5:
+            command = [sys.executable, "-c", SECOND, str(tmp_path / "run"), json.dumps(tree)]
+            refused.append(subprocess.run(command, capture_output=True, text=True))
+
+    settings = config(corpus)
+    tree = settings.model_dump(mode="json", exclude_unset=True)
+    train(settings, tmp_path / "run", observe=second)
+    assert "InputError" in refused[0].stderr
+    assert "another training is at work there" in refused[0].stderr
+    train(settings, tmp_path / "run", resume=True)  # afterwards it is free again
+
+
+SECOND = """
+import json, sys
+from pathlib import Path
+from seq2seq.config import parse_config
+from seq2seq.training.trainer import train
+train(parse_config(json.loads(sys.argv[2]), "second"), Path(sys.argv[1]), resume=True)
+"""
 
 
 def test_a_directory_in_use_is_left_alone(corpus: Path, tmp_path: Path) -> None:

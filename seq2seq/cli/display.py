@@ -179,6 +179,7 @@ def _finish(event: Event) -> str:
 _WORDS: dict[str, Callable[[Event], str]] = {
     "start": _start,
     "resume": lambda event: f"going on after step {event['step']:,}",
+    "change": lambda event: f"changed since it was stopped: {'; '.join(event['changes'])}",
     "data": _data,
     "validation": _validation,
     "stop": _stop,

@@ -28,6 +28,10 @@ def train(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    allow_changes: Annotated[
+        bool,
+        typer.Option("--allow-changes", help="With --resume: even if config or text differ, where the weights fit."),
+    ] = False,
 ) -> None:
     """Train a translator as a config says.
 
@@ -36,7 +40,10 @@ def train(
     for 'seq2seq translate DIR', every event in log.jsonl, and the state.
     """
     from seq2seq.config import load_config
+    from seq2seq.errors import InputError
 
+    if allow_changes and not resume:
+        raise InputError("--allow-changes has no effect without --resume")
     settings = load_config(config, overrides or [])
 
     from seq2seq.cli.display import training_display
@@ -46,7 +53,7 @@ def train(
     if speaks():
         typer.echo("reading the text", err=True)
     with training_display() as observe:
-        record = run(settings, output, resume=resume, observe=observe)
+        record = run(settings, output, resume=resume, allow_changes=allow_changes, observe=observe)
     if not speaks():
         raise typer.Exit(128 + record["signal"] if record["reason"] == "interrupted" else 0)
     if record.get("reason") != "interrupted":

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
+
+from seq2seq.directory import write_durably
+from seq2seq.errors import InputError
 
 
 class Averager:
@@ -21,7 +25,7 @@ class Averager:
             return []
         self.directory.mkdir(parents=True, exist_ok=True)
         unfinished = self._path(step).with_suffix(".new")
-        save_file(weights, str(unfinished))
+        write_durably(unfinished, save(weights))
         unfinished.replace(self._path(step))
         return self.steps()[-self.window :]
 
@@ -30,7 +34,9 @@ class Averager:
         return sorted(int(path.stem.removeprefix("weights-")) for path in self.directory.glob("weights-*.safetensors"))
 
     def keep_only(self, steps: list[int]) -> None:
-        """Delete every other file: older ones, and those that a crash left beyond the saved state."""
+        """Delete every other file: older ones, and those that a crash left beyond the saved state or half-written."""
+        for unfinished in self.directory.glob("weights-*.new"):
+            unfinished.unlink()
         for step in set(self.steps()) - set(steps):
             self._path(step).unlink()
 
@@ -38,9 +44,15 @@ class Averager:
         """The mean over these steps, summed in float64 so that the order does not matter."""
         total: dict[str, Tensor] = {}
         for step in steps:
-            for name, value in load_file(str(self._path(step))).items():
+            for name, value in self._load(step).items():
                 total[name] = total[name] + value.double() if name in total else value.double()
         return {name: (value / len(steps)).to(torch.float32) for name, value in total.items()}
+
+    def _load(self, step: int) -> dict[str, Tensor]:
+        try:
+            return dict(load_file(str(self._path(step))))
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{self._path(step)}: cannot be averaged: {error}; start the training anew") from None
 
     def _path(self, step: int) -> Path:
         return self.directory / f"weights-{step}.safetensors"

@@ -24,7 +24,7 @@ class TrainingText:
     train: EncodedCorpus
     validation: EncodedCorpus
     tokenizers: TokenizerPair
-    fingerprint: str  # of both texts, as read
+    fingerprint: dict[str, str]  # what is read -> its hash
     dropped: dict[str, int]
 
 
@@ -59,7 +59,12 @@ def prepare(
         train=encoded,
         validation=encode_corpus(validation, tokenizers, config.data, cache, filters=False),
         tokenizers=tokenizers,
-        fingerprint=hashlib.sha256(f"{fingerprint(train)} {fingerprint(validation)}".encode()).hexdigest(),
+        fingerprint={
+            "training text": fingerprint(train),
+            "validation text": fingerprint(validation),
+            "source tokenizer": tokenizers.source.sha256,
+            "target tokenizer": tokenizers.target.sha256,
+        },
         dropped=train.dropped,
     )
 

@@ -33,9 +33,13 @@ class Journal:
         if self.observe is not None:
             self.observe({"event": event, **values})
 
-    def size(self) -> int:
-        """Bytes written so far."""
-        return self.path.stat().st_size if self.path.exists() else 0
+    def settle(self) -> int:
+        """Bring to the disk what has been written; its bytes."""
+        if not self.path.exists():
+            return 0
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+            return os.fstat(file.fileno()).st_size
 
     def cut(self, size: int) -> None:
         """Forget what was written after a point, so that a resumed run does not tell things twice."""

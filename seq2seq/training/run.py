@@ -9,17 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from seq2seq.checkpoint import load_tokenizers
 from seq2seq.config import Config
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.text.tokenizer import TokenizerPair
-from seq2seq.training.state import Progress, find_state, load_note
+from seq2seq.training.state import Progress, has_state, load_note, settle_state
 
 # Keys that may change between the sittings of a run: they say how long to go on and how to watch, not what is learnt.
 FREE = {
     "training.max_steps", "training.max_epochs", "training.patience", "training.threads", "training.trackers",
     "data.processes", "data.root",
 }  # fmt: skip
+# What the order of an epoch's steps follows from: where it changes, the run goes on with the next epoch.
+_PLAN = ("data.", "training text", "tokenizer.sampling", "training.batch_tokens", "training.seed")
+# What the criterion follows from: where it changes, the best value so far is no longer comparable.
+_CRITERION = ("validation text", "training.criterion", "training.validation_", "search.")
+LOCK = ".lock"
+_OURS = {"cache", LOCK}  # what a start that failed leaves behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,7 @@ class Run:
     directory: Path
     config: Config
     resumed: bool
+    allow_changes: bool
 
     @property
     def state(self) -> Path:
@@ -36,54 +45,87 @@ class Run:
         return self.directory / "training" / "state"
 
     def tokenizers(self) -> TokenizerPair | None:
-        """Those of the stopped run; None at the start, when they have yet to be trained."""
-        return load_tokenizers(self.directory / "checkpoints" / "last") if self.resumed and self._has_model() else None
+        """Those of the stopped run; None before its first validation, when they are trained, or trained again."""
+        last = self.directory / "checkpoints" / "last"
+        return load_tokenizers(last) if self.resumed and (last / "config.json").is_file() else None
 
-    def _has_model(self) -> bool:
-        return (self.directory / "checkpoints" / "last" / "config.json").is_file()
+    def take_up(self, text: dict[str, str]) -> tuple[Progress, str, list[str]]:
+        """Of the stopped run: its progress, the hash of its tensors, and what has changed since, where that is allowed.
 
-    def check_note(self, state: Path, fingerprint: str) -> Progress:
-        """The progress of the stopped run, if config and text are still those it began with."""
-        note = load_note(state)
-        changed = sorted(_differences(note["config"], self.config.model_dump(mode="json")))
-        if changed:
+        text: name -> hash of what is read now. Raises InputError that lists every change where changes are not
+        allowed, and for one that cannot be followed at all.
+        """
+        note = load_note(self.state)
+        changes = dict(_differences(note["config"], self.config.model_dump(mode="json")))
+        changes |= {name: "has changed" for name in sorted(text) if note["text"].get(name) != text[name]}
+        told = [f"{name}: {change}" for name, change in sorted(changes.items())]
+        fixed = [name for name in changes if "tokenizer" in name and name != "tokenizer.sampling"]
+        if fixed:
+            raise InputError(f"--resume: {'; '.join(told)}; a run keeps its vocabulary: undo that, or start anew")
+        if told and not self.allow_changes:
             raise InputError(
-                f"--resume: the config differs from the stopped run's: {'; '.join(changed)}; undo that, or start anew"
+                f"--resume: this differs from the stopped run: {'; '.join(told)}; "
+                "undo that, start anew, or accept it with --allow-changes"
             )
-        if note["text"] != fingerprint:
-            raise InputError("--resume: the training or validation text differs from the stopped run's; start anew")
         progress: Progress = note["progress"]
-        return progress
+        if progress.position and any(name.startswith(_PLAN) for name in changes):
+            progress.epoch, progress.position = progress.epoch + 1, 0
+        if any(name.startswith(_CRITERION) for name in changes):
+            progress.best, progress.waited = None, 0
+        return progress, note["sha256"], told
 
 
 @contextmanager
-def open_run(config: Config, directory: Path, resume: bool) -> Iterator[Run]:
-    """Make or reopen the directory; refuse one that holds something else."""
-    state = directory / "training" / "state"
+def refusals(directory: Path) -> Iterator[None]:
+    """What the system says when a file of the run cannot be written, in the user's terms."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # standard output's or error's, and quiet
+            raise
+        raise Seq2SeqError(
+            f"{directory}: a file of the run cannot be written: {error.strerror or error}; what was saved before is "
+            "whole: mend that, then go on with --resume"
+        ) from None
+
+
+@contextmanager
+def open_run(config: Config, directory: Path, resume: bool, allow_changes: bool) -> Iterator[Run]:
+    """Make or reopen the directory and keep others out; refuse one that is in use or holds something else."""
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: is a file; --output takes a directory")
-    # A cache alone is what a start that failed leaves behind.
-    occupied = directory.is_dir() and any(entry.name != "cache" for entry in directory.iterdir())
-    if occupied and not resume:
-        hint = "go on with --resume, or choose another" if find_state(state) else "choose another"
-        raise InputError(f"{directory}: the directory is not empty; {hint}")
-    if resume and not find_state(state):
-        if (directory / "log.jsonl").exists() or not occupied:
-            resume = False  # stopped before its first validation, or never started: begin
-        else:
-            raise InputError(f"{directory}: nothing to resume there; leave --resume out, or choose another directory")
+    _check(directory, resume)
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(directory / LOCK)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InputError(f"{directory}: another training is at work there; wait for it, or choose another") from None
     except OSError as error:
         raise InputError(f"{directory}: cannot make the directory: {error.strerror}") from None
-    yield Run(directory, config, resume)
+    with lock:
+        _check(directory, resume)
+        found = settle_state(directory / "training" / "state")
+        # Without a state it was stopped before its first validation, or never started: begin.
+        yield Run(directory, config, resume and found, allow_changes)
 
 
-def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """`key: old -> new` for every key that matters and differs."""
+def _check(directory: Path, resume: bool) -> None:
+    """Refuse a directory with something else in it, or with nothing that could be resumed."""
+    occupied = directory.is_dir() and any(entry.name not in _OURS for entry in directory.iterdir())
+    state = has_state(directory / "training" / "state")
+    if occupied and not resume:
+        hint = "go on with --resume, or choose another" if state else "choose another"
+        raise InputError(f"{directory}: the directory is not empty; {hint}")
+    if occupied and not state and not (directory / "log.jsonl").exists():
+        raise InputError(f"{directory}: nothing to resume there; leave --resume out, or choose another directory")
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(key, `old -> new`) for every key that matters and differs."""
     for key in before.keys() | now.keys():
         name, old, new = prefix + key, before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             yield from _differences(old, new, name + ".")
         elif old != new and name not in FREE:
-            yield f"{name}: {json.dumps(old)} -> {json.dumps(new)}"
+            yield name, f"{json.dumps(old)} -> {json.dumps(new)}"

@@ -1,20 +1,28 @@
-"""Everything that a resumed run needs, in safetensors and JSON: no pickle."""
+"""Everything that a resumed run needs, in safetensors and JSON: no pickle.
+
+A state is a folder. The new one is written beside the old and takes its name when it is complete and on the disk, so
+wherever a save is cut off, one of the two is whole.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
+from seq2seq.directory import sha256, sync_names, write_durably
 from seq2seq.errors import InputError
+
+NOTE, TENSORS = "state.json", "state.safetensors"
 
 
 @dataclass(slots=True)
@@ -40,85 +48,117 @@ class Progress:
 def save_state(
     directory: Path,
     progress: Progress,
-    weights: dict[str, Tensor],
+    model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     random_states: dict[str, Tensor],
     note: dict[str, Any],
 ) -> None:
-    """Write a complete state beside the old one, then put it in its place; the old one survives a crash until then."""
+    """Write a complete state beside the old one, then put it in its place. Raises OSError when the disk refuses."""
     directory.parent.mkdir(parents=True, exist_ok=True)
-    fresh, old = directory.with_name(directory.name + ".new"), directory.with_name(directory.name + ".old")
+    fresh, old = _fresh(directory), _old(directory)
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     fresh.mkdir()
-    tensors = {f"weights/{name}": value.detach().contiguous() for name, value in weights.items()}
-    slots = optimizer.state_dict()["state"]
-    tensors |= {f"optimizer/{index}/{name}": value for index, slot in slots.items() for name, value in slot.items()}
+    tensors: dict[str, Tensor] = {f"weights/{name}": parameter for name, parameter in model.named_parameters()}
+    tensors |= {f"optimizer/{name}/{slot}": value for name, slot, value in _slots(model, optimizer)}
     tensors |= {f"random/{name}": state for name, state in random_states.items()}
-    save_file(_unshared(tensors), str(fresh / "state.safetensors"))
-    (fresh / "state.json").write_text(json.dumps({"progress": asdict(progress), **note}, indent=1), encoding="utf-8")
-    for part in [*fresh.iterdir(), fresh]:
-        _sync(part)
+    content = save(_unshared(tensors))
+    write_durably(fresh / TENSORS, content)
+    document = json.dumps({"progress": asdict(progress), "sha256": sha256(content), **note}, indent=1)
+    write_durably(fresh / f"{NOTE}.part", document.encode())
+    os.replace(fresh / f"{NOTE}.part", fresh / NOTE)  # the last file to appear: a folder that has it is complete
+    sync_names(fresh)
     if directory.exists():
         directory.rename(old)
     fresh.rename(directory)
-    _sync(directory.parent)
+    sync_names(directory.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def find_state(directory: Path) -> Path | None:
-    """The newest complete state: the directory itself, or what a crash between two renames left of it."""
-    for candidate in (
-        directory,
-        directory.with_name(directory.name + ".new"),
-        directory.with_name(directory.name + ".old"),
-    ):
-        if (candidate / "state.json").is_file() and (candidate / "state.safetensors").is_file():
-            return candidate
-    return None
+def settle_state(directory: Path) -> bool:
+    """Whether there is a state; a save that was cut off is completed or undone, so that it has its own name alone."""
+    candidates = (directory, _fresh(directory), _old(directory))
+    found = next((path for path in candidates if (path / NOTE).is_file() and (path / TENSORS).is_file()), None)
+    if found is not None and found != directory:
+        found.rename(directory)
+        sync_names(directory.parent)
+    for leftover in candidates[1:]:
+        shutil.rmtree(leftover, ignore_errors=True)
+    return found is not None
+
+
+def has_state(directory: Path) -> bool:
+    """As `settle_state`, but touches nothing."""
+    return any((candidate / NOTE).is_file() for candidate in (directory, _fresh(directory), _old(directory)))
 
 
 def load_note(directory: Path) -> dict[str, Any]:
     """The JSON part of a state."""
     try:
-        note = json.loads((directory / "state.json").read_text(encoding="utf-8"))
+        note = json.loads((directory / NOTE).read_text(encoding="utf-8"))
         note["progress"] = Progress(**note["progress"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{directory / 'state.json'}: the training state is damaged ({error}); start anew") from None
+        note["config"].items(), note["text"].items(), note["sha256"].encode()  # of the kinds that are read later
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{directory / NOTE}: the training state is damaged ({error}); start anew") from None
     return dict(note)
 
 
-def load_tensors(directory: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Put weights and optimiser back, bit for bit; the states of the random generators, by name."""
+def load_tensors(
+    directory: Path, digest: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Tensor]:
+    """Put weights and optimiser back, bit for bit; the states of the random generators, by name.
+
+    digest: the SHA-256 that the note has of the tensors.
+    """
+    path = directory / TENSORS
     try:
-        tensors = load_file(str(directory / "state.safetensors"))
+        content = path.read_bytes()
+        if sha256(content) != digest:
+            raise InputError(f"{path}: not the file that {NOTE} lists (SHA-256 differs); start anew")
+        tensors = load(content)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{directory / 'state.safetensors'}: the training state is damaged ({error})") from None
-    parameters = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(tensors[f"weights/{name}"])
-    state = optimizer.state_dict()
-    slots: dict[int, dict[str, Tensor]] = {}
+        raise InputError(f"{path}: the training state is damaged ({error}); start anew") from None
+    slots: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         kind, _, rest = key.partition("/")
         if kind == "optimizer":
-            index, _, name = rest.partition("/")
-            slots.setdefault(int(index), {})[name] = value
-    state["state"] = slots
+            name, _, slot = rest.rpartition("/")
+            slots.setdefault(name, {})[slot] = value
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            saved = tensors.get(f"weights/{name}")
+            if saved is None or saved.shape != parameter.shape:
+                found = "is missing" if saved is None else f"has shape {list(saved.shape)}"
+                raise InputError(f"{path}: {name} {found}, the model needs {list(parameter.shape)}; start anew")
+            parameter.copy_(saved)
+    state = optimizer.state_dict()
+    state["state"] = {index: slots[name] for index, name in enumerate(_names(model, optimizer)) if name in slots}
     optimizer.load_state_dict(state)
     return {key.removeprefix("random/"): value for key, value in tensors.items() if key.startswith("random/")}
 
 
+def _slots(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, str, Tensor]]:
+    """What the optimiser remembers, by the parameter's name: its own numbers move when the groups change."""
+    names = _names(model, optimizer)
+    for index, slot in optimizer.state_dict()["state"].items():
+        for kind, value in slot.items():
+            yield names[index], kind, value
+
+
+def _names(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> list[str]:
+    """The parameters' names in the order in which the optimiser counts them."""
+    known = {id(parameter): name for name, parameter in model.named_parameters()}
+    return [known[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _fresh(directory: Path) -> Path:
+    return directory.with_name(directory.name + ".new")
+
+
+def _old(directory: Path) -> Path:
+    return directory.with_name(directory.name + ".old")
+
+
 def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """safetensors refuses tensors that share memory; a copy of each settles it."""
-    return {name: value.detach().clone().contiguous() for name, value in tensors.items()}
-
-
-def _sync(path: Path) -> None:
-    """Make sure that it is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}

@@ -24,10 +24,10 @@ from seq2seq.training.data import Epoch, TrainingText, draw, make_epoch, prepare
 from seq2seq.training.engine import check_factors, check_trackers, make_accelerator, make_optimizer
 from seq2seq.training.journal import Journal
 from seq2seq.training.processes import Processes
-from seq2seq.training.run import Run, open_run
+from seq2seq.training.run import Run, open_run, refusals
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.signals import StopRequest
-from seq2seq.training.state import Progress, find_state, load_tensors, save_state
+from seq2seq.training.state import Progress, load_tensors, save_state
 from seq2seq.training.validation import Validation, validate
 from seq2seq.translator import Translator
 
@@ -35,12 +35,19 @@ Observe = Callable[[dict[str, Any]], None]
 
 
 def train(
-    config: Config, output: Path, *, resume: bool = False, observe: Observe = lambda event: None
+    config: Config,
+    output: Path,
+    *,
+    resume: bool = False,
+    allow_changes: bool = False,
+    observe: Observe = lambda event: None,
 ) -> dict[str, Any]:
     """Train as the config says, into the directory `output`, and return the record of the model that was kept.
 
-    `observe` is told every event as it happens. A run that was stopped goes on with `resume`.
-    Raises InputError for a bad config, text or directory, before anything is written where that is possible.
+    `observe` is told every event as it happens. A run that was stopped goes on with `resume`, as it would have; with
+    `allow_changes` config and text may differ from the stopped run's, where the weights still fit.
+    Raises InputError for a bad config, text or directory, before anything is written where that is possible, and
+    Seq2SeqError when the disk refuses, which leaves the last state as it was.
     """
     check_factors(config.training, check_model_config(config))
     check_trackers(config.training)
@@ -49,8 +56,8 @@ def train(
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     texts = read_texts(config)
-    with ExitStack() as stack, StopRequest() as stop, processes.explained():
-        run = processes.lead(lambda: stack.enter_context(open_run(config, output, resume)))
+    with ExitStack() as stack, StopRequest() as stop, processes.explained(), refusals(output):
+        run = processes.lead(lambda: stack.enter_context(open_run(config, output, resume, allow_changes)))
         text = prepare(config, texts, run.tokenizers(), run.directory / "cache", processes)
         trainer = Trainer(config, run, text, processes, observe)
         return trainer.run_to_end(stop)
@@ -94,6 +101,8 @@ class Trainer:
         if reason == "interrupted":
             self._save_state()  # first: a resumed run's journal does not tell of the stop
             record = dict(self.progress.best_record)
+        elif self.progress.validated != self.progress.step:
+            self._validate()  # before "stop", which a run killed after this and resumed would tell of twice
         self.journal.write("stop", reason=reason, step=self.progress.step)
         if reason != "interrupted":
             record = self._finish()
@@ -102,17 +111,20 @@ class Trainer:
 
     def _begin(self) -> None:
         """Take up a stopped run where it stood, or write the first lines of a new one."""
-        found = find_state(self.run.state)
-        if self.run.resumed and found is not None:
-            self.progress = self.run.check_note(found, self.text.fingerprint)
-            self.processes.set_random_states(load_tensors(found, self.model, self.optimizer), self._seed())
+        if self.run.resumed:
+            self.progress, digest, changes = self.run.take_up(self.text.fingerprint)
+            states = load_tensors(self.run.state, digest, self.model, self.optimizer)
+            self.processes.set_random_states(states, self._seed())
             self.schedule.reductions = self.progress.schedule_reductions
             self.schedule.waited = self.progress.schedule_waited
             self.processes.lead(lambda: self.averager.keep_only(self.progress.averaged))
             self.journal.cut(self.progress.log_bytes)
+            if changes:
+                self.journal.write("change", step=self.progress.step, changes=changes)
             self.journal.tell("resume", step=self.progress.step, epoch=self.progress.epoch)
             return
         self.journal.cut(0)
+        self.processes.lead(lambda: self.averager.keep_only([]))
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         self.journal.write(
             "start", step=0, seed=self.config.training.seed, parameters=parameters, output=str(self.run.directory)
@@ -272,10 +284,8 @@ class Trainer:
         self.accelerator.log(values, step=progress.step)
 
     def _finish(self) -> dict[str, Any]:
-        """Validate once more where the last steps went unmeasured, average, and keep the better model."""
+        """Average, and keep the better model."""
         progress, training = self.progress, self.config.training
-        if progress.validated != progress.step:
-            self._validate()
         record, last = progress.best_record, self._weights()
         if len(progress.averaged) > 1:
             self._put(self.averager.mean(progress.averaged))
@@ -355,9 +365,9 @@ class Trainer:
         random_states = self.processes.random_states()
 
         def write() -> None:
-            progress.log_bytes = self.journal.size()
+            progress.log_bytes = self.journal.settle()
             note = {"config": self.config.model_dump(mode="json"), "text": self.text.fingerprint}
-            save_state(self.run.state, progress, self._weights(), self.optimizer, random_states, note)
+            save_state(self.run.state, progress, self.model, self.optimizer, random_states, note)
             self.averager.keep_only(progress.averaged)
 
         self.processes.lead(write)
