@@ -103,11 +103,13 @@ def open_run(config: Config, directory: Path, resume: bool, allow_changes: bool)
         raise InputError(f"{directory}: another training is at work there; wait for it, or choose another") from None
     except OSError as error:
         raise InputError(f"{directory}: cannot make the directory: {error.strerror}") from None
-    with lock:
+    try:
         _check(directory, resume)
         found = settle_state(directory / "training" / "state")
         # Without a state it was stopped before its first validation, or never started: begin.
         yield Run(directory, config, resume and found, allow_changes)
+    finally:
+        lock.release()
 
 
 def _check(directory: Path, resume: bool) -> None:
