@@ -478,13 +478,9 @@ def test_a_second_signal_acts_as_ever() -> None:
 @pytest.mark.parametrize("budget", [10, 4096])
 def test_validation_perplexity_is_per_token_and_unsmoothed(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pitfall 14: a model of zeros is uniform, so its perplexity is the vocabulary, whatever the smoothing."""
-    from accelerate import Accelerator
     from mechanisms import TARGET_VOCABULARY, random_ids, tiny_model
 
-    from seq2seq.training.processes import Processes
-    from seq2seq.training.validation import perplexity
-
-    alone = Processes(Accelerator(cpu=True))
+    from seq2seq.training.validation import nats_of_batches, perplexity, plan
 
     monkeypatch.setattr("seq2seq.training.validation.BATCH_TOKENS", budget)  # a sentence a batch, or one batch
     model = tiny_model()
@@ -493,10 +489,13 @@ def test_validation_perplexity_is_per_token_and_unsmoothed(budget: int, monkeypa
 
     text = EncodedCorpus(random_ids([3, 8], 29, 1), random_ids([9, 2], 23, 2), ["", ""], ["", ""], {})
 
-    assert perplexity(model, text, alone) == pytest.approx(TARGET_VOCABULARY)
+    def measured() -> float:
+        return perplexity(nats_of_batches(model, text, plan(text), torch.device("cpu")), text)
+
+    assert measured() == pytest.approx(TARGET_VOCABULARY)
     assert model.training
     with torch.no_grad():
         model.output_layer.bias[5] = math.log(2.0)
     batch = make_batch(text.source_ids, text.target_ids)
     loss = model.eval()(*batch.tensors())
-    assert perplexity(model, text, alone) == pytest.approx(math.exp(loss.nll.item() / int(loss.tokens)))
+    assert measured() == pytest.approx(math.exp(loss.nll.item() / int(loss.tokens)))

@@ -35,12 +35,10 @@ class Validation:
         return -self.perplexity
 
 
-def perplexity(model: Seq2Seq, text: EncodedCorpus, processes: Processes) -> float:
-    """exp(nats / token) of the whole text; each process takes its share of the batches."""
-    nats = nats_of_batches(model, text, processes.share(plan(text)), processes.accelerator.device)
-    total = sum(processes.merge(processes.gather(nats)))
+def perplexity(nats: Sequence[float], text: EncodedCorpus) -> float:
+    """exp(nats / token), from the nats of all batches of the text."""
     tokens = sum(len(ids) + 1 for ids in text.target_ids)
-    return math.exp(min(total / tokens, 700.0))  # 700: the largest exponent that a float holds
+    return math.exp(min(sum(nats) / tokens, 700.0))  # 700: the largest exponent that a float holds
 
 
 def nats_of_batches(
@@ -72,13 +70,17 @@ def validate(
     Each process takes its share; the shares are put together once, in an order that does not depend on their number.
     """
     training = config.training
-    measured = perplexity(model, text, processes)
+    nats = nats_of_batches(model, text, processes.share(plan(text)), processes.accelerator.device)
+    found: list[str] = []
+    if training.validation_bleu:
+        translations = translator.translate(processes.share(text.source), beam_size=training.validation_beam_size)
+        found = [translation.text for translation in translations]
+    shares = processes.gather((nats, found))
+    measured = perplexity(processes.merge([share[0] for share in shares]), text)
     if not training.validation_bleu:
         return Validation(measured, None, None)
-    translations = translator.translate(processes.share(text.source), beam_size=training.validation_beam_size)
-    shares = processes.gather([translation.text for translation in translations])
     metric = bleu(
-        hypotheses=processes.merge(shares),
+        hypotheses=processes.merge([share[1] for share in shares]),
         references=[text.target],
         tokenize=training.validation_tokenize or default_tokenize(config.data.target_language),
     )
