@@ -10,6 +10,7 @@ import torch
 
 from seq2seq.batching import cut_by_budget, make_batch
 from seq2seq.config import Config
+from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.metrics import bleu, default_tokenize
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.text.corpus import EncodedCorpus
@@ -35,10 +36,25 @@ class Validation:
         return -self.perplexity
 
 
+def check_tokenizer(config: Config) -> None:
+    """Refuse a tokenizer of BLEU that does not exist or cannot be loaded, before a training and not after its start."""
+    if config.training.validation_bleu:
+        bleu(hypotheses=["a"], references=[["a"]], tokenize=_tokenizer(config))
+
+
+def _tokenizer(config: Config) -> str:
+    return config.training.validation_tokenize or default_tokenize(config.data.target_language)
+
+
 def perplexity(model: Seq2Seq, text: EncodedCorpus, processes: Processes) -> float:
     """exp(nats / token) of the whole text; each process takes its share of the batches."""
     nats = nats_of_batches(model, text, processes.share(plan(text)), processes.accelerator.device)
     total = sum(processes.merge(processes.gather(nats)))
+    if math.isnan(total):
+        raise Seq2SeqError(
+            "the model gives no probabilities but NaN for the validation text; training.learning_rate may be too high: "
+            "lower it, or lengthen warmup_steps, and start anew"
+        )
     tokens = sum(len(ids) + 1 for ids in text.target_ids)
     return math.exp(min(total / tokens, 700.0))  # 700: the largest exponent that a float holds
 
@@ -80,6 +96,6 @@ def validate(
     metric = bleu(
         hypotheses=processes.merge(shares),
         references=[text.target],
-        tokenize=training.validation_tokenize or default_tokenize(config.data.target_language),
+        tokenize=_tokenizer(config),
     )
     return Validation(measured, metric.value, metric.signature)
