@@ -82,7 +82,7 @@ def load_note(directory: Path) -> dict[str, Any]:
     """The JSON part of a state."""
     try:
         note = json.loads((directory / "state.json").read_text(encoding="utf-8"))
-        note["progress"] = Progress(**note["progress"])
+        note = {**note, "config": note["config"], "text": note["text"], "progress": Progress(**note["progress"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{directory / 'state.json'}: the training state is damaged ({error}); start anew") from None
     return dict(note)
@@ -94,10 +94,12 @@ def load_tensors(directory: Path, model: torch.nn.Module, optimizer: torch.optim
         tensors = load_file(str(directory / "state.safetensors"))
     except (OSError, SafetensorError) as error:
         raise InputError(f"{directory / 'state.safetensors'}: the training state is damaged ({error})") from None
-    parameters = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(tensors[f"weights/{name}"])
+    try:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(tensors[f"weights/{name}"])
+    except (KeyError, RuntimeError) as error:  # missing, or of another shape
+        raise InputError(f"{directory / 'state.safetensors'}: the training state is damaged ({error})") from None
     state = optimizer.state_dict()
     slots: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
