@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from seq2seq import __version__
 from seq2seq.card import model_card
-from seq2seq.config import Config, parse_config
+from seq2seq.config import MOST_PIECES, Config, parse_config
 from seq2seq.directory import (
     CARD,
     CONFIG,
@@ -38,7 +39,9 @@ from seq2seq.errors import InputError, Seq2SeqError, nearest
 from seq2seq.nn.attention import SCORE_FUNCTIONS
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, TokenizerPair
+from seq2seq.text.tokenizer import LARGEST as LARGEST_TOKENIZER
 
+_HEADER = 1024  # bytes; more than the header of a safetensors file has for one tensor, its long name included
 SPECIAL_IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 
 
@@ -190,7 +193,7 @@ def load_model(name: str | Path, *, device: str = "cpu") -> LoadedModel:
     """
     _check_device(device)
     directory = _locate(name)
-    manifest, contents = read_files(directory)
+    manifest, contents = _read_files(directory)
     config = parse_config(manifest.config, str(directory / CONFIG))
     tokenizers = _tokenizers(directory, manifest, contents)
     try:
@@ -205,7 +208,24 @@ def load_model(name: str | Path, *, device: str = "cpu") -> LoadedModel:
 
 def load_tokenizers(directory: Path) -> TokenizerPair:
     """The tokenizers of a model directory alone. Raises InputError as `load_model` does."""
-    return _tokenizers(directory, *read_files(directory))
+    return _tokenizers(directory, *_read_files(directory))
+
+
+def _read_files(directory: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """The files of a model, the weights only if they have no more bytes than the config's model can need."""
+
+    def limits(manifest: Manifest) -> dict[str, int]:
+        config = parse_config(manifest.config, str(directory / CONFIG))
+        if not all(4 < size <= MOST_PIECES for size in (manifest.vocabulary.source, manifest.vocabulary.target)):
+            raise InputError(f"{directory / CONFIG}: damaged: vocabulary: {manifest.vocabulary}")
+        try:
+            tensors = _stored(_build(config, manifest.vocabulary))[0]
+        except InputError as error:
+            raise InputError(f"{directory / CONFIG}: {error}") from None
+        weights = sum(tensor.nbytes + _HEADER for tensor in tensors.values()) + _HEADER
+        return {name: weights if name == WEIGHTS else LARGEST_TOKENIZER for name in manifest.files}
+
+    return read_files(directory, limits)
 
 
 def _check_device(device: str) -> None:
@@ -246,10 +266,10 @@ def _unpack(path: Path, content: bytes, expected: Mapping[str, Tensor]) -> dict[
 
 def _locate(name: str | Path) -> Path:
     """The directory of a model's name; the hub is asked only for what cannot be meant as a path."""
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = Path(os.path.expanduser(name))  # Path's own raises for an unknown user
+    if os.path.isdir(path):  # and its is_dir, exists for a name that is too long, or hidden by permissions
         return path
-    if path.exists():
+    if os.path.exists(path):
         raise InputError(f"{path}: a file; give the model directory that holds it: {path.parent}")
     parts = re.fullmatch(r"((?P<owner>\w[\w.-]*)/\w[\w.-]*)(@(?P<revision>[\w./-]+))?", str(name))
     if parts is None:
@@ -280,7 +300,7 @@ def push_model(directory: Path, repository: str, *, private: bool = False, token
 
     load_model(directory)
     settle(directory)
-    manifest, _ = read_files(directory)
+    manifest, _ = _read_files(directory)
     api = HfApi(token=token)
     try:
         address = api.create_repo(repository, private=private, exist_ok=True)

@@ -11,15 +11,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from seq2seq.errors import InputError, nearest
+from seq2seq.errors import InputError, nearest, shown
+
+LARGEST_FILE = 1 << 20  # bytes of a config; the rest of a larger one, or of /dev/zero, is not read
+MOST_PIECES = 1_000_000  # of a vocabulary
+_LARGEST_NUMBER = 2**31 - 1  # what every library below takes
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Section(BaseModel):
     """A part of the config: immutable, and no key beside those declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _usable(cls, value: Any) -> Any:
+        """Refuse what no library below could take."""
+        if type(value) is int and value > _LARGEST_NUMBER:
+            raise ValueError(f"too large; allowed: up to {_LARGEST_NUMBER}")
+        for text in [value] if isinstance(value, str) else value if isinstance(value, (list, dict)) else ():
+            if "\0" in text:
+                raise ValueError("a NUL character, which no path and no name can have")
+            if not text.isascii() and _SURROGATE.search(text):  # as Python takes arguments that are no UTF-8
+                raise ValueError("not valid Unicode; write it in UTF-8")
+        return value
 
     def _refuse_idle(self, keys: Sequence[str], reason: str) -> None:
         """Refuse keys that differ from their default although nothing would read them."""
@@ -71,14 +89,16 @@ class DataConfig(Section):
     max_length: int = Field(250, ge=1, description="longest training sentence, in pieces; longer pairs are removed")
     max_ratio: float = Field(9.0, ge=0, description="largest ratio of the two lengths in pieces; 0 switches this off")
     drop_duplicates: bool = Field(False, description="remove a training pair that was seen before")
-    processes: int = Field(1, ge=1, description="processes that encode the text")
+    processes: int = Field(1, ge=1, le=1024, description="processes that encode the text")
 
 
 class TokenizerConfig(Section):
     """SentencePiece, trained within the run on the training text, or given as files."""
 
     kind: Literal["unigram", "bpe", "char", "word"] = Field("bpe", description="how text is cut into pieces")
-    vocabulary_size: int = Field(8000, ge=8, description="pieces, special ones included; fewer if the text has fewer")
+    vocabulary_size: int = Field(
+        8000, ge=8, le=MOST_PIECES, description="pieces, special ones included; fewer if the text has fewer"
+    )
     joint: bool = Field(True, description="one vocabulary for both sides (true) or one a side (false)")
     byte_fallback: bool = Field(False, description="spell unknown characters as UTF-8 bytes; unigram and bpe only")
     character_coverage: float = Field(
@@ -117,8 +137,8 @@ class ModelConfig(Section):
     encoder_dim: int = Field(256, ge=1, description="units of the encoder, per direction")
     decoder_dim: int = Field(512, ge=1, description="units of the decoder")
     attention_dim: int = Field(256, ge=1, description="units inside the score function, where it has any")
-    encoder_layers: int = Field(1, ge=1, description="recurrent layers of the encoder")
-    decoder_layers: int = Field(1, ge=1, description="recurrent layers of the decoder")
+    encoder_layers: int = Field(1, ge=1, le=64, description="recurrent layers of the encoder")
+    decoder_layers: int = Field(1, ge=1, le=64, description="recurrent layers of the decoder")
     bidirectional: bool = Field(True, description="read the source in both directions")
     residual: bool = Field(False, description="add each layer's input to its output, from the second layer on")
     layer_norm: bool = Field(False, description="layer normalisation of each recurrent layer's output")
@@ -182,7 +202,7 @@ class TrainingConfig(Section):
     log_interval: int = Field(50, ge=1, description="steps between progress lines")
     trackers: list[str] = Field(default_factory=lambda: ["tensorboard"], description="experiment trackers, by name")
     mixed_precision: Literal["no", "bf16", "fp16"] = Field("no", description="arithmetic of the forward pass")
-    threads: int = Field(0, ge=0, description="CPU threads; 0 leaves it to torch")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 leaves it to torch")
 
     @model_validator(mode="after")
     def _idle(self) -> Self:
@@ -208,7 +228,7 @@ class SearchConfig(Section):
     )
     length_alpha: float = Field(1.0, ge=0, description="exponent of the penalty (average and gnmt)")
     min_length: int = Field(0, ge=0, description="fewest pieces of a translation, the end not counted")
-    max_length_ratio: float = Field(2.0, ge=0, description="most pieces: this times the source's pieces ...")
+    max_length_ratio: float = Field(2.0, ge=0, le=1000, description="most pieces: this times the source's pieces ...")
     max_length_offset: int = Field(20, ge=1, description="... plus this")
 
     @model_validator(mode="after")
@@ -240,17 +260,29 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Raises InputError with file and line for bad TOML, unknown keys (near name offered) and bad values.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot read the config: {error}") from None
+    text = _read(path)
     try:
         tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: TOMLDecodeError, and integers of thousands of digits
         raise InputError(f"{path}: not valid TOML: {error}") from None
     for override in overrides:
         _override(tree, override)
     return parse_config(tree, str(path), text, overrides)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the config: {error.strerror}") from None
+    if len(content) > LARGEST_FILE:
+        raise InputError(f"{path}: cannot read the config: more than {LARGEST_FILE:,} bytes, which no config has")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}:{line}: cannot read the config: not valid UTF-8; convert it to UTF-8") from None
 
 
 def parse_config(tree: dict[str, Any], where: str, text: str = "", overrides: Sequence[str] = ()) -> Config:
@@ -276,7 +308,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
         raise InputError(f"--set {override}: expected key=value, for example --set model.score=multiplicative")
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # as in load_config
         value = raw
     *sections, last = key.split(".")
     for section in sections:
@@ -294,7 +326,9 @@ def _explain(problem: Any, keys: list[str]) -> str:
     if problem["type"] == "missing":
         return f"{key} is missing: {_description(keys)}"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}" if problem["type"] == "value_error" else f"{key} = {problem['input']!r}: {message}"
+    if problem["type"] == "value_error":
+        return f"{key}: {message}" if key else message  # no key: a rule between sections
+    return f"{key} = {shown(problem['input'])}: {message}"
 
 
 def _section_at(keys: list[str]) -> type[BaseModel]:

@@ -4,16 +4,22 @@ config.json names every file that the model is made of, with its SHA-256, and is
 beside the old one as NAME.new; replacing config.json makes it count; then it takes its name. A reader looks for the
 content that config.json asks for under both names. So wherever a save is cut off, the old model or the new is there.
 README.md, the model card, is for people, and theirs to edit: it has no hash.
+
+A directory may come from a stranger. What is no regular file (a FIFO, a device) is not opened for reading, and nothing
+is read that is larger than it can be. Links are followed, also to outside, for a download of the hub consists of them:
+a link tells nobody anything, since content counts only if its hash is listed, and is shown in no message.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,6 +30,9 @@ FORMAT = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 JOINT, SOURCE, TARGET = "tokenizer.model", "tokenizer.source.model", "tokenizer.target.model"
 HASHED = (WEIGHTS, JOINT, SOURCE, TARGET)
+
+LARGEST_CONFIG = 8 << 20  # bytes; a run's TOML has at most 1 MiB, and the indented JSON of its keys a few times that
+_DEEPEST = 32  # levels of config.json; json and pydantic recurse, and so does who prints it
 
 
 class Vocabulary(BaseModel):
@@ -88,30 +97,36 @@ def settle(directory: Path) -> None:
         sync_names(directory)
 
 
-def read_files(directory: Path) -> tuple[Manifest, dict[str, bytes]]:
+def read_files(directory: Path, limits: Callable[[Manifest], Mapping[str, int]]) -> tuple[Manifest, dict[str, bytes]]:
     """The manifest, and the files it lists with exactly the content it means.
 
-    Raises InputError where something is missing, damaged, foreign, or of a newer format.
+    limits: the most bytes that each file of such a model can have; a larger one is not read.
+    Raises InputError where something is missing, damaged, foreign, oversized, or of a newer format.
     """
     while True:
-        document = _read(directory / CONFIG)
+        document = _read(directory / CONFIG, LARGEST_CONFIG)
         manifest = _manifest(directory / CONFIG, document)
         try:
-            return manifest, {name: _content(directory / name, digest) for name, digest in manifest.files.items()}
+            most = limits(manifest)
+            return manifest, {
+                name: _content(directory / name, digest, most[name]) for name, digest in manifest.files.items()
+            }
         except InputError:
-            if document == _read(directory / CONFIG):  # else the model was replaced meanwhile: read the new one
+            if document == _read(directory / CONFIG, LARGEST_CONFIG):  # else replaced meanwhile: read the new one
                 raise
 
 
 def _manifest(path: Path, document: bytes) -> Manifest:
     try:
-        tree = json.loads(document)
+        tree = json.loads(document, parse_constant=_no_number, parse_float=_number)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged, not JSON: {error}") from None
+    if _deeper(tree, _DEEPEST):
+        raise InputError(f"{path}: damaged: nested more than {_DEEPEST} deep")
     if not isinstance(tree, dict) or not {"format", "seq2seq"} <= tree.keys():
         raise InputError(f"{path}: not written by seq2seq; only models that `seq2seq train` made can be loaded")
     if isinstance(tree["format"], int) and tree["format"] > FORMAT:
-        written = f"format {tree['format']}, written by seq2seq {tree['seq2seq']}"
+        written = f"format {tree['format']}, written by seq2seq {tree['seq2seq']!s:.40}"
         raise InputError(f"{path}: {written}; seq2seq {__version__} reads up to format {FORMAT}: install a newer one")
     try:
         manifest = Manifest.model_validate(tree)
@@ -125,23 +140,53 @@ def _manifest(path: Path, document: bytes) -> Manifest:
     return manifest
 
 
-def _content(path: Path, digest: str) -> bytes:
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _deeper(tree: Any, levels: int) -> bool:
+    """Whether lists and objects are nested more than so many levels deep."""
+    level = [tree]
+    for _ in range(levels + 1):
+        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, (dict, list)))
+        level = [each for several in inner for each in several]
+    return bool(level)
+
+
+def _content(path: Path, digest: str, limit: int) -> bytes:
     """What the manifest means by a name: the waiting content once it is committed, else what has the name."""
-    for candidate in (_waiting(path), path):
+    waiting = _waiting(path)
+    if waiting.is_file():
         try:
-            content = candidate.read_bytes()
-        except OSError:
-            continue
+            content = _read(waiting, limit)
+        except InputError:  # left by a save of another model that was cut off: larger, or gone meanwhile
+            content = b""
         if sha256(content) == digest:
             return content
-    if _read(path).startswith(b"version https://git-lfs"):
+    content = _read(path, limit)
+    if sha256(content) == digest:
+        return content
+    if content.startswith(b"version https://git-lfs"):
         raise InputError(f"{path}: a Git LFS pointer in place of the file; run `git lfs pull` in that folder")
     raise InputError(f"{path}: not the file that {CONFIG} lists (SHA-256 differs): damaged, edited or incomplete")
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, limit: int) -> bytes:
+    """A regular file of at most `limit` bytes."""
     try:
-        return path.read_bytes()
+        # Not blocking, for to open a FIFO is to wait for a writer.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise InputError(f"{path}: not a regular file, but a pipe or a device; a model consists of files")
+            if status.st_size > limit:
+                raise InputError(f"{path}: {status.st_size:,} bytes, but at most {limit:,} are possible here: not read")
+            return file.read(limit + 1)
     except FileNotFoundError:
         hint = f"; a model directory holds {CONFIG}, {WEIGHTS} and a tokenizer" if path.name == CONFIG else ""
         raise InputError(f"{path}: missing{hint}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 
@@ -20,6 +21,28 @@ class InputError(Seq2SeqError):
 
 class LostProcess(Seq2SeqError):
     """Another process of the job went away; every one that is left says so, for the first may be the one that went."""
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 80
+_LONGEST_LINE = 1000  # characters
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: cut where it is long or nested deep, as only mistakes and attacks are."""
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return f"(a huge {type(value).__name__})"
+
+
+def printable(text: str) -> str:
+    """Text for a terminal: what a stranger's file put into it can neither steer the terminal nor flood it."""
+    escaped = "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text
+    )
+    lines = escaped.split("\n")
+    return "\n".join(line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + " ..." for line in lines)
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from itertools import count, product
 from pathlib import Path
@@ -216,6 +217,11 @@ def flip(path: Path, name: str) -> None:
     (path / name).write_bytes(content)
 
 
+def boundless(manifest: Manifest) -> dict[str, int]:
+    """Limits of file sizes where they do not matter."""
+    return dict.fromkeys(manifest.files, 1 << 20)
+
+
 class Bomb:
     """What a malicious pickle does on loading."""
 
@@ -279,7 +285,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
         r"config.json: model.score = 'dott': no such score function; did you mean 'dot'",
     ),
     "boundless sizes": (
-        lambda p: rewrite(p, lambda tree: tree["config"]["model"].update(embedding_dim=10**14)),
+        lambda p: rewrite(p, lambda tree: tree["config"]["model"].update(embedding_dim=2 * 10**9)),
         r"config.json: model: these sizes do not fit into memory: ",
     ),
     "sizes": (
@@ -352,6 +358,40 @@ def test_damage_is_named(name: str, tmp_path: Path, intact: Path, monkeypatch: p
     assert str(path) in str(caught.value)
     assert str(caught.value).count("\n") <= 1
     assert not (tmp_path / "exploded").exists()
+
+
+def test_a_download_of_the_hub_consists_of_links(tmp_path: Path, intact: Path) -> None:
+    snapshot, blobs = tmp_path / "snapshots" / "main", tmp_path / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for number, path in enumerate(intact.iterdir()):
+        shutil.copy(path, blobs / str(number))
+        (snapshot / path.name).symlink_to(f"../../blobs/{number}")
+    assert same(load_model(snapshot).model.state_dict(), load_model(intact).model.state_dict())
+
+
+def test_no_path_in_the_config_is_opened(tmp_path: Path, intact: Path) -> None:
+    """What a stranger's config names as data or tokenizer is for the record, and may be a pipe, on which one waits."""
+    path, pipe = tmp_path / "model", tmp_path / "pipe"
+    shutil.copytree(intact, path)
+    os.mkfifo(pipe)
+    tokenizer = {"kind": "bpe", "source_model": str(pipe), "target_model": str(pipe)}
+    data = {"train": {"tsv": str(pipe)}, "validation": {"dataset": str(pipe)}, "root": str(pipe)}
+    rewrite(path, lambda tree: tree["config"].update(tokenizer=tokenizer, data=data))
+    opened, watching = list[str](), [True]  # a hook stays as long as the process
+    sys.addaudithook(lambda event, given: opened.append(str(given[0])) if watching and event == "open" else None)
+    load_model(path)
+    watching.clear()
+    names = {Path(name).name for name in opened if str(tmp_path) in name}
+    assert names == {"config.json", "model.safetensors", "tokenizer.model"}
+
+
+def test_the_limit_of_the_weights_holds_them(tmp_path: Path, joint: TokenizerPair) -> None:
+    """For a model whose file is almost all header, the names of its tensors being long and they small."""
+    sizes = {"embedding_dim": 1, "encoder_dim": 1, "decoder_dim": 2, "attention_dim": 1}
+    config = make_config(**sizes, encoder_layers=40, decoder_layers=40, layer_norm=True)
+    weights = save(tmp_path, joint, config)
+    assert same(load_model(tmp_path).model.state_dict(), weights)
 
 
 def test_the_card_may_be_edited_or_missing(tmp_path: Path, joint: TokenizerPair) -> None:
@@ -434,7 +474,7 @@ def test_a_crash_leaves_the_old_model_or_the_new(tmp_path: Path, power: Callable
         path = tmp_path / str(calls)
         put(path, JOINT_FILES[0])
         late = cut_off(path, new, power, calls)
-        found.append(directory.read_files(path)[1])
+        found.append(directory.read_files(path, boundless)[1])
         if late:
             break
     change = found.index(new)
@@ -471,13 +511,13 @@ def test_a_second_crash_does_no_more_harm(tmp_path: Path, power: Callable[[int],
         path = tmp_path / f"{first}-{second}"
         put(path, JOINT_FILES[0])
         cut_off(path, JOINT_FILES[1], power, first)
-        before = directory.read_files(path)[1]
+        before = directory.read_files(path, boundless)[1]
         late = cut_off(path, JOINT_FILES[2], power, second)
-        after = directory.read_files(path)[1]
+        after = directory.read_files(path, boundless)[1]
         assert after in (before, JOINT_FILES[2])
         assert after == JOINT_FILES[2] or not late
         put(path, JOINT_FILES[1])
-        assert directory.read_files(path)[1] == JOINT_FILES[1]
+        assert directory.read_files(path, boundless)[1] == JOINT_FILES[1]
         assert not list(path.glob("*.new"))
     assert late
 
@@ -489,10 +529,10 @@ def test_a_reader_sees_one_model_while_it_is_replaced(
     save(tmp_path, joint, old, seed=1)
     original, calls = directory._content, []
 
-    def content(path: Path, digest: str) -> bytes:
+    def content(path: Path, digest: str, limit: int) -> bytes:
         if not calls:
             calls.append(save(tmp_path, joint, new, seed=2))
-        return original(path, digest)
+        return original(path, digest, limit)
 
     monkeypatch.setattr(directory, "_content", content)
     loaded = load_model(tmp_path)
@@ -612,11 +652,11 @@ def test_push_refuses_what_does_not_load_and_explains_the_hub(
     with pytest.raises(Seq2SeqError, match=r"^owner/name: the upload to the hub failed: OSError: 401 Unauthorized$"):
         push_model(intact, "owner/name")
     shutil.copytree(intact, tmp_path / "model")
-    rewrite(tmp_path / "model", lambda tree: tree["config"]["model"].update(score="dott"))
-    with pytest.raises(InputError, match="no such score function"):
-        push_model(tmp_path / "model", "owner/name")
     flip(tmp_path / "model", "model.safetensors")
     with pytest.raises(InputError, match="SHA-256 differs"):
+        push_model(tmp_path / "model", "owner/name")
+    rewrite(tmp_path / "model", lambda tree: tree["config"]["model"].update(score="dott"))
+    with pytest.raises(InputError, match="no such score function"):
         push_model(tmp_path / "model", "owner/name")
 
 

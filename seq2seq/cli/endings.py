@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from seq2seq.errors import LostProcess, Seq2SeqError
+from seq2seq.errors import LostProcess, Seq2SeqError, printable
+
+_MEMORY = re.compile(r"(can't allocate|not enough|out of) memory")  # how torch says it, on CPUs and GPUs
 
 
 def speaks() -> bool:
@@ -26,9 +29,21 @@ class QuietEndings(TyperGroup):
             return super().invoke(ctx)
         except Seq2SeqError as error:
             if speaks() or isinstance(error, LostProcess):
-                typer.echo(f"error: {error}", err=True)
+                _tell(error)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             raise typer.Exit(128 + signal.SIGINT) from None
         except BrokenPipeError:
             raise typer.Exit(128 + signal.SIGPIPE) from None
+        except OSError as error:  # what the system refuses where no one has a better word for it: a full disk, say
+            _tell(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error)
+            raise typer.Exit(1) from None
+        except (MemoryError, RuntimeError) as error:  # torch says it by a RuntimeError
+            if not isinstance(error, MemoryError) and not _MEMORY.search(str(error)):
+                raise
+            _tell("not enough memory; smaller batches, beams or models need less")
+            raise typer.Exit(1) from None
+
+
+def _tell(error: object) -> None:
+    typer.echo(f"error: {printable(str(error))}", err=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -63,7 +63,11 @@ def evaluate(
     samples: Annotated[
         int,
         typer.Option(
-            "--samples", metavar="N", min=0, help="Bootstrap resamples for intervals and comparison; 0: none."
+            "--samples",
+            metavar="N",
+            min=0,
+            max=1_000_000,
+            help="Bootstrap resamples for intervals and comparison; 0: none.",
         ),
     ] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")] = False,
@@ -126,7 +130,7 @@ class _Side:
 
 
 def _side_of(name: str) -> _Side:
-    return _Side([], name) if Path(name).is_file() or name == "-" else _Side([name], None)
+    return _Side([], name) if os.path.isfile(name) or name == "-" else _Side([name], None)
 
 
 @dataclass(frozen=True, slots=True)

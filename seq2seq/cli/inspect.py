@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seq2seq.errors import printable
+
 if TYPE_CHECKING:
     from seq2seq.checkpoint import LoadedModel
 
@@ -95,4 +97,4 @@ def _shown(section: str, value: Any) -> str:
         return f"{value:,} bytes"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.2f}" if isinstance(value, float) and section == "training" else str(value)
+    return f"{value:.2f}" if isinstance(value, float) and section == "training" else printable(str(value))

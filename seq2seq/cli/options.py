@@ -43,6 +43,7 @@ BeamSize = Annotated[
         "--beam-size",
         metavar="N",
         min=1,
+        max=1_000_000,
         help="Live hypotheses; 1 is greedy.",
         show_default=_MODELS_OWN,
         rich_help_panel=_SEARCH,
@@ -70,6 +71,7 @@ MinLength = Annotated[
         "--min-length",
         metavar="N",
         min=0,
+        max=1_000_000,
         help="Fewest pieces of a translation.",
         show_default=_MODELS_OWN,
         rich_help_panel=_SEARCH,
@@ -81,6 +83,7 @@ MaxLength = Annotated[
         "--max-length",
         metavar="N",
         min=1,
+        max=1_000_000,
         help="Most pieces of a translation, the end counted.",
         show_default="by the source's length",
         rich_help_panel=_SEARCH,
@@ -92,6 +95,7 @@ MaxSourceLength = Annotated[
         "--max-source-length",
         metavar="N",
         min=1,
+        max=1_000_000,
         help="Pieces of a source that are read; the rest of a longer one is left out, and a warning says so.",
         show_default="1000",
         rich_help_panel=_SEARCH,
@@ -103,6 +107,7 @@ BatchSize = Annotated[
         "--batch-size",
         metavar="N",
         min=1,
+        max=1_000_000,
         help="Most sentences in a batch: a matter of speed and memory, not of the result.",
         show_default=str(BATCH_SIZE),
         rich_help_panel=_MACHINE,
@@ -114,7 +119,13 @@ Device = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", metavar="N", min=1, help="CPU threads.", show_default="one a core", rich_help_panel=_MACHINE
+        "--threads",
+        metavar="N",
+        min=1,
+        max=1024,
+        help="CPU threads.",
+        show_default="one a core",
+        rich_help_panel=_MACHINE,
     ),
 ]
 

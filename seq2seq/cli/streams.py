@@ -16,7 +16,7 @@ from types import FrameType
 from typing import BinaryIO, NoReturn, cast
 
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.text.lines import iter_lines
+from seq2seq.text.lines import check_length, iter_lines
 
 STANDARD = "-"
 _BLOCK = 1 << 16
@@ -29,13 +29,17 @@ class _Arrivals:
         self._name, self._stream, self.pending = name, stream, 0
 
     def __iter__(self) -> Iterator[bytes]:
-        rest = b""
+        begun, size, number = list[bytes](), 0, 1  # the line whose end has not arrived
         while block := self._read():
-            *lines, rest = (rest + block).split(b"\n")
+            *lines, rest = block.split(b"\n")
+            if lines:
+                lines[0], begun, size = b"".join([*begun, lines[0]]), [], 0
             for self.pending, line in zip(reversed(range(len(lines))), lines, strict=True):
                 yield line + b"\n"
-        if rest:
-            yield rest
+            begun, size, number = [*begun, rest] if rest else begun, size + len(rest), number + len(lines)
+            check_length(size, self._name, number)
+        if begun:
+            yield b"".join(begun)
 
     def _read(self) -> bytes:
         try:
@@ -72,6 +76,8 @@ class Source:
 def open_input(path: str) -> Iterator[Source]:
     """A file (plain or .gz), or standard input for '-'."""
     if path == STANDARD:
+        if sys.stdin is None:  # started with it closed
+            raise InputError("standard input is closed; give a file")
         yield Source("standard input", cast(BufferedIOBase, sys.stdin.buffer))
         return
     opener: Callable[..., BufferedIOBase] = gzip.open if path.endswith(".gz") else open
@@ -107,10 +113,10 @@ def open_output(path: str, *inputs: str) -> Iterator[Callable[[str], None]]:
         yield _write_standard
         return
     # A device or a pipe is there to write to, not to replace; /dev/stdout may lead to one without a name.
-    kept = Path(path).exists() and not Path(path).is_file()
+    kept = os.path.exists(path) and not os.path.isfile(path)  # Path.exists raises where the name is too long
     target = Path(path) if kept else Path(os.path.realpath(path))
     _check_target(target, path, inputs)
-    waiting = target if kept else target.with_name(f".{target.name}.{os.getpid()}.part")
+    waiting = target if kept else target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
     try:
         with _termination_raises(), _open_to_write(waiting, path) as file:
             yield lambda text: _write(file, text, path)
@@ -128,6 +134,8 @@ def _open_to_write(file: Path, name: str) -> FileIO:
 
 
 def _write_standard(text: str) -> None:
+    if sys.stdout is None:  # started with it closed
+        raise Seq2SeqError("standard output: cannot be written: it is closed")
     _write(sys.stdout.buffer, text, "standard output")
 
 
@@ -151,12 +159,12 @@ def _refusals(name: str) -> Iterator[None]:
 
 
 def _check_target(target: Path, path: str, inputs: tuple[str, ...]) -> None:
-    if target.is_dir():
+    if os.path.isdir(target):
         raise InputError(f"{path}: is a directory; --output takes a file")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise InputError(f"{path}: cannot be written: there is no directory {Path(path).parent}")
     for other in inputs:
-        if other != STANDARD and target.is_file() and Path(other).exists() and target.samefile(other):
+        if other != STANDARD and os.path.isfile(target) and os.path.exists(other) and target.samefile(other):
             raise InputError(f"{path}: --output is a file that is read; choose another name")
 
 

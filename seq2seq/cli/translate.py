@@ -41,7 +41,8 @@ def translate(
     ] = "-",
     output: options.Output = "-",
     n_best: Annotated[
-        int, typer.Option("--n-best", min=1, metavar="N", help="Translations of each sentence, best first.")
+        int,
+        typer.Option("--n-best", min=1, max=1_000_000, metavar="N", help="Translations of each sentence, best first."),
     ] = 1,
     scores: Annotated[bool, typer.Option("--scores", help="Add score and log-probability.")] = False,
     alignment: Annotated[bool, typer.Option("--alignment", help="Add word links, by attention.")] = False,

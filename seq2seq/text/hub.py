@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def _open(spec: CorpusConfig, root: Path) -> Any:
 
     assert spec.dataset is not None
     path = root / spec.dataset
-    if path.exists():
+    if os.path.exists(path):  # path.exists() raises where the name is too long
         saved = path.is_dir() and any((path / name).exists() for name in _SAVED)
         if spec.name is not None and (saved or path.is_file()):
             raise InputError(f"{path}: name = {spec.name!r} has no effect here; leave it out")

@@ -16,6 +16,8 @@ from seq2seq.errors import InputError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
+LONGEST_LINE = 64 << 20  # bytes; more is no sentence, and /dev/zero has no end
+
 INVALID_UTF8, NUL = "invalid UTF-8", "NUL"
 
 
@@ -37,13 +39,28 @@ def read_byte_lines(path: Path) -> list[bytes]:
     """The lines of a file, undecoded, so that a bad one can be judged by the caller."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            return list(_byte_lines(stream))
+            return list(_byte_lines(_bounded(stream, str(path))))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder; a text file is needed") from None
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def check_length(size: int, name: str, number: int) -> None:
+    """Refuse a line of so many bytes, as far as it is known, before more of it is read."""
+    if size > LONGEST_LINE:
+        raise InputError(f"{name}:{number}: a line of more than {LONGEST_LINE:,} bytes; a sentence is needed")
+
+
+def _bounded(stream: BinaryIO | gzip.GzipFile, name: str) -> Iterator[bytes]:
+    """The lines of a stream with their ends."""
+    number = 0
+    while line := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        check_length(len(line), name, number)
+        yield line
 
 
 def decode(line: bytes) -> tuple[str, str | None]:

@@ -19,6 +19,7 @@ from seq2seq.text.regularisation import DropoutSampler, LatticeSampler, Sampler
 from seq2seq.text.sentencepiece_model import BYTE, SPACE, Kind, WordSplitter, any_of, describe
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
+LARGEST = 64 << 20  # bytes of a model; a million pieces take some 20 MiB
 
 UNKNOWN_SURFACE = "\u2047"  # "⁇": how a decoded text shows an unknown piece
 
@@ -57,7 +58,8 @@ class Tokenizer:
     def load(cls, path: Path) -> Tokenizer:
         """Read a model file. Raises InputError naming the file where it is missing, damaged or not ours to use."""
         try:
-            model = path.read_bytes()
+            with path.open("rb") as file:
+                model = file.read(LARGEST + 1)
         except OSError as error:
             raise InputError(f"{path}: cannot read the tokenizer model: {error.strerror}") from None
         return cls.from_bytes(model, str(path))
@@ -65,6 +67,8 @@ class Tokenizer:
     @classmethod
     def from_bytes(cls, model: bytes, name: str = "tokenizer model") -> Tokenizer:
         """Rebuild from `model_bytes`; `name` is for the messages only. Raises InputError as `load` does."""
+        if len(model) > LARGEST:
+            raise InputError(f"{name}: more than {LARGEST:,} bytes; a tokenizer may have no more")
         processor = sentencepiece.SentencePieceProcessor()
         try:
             processor.LoadFromSerializedProto(model)

@@ -28,7 +28,7 @@ from seq2seq.training.run import Run, open_run, refusals
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.signals import StopRequest
 from seq2seq.training.state import Progress, load_tensors, save_state
-from seq2seq.training.validation import Validation, validate
+from seq2seq.training.validation import Validation, check_tokenizer, validate
 from seq2seq.translator import Translator
 
 Observe = Callable[[dict[str, Any]], None]
@@ -51,6 +51,7 @@ def train(
     """
     check_factors(config.training, check_model_config(config))
     check_trackers(config.training)
+    check_tokenizer(config)
     keep_freed_memory()
     processes = Processes(make_accelerator(config, output / "training"))
     if config.training.threads:

@@ -10,6 +10,7 @@ import torch
 
 from seq2seq.batching import cut_by_budget, make_batch
 from seq2seq.config import Config
+from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.metrics import bleu, default_tokenize
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.text.corpus import EncodedCorpus
@@ -35,6 +36,16 @@ class Validation:
         return -self.perplexity
 
 
+def check_tokenizer(config: Config) -> None:
+    """Refuse a tokenizer of BLEU that does not exist or cannot be loaded, before a training and not after its start."""
+    if config.training.validation_bleu:
+        bleu(hypotheses=["a"], references=[["a"]], tokenize=_tokenizer(config))
+
+
+def _tokenizer(config: Config) -> str:
+    return config.training.validation_tokenize or default_tokenize(config.data.target_language)
+
+
 def perplexity(nats: Sequence[float], text: EncodedCorpus) -> float:
     """exp(nats / token), from the nats of all batches of the text."""
     tokens = sum(len(ids) + 1 for ids in text.target_ids)
@@ -44,7 +55,7 @@ def perplexity(nats: Sequence[float], text: EncodedCorpus) -> float:
 def nats_of_batches(
     model: Seq2Seq, text: EncodedCorpus, batches: Sequence[Sequence[int]], device: torch.device
 ) -> list[float]:
-    """Σ nats of each batch of rows, not smoothed."""
+    """Σ nats of each batch of rows, not smoothed. Raises Seq2SeqError where the model has lost its numbers."""
     nats = []
     training = model.training
     model.eval()
@@ -53,6 +64,11 @@ def nats_of_batches(
             batch = make_batch([text.source_ids[row] for row in rows], [text.target_ids[row] for row in rows])
             nats.append(float(model(*batch.to(device).tensors()).nll))
     model.train(training)
+    if math.isnan(sum(nats)):
+        raise Seq2SeqError(
+            "the model gives no probabilities but NaN for the validation text; training.learning_rate may be too high: "
+            "lower it, or lengthen warmup_steps, and start anew"
+        )
     return nats
 
 
@@ -82,6 +98,6 @@ def validate(
     metric = bleu(
         hypotheses=processes.merge([share[1] for share in shares]),
         references=[text.target],
-        tokenize=training.validation_tokenize or default_tokenize(config.data.target_language),
+        tokenize=_tokenizer(config),
     )
     return Validation(measured, metric.value, metric.signature)

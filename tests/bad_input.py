@@ -1,0 +1,378 @@
+"""The table of test_bad_input.py: what a person or a stranger's file can get wrong, and how the program must answer."""
+
+import gzip
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from test_checkpoint import DAMAGE, Bomb, replace, rewrite
+
+Prepare = Callable[[Path], Any]  # is given the working folder: train.de, train.en, test.de, test.en, run.toml, model
+
+LONG = "x" * 300  # no file can be called that
+HUGE = 65 << 20  # bytes of a sparse file
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A command that must be refused. message: a regular expression. leaves: what may be new in the folder."""
+
+    name: str
+    command: str  # "%" stands for LONG
+    message: str
+    prepare: Prepare = lambda folder: None
+    code: int = 2
+    text: bytes = b"der hund\n"
+    leaves: tuple[str, ...] = ()
+
+
+def put(name: str, content: bytes) -> Prepare:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def config(change: str, by: str) -> Prepare:
+    """run.toml with one stretch replaced."""
+
+    def prepare(folder: Path) -> None:
+        written = (folder / "run.toml").read_text(encoding="utf-8")
+        assert change in written
+        (folder / "run.toml").write_text(written.replace(change, by, 1), encoding="utf-8")
+
+    return prepare
+
+
+def sparse(name: str, size: int = HUGE) -> Prepare:
+    """A file of zeros that takes no room on the disk."""
+
+    def prepare(folder: Path) -> None:
+        with (folder / name).open("r+b" if (folder / name).exists() else "wb") as file:
+            file.truncate(size)
+
+    return prepare
+
+
+def pipe(name: str) -> Prepare:
+    return lambda folder: ((folder / name).unlink(missing_ok=True), os.mkfifo(folder / name))
+
+
+def link(name: str, target: str) -> Prepare:
+    return lambda folder: ((folder / name).unlink(), (folder / name).symlink_to(target))
+
+
+def damage(name: str) -> Prepare:
+    return lambda folder: DAMAGE[name][0](folder / "model")
+
+
+def document(change: Callable[[dict[str, Any]], Any]) -> Prepare:
+    """Another config.json in the model."""
+    return lambda folder: rewrite(folder / "model", change)
+
+
+def raw_document(old: str, new: str) -> Prepare:
+    def prepare(folder: Path) -> None:
+        text = (folder / "model" / "config.json").read_text(encoding="utf-8")
+        assert old in text
+        (folder / "model" / "config.json").write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return prepare
+
+
+def resized(**sizes: int) -> Prepare:
+    return document(lambda tree: tree["config"]["model"].update(sizes))
+
+
+def weights(content: bytes) -> Prepare:
+    return lambda folder: replace(folder / "model", "model.safetensors", content)
+
+
+def state(name: str, content: bytes) -> Prepare:
+    return put(f"model/training/state/{name}", content)
+
+
+def swap(folder: Path) -> None:
+    """Give the model the tokenizer of the other, without a word in config.json."""
+    shutil.copy(folder / "other" / "tokenizer.model", folder / "model" / "tokenizer.model")
+
+
+SMALL = b'[data]\ntrain = {tsv = "a"}\nvalidation = {tsv = "b"}\n'
+TRAIN = "train run.toml -o out"
+GONE = "No such file or directory"
+CONFIGS = [
+    Case("output nowhere", "config -o nowhere/run.toml", "nowhere/run.toml: cannot be written: there is no directory"),
+    Case("output a directory", "config -o model", "model: is a directory; --output takes a file"),
+    Case("output below a file", "config -o run.toml/x", "run.toml/x: cannot be written: there is no directory"),
+    Case("output too long a name", "config -o %", "cannot be written: File name too long", code=1),
+    Case("output empty", "config -o ''", "is a directory; --output takes a file"),
+    Case("argument too many", "config run.toml", "unexpected extra argument"),
+    Case("option without value", "config --source", "requires an argument"),
+    Case("language empty", "config --source-language ''", "data.source_language = '': .* at least 1 character"),
+    Case("name that is no UTF-8", "config --source a\udcff", "data.train.source: not valid Unicode"),
+    # ---- train: the config
+    Case("config a directory", "train model -o out", "model: cannot read the config: Is a directory"),
+    Case("config a long name", "train % -o out", "cannot read the config: File name too long"),
+    Case("config without end", "train /dev/zero -o out",
+         "/dev/zero: cannot read the config: more than 1,048,576 bytes"),
+    Case("config too large", TRAIN, "run.toml: cannot read the config: more than", sparse("run.toml")),
+    Case("config no UTF-8", TRAIN, "run.toml:2: .*not valid UTF-8", put("run.toml", b"[data]\nroot = '\xff'\n")),
+    Case("config UTF-16", TRAIN, "run.toml:1: .*not valid UTF-8", put("run.toml", "[data]".encode("utf-16"))),
+    Case("config empty", TRAIN, "run.toml: data is missing", put("run.toml", b"")),
+    Case("key twice", TRAIN, "run.toml: not valid TOML: Cannot overwrite a value",
+         config("cell =", "cell = 'gru'\ncell =")),
+    Case("section twice", TRAIN, r"run.toml: not valid TOML: Cannot declare \('model',\) twice",
+         config("[tr", "[model]\n[tr")),
+    Case("config nested deep", TRAIN, "run.toml: not valid TOML: .*recursion", put("run.toml", b"a = " + b"[" * 9999)),
+    Case("keys nested deep", TRAIN, "data.root = {'a'.*string", config("[data]", f"[data]\nroot{'.a' * 3000} = 1\n")),
+    Case("integer of 5000 digits", TRAIN, "not valid TOML: Exceeds the limit", config("= 100\n", f"= {'9' * 5000}\n")),
+    Case("integer of a megabit", TRAIN, "batch_tokens",
+         config("batch_tokens = 100", f"batch_tokens = 0x{'f' * 250000}")),
+    Case("misspelt key", TRAIN, r"run.toml:\d+: unknown key model.cel; did you mean 'cell'\?",
+         config("cell =", "cel =")),
+    Case("misspelt section", TRAIN, r"unknown key modl; did you mean 'model'\?", config("[model]", "[modl]")),
+    Case("section for a value", TRAIN, "model = 3: .*dictionary", put("run.toml", b"model = 3\n" + SMALL)),
+    Case("wrong type", TRAIN, r"run.toml:\d+: training.max_steps = 'x': .*integer",
+         config("max_steps = 20", 'max_steps = "x"')),
+    Case("infinite number", f"{TRAIN} --set training.learning_rate=inf", "learning_rate = inf: .*finite"),
+    Case("negative number", f"{TRAIN} --set training.max_steps=-1",
+         "--set training.max_steps: .*greater than or equal to 1"),
+    Case("too large a number", f"{TRAIN} --set training.seed=10000000000", "training.seed: too large; allowed: up to"),
+    Case("too many threads", f"{TRAIN} --set training.threads=1000000", "training.threads = 1000000: .*equal to 1024"),
+    Case("NUL in a path", TRAIN, "data.root: a NUL character", config("[data]", '[data]\nroot = "a\\u0000"')),
+    Case("set without equals", f"{TRAIN} --set model.cell", "--set model.cell: expected key=value"),
+    Case("set without key", f"{TRAIN} --set =gru", "--set =gru: expected key=value"),
+    Case("set below a value", f"{TRAIN} --set model.cell.x=1", "cell is a value, not a section"),
+    Case("set deep", f"{TRAIN} --set data.root{'.a' * 3000}=1", "data.root = {'a': .*string"),
+    Case("dot of unequal sizes", f"{TRAIN} --set model.score=dot --set model.decoder_dim=14", "14.*26"),
+    Case("unknown score", f"{TRAIN} --set model.score=multiplicativ", "did you mean 'multiplicative'"),
+    Case("idle key", f"{TRAIN} --set model.wiring=bahdanau --set model.input_feeding=true",
+         "input_feeding has no effect"),
+    Case("tying of two", f"{TRAIN} --set tokenizer.joint=false --set model.tie=all",
+         r"(?m)^error: run.toml: model.tie = 'all' needs"),
+    Case("a billion layers", f"{TRAIN} --set model.encoder_layers=1000000000",
+         "encoder_layers = 1000000000: .*equal to 64"),
+    Case("boundless layer", f"{TRAIN} --set model.decoder_dim=2000000000", "do not fit into memory"),
+    Case("unknown part", f"{TRAIN} --set training.learning_rate_factors={{encodr=1}}", "did you mean 'encoder'"),
+    Case("unknown tracker", f"{TRAIN} --set training.trackers=[\"tensorbord\"]", "did you mean 'tensorboard'"),
+    Case("unknown BLEU", f"{TRAIN} --set training.validation_tokenize=13b", "did you mean '13a'"),
+]  # fmt: skip
+
+PAIR = "data.train.source=a --set data.train.target=b"
+DATA = [
+    Case("text missing", f"{TRAIN} --set data.validation.source=no.de", "no.de: no such file"),
+    Case("text a directory", f"{TRAIN} --set data.train.source=model", "model: is a folder; a text file is needed"),
+    Case("text too long a name", f"{TRAIN} --set data.train.source=%", "cannot be read: File name too long"),
+    Case("unequal lines", f"{TRAIN} --set data.train.source=test.de", "test.de has 7 lines, train.en has 63"),
+    Case("bad UTF-8", TRAIN, r"test.de:2: the line is not valid UTF-8", put("test.de", b"a\n\xe4\n" + b"a\n" * 5)),
+    Case("NUL", TRAIN, r"test.en:7: the line has a NUL", put("test.en", b"a\n" * 6 + b"\0\n")),
+    Case("one side blank", TRAIN, "test.en:1: the target is blank", put("test.en", b"\n" + b"a\n" * 6)),
+    Case("empty", TRAIN, "test.en: the file is empty", put("test.en", b"")),
+    Case("blank on both sides", f"{TRAIN} --set {PAIR}", "a: no usable pair; dropped both blank: 2",
+         lambda f: (put("a", b"\n\n")(f), put("b", b"\n \n")(f))),
+    Case("all too long", f"{TRAIN} --set data.max_length=1",
+         r"no training pair is left after the filters \(too long: 63\)",
+         leaves=("out", "out/cache")),
+    Case("all out of ratio", f"{TRAIN} --set data.max_ratio=0.5", r"filters \(length ratio: \d+\)",
+         leaves=("out", "out/cache")),
+    Case("line of 20 MB", f"{TRAIN} --set {PAIR} --set tokenizer.kind=char", r"filters \(too long: 1\)",
+         lambda f: (put("a", b"ab " * (7 << 20))(f), put("b", b"a\n")(f)), leaves=("out", "out/cache")),
+    Case("line without end", f"{TRAIN} --set {PAIR}", "a:1: a line of more than 67,108,864 bytes", sparse("a")),
+    Case("TSV columns", f"{TRAIN} --set data.validation={{tsv=\"x\"}}", "x:1: 3 columns; exactly two",
+         put("x", b"a\tb\tc\n")),
+    Case("JSONL", f"{TRAIN} --set data.validation={{jsonl=\"x\"}}", "x:1: not a JSON object", put("x", b"{'de': 1}\n")),
+    Case("JSONL deep", f"{TRAIN} --set data.validation={{jsonl=\"x\"}}", "x:1: not a JSON object",
+         put("x", b"[" * 99999)),
+    Case("JSONL language", f"{TRAIN} --set data.validation={{jsonl=\"x\"}}", "x:1: no key 'de'; .*allowed: dee, en",
+         put("x", b'{"dee": "a", "en": "b"}\n')),
+    Case("two kinds of text", f"{TRAIN} --set data.validation.tsv=x", "exactly one of .*; given: source and tsv"),
+    Case("cut archive", f"{TRAIN} --set data.train.source=x.gz", "x.gz: cannot be read: .*end-of-stream",
+         put("x.gz", gzip.compress(b"der hund\n" * 63)[:-9])),
+    Case("no archive", f"{TRAIN} --set data.train.source=x.gz", "x.gz: cannot be read: .*[gG]zip",
+         put("x.gz", b"der hund\n")),
+    Case("empty archive", f"{TRAIN} --set data.train.source=x.gz", "x.gz: the file is empty", put("x.gz", b"")),
+    Case("dataset language", f"{TRAIN} --set data.train={{dataset=\"x.jsonl\"}}", "no column 'de' .*did you mean 'den'",
+         put("x.jsonl", b'{"den": "a", "en": "b"}\n')),
+    Case("dataset pair", f"{TRAIN} --set data.train={{dataset=\"x.jsonl\"}} --set data.target_language=fr",
+         "no .* 'fr' .*allowed: de, en",
+         put("x.jsonl", b'{"translation": {"de": "a", "en": "b"}}\n')),
+    Case("dataset split", f"{TRAIN} --set data.train={{dataset=\"x.jsonl\",split=\"trian\"}}",
+         "no split 'trian'; did you mean 'train'",
+         put("x.jsonl", b'{"de": "a", "en": "b"}\n')),
+    Case("dataset missing", f"{TRAIN} --set data.train={{dataset=\"x.parquet\"}}", "x.parquet: no such dataset"),
+    Case("dataset kind", f"{TRAIN} --set data.train={{dataset=\"run.toml\"}}", "unknown kind of dataset file '.toml'"),
+    Case("dataset long name", f"{TRAIN} --set data.train={{dataset=\"%/y/z\"}}", "no such dataset file or folder"),
+    Case("vocabulary too small", f"{TRAIN} --set tokenizer.kind=bpe --set tokenizer.vocabulary_size=9",
+         "at least \\d+ are needed",
+         leaves=("out",)),
+    Case("vocabulary too large", f"{TRAIN} --set tokenizer.vocabulary_size=100000000", "less than or equal to 1000000"),
+    Case("bad symbol", f"{TRAIN} --set tokenizer.symbols=[\"<s>\"]", "'<s>' is a special piece", leaves=("out",)),
+    Case("tokenizer missing", f"{TRAIN} --set tokenizer.source_model=no --set tokenizer.vocabulary_size=8000",
+         f"no: cannot read the tokenizer model: {GONE}", leaves=("out",)),
+    Case("tokenizer foreign", f"{TRAIN} --set tokenizer.source_model=run.toml --set tokenizer.vocabulary_size=8000",
+         "run.toml: not a SentencePiece model", leaves=("out",)),
+    Case("tokenizer endless", f"{TRAIN} --set tokenizer.source_model=/dev/zero --set tokenizer.vocabulary_size=8000",
+         "/dev/zero: more than 67,108,864 bytes", leaves=("out",)),
+    # ---- train: the directory, and what goes wrong later
+    Case("output a file", "train run.toml -o run.toml", "run.toml: is a file; --output takes a directory"),
+    Case("output a device", "train run.toml -o /dev/full", "/dev/full: is a file; --output takes a directory"),
+    Case("output used", "train run.toml -o model", "model: the directory is not empty; go on with --resume"),
+    Case("output name too long", "train run.toml -o %", "File name too long", code=1),
+    Case("output below a file", "train run.toml -o run.toml/x",
+         "run.toml/x: cannot make the directory: Not a directory"),
+    Case("nothing to resume", "train run.toml -o other --resume", "other: nothing to resume there",
+         lambda f: shutil.rmtree(f / "other" / "training") or (f / "other" / "log.jsonl").unlink()),
+    Case("resume another config", "train run.toml -o model --resume --set training.seed=9", r"training.seed: 3 -> 9"),
+    Case("resume damaged note", "train run.toml -o model --resume --set training.seed=3",
+         "state.json: the training state is damaged",
+         state("state.json", b"{")),
+    Case("resume note without text", "train run.toml -o model --resume --set training.seed=3",
+         "state.json: the training state is damaged",
+         state("state.json", b'{"progress": {}}')),
+    Case("resume damaged tensors", "train run.toml -o model --resume --set training.seed=3 --set training.max_steps=30",
+         "state.safetensors: not the file that state.json lists", state("state.safetensors", b"\1\0\0\0\0\0\0\0{")),
+    Case("resume foreign tensors", "train run.toml -o model --resume --set training.seed=3 --set training.max_steps=30",
+         "state.safetensors: not the file that state.json lists",
+         lambda f: shutil.copy(f / "model" / "model.safetensors", f / "model/training/state/state.safetensors")),
+    Case("resume pickled tensors", "train run.toml -o model --resume --set training.seed=3 --set training.max_steps=30",
+         "state.safetensors: not the file that state.json lists", state("state.safetensors", pickle.dumps(Bomb()))),
+    Case("NaN loss", f"{TRAIN} --set training.learning_rate=1e300 --set training.warmup_steps=0",
+         r"the loss is nan at step \d+; training.learning_rate = 1e\+300 may be too high", code=1,
+         leaves=("out", "out/cache", "out/log.jsonl")),
+    Case("NaN at the validation",
+         f"{TRAIN} --set training.learning_rate=1e300 --set training.warmup_steps=0 --set training.max_steps=1",
+         "NaN for the validation text; training.learning_rate may be too high", code=1,
+         leaves=("out", "out/cache", "out/log.jsonl")),
+]  # fmt: skip
+
+TR = "translate model"
+MODELS = [
+    Case("model missing", "translate nowhere", "nowhere: no such model directory"),
+    Case("model long name", "translate %/a/b", "no such model directory"),
+    Case("model of nobody", "translate ~nobody.at.all/model", "no such model directory|not to be had"),
+    Case("model a file", "inspect model/config.json", "config.json: a file; give the model directory that holds it"),
+    Case("model on the hub, offline", "inspect owner/name",
+         "owner/name: no such model directory, and not to be had from the hub"),
+    Case("no model in the folder", "score empty --source test.de --target test.en",
+         "empty/config.json: missing; a model directory",
+         lambda f: (f / "empty").mkdir()),
+    Case("damaged to push", "push model owner/name", "SHA-256 differs", damage("flipped weights")),
+    Case("nothing to push", "push nowhere owner/name", "nowhere: no such model directory"),
+    Case("file to push", "push run.toml owner/name", "run.toml: a file; give the model directory"),
+    Case("truncated weights", TR, "model.safetensors: not the file .*SHA-256 differs", damage("cut weights")),
+    Case("edited weights", "inspect model --json", "model.safetensors: not the file .*SHA-256",
+         damage("flipped weights")),
+    Case("pickle", TR, "model.safetensors: not the file", damage("pickle")),
+    Case("pickle with its hash", TR, "model.safetensors: not a safetensors file", damage("hashed pickle")),
+    Case("torch.save with its hash", "evaluate model --source test.de --reference test.en",
+         "model.safetensors: (not a safetensors file|.* bytes, but at most)",
+         lambda f: (damage("torch checkpoint")(f), (f / "model" / "x").rename(f / "bomb"))),
+    Case("weights empty with their hash", TR, "model.safetensors: not a safetensors file", weights(b"")),
+    Case("header without end", TR, "model.safetensors: not a safetensors file",
+         weights(b"\xff" * 7 + b"\x7f" + b"{}" * 40)),
+    Case("tokenizer swapped", TR, "tokenizer.model: not the file .*SHA-256 differs", swap),
+    Case("tokenizer missing", "score model --source test.de --target test.en", "tokenizer.model: missing",
+         damage("no tokenizer")),
+    Case("newer", TR, "format 2, written by seq2seq 9.1; .*install a newer one", damage("newer")),
+    Case("foreign", "inspect model", "not written by seq2seq", damage("foreign")),
+    Case("path out of the folder", TR, r"files: \.\./\.\./secret.*; allowed", damage("escape")),
+    Case("absolute path", TR, "files: .*/etc/passwd.*; allowed",
+         document(lambda t: t["files"].update({"/etc/passwd": "0"}))),
+    Case("link to other content", TR, "tokenizer.model: not the file .*SHA-256",
+         link("model/tokenizer.model", "../run.toml")),
+    Case("link to nothing", TR, "tokenizer.model: missing", link("model/tokenizer.model", "nowhere")),
+    Case("link to itself", TR, "tokenizer.model: cannot be read: Too many levels",
+         link("model/tokenizer.model", "tokenizer.model")),
+    Case("link to a device", TR, "model.safetensors: not a regular file", link("model/model.safetensors", "/dev/zero")),
+    Case("pipe for weights", TR, "model.safetensors: not a regular file, but a pipe", pipe("model/model.safetensors")),
+    Case("pipe for config", "inspect model", "config.json: not a regular file, but a pipe", pipe("model/config.json")),
+    Case("pipe beside weights", TR, "model.safetensors: missing",
+         lambda f: ((f / "model/model.safetensors").unlink(), pipe("model/model.safetensors.new")(f))),
+    Case("weights too large", TR, r"model.safetensors: [\d,]{17} bytes, but at most [\d,]+ are possible",
+         sparse("model/model.safetensors", 1 << 40)),
+    Case("tokenizer too large", TR, "tokenizer.model: 68,157,440 bytes, but at most 67,108,864",
+         sparse("model/tokenizer.model")),
+    Case("config too large", TR, "config.json: 68,157,440 bytes, but at most 8,388,608", sparse("model/config.json")),
+    Case("a billion units", TR, "do not fit into memory|bytes, but at most",
+         resized(decoder_dim=10**9, embedding_dim=10**9)),
+    Case("a billion layers", TR, "encoder_layers = 1000000000: .*equal to 64", resized(encoder_layers=10**9)),
+    Case("a billion pieces", TR, "damaged: vocabulary: source=1000000000",
+         document(lambda t: t["vocabulary"].update(source=10**9, target=10**9))),
+    Case("config nested deep", TR, "nested more than 32 deep", document(lambda t: t["record"].update(x=nested(200)))),
+    Case("config without bottom", TR, "damaged, not JSON", damage("bottomless config")),
+    Case("config with NaN", TR, "damaged, not JSON: NaN is no number",
+         raw_document('"record": {', '"record": {"x": NaN, ')),
+    Case("config with infinity", TR, "not JSON: 1e999 is no number",
+         raw_document('"record": {', '"record": {"x": 1e999, ')),
+    Case("escape sequence", TR, r"written by seq2seq \\x1b\[2Jx",
+         document(lambda t: t.update(format=7, seq2seq="\x1b[2Jx"))),
+    Case("lone surrogate", TR, "data.root: not valid Unicode",
+         document(lambda t: t["config"]["data"].update(root="\ud800"))),
+    Case("mismatched ensemble", "translate model other", "model and other: their source tokenizers differ"),
+    Case("mismatched to score", "score model other --source test.de --target test.en",
+         "their source tokenizers differ"),
+    Case("mismatched against", "evaluate model --source test.de --reference test.en --against run.tom",
+         "run.tom: no such model"),
+]  # fmt: skip
+
+SIDES = "--source test.de --target test.en"
+FILES = "--hypothesis test.en --reference test.en"
+USES = [
+    Case("no model", "translate", "Missing argument"),
+    Case("unknown option", "translate model --beam-sise 3", "No such option.*--beam-size"),
+    Case("unknown command", "translat model", "No such command 'translat'.*'translate'"),
+    Case("negative beam", f"{TR} --beam-size -3", "--beam-size.*greater than or equal to 1"),
+    Case("beam no number", f"{TR} --beam-size five", "--beam-size.*valid integer"),
+    Case("beam too large", f"{TR} --beam-size 10000000000", "--beam-size.*less than or equal to 1000000"),
+    Case("more best than beams", f"{TR} --n-best 3 --beam-size 2",
+         "n-best must lie between 1 and the beam size 2, given 3"),
+    Case("minimum above maximum", f"{TR} --min-length 9 --max-length 4",
+         "max_length 4 leaves no room for min_length 9"),
+    Case("too long", f"{TR} --max-length 1000000000000000000000", "--max-length.*less than or equal to"),
+    Case("penalty NaN", f"{TR} --length-alpha nan", "--length-alpha.*greater than or equal to 0"),
+    Case("penalty infinite", f"{TR} --length-alpha inf", "alpha must lie between 0 and 10"),
+    Case("temperature NaN", f"{TR} --sample --temperature nan", "temperature must be above 0"),
+    Case("temperature infinite", f"{TR} --sample --temperature inf", "temperature must be above 0"),
+    Case("share NaN", f"{TR} --sample --top-p nan", "top_p must be above 0"),
+    Case("format", f"{TR} --format xml", "'xml' is not one of"),
+    Case("threads", f"{TR} --threads 1000000", "--threads.*less than or equal to 1024"),
+    Case("device", "score model --device gpu " + SIDES, "device 'gpu' cannot be used here"),
+    Case("input a long name", f"{TR} -i %", "cannot be read: File name too long"),
+    Case("input cut", f"{TR} -i x.gz -o out", "x.gz: cannot be read",
+         put("x.gz", gzip.compress(b"der hund\n" * 99)[:-9])),
+    Case("input no archive", f"{TR} -i x.gz -o out", "x.gz: cannot be read", put("x.gz", b"der hund\n")),
+    Case("input of one endless line", f"{TR} -i x -o out", "x:2: a line of more than 67,108,864 bytes",
+         lambda f: (put("x", b"der hund\n")(f), sparse("x", HUGE + (1 << 20))(f))),
+    Case("late bad line", f"{TR} --batch-size 1 -o out", "standard input:6: .*not valid UTF-8",
+         text=b"der hund\n" * 5 + b"\xff\n"),
+    Case("output name too long", f"{TR} -o %", "cannot be written: File name too long", code=1),
+    Case("output below a device", f"{TR} -o /dev/full/x", "/dev/full/x: cannot be written: there is no directory"),
+    Case("target missing", "score model --source test.de", "Missing option '--target'"),
+    Case("target a directory", "score model --source test.de --target model -o out",
+         "model: cannot be read: Is a directory"),
+    Case("target bad", f"score model {SIDES} -o out", "test.en:3: .*not valid UTF-8", put("test.en", b"a\nb\n\xff\n")),
+    Case("target with NUL", f"score model {SIDES} -o out", "test.en:1: .*NUL", put("test.en", b"\0\n" * 7)),
+    Case("target short", f"score model {SIDES} -o out", "test.en ends before line 2", put("test.en", b"a\n")),
+    Case("output is read", f"score model {SIDES} -o test.en", "test.en: --output is a file that is read"),
+    Case("hypothesis a directory", "evaluate --hypothesis model --reference test.en",
+         "model: cannot be read: Is a directory"),
+    Case("reference bad", f"evaluate {FILES}", "test.en:2: .*not valid UTF-8", put("test.en", b"a\n\xff\n")),
+    Case("second reference short", f"evaluate {FILES} --reference train.en", "train.en: 63 lines, but test.en has 7"),
+    Case("all empty", f"evaluate {FILES}", "test.en: no lines, nothing to score", put("test.en", b"")),
+    Case("negative samples", f"evaluate {FILES} --samples -1", "--samples.*greater than or equal to 0"),
+    Case("too many samples", f"evaluate {FILES} --samples 1000000000000", "--samples.*less than or equal to"),
+    Case("one sample", f"evaluate {FILES} --samples 1", "samples|resamples"),
+    Case("tokenizer of BLEU", f"evaluate {FILES} --tokenize 13", "did you mean '13a'"),
+    Case("against a folder", "evaluate model --source test.de --reference test.en --against empty -o out",
+         "empty/config.json: missing", lambda f: (f / "empty").mkdir()),
+    Case("evaluation nowhere", "evaluate model --source test.de --reference test.en -o no/out",
+         "there is no directory no"),
+]  # fmt: skip
+
+CASES = [*CONFIGS, *DATA, *MODELS, *USES]
+
+
+def nested(depth: int) -> Any:
+    return json.loads("[" * depth + "]" * depth)
