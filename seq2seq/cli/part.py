@@ -61,7 +61,7 @@ class Part:
             self.journal = self._checked(found, identity)
         else:
             if found is not None and found.lines:
-                kept = f"{found.lines:,} lines of a stopped run are discarded; --resume would have gone on from there"
+                kept = f"{found.lines:,} lines of a stopped run are discarded; --resume would have gone on there"
                 print(f"note: {self._name}: {kept}", file=sys.stderr)
             self._journal_path.unlink(missing_ok=True)
             self.journal = Journal(identity=identity)
