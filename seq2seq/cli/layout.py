@@ -30,6 +30,14 @@ class Layout:
         one = {"text": self._columns, "jsonl": self._object, "grid": self._grid}[self.form]
         return "".join(one(number, rank, translation) + "\n" for rank, translation in enumerate(found, start=1))
 
+    def failed(self, number: int, source: str, error: str) -> str:
+        """Line `number`, which got no translation: as a blank line, and with the error where the format has names."""
+        from seq2seq.translation import blank
+
+        if self.form == "jsonl":
+            return self._object(number, 1, blank(source), error) + "\n"
+        return self.lines(number, [blank("")])
+
     def _columns(self, number: int, rank: int, translation: Translation) -> str:
         from seq2seq.evaluation.alignment import format_pharaoh
 
@@ -42,7 +50,7 @@ class Layout:
         # A tab within the text would shift the columns; where it stands alone it may stay.
         return "\t".join(column.replace("\t", " ") for column in columns) if len(columns) > 1 else columns[0]
 
-    def _object(self, number: int, rank: int, translation: Translation) -> str:
+    def _object(self, number: int, rank: int, translation: Translation, error: str | None = None) -> str:
         entry: dict[str, Any] = {
             "line": number,
             "rank": rank,
@@ -53,6 +61,8 @@ class Layout:
             "source_pieces": translation.source_pieces,
             "pieces": translation.pieces,
         }
+        if error:
+            entry["error"] = error
         if self.scores:
             entry |= {"score": translation.score, "log_prob": translation.log_prob}
         if self.alignment:

@@ -19,10 +19,11 @@ from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.text.lines import check_length, iter_lines
 
 STANDARD = "-"
+STANDARD_INPUT = "standard input"  # in messages
 _BLOCK = 1 << 16
 
 
-class _Arrivals:
+class Arrivals:
     """The lines of a stream as bytes, and how many more of them can be had without waiting."""
 
     def __init__(self, name: str, stream: BufferedIOBase) -> None:
@@ -60,7 +61,7 @@ class Source:
 
         What a line is, and which are refused, is the same as in training text: see seq2seq.text.lines.
         """
-        arrivals, chunk = _Arrivals(self.name, self.stream), list[str]()
+        arrivals, chunk = Arrivals(self.name, self.stream), list[str]()
         for line in iter_lines(cast(BinaryIO, arrivals), self.name):
             chunk.append(line)
             if len(chunk) == size or not arrivals.pending:
@@ -69,7 +70,7 @@ class Source:
 
     def count(self) -> int:
         """How many lines there are; none are left to read."""
-        return sum(1 for _ in _Arrivals(self.name, self.stream))
+        return sum(1 for _ in Arrivals(self.name, self.stream))
 
 
 @contextmanager
@@ -78,7 +79,7 @@ def open_input(path: str) -> Iterator[Source]:
     if path == STANDARD:
         if sys.stdin is None:  # started with it closed
             raise InputError("standard input is closed; give a file")
-        yield Source("standard input", cast(BufferedIOBase, sys.stdin.buffer))
+        yield Source(STANDARD_INPUT, cast(BufferedIOBase, sys.stdin.buffer))
         return
     opener: Callable[..., BufferedIOBase] = gzip.open if path.endswith(".gz") else open
     try:
@@ -112,16 +113,14 @@ def open_output(path: str, *inputs: str) -> Iterator[Callable[[str], None]]:
     if path == STANDARD:
         yield _write_standard
         return
-    # A device or a pipe is there to write to, not to replace; /dev/stdout may lead to one without a name.
-    kept = os.path.exists(path) and not os.path.isfile(path)  # Path.exists raises where the name is too long
-    target = Path(path) if kept else Path(os.path.realpath(path))
-    _check_target(target, path, inputs)
+    kept = not is_replaced(path)
+    target = check_target(path, *inputs)
     waiting = target if kept else target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
     try:
-        with _termination_raises(), _open_to_write(waiting, path) as file:
+        with termination_raises(), _open_to_write(waiting, path) as file:
             yield lambda text: _write(file, text, path)
         if not kept:
-            with _refusals(path):
+            with refusals(path):
                 waiting.replace(target)
     finally:
         if not kept:
@@ -129,7 +128,7 @@ def open_output(path: str, *inputs: str) -> Iterator[Callable[[str], None]]:
 
 
 def _open_to_write(file: Path, name: str) -> FileIO:
-    with _refusals(name):
+    with refusals(name):
         return file.open("wb", buffering=0)  # what a buffer holds back fails once more when it is closed
 
 
@@ -140,15 +139,20 @@ def _write_standard(text: str) -> None:
 
 
 def _write(file: FileIO | BinaryIO, text: str, name: str) -> None:
-    with _refusals(name):
-        rest = memoryview(text.encode("utf-8"))
-        while rest:  # without a buffer, a write may take a part
-            rest = rest[file.write(rest) :]
+    with refusals(name):
+        write_all(file, text)
         file.flush()
 
 
+def write_all(file: FileIO | BinaryIO, text: str) -> None:
+    """Write, also where there is no buffer and one write may take but a part."""
+    rest = memoryview(text.encode("utf-8"))
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
 @contextmanager
-def _refusals(name: str) -> Iterator[None]:
+def refusals(name: str) -> Iterator[None]:
     """What the system says when a file cannot be written, in the user's terms; a closed pipe is no error."""
     try:
         yield
@@ -158,7 +162,16 @@ def _refusals(name: str) -> Iterator[None]:
         raise Seq2SeqError(f"{name}: cannot be written: {error.strerror or error}") from None
 
 
-def _check_target(target: Path, path: str, inputs: tuple[str, ...]) -> None:
+def is_replaced(path: str) -> bool:
+    """Whether an output is a file, or none yet: a device or a pipe is there to write to, not to replace."""
+    # os.path, for Path.exists raises where the name is too long
+    return path != STANDARD and (os.path.isfile(path) or not os.path.exists(path))
+
+
+def check_target(path: str, *inputs: str) -> Path:
+    """Where an output really lies, links followed. Raises InputError where it cannot, or is one of the inputs."""
+    # /dev/stdout may lead to a pipe without a name.
+    target = Path(os.path.realpath(path)) if is_replaced(path) else Path(path)
     if os.path.isdir(target):
         raise InputError(f"{path}: is a directory; --output takes a file")
     if not os.path.isdir(target.parent):
@@ -166,11 +179,12 @@ def _check_target(target: Path, path: str, inputs: tuple[str, ...]) -> None:
     for other in inputs:
         if other != STANDARD and os.path.isfile(target) and os.path.exists(other) and target.samefile(other):
             raise InputError(f"{path}: --output is a file that is read; choose another name")
+    return target
 
 
 @contextmanager
-def _termination_raises() -> Iterator[None]:
-    """SIGTERM as an exception, so that what is half-written is removed."""
+def termination_raises() -> Iterator[None]:
+    """SIGTERM as an exception, so that what is half-written is removed, or put in order for a resume."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         sys.exit(128 + number)

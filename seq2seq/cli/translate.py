@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from seq2seq.cli import options
+from seq2seq.cli.chunks import Chunks
 from seq2seq.cli.display import progress_over
+from seq2seq.cli.endings import speaks
+from seq2seq.cli.job import Answer, BadLines, Job, TooLong
 from seq2seq.cli.layout import Layout
-from seq2seq.cli.streams import count_lines, open_input, open_output
+from seq2seq.cli.streams import (
+    STANDARD,
+    check_target,
+    count_lines,
+    is_replaced,
+    open_input,
+    open_output,
+    termination_raises,
+)
 from seq2seq.errors import InputError
 
 if TYPE_CHECKING:
-    from seq2seq.translation import SampleOptions, SearchOptions, Translation
-    from seq2seq.translator import Translator
+    from seq2seq.cli.part import Journal
+    from seq2seq.cli.workers import Crew
 
 EXAMPLES = """
 echo "ein Mann schläft ." | seq2seq translate runs/demo
 seq2seq translate runs/demo --input test.de --output test.hypothesis.en
+seq2seq translate runs/demo -i big.de -o big.en --workers 8 --resume
 seq2seq translate runs/demo --n-best 5 --scores < test.de | head -5
 seq2seq translate runs/demo --alignment < test.de | cut -f 2 > links.txt
 seq2seq translate runs/demo --format jsonl --scores --alignment < test.de
@@ -29,8 +44,7 @@ seq2seq translate runs/a runs/b runs/c --beam-size 8 < test.de
 seq2seq translate runs/demo --sample --n-best 3 --temperature 0.7 < test.de
 """
 
-_SAMPLING = "Sampling"
-_Find = Callable[[list[str], int], list[list["Translation"]]]
+_SAMPLING, _BULK = "Sampling", "Many lines"
 
 
 def translate(
@@ -101,6 +115,41 @@ def translate(
             rich_help_panel=_SAMPLING,
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=1,
+            help="Processes that translate, each with a copy of the model and one thread (or --threads).",
+            show_default="this process alone",
+            rich_help_panel=_BULK,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on where a stopped or killed run of this command ended; from the first line if there was none.",
+            rich_help_panel=_BULK,
+        ),
+    ] = False,
+    bad_lines: Annotated[
+        BadLines,
+        typer.Option(
+            "--bad-lines",
+            help="A line that is no text (invalid UTF-8, NUL) ends the command, or is named and left blank.",
+            rich_help_panel=_BULK,
+        ),
+    ] = "refuse",
+    too_long: Annotated[
+        TooLong,
+        typer.Option(
+            "--too-long",
+            help="A line above --max-source-length is translated up to there, left blank, or ends the command.",
+            rich_help_panel=_BULK,
+        ),
+    ] = "truncate",
     batch_size: options.BatchSize = None,
     device: options.Device = "cpu",
     threads: options.Threads = None,
@@ -122,6 +171,11 @@ def translate(
 
     With --format grid, a drawing follows each line of text: a row for every
     word written, a column for every word read, darker for more attention.
+
+    From file to file, what is translated is kept beside FILE when the command
+    is stopped or killed, and --resume goes on there: the output is the same,
+    byte for byte. So is that of torchrun -m seq2seq translate ..., which
+    shares the lines among its processes.
     """
     search = options.search_options(
         beam_size=beam_size,
@@ -136,34 +190,103 @@ def translate(
     drawing = {name: value for name, value in drawing.items() if value is not None}
     if drawing and not sample:
         raise InputError(f"--{next(iter(drawing)).replace('_', '-')} has no effect without --sample")
-    layout = Layout(form, numbered=n_best > 1, scores=scores, alignment=alignment)
-    with open_input(source) as lines, open_output(output, source) as write:
-        translator = options.load_translator(models, device, threads)
-        find = _sampler(translator, n_best, search, drawing) if sample else _searcher(translator, n_best, search)
-        if source == "-" and sys.stdin.isatty():
+    if sample and beam_size is not None:
+        raise InputError("--beam-size has no effect with --sample, which draws --n-best translations")
+    job = Job(
+        models=models,
+        device=device,
+        threads=threads,
+        source=source,
+        layout=Layout(form, numbered=n_best > 1, scores=scores, alignment=alignment),
+        n_best=n_best,
+        search=search,
+        drawing=drawing if sample else None,
+        bad_lines=bad_lines,
+        too_long=too_long,
+    )
+    bulk = Path(source).is_file() and is_replaced(output)
+    if _launched():
+        if not bulk:
+            raise InputError("torchrun's processes all read and one writes: give --input FILE and --output FILE")
+        if workers is not None:
+            raise InputError("--workers has no effect under torchrun, which has started the processes")
+        _in_ranks(job, output, resume=resume)
+    elif bulk:
+        _to_file(job, output, workers, resume=resume)
+    elif resume:
+        raise InputError("--resume needs files to go on in: --input FILE and --output FILE")
+    else:
+        _as_they_come(job, output, workers)
+
+
+def _as_they_come(job: Job, output: str, workers: int | None) -> None:
+    """From or to a pipe, which cannot be read or written a second time."""
+    from seq2seq.cli.workers import crew
+
+    with open_input(job.source) as lines, open_output(output, job.source) as write, crew(job, workers) as team:
+        if job.source == STANDARD and sys.stdin.isatty():
             print("reading from the terminal, one sentence a line; Ctrl-D ends", file=sys.stderr)
-        number = 0
-        with progress_over(lambda: _length(source, output)) as report:
-            for texts in lines.chunks(options.chunk_size(search)):
-                found = find(texts, number)
-                options.warn_truncated(lines.name, number, (several[0] for several in found))
-                write("".join(layout.lines(number, several) for number, several in enumerate(found, start=number + 1)))
-                number += len(found)
-                report(number)
+        _translate(job, output, team, job.chunks(lines), lambda answer: write(answer.text))
+
+
+def _to_file(job: Job, output: str, workers: int | None, *, resume: bool) -> None:
+    """From file to file: what is done survives whatever ends this process."""
+    from seq2seq.cli.part import open_part
+    from seq2seq.cli.workers import crew
+
+    target = check_target(output, job.source)
+    with (
+        open_input(job.source) as lines,
+        termination_raises(),
+        open_part(target, output) as part,
+        crew(job, workers) as team,
+    ):
+        part.begin(team.identity(), resume=resume)
+        _translate(job, output, team, _after(part.journal, job.chunks(lines)), part.commit)
+
+
+def _in_ranks(job: Job, output: str, *, resume: bool) -> None:
+    """As `_to_file`, with the processes that torchrun started: all translate, the first alone writes."""
+    from seq2seq.cli.part import Part, open_part
+    from seq2seq.cli.workers import ranked
+
+    target = check_target(output, job.source)
+    with open_input(job.source) as lines, termination_raises(), ranked(job) as team, ExitStack() as stack:
+        lead, identity, parts = team.processes.lead, team.identity(), list[Part]()
+
+        def begin() -> Journal:
+            parts.append(stack.enter_context(open_part(target, output)))
+            parts[0].begin(identity, resume=resume)
+            return parts[0].journal
+
+        chunks = _after(lead(begin), job.chunks(lines))
+        _translate(job, output, team, chunks, lambda answer: lead(lambda: parts[0].commit(answer)))
+
+
+def _after(journal: Journal, chunks: Chunks) -> Chunks:
+    """What a stopped run has left."""
+    chunks.skip(journal.lines, journal.source_sha256)
+    if journal.lines and speaks():
+        print(f"going on after line {journal.lines:,}", file=sys.stderr)
+    return chunks
+
+
+def _translate(job: Job, output: str, team: Crew, chunks: Chunks, write: Callable[[Answer], None]) -> None:
+    with progress_over(lambda: _length(job.source, output)) as report:
+        for answer in team.answers(chunks):
+            for note in answer.notes if speaks() else ():
+                print(f"warning: {note}", file=sys.stderr)
+            write(answer)
+            report(answer.end)
+
+
+def _launched() -> bool:
+    """Whether torchrun or `accelerate launch` started this process beside others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def _length(source: str, output: str) -> int | None:
     """Lines to come, where a bar over them is no nuisance: translations on the same terminal are progress enough."""
+    if not speaks():
+        return None
     return None if output == "-" and sys.stdout.isatty() else count_lines(source)
-
-
-def _searcher(translator: Translator, n_best: int, search: SearchOptions) -> _Find:
-    return lambda texts, before: translator.translate_nbest(texts, n_best, **search)
-
-
-def _sampler(translator: Translator, count: int, search: SearchOptions, drawing: dict[str, Any]) -> _Find:
-    """Draws that depend on the seed and the number of the line alone, not on how lines arrive."""
-    if "beam_size" in search:
-        raise InputError("--beam-size has no effect with --sample, which draws --n-best translations")
-    shared = cast("SampleOptions", search)
-    return lambda texts, before: translator.sample(texts, first=before, count=count, **drawing, **shared)

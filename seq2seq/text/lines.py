@@ -35,6 +35,11 @@ def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
     return _decoded(_byte_lines(stream), name)
 
 
+def judged_lines(stream: Iterable[bytes]) -> Iterator[tuple[str, str | None]]:
+    """As `iter_lines`, but every line comes with what is wrong with it, if anything, for the caller to decide."""
+    return map(decode, _byte_lines(stream))
+
+
 def read_byte_lines(path: Path) -> list[bytes]:
     """The lines of a file, undecoded, so that a bad one can be judged by the caller."""
     try:

@@ -64,17 +64,15 @@ class Processes:
         return rows
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Say in words that another process went away, which torch reports as a failed connection."""
+    def explained(self, hint: str = "--resume goes on after the last validation") -> Iterator[None]:
+        """Say in words that another process went away, which torch reports as a failed connection, and what to do."""
         try:
             yield
         except RuntimeError as error:
             if self.count == 1 or not _is_lost_connection(error):
                 raise
-            raise LostProcess(
-                f"process {self.index + 1} of {self.count}: another process of this job has ended, so the job ends; "
-                "--resume goes on after the last validation"
-            ) from None
+            who = f"process {self.index + 1} of {self.count}"
+            raise LostProcess(f"{who}: another process of this job has ended, so the job ends; {hint}") from None
 
     def random_states(self) -> dict[str, Tensor]:
         """The states of torch's generators in all processes, by name, for a resume."""

@@ -1,0 +1,216 @@
+"""The output of a bulk translation until it is complete: a part file and a journal, both beside the final name.
+
+.NAME.part holds translations; .NAME.part.json says how many of its bytes count, for how many lines of which input, and
+what made them. A commit first brings the part to the disk and then replaces the journal, so wherever a run is cut off,
+even by a loss of power, the journal speaks of bytes that are there. What comes after them is cut away by the next run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seq2seq.cli.chunks import AFRESH, OtherRun
+from seq2seq.cli.job import Answer
+from seq2seq.cli.streams import refusals, write_all
+from seq2seq.directory import sync_names
+from seq2seq.errors import InputError, Seq2SeqError
+
+FORMAT = 1
+_GOES_ON = "the same command with --resume goes on"
+# Choices that have had no effect yet on what was kept: had they had one, the run would have ended there.
+_WITHOUT_EFFECT = {"--bad-lines": "refuse", "--too-long": "refuse"}
+
+
+class Journal(BaseModel):
+    """What of a part counts. complete: nothing but the final name is missing, or not even that."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    format: int = FORMAT
+    identity: dict[str, Any]
+    lines: int = 0
+    bytes: int = 0
+    source_sha256: str = hashlib.sha256().hexdigest()
+    complete: bool = False
+
+
+class Part:
+    """An output on its way. Of all processes one may hold it."""
+
+    def __init__(self, target: Path, name: str) -> None:
+        self._target, self._name = target, name
+        self._path = target.with_name(f".{target.name}.part")
+        self._journal_path = target.with_name(f".{target.name}.part.json")
+        self.journal = Journal(identity={})
+        self._begun = False
+        self._file = self._locked()
+
+    def begin(self, identity: dict[str, Any], *, resume: bool) -> None:
+        """Go on where the journal says, or from the start."""
+        found = self._read(strict=resume)
+        if resume and found is not None:
+            self.journal = self._checked(found, identity)
+        else:
+            if found is not None and found.lines:
+                kept = f"{found.lines:,} lines of a stopped run are discarded; --resume would have gone on there"
+                print(f"note: {self._name}: {kept}", file=sys.stderr)
+            self._journal_path.unlink(missing_ok=True)
+            self.journal = Journal(identity=identity)
+        self._begun = True
+        with refusals(self._name):
+            self._cut()
+
+    def commit(self, answer: Answer) -> None:
+        """Add an answer; when this returns, it is kept."""
+        with refusals(self._name):
+            write_all(self._file, answer.text)
+            os.fsync(self._file.fileno())
+            update = {"lines": answer.end, "bytes": self._file.tell(), "source_sha256": answer.source_sha256}
+            self._write(self.journal.model_copy(update=update))
+
+    def finish(self) -> None:
+        """Give the output its name."""
+        with refusals(self._name):
+            if not self._renamed():
+                self._write(self.journal.model_copy(update={"complete": True}))
+                os.fsync(self._file.fileno())
+                os.replace(self._path, self._target)
+            self._journal_path.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
+            sync_names(self._target.parent)
+        self._file.close()
+
+    def stop(self) -> str:
+        """Keep what is committed, if anything, for a later run; what to say about it."""
+        if not self._begun:
+            self._leave()
+            return ""
+        with suppress(OSError):  # in the end the disk is full or gone: the next run cuts as well
+            self._journal_path.with_name(self._journal_path.name + ".new").unlink(missing_ok=True)
+            if not self.journal.lines:
+                self._journal_path.unlink(missing_ok=True)
+                self._path.unlink(missing_ok=True)
+            elif not self._renamed():
+                self._cut()
+        self._file.close()
+        return f"{self.journal.lines:,} lines are translated and kept; {_GOES_ON}" if self.journal.lines else ""
+
+    def _leave(self) -> None:
+        """As if this run had not been."""
+        if not self._journal_path.exists() and not os.fstat(self._file.fileno()).st_size:
+            self._path.unlink(missing_ok=True)
+        self._file.close()
+
+    def _locked(self) -> FileIO:
+        while True:
+            with refusals(self._name):
+                file = FileIO(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                raise InputError(
+                    f"{self._name}: another process is translating into it; wait for it, or choose another --output"
+                ) from None
+            except OSError:
+                return file  # a file system without locks
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
+                    return file
+            file.close()  # that was the part of a run which has just ended
+
+    def _read(self, *, strict: bool) -> Journal | None:
+        try:
+            return Journal.model_validate_json(self._journal_path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError):
+            if not strict:
+                return None
+            raise OtherRun(f"{self._name}: {self._journal_path.name} cannot be read or is damaged; {AFRESH}") from None
+
+    def _checked(self, found: Journal, identity: dict[str, Any]) -> Journal:
+        """The journal, if this run is the same. Else an error that says what differs."""
+        if found.format != FORMAT:
+            raise OtherRun(f"{self._name}: the stopped run was of another version of seq2seq; {AFRESH}")
+        changes = list(_differences(found.identity, identity))
+        if changes:
+            raise OtherRun(f"{self._name}: the stopped run was another one: {'; '.join(changes)}\n{AFRESH}")
+        size = os.fstat(self._file.fileno()).st_size
+        self.journal = found
+        if size < found.bytes and not self._renamed():
+            short = f"{self._path.name} has {size:,} bytes, {found.bytes:,} were written"
+            raise OtherRun(f"{self._name}: {short}; {AFRESH}")
+        return found.model_copy(update={"identity": identity})
+
+    def _renamed(self) -> bool:
+        """Whether the output already has its name, and only the journal was left when the run was cut off."""
+        size = os.fstat(self._file.fileno()).st_size
+        there = self._target.is_file() and self._target.stat().st_size == self.journal.bytes
+        return self.journal.complete and size < self.journal.bytes and there
+
+    def _cut(self) -> None:
+        """Remove what is not committed."""
+        if not self._renamed():
+            self._file.truncate(self.journal.bytes)
+            self._file.seek(self.journal.bytes)
+
+    def _write(self, journal: Journal) -> None:
+        waiting = self._journal_path.with_name(self._journal_path.name + ".new")
+        with waiting.open("wb", buffering=0) as file:
+            write_all(file, journal.model_dump_json() + "\n")
+            os.fsync(file.fileno())
+        os.replace(waiting, self._journal_path)
+        self.journal = journal
+
+
+@contextmanager
+def open_part(target: Path, name: str) -> Iterator[Part]:
+    """A part that gets its final name at the end; a stopped or failed run keeps what it has, and says so."""
+    part = Part(target, name)
+    try:
+        yield part
+        part.finish()
+    except OtherRun:
+        part.stop()
+        raise
+    except Seq2SeqError as error:
+        kept = part.stop()
+        raise type(error)(f"{error}\n{kept}" if kept and "\n" not in str(error) else str(error)) from None
+    except (KeyboardInterrupt, SystemExit):
+        if kept := part.stop():
+            print(f"stopped: {name}: {kept}", file=sys.stderr)
+        raise
+    except BaseException:
+        part.stop()
+        raise
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted(before.keys() | now.keys()):
+        was: Any = before.get(name)
+        given: Any = now.get(name)
+        if was == given or (name in _WITHOUT_EFFECT and was == _WITHOUT_EFFECT[name]):
+            continue
+        if name != "models":
+            yield f"{name} was {_shown(was)}, now {_shown(given)}"
+        elif list(was) != list(given):
+            yield f"the models were {', '.join(was)}, now {', '.join(given)}"
+        else:
+            yield from (f"the model {model} was replaced" for model in given if was[model] != given[model])
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "not given" if value is None else str(value)

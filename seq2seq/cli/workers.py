@@ -1,0 +1,207 @@
+"""Who translates: this process, several worker processes, or the processes of torchrun. Answers come in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import islice
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Protocol
+
+from seq2seq.cli.chunks import Chunk, Chunks
+from seq2seq.cli.job import Answer, Job, LoadedJob
+from seq2seq.errors import Seq2SeqError
+
+IN_FLIGHT = 3  # chunks a worker: one that it translates, others that are done and wait for an earlier one
+
+
+class Crew(Protocol):
+    """Something that translates."""
+
+    def identity(self) -> dict[str, Any]:
+        """See LoadedJob."""
+
+    def answers(self, chunks: Chunks) -> Iterator[Answer]:
+        """An answer for every chunk, in their order. Raises what a chunk raised, when its turn comes."""
+
+
+class Alone:
+    """This process."""
+
+    def __init__(self, job: LoadedJob) -> None:
+        self._job = job
+
+    def identity(self) -> dict[str, Any]:
+        """See LoadedJob."""
+        return self._job.identity()
+
+    def answers(self, chunks: Chunks) -> Iterator[Answer]:
+        """One after the other."""
+        return map(self._job.answer, iter(chunks))
+
+
+class Workers:
+    """Processes with a copy of the models each. No more than IN_FLIGHT chunks for each are in memory."""
+
+    def __init__(self, job: Job, count: int) -> None:
+        self._limit = IN_FLIGHT * count
+        self._processes: dict[Connection, BaseProcess] = {}
+        self._identity: dict[str, Any] = {}
+        context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
+        # A process begins with what is blocked here: Ctrl-C is for this process, which ends the others.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            for _ in range(count):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_work, args=(job, theirs), daemon=True)
+                process.start()
+                theirs.close()  # so that the end of the process is the end of its pipe
+                self._processes[ours] = process
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    def identity(self) -> dict[str, Any]:
+        """See LoadedJob. Returns when all have loaded their models."""
+        if not self._identity:
+            first, *others = [self._receive(connection) for connection in self._processes]
+            if any(other != first for other in others):
+                raise Seq2SeqError("the models were replaced while the workers loaded them; start again")
+            self._identity = first
+        return self._identity
+
+    def answers(self, chunks: Chunks) -> Iterator[Answer]:
+        """Whoever is free takes the next chunk."""
+        self.identity()
+        lines, free, busy = iter(chunks), list(self._processes), dict[Connection, int]()
+        done, taken, given, more = dict[int, Answer | Seq2SeqError](), 0, 0, True
+        while more or given < taken:
+            room = more and bool(free) and taken - given < self._limit
+            if room and (chunks.at_hand() or not (busy or given in done)):
+                chunk = next(lines, None)
+                if chunk is None:
+                    more = False
+                    continue
+                busy[self._send(free.pop(), chunk)] = taken
+                taken += 1
+            elif given in done:
+                yield _value(done.pop(given))
+                given += 1
+            else:
+                arrivals = [chunks.fileno] if room and chunks.fileno is not None else []
+                for connection in wait([*busy, *arrivals]):
+                    if isinstance(connection, Connection):
+                        done[busy.pop(connection)] = self._receive(connection, raises=False)
+                        free.append(connection)
+
+    def _send(self, connection: Connection, chunk: Chunk) -> Connection:
+        try:
+            connection.send(chunk)
+        except OSError:
+            raise self._lost(connection) from None
+        return connection
+
+    def _receive(self, connection: Connection, *, raises: bool = True) -> Any:
+        try:
+            value = connection.recv()
+        except (EOFError, OSError):
+            raise self._lost(connection) from None
+        return _value(value) if raises else value
+
+    def _lost(self, connection: Connection) -> Seq2SeqError:
+        process = self._processes[connection]
+        process.join(timeout=5)
+        code = process.exitcode
+        how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
+        hint = ": out of memory? try fewer --workers" if code == -signal.SIGKILL else ""
+        return Seq2SeqError(f"a worker process {how}{hint}")
+
+    def close(self) -> None:
+        """End them, whatever they do."""
+        for process in self._processes.values():
+            process.terminate()
+        for connection, process in self._processes.items():
+            process.join()
+            connection.close()
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Seq2SeqError):
+        raise value
+    return value
+
+
+def _work(job: Job, connection: Connection) -> None:
+    """What a worker process does, until the other end of the pipe is closed, even by a kill."""
+    os.dup2(2, 1)  # nothing but translations belongs on standard output, and only the first process writes them
+    try:
+        import torch
+
+        torch.set_num_threads(job.threads or 1)
+        loaded = _attempt(job.load)
+        connection.send(loaded if isinstance(loaded, Seq2SeqError) else loaded.identity())
+        while isinstance(loaded, LoadedJob):
+            chunk = connection.recv()
+            connection.send(_attempt(loaded.answer, chunk))
+    except (EOFError, OSError):
+        return
+
+
+def _attempt(act: Any, *arguments: Any) -> Any:
+    """What it returns, or the error that it explains."""
+    try:
+        return act(*arguments)
+    except Seq2SeqError as error:
+        return error
+
+
+class Ranks:
+    """The processes that torchrun started, each with every so-manieth chunk of an input that all of them read."""
+
+    def __init__(self, processes: Any, job: LoadedJob) -> None:
+        self.processes, self._job = processes, job
+
+    def identity(self) -> dict[str, Any]:
+        """See LoadedJob."""
+        found: list[dict[str, Any]] = self.processes.gather(self._job.identity())
+        if any(one != found[0] for one in found):
+            raise Seq2SeqError("the processes of this job have different models, versions or threads; they must agree")
+        return found[0]
+
+    def answers(self, chunks: Chunks) -> Iterator[Answer]:
+        """All answers, in every process."""
+        lines = iter(chunks)
+        while turn := list(islice(lines, self.processes.count)):
+            mine = turn[self.processes.index] if self.processes.index < len(turn) else None
+            given = None if mine is None else _attempt(self._job.answer, mine)
+            for answer in self.processes.gather(given)[: len(turn)]:
+                yield _value(answer)
+
+
+@contextmanager
+def crew(job: Job, workers: int | None) -> Iterator[Crew]:
+    """Those who translate, with their models loaded or loading, until they are no longer needed."""
+    if workers is None:
+        yield Alone(job.load())
+        return
+    with closing(Workers(job, workers)) as team:
+        yield team
+
+
+@contextmanager
+def ranked(job: Job) -> Iterator[Ranks]:
+    """The processes of a job of torchrun. Raises LostProcess in those that are left where one goes away."""
+    from accelerate import Accelerator
+
+    from seq2seq.training.processes import Processes
+
+    processes = Processes(Accelerator(cpu=True))
+    if job.device == "cuda":
+        job = replace(job, device=f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
+    with processes.explained("--resume goes on after what is translated"):
+        yield Ranks(processes, job.load())
+    processes.accelerator.end_training()

@@ -1,0 +1,628 @@
+"""Bulk translation: whatever ends it, the next run goes on, and the bytes are those of a run that nothing ended."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from seq2seq import Translator
+from seq2seq.cli import app, chunks, job, part, workers
+from seq2seq.cli.chunks import Chunk, Chunks
+from seq2seq.cli.job import Answer, Job
+from seq2seq.cli.layout import Layout
+from seq2seq.cli.streams import Source
+from seq2seq.config import parse_config
+from seq2seq.training.trainer import train
+
+WORDS = ["hund", "katze", "mann", "frau", "kind", "schläft", "läuft", "liest", "ein", "der", "die", "."]
+LINES = 300
+BATCH = 5  # sentences; a chunk is four batches
+CHUNK = 20
+MODEL = {"cell": "gru", "embedding_dim": 7, "encoder_dim": 7, "decoder_dim": 14, "attention_dim": 5}
+TRAINING = {"batch_tokens": 200, "max_steps": 3, "validation_interval": 3, "warmup_steps": 1, "threads": 1}
+
+
+def sentences(count: int, seed: int) -> list[str]:
+    draw = random.Random(seed)
+    return [" ".join(draw.choices(WORDS, k=draw.randint(0, 11))) for _ in range(count)]
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two that have learnt next to nothing, so that their translations are long and differ."""
+    folder = tmp_path_factory.mktemp("models")
+    text = [line for line in sentences(60, 1) if line]
+    side = {"source": str(write(folder / "a", text)), "target": str(write(folder / "b", text[::-1]))}
+    found = []
+    for seed in (1, 2):
+        config: dict[str, Any] = {
+            "data": {"source_language": "de", "target_language": "en", "train": side, "validation": side},
+            "tokenizer": {"kind": "word", "vocabulary_size": 40},
+            "model": MODEL,
+            "training": {**TRAINING, "trackers": [], "seed": seed},
+        }
+        train(parse_config(config, "test"), folder / f"model{seed}")
+        found.append(folder / f"model{seed}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def model(models: list[Path]) -> Path:
+    return models[0]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write(tmp_path / "in.de", sentences(LINES, 2))
+
+
+class Bulk:
+    """A bulk translation into a folder: run in this process, or as a process to be killed."""
+
+    def __init__(self, model: Path, source: Path, folder: Path, *options: object) -> None:
+        self.folder, self.target = folder, folder / "out.en"
+        self.part, self.journal = folder / ".out.en.part", folder / ".out.en.part.json"
+        shown = ["--scores", "--threads", 1, "--batch-size", BATCH, "--max-length", 9]
+        self.arguments = [str(each) for each in ("translate", model, "-i", source, "-o", self.target, *shown, *options)]
+
+    def run(self, *more: object) -> Result:
+        return CliRunner().invoke(app, self.arguments + [str(each) for each in more])
+
+    def finish(self, *more: object) -> bytes:
+        """What a run that must succeed wrote; it leaves nothing else behind."""
+        result = self.run(*more)
+        assert result.exit_code == 0, result.output
+        assert result.stdout == ""
+        assert not self.part.exists()
+        assert not self.journal.exists()
+        return self.target.read_bytes()
+
+    def fail(self, code: int, *more: object) -> str:
+        result = self.run(*more)
+        assert result.exit_code == code, result.output
+        assert "Traceback" not in result.output
+        assert not self.target.exists()
+        return result.stderr
+
+    def start(self, *more: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "seq2seq", *self.arguments, *map(str, more)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+
+    def lines(self) -> int:
+        """How many are committed."""
+        try:
+            return int(json.loads(self.journal.read_bytes())["lines"])
+        except FileNotFoundError:
+            return 0
+
+
+@pytest.fixture
+def bulk(model: Path, source: Path, tmp_path: Path) -> Bulk:
+    (tmp_path / "bulk").mkdir()
+    return Bulk(model, source, tmp_path / "bulk")
+
+
+@pytest.fixture
+def expected(model: Path, source: Path, tmp_path: Path) -> bytes:
+    """The bytes of a run that nothing ends."""
+    (tmp_path / "whole").mkdir()
+    return Bulk(model, source, tmp_path / "whole").finish()
+
+
+@pytest.fixture
+def after_commits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, Callable[[], object]], None]]:
+    """Do something once, right after so many commits of this process."""
+
+    def arrange(count: int, act: Callable[[], object]) -> None:
+        original, left = part.Part.commit, [count]
+
+        def commit(self: part.Part, answer: Answer) -> None:
+            original(self, answer)
+            left[0] -= 1
+            if left[0] == 0:
+                act()
+
+        monkeypatch.setattr(part.Part, "commit", commit)
+
+    yield arrange
+    monkeypatch.undo()
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    """Until it holds; a minute is for a machine that does not answer."""
+    end = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+# -------------------------------------------------------------------------------------------------------------- workers
+
+
+def test_workers_keep_order_and_every_byte(bulk: Bulk, expected: bytes, model: Path, source: Path) -> None:
+    rows = [line.split("\t") for line in expected.decode().splitlines()]
+    texts = source.read_text(encoding="utf-8").splitlines()
+    assert [row[0] for row in rows] == [one.text for one in Translator.load(model).translate(texts, max_length=9)]
+    assert len(set(expected.splitlines())) > LINES / 4  # else any order would do
+    assert bulk.finish("--workers", 2) == expected
+    bulk.arguments[bulk.arguments.index("-o") + 1] = "-"
+    assert bulk.run("--workers", 1).stdout_bytes == expected
+
+
+class Counted(Chunks):
+    """Chunks of a known text that count how many were taken."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(Source("text", BytesIO(b"der hund\n" * count)), 1, fixed=True)  # type: ignore[arg-type]
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[Chunk]:
+        for chunk in super().__iter__():
+            self.taken += 1
+            yield chunk
+
+
+def plain_job(model: Path) -> Job:
+    layout = Layout("text", numbered=False, scores=False, alignment=False)
+    return Job([str(model)], "cpu", 1, "text", layout, 1, {"max_length": 4}, None, "refuse", "truncate")
+
+
+def test_no_more_than_a_few_chunks_are_in_memory(model: Path) -> None:
+    """However slowly the answers are taken, and however many lines there are."""
+    counted, most = Counted(100), 0
+    with workers.crew(plain_job(model), 2) as team:
+        for given, answer in enumerate(team.answers(counted)):
+            assert answer.end == given + 1
+            time.sleep(0.002)
+            most = max(most, counted.taken - given)
+    assert 2 <= most <= 2 * workers.IN_FLIGHT
+    counted = Counted(100)
+    with workers.crew(plain_job(model), None) as team:
+        assert [counted.taken - given for given, _ in enumerate(team.answers(counted))] == [1] * 100
+
+
+def test_a_killed_worker_ends_the_run_and_the_next_goes_on(
+    bulk: Bulk, expected: bytes, after_commits: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_commits(2, lambda: multiprocessing.active_children()[0].kill())
+    message = bulk.fail(1, "--workers", 2)
+    monkeypatch.undo()
+    assert message.startswith("error: a worker process was killed by signal 9: out of memory? try fewer --workers\n")
+    kept = bulk.lines()
+    assert kept >= 2 * CHUNK
+    assert message.endswith(f"{kept:,} lines are translated and kept; the same command with --resume goes on\n")
+    assert not multiprocessing.active_children()
+    assert bulk.finish("--resume") == expected
+
+
+def test_what_a_worker_cannot_load_is_said_once(bulk: Bulk, tmp_path: Path) -> None:
+    bulk.arguments[1] = str(tmp_path / "nowhere")
+    message = bulk.fail(2, "--workers", 2)
+    assert message == f"error: {tmp_path / 'nowhere'}: no such model directory\n"
+    assert list(bulk.folder.iterdir()) == []
+
+
+def test_closed_pipe_ends_workers_quietly(model: Path, source: Path) -> None:
+    call = shlex.join([sys.executable, "-m", "seq2seq", "translate", str(model), "-i", str(source)])
+    script = f"{call} --batch-size 1 --max-length 4 --workers 1 | head -n 1; echo ${{PIPESTATUS[*]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, encoding="utf-8", check=True)
+    assert done.stderr == ""
+    assert done.stdout.split("\n")[1:] == ["141 0", ""]
+
+
+def test_workers_answer_a_line_before_the_next_comes(model: Path) -> None:
+    command = [sys.executable, "-m", "seq2seq", "translate", str(model), "--workers", "1", "--max-length", "4"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line in ("der hund", "die katze schläft"):
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+            assert process.stdout.readline().endswith("\n")
+        process.stdin.close()
+        assert process.stdout.read() == ""
+    assert process.returncode == 0
+
+
+# --------------------------------------------------------------------------------------------------------------- killed
+
+
+def descendants(process: subprocess.Popen[str]) -> list[int]:
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+    return [int(each) for each in found.split()]
+
+
+def runs(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"  # ended, and waits for whoever is to collect it
+
+
+def test_killed_three_times_and_the_same_bytes(bulk: Bulk, expected: bytes) -> None:
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    for number, place in enumerate(sorted(draw.sample(range(1, LINES - 4 * CHUNK), 3))):
+        count = ["--workers", 1] if number == 1 else []
+        with bulk.start("--resume", *count) as process:
+            wait_for(lambda place=place: bulk.lines() >= place or process.poll() is not None)  # type: ignore[misc]
+            time.sleep(draw.random() / 50)
+            children = descendants(process)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        assert not bulk.target.exists()
+        for child in children:
+            wait_for(lambda child=child: not runs(child))  # type: ignore[misc]
+        with bulk.part.open("ab") as file:
+            file.write(b"half a li")  # as a kill in the middle of a write leaves it
+    assert bulk.finish("--resume") == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--workers", "2"]], ids=["workers"])
+def test_killed_at_twenty_random_moments(model: Path, tmp_path: Path, options: list[str]) -> None:
+    """Any moment of the run, the first and the last included. SEED chooses others."""
+    seed = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))
+    draw, same, during = random.Random(seed), 0, 0
+    source = write(tmp_path / "in.de", sentences(6000, seed))
+    (tmp_path / "whole").mkdir()
+    whole, begin = Bulk(model, source, tmp_path / "whole", *options), time.monotonic()
+    assert whole.start().wait() == 0
+    spent, expected = time.monotonic() - begin, whole.target.read_bytes()
+    for number in range(20):
+        (tmp_path / str(number)).mkdir()
+        bulk = Bulk(model, source, tmp_path / str(number), *options)
+        with bulk.start() as process:
+            time.sleep(draw.random() * spent)
+            process.kill()
+        kept = bulk.lines()
+        during += 0 < kept < 6000
+        assert bulk.target.exists() <= (process.returncode == 0 or not bulk.part.exists())
+        with bulk.start("--resume") as process:
+            assert process.wait() == 0
+        same += bulk.target.read_bytes() == expected
+        print(f"kill {number + 1}: {kept:,} lines kept, {same} of {number + 1} the same")
+    print(f"seed {seed}: {same} of 20 byte-identical; {during} killed with some lines done")
+    assert same == 20
+
+
+def test_stopped_runs_say_how_to_go_on(
+    bulk: Bulk, expected: bytes, after_commits: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = "lines are translated and kept; the same command with --resume goes on\n"
+    after_commits(3, interrupt)
+    assert bulk.fail(130) == f"stopped: {bulk.target}: {3 * CHUNK} {kept}"
+    monkeypatch.undo()
+    after_commits(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    message = bulk.fail(143, "--resume")
+    assert message == f"going on after line {3 * CHUNK}\nstopped: {bulk.target}: {5 * CHUNK} {kept}"
+    monkeypatch.undo()
+    assert bulk.finish("--resume") == expected
+
+
+def test_a_run_stopped_before_its_first_commit_leaves_nothing(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job.LoadedJob, "answer", lambda *_: interrupt())
+    assert bulk.fail(130) == ""
+    assert list(bulk.folder.iterdir()) == []
+
+
+def test_without_resume_all_is_done_afresh(bulk: Bulk, expected: bytes, after_commits: Callable[..., None]) -> None:
+    after_commits(3, interrupt)
+    bulk.fail(130)
+    after_commits(10**6, interrupt)
+    result = bulk.run()
+    assert result.stderr == (
+        f"note: {bulk.target}: {3 * CHUNK} lines of a stopped run are discarded; --resume would have gone on there\n"
+    )
+    assert bulk.target.read_bytes() == expected
+
+
+@pytest.mark.parametrize("place", ["before the rename", "after the rename"])
+def test_a_run_killed_while_it_finished_has_nothing_left_to_translate(
+    bulk: Bulk, expected: bytes, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    replace = os.replace
+
+    def stopping(source: Path, target: Path) -> None:
+        if place == "after the rename" or target != bulk.target:
+            replace(source, target)
+        if target == bulk.target:
+            raise RuntimeError  # unlike a signal it leads to no message, and nothing is put in order
+
+    monkeypatch.setattr(part.os, "replace", stopping)
+    monkeypatch.setattr(part.Part, "stop", lambda self: self._file.close() or "")
+    assert isinstance(bulk.run().exception, RuntimeError)
+    monkeypatch.undo()
+    assert bulk.target.exists() == (place == "after the rename")
+    assert bulk.part.exists() == (place == "before the rename")
+    monkeypatch.setattr(job.LoadedJob, "answer", None)
+    assert bulk.finish("--resume") == expected
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--sample", "--seed", "5", "--n-best", "2"],
+        ["--n-best", "2", "--format", "jsonl", "--alignment"],
+        ["--format", "grid"],
+    ],
+    ids=["sample", "jsonl", "grid"],
+)
+def test_every_format_goes_on(
+    bulk: Bulk, after_commits: Callable[..., None], options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bulk.finish(*options)
+    bulk.target.unlink()
+    after_commits(7, interrupt)
+    bulk.fail(130, *options)
+    monkeypatch.undo()
+    assert bulk.finish("--resume", *options) == whole
+
+
+# -------------------------------------------------------------------------------------------------- resume what is not
+
+
+@pytest.fixture
+def stopped(bulk: Bulk, after_commits: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Bulk:
+    """A run that was stopped after two chunks."""
+    after_commits(2, interrupt)
+    bulk.fail(130)
+    monkeypatch.undo()
+    return bulk
+
+
+def refused(bulk: Bulk, *options: object) -> str:
+    """The message where --resume is refused; what the stopped run left is untouched."""
+    before = (bulk.part.read_bytes(), bulk.journal.read_bytes())
+    message = bulk.fail(2, "--resume", *options)
+    assert (bulk.part.read_bytes(), bulk.journal.read_bytes()) == before
+    assert "without --resume all is translated afresh" in message
+    assert len(message.splitlines()) <= 2
+    return message
+
+
+def test_another_run_cannot_go_on(
+    stopped: Bulk, source: Path, models: list[Path], tmp_path: Path, expected: bytes
+) -> None:
+    assert "--beam-size was not given, now 2" in refused(stopped, "--beam-size", 2)
+    assert "--format was text, now jsonl; --n-best was 1, now 2" in refused(stopped, "--format", "jsonl", "--n-best", 2)
+    assert "--sample was off, now on" in refused(stopped, "--sample")
+    assert "--batch-size was 5, now 6" in refused(stopped, "--batch-size", 6)
+    assert "--too-long was truncate, now blank" in refused(stopped, "--too-long", "blank")
+
+    texts = source.read_text(encoding="utf-8").splitlines()
+    write(source, ["hund", *texts[1:]])
+    assert f"{source}: its first {2 * CHUNK} lines are not those that the stopped run read" in refused(stopped)
+    write(source, texts[: CHUNK + 3])
+    assert f"ends after line {CHUNK + 3}, but the stopped run has read {2 * CHUNK} lines" in refused(stopped)
+    write(source, texts)
+
+    stopped.arguments[1] = str(models[1])
+    assert f"the models were {models[0]}, now {models[1]}" in refused(stopped)
+    shutil.copytree(models[1], tmp_path / "other")
+    stopped.arguments[1] = str(models[0])
+    journal = stopped.journal.read_text(encoding="utf-8")
+    stopped.journal.write_text(journal.replace(str(models[0]), str(tmp_path / "other")), encoding="utf-8")
+    stopped.arguments[1] = str(tmp_path / "other")
+    assert f"the model {tmp_path / 'other'} was replaced" in refused(stopped)
+    stopped.journal.write_text(journal, encoding="utf-8")
+    stopped.arguments[1] = str(models[0])
+    assert stopped.finish("--resume") == expected
+
+
+def test_a_damaged_journal_or_part_is_refused(stopped: Bulk, expected: bytes) -> None:
+    journal, kept = stopped.journal.read_bytes(), stopped.part.read_bytes()
+    stopped.journal.write_bytes(journal[:-9])
+    assert ".out.en.part.json cannot be read or is damaged" in refused(stopped)
+    stopped.journal.write_bytes(journal)
+    stopped.part.write_bytes(kept[:-1])
+    assert f".out.en.part has {len(kept) - 1:,} bytes, {len(kept):,} were written" in refused(stopped)
+    assert stopped.finish() == expected
+
+
+def test_lines_that_were_not_yet_read_may_change(stopped: Bulk, source: Path, tmp_path: Path, model: Path) -> None:
+    """So a bad line can be put right; the output is that of the text as it is now."""
+    texts = source.read_text(encoding="utf-8").splitlines()
+    write(source, [*texts[: 2 * CHUNK], "der hund", *texts[2 * CHUNK :]])
+    (tmp_path / "again").mkdir()
+    assert stopped.finish("--resume") == Bulk(model, source, tmp_path / "again").finish()
+
+
+def test_two_runs_do_not_share_an_output(bulk: Bulk) -> None:
+    with part.open_part(bulk.target, "out.en") as held:
+        held.begin({}, resume=False)
+        for options in ([], ["--resume"]):
+            assert bulk.fail(2, *options) == (
+                f"error: {bulk.target}: another process is translating into it; "
+                "wait for it, or choose another --output\n"
+            )
+        held.commit(Answer(1, "", "text\n", []))
+    assert bulk.target.read_bytes() == b"text\n"
+    assert list(bulk.folder.iterdir()) == [bulk.target]
+
+
+@pytest.mark.parametrize("arguments", [["--output", "out"], ["--input", "in.de"], []])
+def test_resume_needs_files(model: Path, source: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    monkeypatch.chdir(source.parent)
+    result = CliRunner().invoke(app, ["translate", str(model), "--resume", *arguments])
+    assert result.exit_code == 2
+    assert result.stderr == "error: --resume needs files to go on in: --input FILE and --output FILE\n"
+
+
+# ------------------------------------------------------------------------------------------------------------ disk full
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
+    done = subprocess.run(mount, capture_output=True, encoding="utf-8") if shutil.which("mount") else None
+    if done is None or done.returncode:
+        pytest.skip(f"a disk of 16 KB cannot be mounted here: {done.stderr.strip() if done else 'no mount'}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_full_disk_keeps_what_is_done(model: Path, source: Path, small_disk: Path, expected: bytes) -> None:
+    bulk = Bulk(model, source, small_disk)
+    message = bulk.fail(1)
+    kept = bulk.lines()
+    assert 0 < kept < LINES
+    assert message == (
+        f"error: {bulk.target}: cannot be written: No space left on device\n"
+        f"{kept:,} lines are translated and kept; the same command with --resume goes on\n"
+    )
+    assert {path.name for path in small_disk.iterdir()} == {".out.en.part", ".out.en.part.json"}
+    assert bulk.fail(1, "--resume").startswith(f"going on after line {kept}\nerror: {bulk.target}: cannot be written")
+    subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True)
+    assert bulk.finish("--resume") == expected
+
+
+# ------------------------------------------------------------------------------------------------------------ bad lines
+
+
+@pytest.fixture
+def bad(tmp_path: Path, source: Path) -> Path:
+    """Line 45 is not UTF-8, line 47 has a NUL, line 50 is long."""
+    texts = [line.encode() for line in source.read_text(encoding="utf-8").splitlines()]
+    texts[44], texts[46], texts[49] = b"der \xff", b"die \0", b" ".join([b"hund"] * 20)
+    (tmp_path / "bad.de").write_bytes(b"".join(text + b"\n" for text in texts))
+    return tmp_path / "bad.de"
+
+
+LIMIT = ["--max-source-length", 15]
+
+
+def test_bad_lines_can_be_left_blank(model: Path, bad: Path, bulk: Bulk, source: Path) -> None:
+    bulk.arguments[3] = str(bad)
+    result = bulk.run(*LIMIT, "--bad-lines", "blank", "--too-long", "blank")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.splitlines() == [
+        f"warning: {bad}:45: the line is not valid UTF-8; convert the file to UTF-8; "
+        "it is blank in the output (--bad-lines blank)",
+        f"warning: {bad}:47: the line has a NUL character (byte 0), which is no text; "
+        "it is blank in the output (--bad-lines blank)",
+        f"warning: {bad}:50: too long, more than 15 pieces (--max-source-length); "
+        "it is blank in the output (--too-long blank)",
+    ]
+    found = bulk.target.read_text(encoding="utf-8").splitlines()
+    texts = source.read_text(encoding="utf-8").splitlines()
+    for number in (45, 47, 50):
+        assert found[number - 1] == "\t0.000000\t0.000000"
+        texts[number - 1] = ""
+    write(source, texts)
+    bulk.arguments[3] = str(source)
+    assert bulk.finish(*LIMIT).decode().splitlines() == found
+
+
+def test_bad_lines_are_told_in_json(bad: Path, bulk: Bulk) -> None:
+    bulk.arguments[3] = str(bad)
+    bulk.run(*LIMIT, "--bad-lines", "blank", "--too-long", "blank", "--format", "jsonl")
+    found = [json.loads(line) for line in bulk.target.read_text(encoding="utf-8").splitlines()]
+    assert [one["line"] for one in found] == list(range(1, LINES + 1))
+    errors = {one["line"]: (one["error"], one["text"]) for one in found if "error" in one}
+    assert errors.keys() == {45, 47, 50}
+    assert errors[50] == ("too long, more than 15 pieces (--max-source-length)", "")
+    assert found[49]["source"] == " ".join(["hund"] * 20)
+
+
+@pytest.mark.parametrize("count", [[], ["--workers", 2]], ids=["alone", "workers"])
+def test_refused_lines_come_in_their_turn(bad: Path, bulk: Bulk, count: list[object]) -> None:
+    """And what comes before them is kept; once they are dealt with, the run goes on."""
+    bulk.arguments[3] = str(bad)
+    message = bulk.fail(2, *LIMIT, *count, "--too-long", "refuse")
+    assert message.startswith(f"error: {bad}:45: the line is not valid UTF-8")
+    assert message.endswith("40 lines are translated and kept; the same command with --resume goes on\n")
+    message = bulk.fail(2, *LIMIT, *count, "--too-long", "refuse", "--bad-lines", "blank", "--resume")
+    assert f"error: {bad}:50: too long, more than 15 pieces (--max-source-length); shorten it, or choose" in message
+    result = bulk.run(*LIMIT, "--bad-lines", "blank", "--resume")
+    assert result.exit_code == 0
+    assert f"{bad}:50: too long, only its first 15 pieces were translated" in result.stderr
+    resumed = bulk.target.read_bytes()
+    assert bulk.run(*LIMIT, "--bad-lines", "blank").exit_code == 0
+    assert bulk.target.read_bytes() == resumed
+
+
+# --------------------------------------------------------------------------------------------------------------- chunks
+
+
+class Blocks(BytesIO):
+    """A file that is read in blocks of a size of its own."""
+
+    def __init__(self, text: bytes, size: int) -> None:
+        super().__init__(text)
+        self.size = size
+
+    def read1(self, size: int | None = -1) -> bytes:
+        return self.read(self.size)
+
+
+def test_cuts_depend_on_the_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "_MOST_BYTES", 50)
+    text = "\ufeffein\r\n".encode() + b"der hund\n" * 6 + b"x" * 60 + b"\n\n\xff\nend"
+    cuts = [list(Chunks(Source("text", Blocks(text, size)), 3, fixed=True)) for size in (1, 7, 1000)]  # type: ignore[arg-type]
+    assert cuts[0] == cuts[1] == cuts[2]
+    assert [len(chunk.texts) for chunk in cuts[0]] == [3, 3, 2, 3]  # two where the long line ends a chunk
+    assert cuts[0][0].texts[0] == "ein"
+
+
+# ------------------------------------------------------------------------------------------------------------- torchrun
+
+
+def torchrun(bulk: Bulk, *more: str) -> subprocess.CompletedProcess[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, "-m", "seq2seq", *bulk.arguments, *more]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
+
+
+def test_processes_of_torchrun_go_on_where_one_stopped(stopped: Bulk, expected: bytes) -> None:
+    done = torchrun(stopped, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("going on after line 40\n") == 1
+    assert stopped.target.read_bytes() == expected
+    assert list(stopped.folder.iterdir()) == [stopped.target]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--input", "in.de"], "torchrun's processes all read and one writes: give --input FILE and --output FILE"),
+        (["--input", "in.de", "--output", "out", "--workers", "2"], "--workers has no effect under torchrun"),
+    ],
+)
+def test_torchrun_needs_files(
+    model: Path, source: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(source.parent)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    result = CliRunner().invoke(app, ["translate", str(model), *arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr
