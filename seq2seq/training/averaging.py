@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
+
+from seq2seq.training.state import write_tensors
 
 
 class Averager:
@@ -21,7 +23,7 @@ class Averager:
             return []
         self.directory.mkdir(parents=True, exist_ok=True)
         unfinished = self._path(step).with_suffix(".new")
-        save_file(weights, str(unfinished))
+        write_tensors(weights, unfinished)
         unfinished.replace(self._path(step))
         return self.steps()[-self.window :]
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, Seq2SeqError
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ def save_state(
     slots = optimizer.state_dict()["state"]
     tensors |= {f"optimizer/{index}/{name}": value for index, slot in slots.items() for name, value in slot.items()}
     tensors |= {f"random/{name}": state for name, state in random_states.items()}
-    save_file(_unshared(tensors), str(fresh / "state.safetensors"))
+    write_tensors(_unshared(tensors), fresh / "state.safetensors")
     (fresh / "state.json").write_text(json.dumps({"progress": asdict(progress), **note}, indent=1), encoding="utf-8")
     for part in [*fresh.iterdir(), fresh]:
         _sync(part)
@@ -64,6 +64,14 @@ def save_state(
     fresh.rename(directory)
     _sync(directory.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """A safetensors file; of a full disk safetensors speaks with an error of its own."""
+    try:
+        save_file(tensors, str(path))
+    except SafetensorError as error:
+        raise Seq2SeqError(f"{path}: cannot be written: {error}") from None
 
 
 def find_state(directory: Path) -> Path | None:
