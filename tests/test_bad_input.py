@@ -87,6 +87,13 @@ def test_bad_input_is_explained(case: Case, work: Path) -> None:
     assert {name: after.get(name) for name in before} == before
 
 
+def test_an_enormous_line_is_no_mistake(work: Path) -> None:
+    """20 MB in one word: read in time that grows with its length, and translated."""
+    result = invoke("translate", "model", text=b"x" * (20 << 20) + b"\nder hund\n")
+    assert result.exit_code == 0, result.output[-2000:]
+    assert result.stdout.count("\n") == 2
+
+
 def test_names_of_cases_are_distinct() -> None:
     names = [(case.command.split()[0], case.name) for case in CASES]
     assert len(set(names)) == len(names) >= 60
