@@ -1,8 +1,9 @@
-"""The table of test_bad_input.py: what a person or a stranger's file can get wrong, and how the program must answer."""
+"""Cases of test_bad_input.py: what can be wrong with a config, with text, and with the directory of a run.
+
+bad_models.py has the others: models, and the commands that use one.
+"""
 
 import gzip
-import json
-import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from test_checkpoint import DAMAGE, Bomb, replace, rewrite
+from test_checkpoint import Bomb
 
 Prepare = Callable[[Path], Any]  # is given the working folder: train.de, train.en, test.de, test.en, run.toml, model
 
@@ -56,47 +57,8 @@ def sparse(name: str, size: int = HUGE) -> Prepare:
     return prepare
 
 
-def pipe(name: str) -> Prepare:
-    return lambda folder: ((folder / name).unlink(missing_ok=True), os.mkfifo(folder / name))
-
-
-def link(name: str, target: str) -> Prepare:
-    return lambda folder: ((folder / name).unlink(), (folder / name).symlink_to(target))
-
-
-def damage(name: str) -> Prepare:
-    return lambda folder: DAMAGE[name][0](folder / "model")
-
-
-def document(change: Callable[[dict[str, Any]], Any]) -> Prepare:
-    """Another config.json in the model."""
-    return lambda folder: rewrite(folder / "model", change)
-
-
-def raw_document(old: str, new: str) -> Prepare:
-    def prepare(folder: Path) -> None:
-        text = (folder / "model" / "config.json").read_text(encoding="utf-8")
-        assert old in text
-        (folder / "model" / "config.json").write_text(text.replace(old, new, 1), encoding="utf-8")
-
-    return prepare
-
-
-def resized(**sizes: int) -> Prepare:
-    return document(lambda tree: tree["config"]["model"].update(sizes))
-
-
-def weights(content: bytes) -> Prepare:
-    return lambda folder: replace(folder / "model", "model.safetensors", content)
-
-
 def state(name: str, content: bytes) -> Prepare:
     return put(f"model/training/state/{name}", content)
-
-
-def swap(folder: Path) -> None:
-    """Give the model the tokenizer of the other, without a word in config.json."""
-    shutil.copy(folder / "other" / "tokenizer.model", folder / "model" / "tokenizer.model")
 
 
 SMALL = b'[data]\ntrain = {tsv = "a"}\nvalidation = {tsv = "b"}\n'
@@ -246,133 +208,3 @@ DATA = [
          "NaN for the validation text; training.learning_rate may be too high", code=1,
          leaves=("out", "out/cache", "out/log.jsonl")),
 ]  # fmt: skip
-
-TR = "translate model"
-MODELS = [
-    Case("model missing", "translate nowhere", "nowhere: no such model directory"),
-    Case("model long name", "translate %/a/b", "no such model directory"),
-    Case("model of nobody", "translate ~nobody.at.all/model", "no such model directory|not to be had"),
-    Case("model a file", "inspect model/config.json", "config.json: a file; give the model directory that holds it"),
-    Case("model on the hub, offline", "inspect owner/name",
-         "owner/name: no such model directory, and not to be had from the hub"),
-    Case("no model in the folder", "score empty --source test.de --target test.en",
-         "empty/config.json: missing; a model directory",
-         lambda f: (f / "empty").mkdir()),
-    Case("damaged to push", "push model owner/name", "SHA-256 differs", damage("flipped weights")),
-    Case("nothing to push", "push nowhere owner/name", "nowhere: no such model directory"),
-    Case("file to push", "push run.toml owner/name", "run.toml: a file; give the model directory"),
-    Case("truncated weights", TR, "model.safetensors: not the file .*SHA-256 differs", damage("cut weights")),
-    Case("edited weights", "inspect model --json", "model.safetensors: not the file .*SHA-256",
-         damage("flipped weights")),
-    Case("pickle", TR, "model.safetensors: not the file", damage("pickle")),
-    Case("pickle with its hash", TR, "model.safetensors: not a safetensors file", damage("hashed pickle")),
-    Case("torch.save with its hash", "evaluate model --source test.de --reference test.en",
-         "model.safetensors: (not a safetensors file|.* bytes, but at most)",
-         lambda f: (damage("torch checkpoint")(f), (f / "model" / "x").rename(f / "bomb"))),
-    Case("weights empty with their hash", TR, "model.safetensors: not a safetensors file", weights(b"")),
-    Case("header without end", TR, "model.safetensors: not a safetensors file",
-         weights(b"\xff" * 7 + b"\x7f" + b"{}" * 40)),
-    Case("tokenizer swapped", TR, "tokenizer.model: not the file .*SHA-256 differs", swap),
-    Case("tokenizer missing", "score model --source test.de --target test.en", "tokenizer.model: missing",
-         damage("no tokenizer")),
-    Case("newer", TR, "format 2, written by seq2seq 9.1; .*install a newer one", damage("newer")),
-    Case("foreign", "inspect model", "not written by seq2seq", damage("foreign")),
-    Case("path out of the folder", TR, r"files: \.\./\.\./secret.*; allowed", damage("escape")),
-    Case("absolute path", TR, "files: .*/etc/passwd.*; allowed",
-         document(lambda t: t["files"].update({"/etc/passwd": "0"}))),
-    Case("link to other content", TR, "tokenizer.model: not the file .*SHA-256",
-         link("model/tokenizer.model", "../run.toml")),
-    Case("link to nothing", TR, "tokenizer.model: missing", link("model/tokenizer.model", "nowhere")),
-    Case("link to itself", TR, "tokenizer.model: cannot be read: Too many levels",
-         link("model/tokenizer.model", "tokenizer.model")),
-    Case("link to a device", TR, "model.safetensors: not a regular file", link("model/model.safetensors", "/dev/zero")),
-    Case("pipe for weights", TR, "model.safetensors: not a regular file, but a pipe", pipe("model/model.safetensors")),
-    Case("pipe for config", "inspect model", "config.json: not a regular file, but a pipe", pipe("model/config.json")),
-    Case("pipe beside weights", TR, "model.safetensors: missing",
-         lambda f: ((f / "model/model.safetensors").unlink(), pipe("model/model.safetensors.new")(f))),
-    Case("weights too large", TR, r"model.safetensors: [\d,]{17} bytes, but at most [\d,]+ are possible",
-         sparse("model/model.safetensors", 1 << 40)),
-    Case("tokenizer too large", TR, "tokenizer.model: 68,157,440 bytes, but at most 67,108,864",
-         sparse("model/tokenizer.model")),
-    Case("config too large", TR, "config.json: 68,157,440 bytes, but at most 8,388,608", sparse("model/config.json")),
-    Case("a billion units", TR, "do not fit into memory|bytes, but at most",
-         resized(decoder_dim=10**9, embedding_dim=10**9)),
-    Case("a billion layers", TR, "encoder_layers = 1000000000: .*equal to 64", resized(encoder_layers=10**9)),
-    Case("a billion pieces", TR, "damaged: vocabulary: source=1000000000",
-         document(lambda t: t["vocabulary"].update(source=10**9, target=10**9))),
-    Case("config nested deep", TR, "nested more than 32 deep", document(lambda t: t["record"].update(x=nested(200)))),
-    Case("config without bottom", TR, "damaged, not JSON", damage("bottomless config")),
-    Case("config with NaN", TR, "damaged, not JSON: NaN is no number",
-         raw_document('"record": {', '"record": {"x": NaN, ')),
-    Case("config with infinity", TR, "not JSON: 1e999 is no number",
-         raw_document('"record": {', '"record": {"x": 1e999, ')),
-    Case("escape sequence", TR, r"written by seq2seq \\x1b\[2Jx",
-         document(lambda t: t.update(format=7, seq2seq="\x1b[2Jx"))),
-    Case("lone surrogate", TR, "data.root: not valid Unicode",
-         document(lambda t: t["config"]["data"].update(root="\ud800"))),
-    Case("mismatched ensemble", "translate model other", "model and other: their source tokenizers differ"),
-    Case("mismatched to score", "score model other --source test.de --target test.en",
-         "their source tokenizers differ"),
-    Case("mismatched against", "evaluate model --source test.de --reference test.en --against run.tom",
-         "run.tom: no such model"),
-]  # fmt: skip
-
-SIDES = "--source test.de --target test.en"
-FILES = "--hypothesis test.en --reference test.en"
-USES = [
-    Case("no model", "translate", "Missing argument"),
-    Case("unknown option", "translate model --beam-sise 3", "No such option.*--beam-size"),
-    Case("unknown command", "translat model", "No such command 'translat'.*'translate'"),
-    Case("negative beam", f"{TR} --beam-size -3", "--beam-size.*greater than or equal to 1"),
-    Case("beam no number", f"{TR} --beam-size five", "--beam-size.*valid integer"),
-    Case("beam too large", f"{TR} --beam-size 10000000000", "--beam-size.*less than or equal to 1000000"),
-    Case("more best than beams", f"{TR} --n-best 3 --beam-size 2",
-         "n-best must lie between 1 and the beam size 2, given 3"),
-    Case("minimum above maximum", f"{TR} --min-length 9 --max-length 4",
-         "max_length 4 leaves no room for min_length 9"),
-    Case("too long", f"{TR} --max-length 1000000000000000000000", "--max-length.*less than or equal to"),
-    Case("penalty NaN", f"{TR} --length-alpha nan", "--length-alpha.*greater than or equal to 0"),
-    Case("penalty infinite", f"{TR} --length-alpha inf", "alpha must lie between 0 and 10"),
-    Case("temperature NaN", f"{TR} --sample --temperature nan", "temperature must be above 0"),
-    Case("temperature infinite", f"{TR} --sample --temperature inf", "temperature must be above 0"),
-    Case("share NaN", f"{TR} --sample --top-p nan", "top_p must be above 0"),
-    Case("format", f"{TR} --format xml", "'xml' is not one of"),
-    Case("threads", f"{TR} --threads 1000000", "--threads.*less than or equal to 1024"),
-    Case("device", "score model --device gpu " + SIDES, "device 'gpu' cannot be used here"),
-    Case("input a long name", f"{TR} -i %", "cannot be read: File name too long"),
-    Case("input cut", f"{TR} -i x.gz -o out", "x.gz: cannot be read",
-         put("x.gz", gzip.compress(b"der hund\n" * 99)[:-9])),
-    Case("input no archive", f"{TR} -i x.gz -o out", "x.gz: cannot be read", put("x.gz", b"der hund\n")),
-    Case("input of one endless line", f"{TR} -i x -o out", "x:2: a line of more than 67,108,864 bytes",
-         lambda f: (put("x", b"der hund\n")(f), sparse("x", HUGE + (1 << 20))(f))),
-    Case("late bad line", f"{TR} --batch-size 1 -o out", "standard input:6: .*not valid UTF-8",
-         text=b"der hund\n" * 5 + b"\xff\n"),
-    Case("output name too long", f"{TR} -o %", "cannot be written: File name too long", code=1),
-    Case("output below a device", f"{TR} -o /dev/full/x", "/dev/full/x: cannot be written: there is no directory"),
-    Case("target missing", "score model --source test.de", "Missing option '--target'"),
-    Case("target a directory", "score model --source test.de --target model -o out",
-         "model: cannot be read: Is a directory"),
-    Case("target bad", f"score model {SIDES} -o out", "test.en:3: .*not valid UTF-8", put("test.en", b"a\nb\n\xff\n")),
-    Case("target with NUL", f"score model {SIDES} -o out", "test.en:1: .*NUL", put("test.en", b"\0\n" * 7)),
-    Case("target short", f"score model {SIDES} -o out", "test.en ends before line 2", put("test.en", b"a\n")),
-    Case("output is read", f"score model {SIDES} -o test.en", "test.en: --output is a file that is read"),
-    Case("hypothesis a directory", "evaluate --hypothesis model --reference test.en",
-         "model: cannot be read: Is a directory"),
-    Case("reference bad", f"evaluate {FILES}", "test.en:2: .*not valid UTF-8", put("test.en", b"a\n\xff\n")),
-    Case("second reference short", f"evaluate {FILES} --reference train.en", "train.en: 63 lines, but test.en has 7"),
-    Case("all empty", f"evaluate {FILES}", "test.en: no lines, nothing to score", put("test.en", b"")),
-    Case("negative samples", f"evaluate {FILES} --samples -1", "--samples.*greater than or equal to 0"),
-    Case("too many samples", f"evaluate {FILES} --samples 1000000000000", "--samples.*less than or equal to"),
-    Case("one sample", f"evaluate {FILES} --samples 1", "samples|resamples"),
-    Case("tokenizer of BLEU", f"evaluate {FILES} --tokenize 13", "did you mean '13a'"),
-    Case("against a folder", "evaluate model --source test.de --reference test.en --against empty -o out",
-         "empty/config.json: missing", lambda f: (f / "empty").mkdir()),
-    Case("evaluation nowhere", "evaluate model --source test.de --reference test.en -o no/out",
-         "there is no directory no"),
-]  # fmt: skip
-
-CASES = [*CONFIGS, *DATA, *MODELS, *USES]
-
-
-def nested(depth: int) -> Any:
-    return json.loads("[" * depth + "]" * depth)

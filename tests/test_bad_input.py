@@ -1,15 +1,22 @@
 """Whatever is wrong with what people give: a message in words, the right exit code, nothing half-written."""
 
 import hashlib
+import os
 import re
 import shlex
 import shutil
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from bad_input import CASES, LONG, Case
+import torch
+from bad_input import CONFIGS, DATA, LONG, Case
+from bad_models import MODELS, USES
 from test_cli import CONFIG, PAIRS, invoke, write
 
+CASES = [*CONFIGS, *DATA, *MODELS, *USES]
 OTHER = ["--set", "tokenizer.kind=char", "--set", "training.max_steps=1"]  # a model with another vocabulary
 
 
@@ -80,7 +87,58 @@ def test_bad_input_is_explained(case: Case, work: Path) -> None:
     assert {name: after.get(name) for name in before} == before
 
 
+def test_an_enormous_line_is_no_mistake(work: Path) -> None:
+    """20 MB in one word: read in time that grows with its length, and translated."""
+    result = invoke("translate", "model", text=b"x" * (20 << 20) + b"\nder hund\n")
+    assert result.exit_code == 0, result.output[-2000:]
+    assert result.stdout.count("\n") == 2
+
+
 def test_names_of_cases_are_distinct() -> None:
     names = [(case.command.split()[0], case.name) for case in CASES]
     assert len(set(names)) == len(names) >= 60
     assert {name for name, _ in names} >= {"config", "train", "translate", "score", "evaluate", "inspect", "push"}
+
+
+# What only a process of its own can meet. The device is written to, never replaced.
+STREAMS = {
+    "config onto a full device": ("seq2seq config > /dev/full", 1, "standard output: cannot be written: No space left"),
+    "config onto nothing": ("seq2seq config >&-", 1, "standard output: cannot be written: it is closed"),
+    "error with nowhere to go": ("seq2seq train nowhere.toml -o out 2>&-", 2, "^$"),
+    "translate from nothing": ("seq2seq translate model <&-", 2, "standard input is closed"),
+    "translate onto a full device": (
+        "seq2seq translate model -i test.de -o /dev/full",
+        1,
+        "/dev/full: cannot be written: No space left on device",
+    ),
+    "inspect onto a full device": ("seq2seq inspect model > /dev/full", 1, "No space left on device"),
+    "evaluate onto a full device": (
+        "seq2seq evaluate --hypothesis test.en --reference test.en --samples 0 > /dev/full",
+        1,
+        "No space left on device",
+    ),
+    "train on a full disk": ("ulimit -f 8; seq2seq train run.toml -o out", 1, "File too large"),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_bad_streams_are_explained(name: str, work: Path) -> None:
+    script, code, message = STREAMS[name]
+    run = f'seq2seq() {{ "{sys.executable}" -m seq2seq "$@"; }}; {script}'
+    done = subprocess.run(["bash", "-c", run], stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8")
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    if done.stderr or message != "^$":
+        check_message(done.stderr, message)
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+    assert not {"config.json", "model.safetensors"} & {path.name for path in work.glob("out/*")}
+
+
+@pytest.mark.parametrize("size", [1 << 60, 1 << 45])
+def test_too_little_memory_is_explained(size: int, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch says it in a RuntimeError, Python and numpy in a MemoryError; neither is a bug with a traceback."""
+    for allocate in (torch.empty, bytearray):
+        monkeypatch.setattr("seq2seq.checkpoint.load_model", lambda name, allocate=allocate: allocate(size))
+        result = invoke("inspect", "model")
+        assert result.exit_code == 1, repr(result.exception)
+        check_message(result.stderr, "^error: not enough memory; smaller batches, beams or models need less$")
