@@ -57,6 +57,10 @@ class CorpusConfig(Section):
     name: str | None = Field(None, description="configuration of the dataset on the hub, e.g. 'de-en'")
     split: str | None = Field(None, description="split of the dataset, e.g. 'train'")
 
+    streaming: bool = Field(
+        False, description="read dataset from its shards as it is needed (text to learn from only); false: hold all"
+    )
+
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         kinds = [kind for kind in ("source", "tsv", "jsonl", "dataset") if getattr(self, kind) is not None]
@@ -67,6 +71,11 @@ class CorpusConfig(Section):
             raise ValueError(f"exactly one of source + target, tsv, jsonl or dataset is needed; given: {given}")
         if self.dataset is None:
             self._refuse_idle(["name", "split"], "without dataset")
+            if self.streaming:
+                raise ValueError("streaming = true reads shards; give them as dataset (Arrow, Parquet, JSONL or CSV)")
+        elif self.streaming:
+            reason = "with streaming; name the shards to read in dataset, as in 'corpus/train-*.parquet'"
+            self._refuse_idle(["name", "split"], reason)
         return self
 
 
@@ -89,7 +98,20 @@ class DataConfig(Section):
     max_length: int = Field(250, ge=1, description="longest training sentence, in pieces; longer pairs are removed")
     max_ratio: float = Field(9.0, ge=0, description="largest ratio of the two lengths in pieces; 0 switches this off")
     drop_duplicates: bool = Field(False, description="remove a training pair that was seen before")
+    shuffle_buffer: int = Field(
+        100000, ge=1, description="streaming: pairs that are held, mixed and sorted by length at a time"
+    )
     processes: int = Field(1, ge=1, le=1024, description="processes that encode the text")
+
+    @model_validator(mode="after")
+    def _streaming(self) -> Self:
+        if self.validation.streaming:
+            raise ValueError("validation.streaming = true is not possible: the text is needed whole; leave it out")
+        if not self.train.streaming:
+            self._refuse_idle(["shuffle_buffer"], "without train.streaming = true")
+        elif self.drop_duplicates:
+            raise ValueError("drop_duplicates needs all text in memory, which train.streaming avoids; set one to false")
+        return self
 
 
 class TokenizerConfig(Section):
@@ -111,6 +133,9 @@ class TokenizerConfig(Section):
         description="subword regularisation in training: BPE-dropout rate, or the unigram model's smoothing; 0: off",
     )
     symbols: list[str] = Field(default_factory=list, description="strings that always stay one piece")
+    sample_pairs: int = Field(
+        100000, ge=1, description="streaming: pairs, drawn at random from all, that the tokenizer is trained on"
+    )
     source_model: str | None = Field(None, description="a trained SentencePiece model to use for the source")
     target_model: str | None = Field(None, description="the same for the target; leave out for one joint model")
 
@@ -121,7 +146,7 @@ class TokenizerConfig(Section):
         if self.source_model is None:
             self._refuse_idle(["target_model"], "without source_model")
         else:
-            keys = ["vocabulary_size", "byte_fallback", "character_coverage", "symbols", "joint"]
+            keys = ["vocabulary_size", "byte_fallback", "character_coverage", "symbols", "sample_pairs", "joint"]
             self._refuse_idle(keys, "when source_model gives a trained tokenizer")
         return self
 
@@ -252,6 +277,8 @@ class Config(Section):
         two_models = self.tokenizer.target_model is not None or not self.tokenizer.joint
         if self.model.tie == "all" and two_models:
             raise ValueError("model.tie = 'all' needs one vocabulary; use tokenizer.joint = true or tie = 'target'")
+        if not self.data.train.streaming:
+            self.tokenizer._refuse_idle(["sample_pairs"], "without data.train.streaming = true")
         return self
 
 

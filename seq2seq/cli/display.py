@@ -76,6 +76,7 @@ class Clock:
 
 def end_step(event: Event) -> int:
     """The last step that the limits of the config allow, from a progress event."""
+    # 0 steps an epoch: not known, as the text is a stream.
     by_epochs = event.get("max_epochs", 0) * event.get("steps_per_epoch", 0)
     return int(min(limit for limit in (event["max_steps"], by_epochs) if limit))
 
@@ -150,10 +151,19 @@ def _start(event: Event) -> str:
 def _data(event: Event) -> str:
     sizes = f"{event['train_pairs']:,} pairs to learn from, {event['validation_pairs']:,} to validate on"
     pieces = f"vocabulary {event['source_vocabulary']:,} and {event['target_vocabulary']:,} pieces"
+    return f"{sizes}, {pieces}{_left_out(event)}"
+
+
+def _left_out(event: Event) -> str:
+    """The pairs that checks and filters left out, by reason."""
     gone = [
         f"{count:,} {why}" for part in ("dropped", "removed") for why, count in (event.get(part) or {}).items() if count
     ]
-    return f"{sizes}, {pieces}" + (f"; left out: {', '.join(gone)}" if gone else "")
+    return f"; left out: {', '.join(gone)}" if gone else ""
+
+
+def _epoch(event: Event) -> str:
+    return f"epoch {event['epoch']:,} ends at step {event['step']:,}: {event['rows']:,} rows read{_left_out(event)}"
 
 
 def _validation(event: Event) -> str:
@@ -181,6 +191,7 @@ _WORDS: dict[str, Callable[[Event], str]] = {
     "resume": lambda event: f"going on after step {event['step']:,}",
     "change": lambda event: f"changed since it was stopped: {'; '.join(event['changes'])}",
     "data": _data,
+    "epoch": _epoch,
     "validation": _validation,
     "stop": _stop,
     "finish": _finish,

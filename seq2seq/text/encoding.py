@@ -67,7 +67,7 @@ def encode_corpus(
     if not filters:
         return EncodedCorpus(source_ids, target_ids, list(corpus.source), list(corpus.target), removed)
     kept = []
-    for row, reason in enumerate(_verdicts(corpus, source_ids, target_ids, data)):
+    for row, reason in enumerate(verdicts(corpus, source_ids, target_ids, data)):
         if reason is None:
             kept.append(row)
         else:
@@ -81,7 +81,7 @@ def encode_corpus(
     )
 
 
-def _verdicts(
+def verdicts(
     corpus: ParallelText, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]], data: DataConfig
 ) -> Iterator[str | None]:
     """For each pair the first filter that removes it, or None. A removed pair does not make another a duplicate."""

@@ -14,8 +14,8 @@ from seq2seq.config import CorpusConfig
 from seq2seq.errors import InputError, Seq2SeqError, nearest
 from seq2seq.text.readers import Row, check_pair
 
-_FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "json", ".json": "json", ".csv": "csv"}
-_SAVED = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to_disk leaves in a folder
+FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "json", ".json": "json", ".csv": "csv"}
+SAVED = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to_disk leaves in a folder
 
 
 def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str]) -> Iterator[Row]:
@@ -26,7 +26,7 @@ def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str]) -> 
     assert spec.dataset is not None
     with quiet_datasets():
         dataset = _choose_split(_open(spec, root), spec)
-    nested = _check_languages(dataset, spec.dataset, languages)
+    nested = check_languages(dataset, spec.dataset, languages)
     dataset = dataset.select_columns(["translation"] if nested else list(dict.fromkeys(languages)))
     start = 0
     for batch in dataset.iter(1000):
@@ -64,21 +64,21 @@ def _open(spec: CorpusConfig, root: Path) -> Any:
     assert spec.dataset is not None
     path = root / spec.dataset
     if os.path.exists(path):  # path.exists() raises where the name is too long
-        saved = path.is_dir() and any((path / name).exists() for name in _SAVED)
+        saved = path.is_dir() and any((path / name).exists() for name in SAVED)
         if spec.name is not None and (saved or path.is_file()):
             raise InputError(f"{path}: name = {spec.name!r} has no effect here; leave it out")
         if saved:
-            return _load(spec, datasets.load_from_disk, str(path))
+            return load(spec, datasets.load_from_disk, str(path))
         if path.is_dir():
-            return _load(spec, datasets.load_dataset, str(path), name=spec.name)
-        if path.suffix not in _FORMATS:
-            raise InputError(f"{path}: unknown kind of dataset file {path.suffix!r}; allowed: {', '.join(_FORMATS)}")
+            return load(spec, datasets.load_dataset, str(path), name=spec.name)
+        if path.suffix not in FORMATS:
+            raise InputError(f"{path}: unknown kind of dataset file {path.suffix!r}; allowed: {', '.join(FORMATS)}")
         # pandas would read sentences such as "None" and "NA" as missing.
         options = {"keep_default_na": False} if path.suffix == ".csv" else {}
-        return _load(spec, datasets.load_dataset, _FORMATS[path.suffix], data_files=str(path), **options)
-    if path.suffix in _FORMATS or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", spec.dataset):
+        return load(spec, datasets.load_dataset, FORMATS[path.suffix], data_files=str(path), **options)
+    if path.suffix in FORMATS or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", spec.dataset):
         raise InputError(f"{path}: no such dataset file or folder")
-    return _load(spec, datasets.load_dataset, spec.dataset, name=spec.name)
+    return load(spec, datasets.load_dataset, spec.dataset, name=spec.name)
 
 
 def _choose_split(splits: Any, spec: CorpusConfig) -> Any:
@@ -113,27 +113,28 @@ def _slice(split: Any, first: int | None, end: int | None) -> Any:
     return split.select(range(len(split))[first:end] or [])  # select refuses an empty range, not an empty list
 
 
-def _load(spec: CorpusConfig, load: Any, *args: Any, **options: Any) -> Any:
+def load(spec: CorpusConfig, load: Any, *args: Any, **options: Any) -> Any:
     """Call datasets, whose errors are of every kind, and say in one line what went wrong."""
     import datasets
 
     try:
         return load(*args, **options)
     except (datasets.exceptions.DatasetNotFoundError, ValueError) as error:
-        raise InputError(f"{spec.dataset}: cannot open the dataset: {_first_line(error)}") from None
+        raise InputError(f"{spec.dataset}: cannot open the dataset: {first_line(error)}") from None
     except Exception as error:  # readers of many formats and the network stand behind this call; none shares a class
         raise Seq2SeqError(
-            f"{spec.dataset}: cannot load the dataset: {type(error).__name__}: {_first_line(error)}"
+            f"{spec.dataset}: cannot load the dataset: {type(error).__name__}: {first_line(error)}"
         ) from None
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says of its cause, in one line."""
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).strip().splitlines() or ["no further word"])[0]
 
 
-def _check_languages(dataset: Any, name: str, languages: tuple[str, str]) -> bool:
+def check_languages(dataset: Any, name: str, languages: tuple[str, str]) -> bool:
     """Whether the text is in a `translation` feature, rather than in columns of its own."""
     import datasets
 

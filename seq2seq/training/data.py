@@ -1,18 +1,14 @@
-"""The text of a run: read, cut into pieces, and dealt out an epoch at a time."""
+"""The text of a run: read, checked and cut into pieces."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
-from seq2seq.batching import Batch, make_batch, plan_batches
 from seq2seq.config import Config
 from seq2seq.errors import InputError
 from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprint, read_corpus
+from seq2seq.text.streaming import Stream, open_stream
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.training.processes import Processes
 
@@ -21,21 +17,33 @@ from seq2seq.training.processes import Processes
 class TrainingText:
     """What a run reads."""
 
-    train: EncodedCorpus
+    train: EncodedCorpus | Stream
     validation: EncodedCorpus
     tokenizers: TokenizerPair
     fingerprint: dict[str, str]  # what is read -> its hash
     dropped: dict[str, int]
 
+    @property
+    def pairs(self) -> int:
+        """To learn from; of a stream, whose filters work as it is read, before the filters."""
+        return self.train.pairs if isinstance(self.train, Stream) else len(self.train.source)
 
-def read_texts(config: Config) -> tuple[Corpus, Corpus]:
+    @property
+    def removed(self) -> dict[str, int]:
+        """Reason -> pairs that the filters removed; of a stream, told after each pass instead."""
+        return {} if isinstance(self.train, Stream) else self.train.removed
+
+
+def read_texts(config: Config) -> tuple[Corpus | Stream, Corpus]:
     """Training and validation text."""
-    return read_corpus(config.data.train, config.data), read_corpus(config.data.validation, config.data)
+    data = config.data
+    validation = read_corpus(data.validation, data)
+    return open_stream(config) if data.train.streaming else read_corpus(data.train, data), validation
 
 
 def prepare(
     config: Config,
-    texts: tuple[Corpus, Corpus],
+    texts: tuple[Corpus | Stream, Corpus],
     tokenizers: TokenizerPair | None,
     cache: Path,
     processes: Processes,
@@ -44,62 +52,48 @@ def prepare(
     train, validation = texts
 
     def lead() -> TokenizerPair:
-        pair = tokenizers or train_tokenizers(train.source, train.target, config.tokenizer, Path(config.data.root))
+        pair = tokenizers or _train_tokenizers(config, train)
         if processes.count > 1:  # what is encoded now, all find in the cache
-            for corpus in texts:
+            for corpus in (text for text in texts if isinstance(text, Corpus)):
                 encode_corpus(corpus, pair, config.data, cache, filters=False)
         return pair
 
     tokenizers = processes.lead(lead)
-    encoded = encode_corpus(train, tokenizers, config.data, cache, filters=True)
-    if not len(encoded.source):
-        counts = ", ".join(f"{reason}: {count}" for reason, count in encoded.removed.items() if count)
-        raise InputError(f"no training pair is left after the filters ({counts}); see data.max_length, data.max_ratio")
     return TrainingText(
-        train=encoded,
+        train=_encode(config, train, tokenizers, cache),
         validation=encode_corpus(validation, tokenizers, config.data, cache, filters=False),
         tokenizers=tokenizers,
         fingerprint={
-            "training text": fingerprint(train),
+            "training text": _fingerprint(train),
             "validation text": fingerprint(validation),
             "source tokenizer": tokenizers.source.sha256,
             "target tokenizer": tokenizers.target.sha256,
         },
-        dropped=train.dropped,
+        dropped=train.dropped or {},
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One pass over the training text: a pure function of config and number, so that a resumed run finds its place.
-
-    Nothing in it depends on the number of processes or on accumulation, which only divide the rows of a step.
-    """
-
-    source: Sequence[Sequence[int]]
-    target: Sequence[Sequence[int]]
-    steps: list[list[int]]  # the rows of each step
-
-    def tokens(self, rows: Sequence[int]) -> int:
-        """Target tokens of these rows, the ends counted."""
-        return sum(len(self.target[row]) + 1 for row in rows)
-
-    def batch(self, rows: Sequence[int]) -> Batch:
-        """These rows in tensors."""
-        return make_batch([self.source[row] for row in rows], [self.target[row] for row in rows])
+def _fingerprint(train: Corpus | Stream) -> str:
+    return train.fingerprint if isinstance(train, Stream) else fingerprint(train)
 
 
-def make_epoch(text: TrainingText, config: Config, number: int) -> Epoch:
-    """Cut the text anew where subword regularisation is on, and deal it into steps."""
-    train, amount, seed = text.train, config.tokenizer.sampling, config.training.seed
-    source, target = train.source_ids, train.target_ids
-    if amount:
-        source = text.tokenizers.source.sample_batch(train.source, amount, draw(seed, number, "source"))
-        target = text.tokenizers.target.sample_batch(train.target, amount, draw(seed, number, "target"))
-    lengths = [torch.tensor([len(row) for row in side]) for side in (source, target)]
-    return Epoch(source, target, plan_batches(lengths[0], lengths[1], config.training.batch_tokens, seed, number))
+def _train_tokenizers(config: Config, train: Corpus | Stream) -> TokenizerPair:
+    text = train.sample if isinstance(train, Stream) else train
+    assert text is not None  # a stream that was opened has a sample
+    return train_tokenizers(text.source, text.target, config.tokenizer, Path(config.data.root))
 
 
-def draw(seed: int, epoch: int, side: str) -> int:
-    """A seed for one epoch and one use (a side, a process), apart from every other."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{epoch}/{side}".encode()).digest()[:4], "little")
+def _encode(config: Config, train: Corpus | Stream, tokenizers: TokenizerPair, cache: Path) -> EncodedCorpus | Stream:
+    """The ids of all pairs; a stream is encoded as it is read, and has no more need of its sample."""
+    if isinstance(train, Stream):
+        return replace(train, sample=None)
+    encoded = encode_corpus(train, tokenizers, config.data, cache, filters=True)
+    if not encoded.source:
+        raise nothing_left(encoded.removed)
+    return encoded
+
+
+def nothing_left(removed: dict[str, int]) -> InputError:
+    """Says that the filters removed every pair, and which did."""
+    counts = ", ".join(f"{reason}: {count}" for reason, count in removed.items() if count)
+    return InputError(f"no training pair is left after the filters ({counts}); see data.max_length, data.max_ratio")

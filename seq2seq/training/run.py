@@ -68,8 +68,9 @@ class Run:
                 "undo that, start anew, or accept it with --allow-changes"
             )
         progress: Progress = note["progress"]
-        if progress.position and any(name.startswith(_PLAN) for name in changes):
-            progress.epoch, progress.position = progress.epoch + 1, 0
+        if (progress.position or progress.pool) and any(name.startswith(_PLAN) for name in changes):
+            progress.epoch += 1
+            progress.position, progress.pool, progress.rows, progress.removed = 0, 0, 0, {}
         if any(name.startswith(_CRITERION) for name in changes):
             progress.best, progress.waited = None, 0
         return progress, note["sha256"], told

@@ -31,7 +31,10 @@ class Progress:
 
     step: int = 0
     epoch: int = 0
-    position: int = 0  # steps done in this epoch
+    position: int = 0  # steps done in this pool
+    pool: int = 0  # pools done in this epoch; a text in memory is one pool
+    rows: int = 0  # rows of the stream read for them
+    removed: dict[str, int] = field(default_factory=dict)  # reason -> rows of these left out
     seconds: float = 0.0  # spent so far, over all sittings
     best: float | None = None  # criterion at its best; higher is better
     waited: int = 0  # validations since then

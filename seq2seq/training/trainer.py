@@ -20,8 +20,9 @@ from seq2seq.errors import Seq2SeqError
 from seq2seq.nn.model import Seq2Seq, initialise
 from seq2seq.training.allocator import keep_freed_memory
 from seq2seq.training.averaging import Averager
-from seq2seq.training.data import Epoch, TrainingText, draw, make_epoch, prepare, read_texts
+from seq2seq.training.data import TrainingText, prepare, read_texts
 from seq2seq.training.engine import check_factors, check_trackers, make_accelerator, make_optimizer
+from seq2seq.training.epoch import Place, Pool, draw, make_pools
 from seq2seq.training.journal import Journal
 from seq2seq.training.processes import Processes
 from seq2seq.training.run import Run, open_run, refusals
@@ -60,6 +61,7 @@ def train(
     with ExitStack() as stack, StopRequest() as stop, processes.explained(), refusals(output):
         run = processes.lead(lambda: stack.enter_context(open_run(config, output, resume, allow_changes)))
         text = prepare(config, texts, run.tokenizers(), run.directory / "cache", processes)
+        del texts  # a long training need not hold what was only read to be encoded
         trainer = Trainer(config, run, text, processes, observe)
         return trainer.run_to_end(stop)
 
@@ -132,44 +134,62 @@ class Trainer:
         )
         self.journal.write(
             "data",
-            train_pairs=len(self.text.train.source),
+            train_pairs=self.text.pairs,
             validation_pairs=len(self.text.validation.source),
             dropped=self.text.dropped,
-            removed=self.text.train.removed,
+            removed=self.text.removed,
             source_vocabulary=self.text.tokenizers.source.vocabulary_size,
             target_vocabulary=self.text.tokenizers.target.vocabulary_size,
         )
 
     def _run_epoch(self, stop: StopRequest) -> str | None:
         """The rest of the current epoch; a reason where the run ends in it."""
+        place = Place(self.progress.pool, self.progress.rows, self.progress.removed)
+        reason = None
+        for pool in make_pools(self.text, self.config, self.progress.epoch, place):
+            reason = self._run_pool(pool, stop)
+            if reason:
+                break
+        return reason
+
+    def _run_pool(self, pool: Pool, stop: StopRequest) -> str | None:
+        """The rest of the current pool; a reason where the run ends in it."""
         progress, training = self.progress, self.config.training
-        epoch = make_epoch(self.text, self.config, progress.epoch)
-        while progress.position < len(epoch.steps):
-            self._step(epoch, stop)
-            ended = progress.position == len(epoch.steps)
+        while True:
+            self._step(pool, stop)
+            ended = progress.position == len(pool.steps)
             if ended:
-                progress.epoch, progress.position = progress.epoch + 1, 0
+                self._turn(pool)
             due = progress.step % training.validation_interval == 0 if training.validation_interval else ended
-            if due:
+            if due and (pool.last or training.validation_interval):
                 self._validate()
             if self.signal:
                 return "interrupted"
             reason = self._finished()
             if reason or ended:
                 return reason
-        progress.epoch, progress.position = progress.epoch + 1, 0
-        return self._finished()
 
-    def _step(self, epoch: Epoch, stop: StopRequest) -> None:
+    def _turn(self, pool: Pool) -> None:
+        """Stand at the begin of the next pool, or of the next epoch."""
+        progress, streaming = self.progress, self.config.data.train.streaming
+        place = Place() if pool.last else pool.end
+        progress.position, progress.pool, progress.rows, progress.removed = 0, place.pool, place.rows, place.removed
+        if pool.last:
+            progress.epoch += 1
+            if streaming:
+                left_out = {"rows": pool.end.rows, "removed": pool.end.removed}
+                self.journal.write("epoch", step=progress.step, epoch=progress.epoch, **left_out)
+
+    def _step(self, pool: Pool, stop: StopRequest) -> None:
         """Gradients of the mean loss per token over all rows of the step, then one update."""
         began = time.monotonic()
         progress = self.progress
         rate = self.schedule.rate(progress.step + 1)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        rows = epoch.steps[progress.position]
-        tokens = epoch.tokens(rows)
-        every = self.processes.gather_numbers([*self._gradients(epoch, rows, tokens), float(stop.requested or 0)])
+        rows = pool.steps[progress.position]
+        tokens = pool.tokens(rows)
+        every = self.processes.gather_numbers([*self._gradients(pool, rows, tokens), float(stop.requested or 0)])
         total, nll, cells, _ = (sum(column) for column in zip(*every, strict=True))
         self.signal = int(max(row[-1] for row in every))  # one that any process got stops all, after the same step
         if not math.isfinite(total):
@@ -185,9 +205,10 @@ class Trainer:
         spent = time.monotonic() - began
         for name, value in {"total": total, "nll": nll, "tokens": tokens, "cells": cells, "seconds": spent}.items():
             progress.tally[name] = progress.tally.get(name, 0.0) + value
-        self._report(rate, norm, len(epoch.steps))
+        whole = (pool.last and pool.end.pool == 1) or not self.config.data.train.streaming
+        self._report(rate, norm, len(pool.steps) if whole else 0)
 
-    def _gradients(self, epoch: Epoch, rows: list[int], tokens: int) -> tuple[float, float, float]:
+    def _gradients(self, pool: Pool, rows: list[int], tokens: int) -> tuple[float, float, float]:
         """Add up the gradients of this process's parts of the rows; their smoothed loss, nats and padded cells."""
         count, training = self.processes.count, self.config.training
         parts = deal(rows, count * training.accumulation)[self.processes.index :: count]
@@ -197,7 +218,7 @@ class Trainer:
         total, nll, cells = 0.0, 0.0, 0
         for place, part in enumerate(parts, start=1):
             # All processes must take as many turns, so one without rows of its own takes a row that counts nothing.
-            batch = epoch.batch(part or rows[:1]).to(self.accelerator.device)
+            batch = pool.batch(part or rows[:1]).to(self.accelerator.device)
             waiting = self.accelerator.no_sync(self.wrapped) if place < len(parts) else nullcontext()
             with waiting:
                 with self.accelerator.autocast():
@@ -344,7 +365,7 @@ class Trainer:
             "kind": kind,
             "step": self.progress.step,
             "epoch": self.progress.epoch,
-            "train_pairs": len(self.text.train.source),
+            "train_pairs": self.text.pairs,
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "perplexity": measured.perplexity,
             "bleu": measured.bleu,

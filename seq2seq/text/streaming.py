@@ -1,0 +1,192 @@
+"""Parallel text that is read from shards on disk, again for each pass, and never held whole."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from array import array
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seq2seq.config import Config, CorpusConfig
+from seq2seq.errors import InputError
+from seq2seq.text.corpus import Corpus
+from seq2seq.text.encoding import verdicts
+from seq2seq.text.hub import FORMATS, SAVED, check_languages, first_line, load, quiet_datasets
+from seq2seq.text.readers import BOTH_BLANK, Row, SentencePair, check_pair
+from seq2seq.text.tokenizer import TokenizerPair
+
+TOGETHER = 8  # shards that are read in turn, so that a text sorted by origin is mixed
+BLOCK = 100  # rows that a shard gives in its turn; also what is encoded at a time
+_HELD_OUT = re.compile(r"(^|[/_.-])(test|validation|valid|val|dev|eval)([/_.-]|$)")
+
+
+class Kept(NamedTuple):
+    """A pair that checks and filters leave, as text and as ids without begin and end."""
+
+    source: str
+    target: str
+    source_ids: array[int]  # 4 bytes a token: a list of ints takes 8 or more
+    target_ids: array[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Shards of one kind, and what one pass over all of them told.
+
+    pairs: good ones, before the filters. dropped: reason -> pairs left out for it. sample: pairs drawn at random from
+    all. fingerprint: sha256 of the text of all good pairs, in order, and of where a shard ends.
+    """
+
+    config: Config
+    shards: tuple[Path, ...]
+    kind: str
+    pairs: int = 0
+    dropped: dict[str, int] | None = None
+    fingerprint: str = ""
+    sample: Corpus | None = None
+
+    def rows(self, order: Sequence[int], together: int, skip: int = 0) -> Iterator[list[Row]]:
+        """Blocks of checked rows of the shards in this order, so many at a time, without the first `skip` rows.
+
+        Rows that are skipped are neither checked nor made into Python strings.
+        """
+        for shard, start, table in self._tables(order, together):
+            passed = min(skip, len(table))
+            skip -= passed
+            if passed < len(table):
+                yield list(self._check(shard, start + passed, table.slice(passed)))
+
+    def read(self, tokenizers: TokenizerPair, order: Sequence[int], skip: int) -> Iterator[Kept | str]:
+        """For every row the pair, or the reason why it is left out. Raises InputError where data.problems says so."""
+        for block in self.rows(order, TOGETHER, skip):
+            pairs = [row for row in block if isinstance(row, SentencePair)]
+            text = Corpus([pair.source for pair in pairs], [pair.target for pair in pairs], {})
+            ids = (tokenizers.source.encode_batch(text.source), tokenizers.target.encode_batch(text.target))
+            judged = zip(pairs, *ids, verdicts(text, *ids, self.config.data), strict=True)
+            for row in block:
+                if isinstance(row, SentencePair):
+                    _, source, target, reason = next(judged)
+                    yield reason or Kept(row.source, row.target, array("i", source), array("i", target))
+                else:
+                    yield row.reason
+
+    def _tables(self, order: Sequence[int], together: int) -> Iterator[tuple[Path, int, Any]]:
+        """Arrow tables of BLOCK rows or fewer, with their shard and the number of their first row in it."""
+        waiting = deque(self.shards[index] for index in order)
+        turns: deque[Iterator[tuple[Path, int, Any]]] = deque()
+        while turns or waiting:
+            while waiting and len(turns) < together:
+                turns.append(self._tables_of(waiting.popleft()))
+            blocks = turns.popleft()
+            block = next(blocks, None)
+            if block is not None:
+                turns.append(blocks)
+                yield block
+
+    def _tables_of(self, shard: Path) -> Iterator[tuple[Path, int, Any]]:
+        import datasets
+
+        data = self.config.data
+        spec = data.train.model_copy(update={"dataset": str(shard)})
+        # pandas would read sentences such as "None" and "NA" as missing; Parquet would be read a row group at a time.
+        settings: dict[str, dict[str, Any]] = {"csv": {"keep_default_na": False}, "parquet": {"batch_size": 1000}}
+        with quiet_datasets():
+            dataset: Any = load(
+                spec,
+                datasets.load_dataset,
+                self.kind,
+                data_files={"train": [str(shard)]},
+                split="train",
+                streaming=True,
+                **settings.get(self.kind, {}),
+            )
+        start = 0
+        try:
+            if dataset.features is None:
+                raise ValueError("no columns; the file is empty or not of its kind")
+            languages = (data.source_language, data.target_language)
+            nested = check_languages(dataset, str(shard), languages)
+            columns = ["translation"] if nested else list(dict.fromkeys(languages))
+            for table in dataset.select_columns(columns).with_format("arrow").iter(BLOCK):
+                yield shard, start, table
+                start += len(table)
+        except InputError:
+            raise
+        except Exception as error:  # readers of several formats stand behind this, whose errors share no class
+            raise InputError(f"{shard}: cannot be read after row {start}: {first_line(error)}") from None
+
+    def _check(self, shard: Path, start: int, table: Any) -> Iterator[Row]:
+        data = self.config.data
+        languages = (data.source_language, data.target_language)
+        values = table.to_pylist()
+        for number, row in enumerate(values, start=start):
+            place = f"{shard}: row {number} (the first is 0)"
+            row = row.get("translation", row) or {}
+            checked = check_pair((row.get(languages[0]), row.get(languages[1])), (place, place))
+            if not isinstance(checked, SentencePair) and data.problems == "refuse" and checked.reason != BOTH_BLANK:
+                raise InputError(f"{checked.message} (data.problems = 'drop' leaves such pairs out)")
+            yield checked
+
+
+def open_stream(config: Config) -> Stream:
+    """Find the shards of data.train and read them once, so that a bad row is told before the first step.
+
+    Raises InputError as read_corpus does.
+    """
+    paths, kind = _find(config.data.train, Path(config.data.root))
+    stream = Stream(config, tuple(paths), kind)
+    digest, dropped, pairs = hashlib.sha256(), Counter[str](), 0
+    wanted = 0 if config.tokenizer.source_model else config.tokenizer.sample_pairs
+    sample: list[SentencePair] = []
+    generator = random.Random(config.training.seed)
+    for index in range(len(paths)):
+        for row in (row for block in stream.rows([index], 1) for row in block):
+            if not isinstance(row, SentencePair):
+                dropped[row.reason] += 1
+                continue
+            pairs += 1
+            digest.update(f"{row.source}\n{row.target}\n".encode())  # no sentence has a line break or a NUL
+            if len(sample) < wanted:
+                sample.append(row)
+            elif (place := generator.randrange(pairs)) < wanted:  # every pair so far is as likely to be in it
+                sample[place] = row
+        digest.update(b"\0")
+    if not pairs:
+        raise InputError(f"{config.data.train.dataset}: no usable pair in {len(paths)} shards")
+    drawn = Corpus([pair.source for pair in sample], [pair.target for pair in sample], {})
+    return replace(stream, pairs=pairs, dropped=dict(dropped), fingerprint=digest.hexdigest(), sample=drawn)
+
+
+def _find(spec: CorpusConfig, root: Path) -> tuple[list[Path], str]:
+    """The shards in the order of their names, and their kind."""
+    assert spec.dataset is not None
+    path = root / spec.dataset
+    if path.is_dir():
+        files = [each for each in path.rglob("*") if _kind(each) and each.name not in SAVED]
+        files = [each for each in files if not each.name.startswith(("cache-", "."))]
+        for each in files:
+            if found := _HELD_OUT.search(each.relative_to(path).as_posix()):
+                hint = f"name the shards to learn from, as in {spec.dataset}/train*"
+                raise InputError(f"{each}: looks like {found[2]} text, among text to learn from; {hint}")
+    elif path.exists():
+        files = [path]
+    else:
+        files = [each for each in root.glob(spec.dataset) if each.is_file()] if not Path(spec.dataset).anchor else []
+        files = files or [each for each in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if each.is_file()]
+    if not files:
+        known = ", ".join(FORMATS)
+        raise InputError(f"{path}: no shards there; streaming reads a local file, folder or pattern of {known} (.gz)")
+    kinds = {_kind(each) for each in files}
+    if len(kinds) > 1 or None in kinds:
+        names = ", ".join(sorted(str(kind) for kind in kinds))
+        raise InputError(f"{path}: shards must be of one known kind ({', '.join(FORMATS)}); found {names}")
+    return sorted(files), str(kinds.pop())
+
+
+def _kind(path: Path) -> str | None:
+    return FORMATS.get(path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix)

@@ -1,0 +1,258 @@
+"""Streaming: every pair once an epoch, mixed, in bounded memory, and a resume that is bitwise the whole run."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_processes import curve, run
+from test_training import SETTINGS, Stopper, events, weights
+
+from seq2seq.config import Config, parse_config
+from seq2seq.errors import InputError
+from seq2seq.text.streaming import open_stream
+from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
+from seq2seq.training.data import TrainingText
+from seq2seq.training.epoch import Place, Pool, make_pools
+from seq2seq.training.trainer import train
+
+FORMS = ["parquet", "arrow", "jsonl", "jsonl.gz", "saved", "csv"]
+
+
+def pairs(count: int) -> list[dict[str, str]]:
+    """Different numbers, digit by digit, and their reversal."""
+    return [{"xx": " ".join(str(1000 + row)), "yy": " ".join(str(1000 + row)[::-1])} for row in range(count)]
+
+
+def write(folder: Path, rows: list[dict[str, Any]], form: str = "parquet", shards: int = 3) -> None:
+    """The rows in so many shards."""
+    import datasets
+
+    if form == "saved":
+        datasets.Dataset.from_list([{"translation": row} for row in rows]).save_to_disk(folder, num_shards=shards)
+        return
+    folder.mkdir(exist_ok=True)
+    for shard in range(shards):
+        part = rows[shard * len(rows) // shards : (shard + 1) * len(rows) // shards]
+        path = folder / f"part-{shard}.{form}"
+        if form.startswith("jsonl"):
+            text = "".join(json.dumps(row) + "\n" for row in part).encode()
+            path.write_bytes(gzip.compress(text) if form.endswith("gz") else text)
+        elif form == "arrow":
+            datasets.Dataset.from_list(part).save_to_disk(folder / f"whole-{shard}")
+            (folder / f"whole-{shard}" / "data-00000-of-00001.arrow").rename(path)
+        elif form == "csv":
+            datasets.Dataset.from_list(part).to_csv(path)
+        else:
+            datasets.Dataset.from_list(part).to_parquet(path)
+
+
+def tree(root: Path, **changes: Any) -> dict[str, Any]:
+    """The small config of test_training, streaming pools of 25 pairs."""
+    settings: dict[str, Any] = json.loads(json.dumps(SETTINGS))
+    settings["data"] |= {"root": str(root), "train": {"dataset": "shards", "streaming": True}, "shuffle_buffer": 25}
+    settings["data"]["validation"] = {"jsonl": "validation.jsonl"}
+    settings["training"] |= {"batch_tokens": 40, "max_steps": 30, "validation_interval": 10}
+    for name, value in changes.items():
+        section, key = name.split("__")
+        settings[section][key] = value
+    (root / "validation.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs(6)), encoding="utf-8")
+    return settings
+
+
+def config(root: Path, **changes: Any) -> Config:
+    return parse_config(tree(root, **changes), "test")
+
+
+def text_of(settings: Config) -> TrainingText:
+    stream = open_stream(settings)
+    assert stream.sample is not None
+    tokenizers: TokenizerPair = train_tokenizers(stream.sample.source, stream.sample.target, settings.tokenizer, Path())
+    return TrainingText(stream, None, tokenizers, "", {})  # type: ignore[arg-type]  # no validation in these tests
+
+
+def sentences(text: TrainingText, pools: list[Pool]) -> list[tuple[str, str]]:
+    """The pairs in the order in which the steps take them."""
+    decode = (text.tokenizers.source.decode, text.tokenizers.target.decode)
+    return [
+        (decode[0](list(pool.source[row])), decode[1](list(pool.target[row])))
+        for pool in pools
+        for step in pool.steps
+        for row in step
+    ]
+
+
+def epoch(settings: Config, number: int = 0, start: Place | None = None) -> list[tuple[str, str]]:
+    text = text_of(settings)
+    return sentences(text, list(make_pools(text, settings, number, start or Place())))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_pair_once_an_epoch_whatever_the_form(tmp_path: Path, form: str) -> None:
+    write(tmp_path / "shards", pairs(130), form)
+    found = epoch(config(tmp_path))
+    assert sorted(found) == sorted((row["xx"], row["yy"]) for row in pairs(130))
+    assert found != sorted(found)
+
+
+def test_the_order_is_another_each_epoch_and_seed_and_else_the_same(tmp_path: Path) -> None:
+    write(tmp_path / "shards", pairs(130))
+    first, settings = epoch(config(tmp_path)), config(tmp_path)
+    assert epoch(settings) == first
+    for other in (epoch(settings, 1), epoch(config(tmp_path, training__seed=2))):
+        assert other != first
+        assert sorted(other) == sorted(first)
+
+
+def test_a_pool_mixes_shards(tmp_path: Path) -> None:
+    """A text that is sorted by shard is not learnt shard by shard."""
+    rows = pairs(900)
+    write(tmp_path / "shards", rows)
+    settings = config(tmp_path, data__shuffle_buffer=300)
+    text = text_of(settings)
+    first = sentences(text, [next(iter(make_pools(text, settings, 0, Place())))])
+    place = {row["xx"]: number // 300 for number, row in enumerate(rows)}
+    assert {place[source] for source, _ in first} == {0, 1, 2}
+
+
+def test_a_pool_is_found_again_from_its_place_alone(tmp_path: Path) -> None:
+    rows = pairs(130)
+    rows[7]["xx"] = rows[99]["yy"] = " ".join("1" * 40)  # filtered by length: places count rows, pools count pairs
+    write(tmp_path / "shards", rows)
+    settings = config(tmp_path, data__max_length=20, tokenizer__kind="bpe", tokenizer__sampling=0.4)
+    text = text_of(settings)
+    whole = list(make_pools(text, settings, 0, Place()))
+    assert [len(pool.source) for pool in whole] == [25, 25, 25, 25, 25, 3]
+    assert [pool.last for pool in whole] == [False] * 5 + [True]
+    assert whole[-1].end == Place(6, 130, {"too long": 2})
+    for number in range(1, 6):
+        assert list(make_pools(text, settings, 0, whole[number - 1].end)) == whole[number:]
+
+
+@pytest.mark.parametrize("stops", [[3], [8, 9, 27], [17]])
+def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, stops: list[int]) -> None:
+    """Bitwise, with dropout and subword sampling, stopped within and between pools and in the second epoch."""
+    write(tmp_path / "shards", pairs(60))
+    settings = config(tmp_path, tokenizer__kind="bpe", tokenizer__sampling=0.3, training__validation_interval=0)
+    train(settings, tmp_path / "whole")
+    assert [event["rows"] for event in events(tmp_path / "whole") if event["event"] == "epoch"][:1] == [60]
+    for index, step in enumerate(stops):
+        observe = Stopper(step, signal.SIGTERM)
+        assert train(settings, tmp_path / "parts", resume=index > 0, observe=observe)["reason"] == "interrupted"
+    train(settings, tmp_path / "parts", resume=True)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert events(tmp_path / "parts") == events(tmp_path / "whole")
+
+
+def test_two_processes_learn_as_one_does(tmp_path: Path) -> None:
+    write(tmp_path / "shards", pairs(60))
+    still = {"model__dropout_embedding": 0.0, "model__dropout_layer": 0.0, "model__dropout_output": 0.0}
+    changes = {**still, "training__log_interval": 1, "training__max_steps": 20, "training__validation_interval": 10}
+    settings, half = tree(tmp_path, **changes), tree(tmp_path, **{**changes, "training__max_steps": 10})
+    jobs = [
+        {"config": settings, "output": str(tmp_path / "one"), "processes": 1},
+        {"config": settings, "output": str(tmp_path / "two"), "processes": 2},
+        {"config": half, "output": str(tmp_path / "parts"), "processes": 2},
+        {"config": settings, "output": str(tmp_path / "parts"), "processes": 2, "resume": True},
+    ]
+    done = run(tmp_path, *jobs)
+    assert json.loads(done.stdout) == [[0] * job["processes"] for job in jobs], done.stderr
+    assert curve(tmp_path / "two") == pytest.approx(curve(tmp_path / "one"), rel=1e-5)
+    two, parts = weights(tmp_path / "two"), weights(tmp_path / "parts")
+    assert all(torch.equal(two[name], parts[name]) for name in two)
+
+
+def test_another_text_is_refused_on_resume(tmp_path: Path) -> None:
+    rows = pairs(60)
+    write(tmp_path / "shards", rows)
+    settings = config(tmp_path)
+    train(settings, tmp_path / "run", observe=Stopper(12, signal.SIGTERM))
+    rows[59]["yy"] += " 1"
+    write(tmp_path / "shards", rows)
+    with pytest.raises(InputError, match="text differs"):
+        train(settings, tmp_path / "run", resume=True)
+
+
+def test_bad_rows_are_refused_with_their_place_or_dropped_and_counted(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = pairs(60)
+    rows[25]["yy"] = None
+    rows[43] = {"xx": "1", "yy": " "}
+    rows[44] = {"xx": "", "yy": ""}
+    write(tmp_path / "shards", rows, "jsonl")
+    with pytest.raises(InputError, match=r"part-1\.jsonl: row 5 .*is not a string.*'drop'"):
+        train(config(tmp_path), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    seen: list[dict[str, Any]] = []
+    train(config(tmp_path, data__problems="drop"), tmp_path / "run", observe=seen.append)
+    bad = {"not text": 1, "one side blank": 1, "both blank": 1}
+    (data,) = [event for event in seen if event["event"] == "data"]
+    assert (data["train_pairs"], data["dropped"]) == (57, bad)
+    ended = [event for event in seen if event["event"] == "epoch"]
+    assert (ended[0]["rows"], ended[0]["removed"]) == (60, bad)
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "shards", pairs(60))
+    path = tmp_path / "shards" / "part-1.parquet"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match=r"part-1\.parquet: cannot"):
+        open_stream(config(tmp_path))
+
+
+def test_all_filtered_is_said(tmp_path: Path) -> None:
+    write(tmp_path / "shards", pairs(60))
+    with pytest.raises(InputError, match="no training pair is left after the filters"):
+        train(config(tmp_path, data__max_length=1), tmp_path / "run")
+
+
+def test_held_out_text_is_not_learnt_from(tmp_path: Path) -> None:
+    write(tmp_path / "shards", pairs(60))
+    (tmp_path / "shards" / "part-2.parquet").rename(tmp_path / "shards" / "test-0.parquet")
+    with pytest.raises(InputError, match="looks like test text"):
+        open_stream(config(tmp_path))
+    chosen = {"dataset": "shards/part-*.parquet", "streaming": True}
+    assert open_stream(config(tmp_path, data__train=chosen)).pairs == 40
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data__drop_duplicates": True}, "needs all text in memory"),
+        ({"data__train": {"dataset": "shards"}}, "shuffle_buffer has no effect without train.streaming"),
+        ({"data__train": {"dataset": "shards", "streaming": True, "split": "train"}}, "split has no effect with"),
+        ({"data__train": {"tsv": "a.tsv", "streaming": True}}, "give them as dataset"),
+        ({"data__validation": {"dataset": "shards", "streaming": True}}, "validation.streaming"),
+        ({"data__train": {"tsv": "a"}, "data__shuffle_buffer": 100000, "tokenizer__sample_pairs": 5}, "sample_pairs"),
+    ],
+)
+def test_what_would_not_work_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        config(tmp_path, **changes)
+
+
+@pytest.mark.parametrize("name", ["missing", "missing/*.parquet", "owner/name"])
+def test_missing_shards_are_said(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="no shards there"):
+        open_stream(config(tmp_path, data__train={"dataset": name, "streaming": True}))
+
+
+def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
+    """Peak of Python's own allocations while an epoch is read, which hold the pairs."""
+    peaks = []
+    for count in (2000, 16000):
+        (tmp_path / str(count)).mkdir()
+        write(tmp_path / str(count) / "shards", pairs(count))
+        settings = config(tmp_path / str(count), data__shuffle_buffer=500, tokenizer__sample_pairs=500)
+        text = text_of(settings)
+        tracemalloc.start()
+        assert sum(len(pool.source) for pool in make_pools(text, settings, 0, Place())) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.3 * peaks[0]
