@@ -1,5 +1,25 @@
-"""Shape annotations of the tensor code are enforced while testing, and only then."""
+"""Shape annotations of the tensor code are enforced while testing, and only then; slow tests run when asked for."""
 
+import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook(["seq2seq.nn", "seq2seq.search"], "beartype.beartype")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Wirings by name, so that `-k` can choose them."""
+    if argname != "wiring" or not isinstance(val, tuple):
+        return None
+    return "feeding" if val[1] else str(val[0])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes minutes, unless it is asked for."""
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))

@@ -48,6 +48,15 @@ def tiny_model(
     return model
 
 
+def stirred(model: Seq2Seq) -> Seq2Seq:
+    """The model with every parameter moved, as training does: fresh biases are 0, so that zeros pass through a cell."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+    return model
+
+
 def random_ids(lengths: list[int], vocabulary: int, seed: int) -> list[list[int]]:
     """Sentences of ordinary tokens."""
     generator = torch.Generator().manual_seed(seed)

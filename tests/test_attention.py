@@ -55,6 +55,7 @@ def test_energies_follow_the_formula(name: str) -> None:
 
 @pytest.mark.parametrize("name", SCORES)
 def test_weights_are_zero_on_padding_and_sum_to_one(name: str) -> None:
+    """Pitfall 1: exactly 0, for every score."""
     attention = build(name)
     mask = length_mask(torch.tensor([5, 2]), SOURCE)
     attended = attention(torch.randn(BATCH, TARGET, QUERY), attention.bind(torch.randn(BATCH, SOURCE, KEY), mask))
@@ -65,6 +66,7 @@ def test_weights_are_zero_on_padding_and_sum_to_one(name: str) -> None:
 @pytest.mark.parametrize("poison", [float("nan"), 1e3])
 @pytest.mark.parametrize("name", SCORES)
 def test_padded_states_have_no_influence(name: str, poison: float) -> None:
+    """Pitfall 3: whatever stands in padded states, in values and in gradients."""
     attention, query = build(name), torch.randn(BATCH, TARGET, QUERY)
     mask = length_mask(torch.tensor([5, 2]), SOURCE)
     states = torch.randn(BATCH, SOURCE, KEY)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.batching import cut_by_budget, make_batch, plan_batches, source_batch
+from seq2seq.batching import cut_by_budget, make_batch, pad, plan_batches, source_batch
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=200)
 
@@ -70,3 +70,10 @@ def test_an_empty_target_is_just_an_end() -> None:
 def test_no_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="max"):
         make_batch([], [])
+
+
+def test_a_row_without_tokens_is_refused() -> None:
+    """Pitfall 21: a row of the source that is all padding would be a softmax over nothing, and NaN."""
+    assert pad([[4], [5, 6]])[0].tolist() == [[4, 0], [5, 6]]
+    with pytest.raises(ValueError, match="an empty sentence cannot be attended to"):
+        pad([[4], []])

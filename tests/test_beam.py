@@ -177,7 +177,7 @@ def test_greedy_takes_the_garden_path_and_a_beam_of_two_does_not() -> None:
 
 
 def test_the_search_goes_on_after_the_first_end() -> None:
-    """The end comes first, but under the penalty a longer hypothesis scores higher."""
+    """Pitfall 10: the end comes first, but under the penalty a longer hypothesis scores higher."""
     table = tree({(): {EOS: 0.6, A: 0.4}, (A,): {B: 1.0}, (A, B): {C: 1.0}})
     assert [h.tokens for h in search(table, nbest=2)[0]] == [[A, B, C], []]
     assert [h.tokens for h in search(table, nbest=2, length_penalty=NONE)[0]] == [[], [A, B, C]]
@@ -203,12 +203,13 @@ def test_a_finished_hypothesis_takes_its_slot_along() -> None:
     ],
 )
 def test_penalty_by_hand(kind: str, alpha: float, length: int, expected: float) -> None:
+    """Pitfall 13: the formulas, pinned."""
     assert LengthPenalty(kind, alpha)(length) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", sorted(PENALTIES))
 def test_the_score_counts_the_end(kind: str) -> None:
-    """Two tokens and the end: length 3. Cut before the end: length 2."""
+    """Pitfall 13: two tokens and the end: length 3. Cut before the end: length 2."""
     table = tree({(): {A: 0.5, B: 0.5}, (A,): {B: 0.5}, (A, B): {EOS: 0.25}})
     penalty = LengthPenalty(kind, 0.7)
     (whole,) = search(table, beam_size=1, length_penalty=penalty)[0]
@@ -225,6 +226,7 @@ def test_no_penalty_falls_with_the_length(kind: str, alpha: float) -> None:
 
 
 def test_maximum_length_without_an_end() -> None:
+    """Pitfall 12: returned, flagged unfinished, scored."""
     table = tree({(A,) * length: {A: 0.8, B: 0.2} for length in range(9)})
     (best,) = search(table, beam_size=1, length=4)[0]
     assert (best.tokens, best.finished) == ([A] * 4, False)
@@ -289,6 +291,7 @@ def test_impossible_candidates_are_no_tie() -> None:
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), kind=st.sampled_from(sorted(PENALTIES)), alpha=st.floats(0, 2))
 def test_a_beam_as_wide_as_the_space_is_exhaustive_search(seed: int, kind: str, alpha: float) -> None:
+    """Pitfall 9: nothing is missed, whatever the penalty."""
     table, most, penalty = random_table(seed), 3, LengthPenalty(kind, alpha)
     words = [A, B, C, 0, 1, BOS]
     everything = []
@@ -325,7 +328,7 @@ def cases(draw: st.DrawFn) -> dict[str, object]:
 @settings(max_examples=100, deadline=None)
 @given(case=cases(), early_exit=st.booleans())
 def test_equals_the_plain_search(case: dict, early_exit: bool) -> None:
-    """Ties and all, with the early exit or without; attention weights stay with their hypothesis."""
+    """Pitfalls 8 to 12: ties and all, with the early exit or without; attention weights stay with their hypothesis."""
     found = search(
         case["table"],
         case["sentences"],
@@ -358,6 +361,7 @@ def test_equals_the_plain_search(case: dict, early_exit: bool) -> None:
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6), beam_size=st.sampled_from([2, 3, 5, 7]))
 def test_the_n_best_are_distinct_sorted_and_end_once(seed: int, beam_size: int) -> None:
+    """Pitfall 11: nothing after the end, nothing twice, the best first."""
     found = search(random_table(seed), [2, 3, 5], beam_size, 7, nbest=beam_size)
     for group in found:
         assert 1 <= len(group) <= beam_size
@@ -371,6 +375,7 @@ def test_the_n_best_are_distinct_sorted_and_end_once(seed: int, beam_size: int) 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_a_beam_of_one_is_greedy(seed: int) -> None:
+    """Pitfall 9: the most probable token at each step, written out."""
     table = random_table(seed)
     found = greedy_search(Table(table), start([5, 3]), sentences=2, bos=BOS, eos=EOS, max_lengths=[7, 6])
     assert [plain(group) for group in found] == [plain(group) for group in search(table, [5, 3], 1, max_lengths=[7, 6])]
@@ -394,6 +399,7 @@ def test_a_beam_of_one_is_greedy(seed: int) -> None:
     levels=st.sampled_from([0, 2]),
 )
 def test_the_batch_changes_nothing(seed: int, order: list[int], beam_size: int, levels: int) -> None:
+    """Pitfall 2: ties and all, whatever the order of the sentences."""
     table, lengths = random_table(seed, levels), [1, 2, 5, 7, 9]
     options = {"beam_size": beam_size, "nbest": beam_size}
     alone = [plain(search(table, [number], length=lengths[number], **options)[0]) for number in order]
@@ -447,7 +453,7 @@ def test_the_early_exit_saves_steps() -> None:
 
 
 def test_the_early_exit_knows_whose_maximum_length_it_is() -> None:
-    """[A] scores log 0.6 / 2, and A B C can still beat it at length 4, but not at the other sentence's length of 1."""
+    """Pitfalls 2 and 10: [A] scores log 0.6 / 2, and A B C beats it, at length 4: not within the other sentence's 1."""
     table = tree({(): {A: 1.0}, (A,): {EOS: 0.6, B: 0.4}, (A, B): {C: 1.0}})
     found = search(table, [0, 1], max_lengths=[1, 7])
     assert [group[0].tokens for group in found] == [[A], [A, B, C]]

@@ -342,6 +342,7 @@ def intact(tmp_path_factory: pytest.TempPathFactory, joint: TokenizerPair) -> Pa
 
 @pytest.mark.parametrize("name", DAMAGE)
 def test_damage_is_named(name: str, tmp_path: Path, intact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pitfalls 22 and 23: each in a line or two, and nothing is unpickled."""
     change, message = DAMAGE[name]
     path = tmp_path / "model"
     shutil.copytree(intact, path)

@@ -42,6 +42,7 @@ def read_aligned(root, source, target, problems="refuse"):
 
 @pytest.mark.parametrize("separator", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
 def test_lines_end_at_newline_only(tmp_path, separator):
+    """Pitfall 17: not where str.splitlines() would split as well."""
     corpus = read_aligned(tmp_path, f"a{separator}b\nc\n".encode(), b"d\ne\n")
     assert corpus.source == [f"a{separator}b", "c"]
     assert corpus.target == ["d", "e"]
@@ -137,6 +138,7 @@ def test_absolute_paths_ignore_the_root(tmp_path):
 
 @pytest.mark.parametrize("problems", ["refuse", "drop"])
 def test_unequal_line_counts_are_always_refused(tmp_path, problems):
+    """Pitfall 17: no telling what belongs together."""
     message = r"text\.de has 3 lines, .*text\.en has 2"
     with pytest.raises(InputError, match=message):
         read_aligned(tmp_path, b"a\nb\nc\n", b"d\ne\n", problems)
@@ -165,6 +167,7 @@ BAD = [
 
 @pytest.mark.parametrize(("source", "target", "reason", "message"), BAD)
 def test_bad_pairs_are_refused_or_dropped(tmp_path, source, target, reason, message):
+    """Pitfall 17: a pair goes as a whole, so that no later line is shifted."""
     files = b"a\n" + source + b"\nc\n", b"d\n" + target + b"\nf\n"
     with pytest.raises(InputError, match=message):
         read_aligned(tmp_path, *files)
@@ -173,6 +176,7 @@ def test_bad_pairs_are_refused_or_dropped(tmp_path, source, target, reason, mess
 
 @pytest.mark.parametrize("problems", ["refuse", "drop"])
 def test_pairs_of_blank_lines_are_dropped_and_counted(tmp_path, problems):
+    """Pitfall 17: blank on both sides, in place."""
     corpus = read_aligned(tmp_path, b"a\n\n \nb\n", b"c\n\n\nd\n", problems)
     assert corpus == Corpus(["a", "b"], ["c", "d"], {"both blank": 2})
 
@@ -571,6 +575,7 @@ def test_duplicates_are_pairs_seen_before(tmp_path):
 
 
 def test_empty_sides_are_removed(tmp_path):
+    """Pitfall 21: what has no pieces does not reach the model."""
     encoded = encode(tmp_path, [("a", "b"), ("", "b"), ("a", "")])
     assert (encoded.source, encoded.target) == (["a"], ["b"])
     assert encoded.removed == NONE_REMOVED | {"empty": 2}
@@ -624,6 +629,7 @@ def test_the_cache_is_used(tmp_path, monkeypatch):
 
 
 def test_the_cache_tells_texts_and_tokenizers_apart(tmp_path):
+    """Pitfall 22: ids of another vocabulary are no ids of this one."""
     corpus = Corpus(["ab", "ba"], ["b", "a"], {})
     swapped = Corpus(["ba", "ab"], ["b", "a"], {})
     char = tokenizers(corpus)

@@ -83,7 +83,7 @@ def test_three_members_and_their_mean_weights() -> None:
 @settings(max_examples=15, deadline=None)
 @given(seeds=st.lists(st.integers(0, 10**6), min_size=2, max_size=3), beam_size=st.sampled_from([1, 2, 5]))
 def test_a_search_by_several_is_a_search_of_their_mean(seeds: list[int], beam_size: int) -> None:
-    """Every member's state follows the hypotheses: each reads a history that only it keeps."""
+    """Pitfall 8: every member's state follows the hypotheses: each reads a history that only it keeps."""
     tables = [random_table(seed) for seed in seeds]
 
     def mean(sentence: int, history: tuple[int, ...]) -> list[float]:

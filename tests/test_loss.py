@@ -22,7 +22,7 @@ def parts(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tenso
 
 
 def test_value_by_hand() -> None:
-    """p = (0.7, 0.2, 0.1), correct 0, smoothing 0.3: q = (0.8, 0.1, 0.1)."""
+    """Pitfall 14: p = (0.7, 0.2, 0.1), correct 0, smoothing 0.3: q = (0.8, 0.1, 0.1)."""
     p = [0.7, 0.2, 0.1]
     bias = torch.tensor([math.log(value) for value in p])
     loss = cross_entropy(torch.zeros(1, 2), torch.zeros(3, 2), bias, torch.tensor([0]), 0.3)
@@ -35,6 +35,7 @@ def test_value_by_hand() -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("chunk", [2, 7, 100])
 def test_equals_torch_in_value_and_gradient(smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pitfall 14: smoothed or not, in chunks or at once."""
     monkeypatch.setattr(loss_module, "CHUNK", chunk)
     outputs, weight, bias, targets = parts()
     loss = cross_entropy(outputs, weight, bias, targets, smoothing)

@@ -75,6 +75,7 @@ def scorers(lowercase=False):
 @pytest.mark.parametrize("lowercase", [False, True])
 @pytest.mark.parametrize("sets", [[REFERENCES], [REFERENCES, OTHERS]], ids=["one set", "two sets"])
 def test_values_and_signatures_are_sacrebleus(sets, lowercase):
+    """Pitfall 16: no number without its signature."""
     results = evaluate(hypotheses=GOOD, references=sets, lowercase=lowercase, confidence=False, metrics=METRICS)
     assert [result.name for result in results] == list(METRICS)
     for result in results:
@@ -207,6 +208,7 @@ def test_chinese_is_counted_by_character():
 
 
 def test_unknown_tokenizer_offers_the_nearest():
+    """Pitfall 25: sacreBLEU would raise KeyError."""
     with pytest.raises(
         InputError, match=r"unknown BLEU tokenizer '13'; did you mean '13a'\? allowed: .*intl.*none.*zh"
     ):
@@ -242,6 +244,7 @@ def test_unknown_metric():
 
 
 def test_short_perfect_hypotheses_have_bleu_0_and_a_note():
+    """Pitfall 25: sacreBLEU's 0 stays, and is explained."""
     results = evaluate(hypotheses=["Good morning!"], references=[["Good morning!"]], confidence=False)
     assert [result.value for result in results] == [0.0, 100.0, 0.0]
     assert "no hypothesis has four tokens" in results[0].notes[0]
@@ -266,6 +269,7 @@ def sacrebleu_signature():
 
 
 def test_nothing_to_score():
+    """Pitfall 25: sacreBLEU would raise IndexError."""
     with pytest.raises(InputError, match="hypotheses: no lines, nothing to score"):
         evaluate(hypotheses=[], references=[[]])
     with pytest.raises(InputError, match="no references: at least one set is needed"):
@@ -303,6 +307,7 @@ def test_empty_lines_are_allowed():
 
 @pytest.mark.parametrize("line", ["▁The ▁do g ▁runs ▁away .", "The do@@ g runs away .", "The dogs run aw@@"])
 def test_subword_pieces_are_refused(line):
+    """Pitfall 16: in hypotheses and references."""
     lines = [*REFERENCES[:2], line]
     with pytest.raises(InputError, match=r"hypotheses, line 3: subword pieces .* in 1 of 3 lines.*decode them"):
         bleu(hypotheses=lines, references=[REFERENCES[:3]])
@@ -322,6 +327,7 @@ def test_a_rare_block_character_is_text():
 
 
 def test_tokenised_text_gets_a_note_and_no_warning(capfd, caplog):
+    """Pitfall 16: it may be meant, so it is scored."""
     lines = ["The small dog runs away ."] * 130
     plain = ["The small dog runs away."] * 130
     with caplog.at_level(logging.WARNING):
@@ -395,6 +401,7 @@ def test_lowercase_reaches_the_comparison():
 
 
 def test_a_system_does_not_differ_from_itself():
+    """Pitfall 25: sacreBLEU finds p = 1 / (samples + 1)."""
     for comparison in compare_paired(baseline=GOOD, system=list(GOOD), references=[REFERENCES], samples=41):
         assert (comparison.p_value, comparison.difference, comparison.significant) == (1.0, 0.0, False)
         assert comparison.sentence.endswith(": no difference.")
@@ -442,7 +449,7 @@ def test_loads_neither_torch_nor_datasets():
 
 
 def test_blank_references_have_intervals_too() -> None:
-    """sacreBLEU 2.6 mixes two kinds of number there and raises TypeError."""
+    """Pitfall 25: sacreBLEU 2.6 mixes two kinds of number there and raises TypeError."""
     found = evaluate(hypotheses=["a b c d", "", "e"], references=[["the dog", "", ""]])
     assert [metric.name for metric in found] == ["BLEU", "chrF2++", "TER"]
     assert all(metric.low is not None and metric.low <= metric.high for metric in found)

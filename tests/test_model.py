@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 import torch
-from mechanisms import CELLS, SCORES, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, tiny_model
+from mechanisms import CELLS, SCORES, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, stirred, tiny_model
 
 from seq2seq.batching import make_batch, source_batch
 from seq2seq.nn.attention import Memory
@@ -52,7 +52,7 @@ def test_a_sentence_does_not_feel_its_batch(
     score: str, wiring: tuple[str, bool], cell: str, changes: dict[str, int]
 ) -> None:
     """Pitfalls 1 to 5: alone or padded, in any order: same outputs, weights zero on padding, summing to one."""
-    model = tiny_model(score, wiring, cell, **changes).eval()
+    model = stirred(tiny_model(score, wiring, cell, **changes)).eval()
     outputs, weights = forced(model, SOURCES, TARGETS)
     torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:2]))
     for row, (source, target) in enumerate(zip(SOURCES, TARGETS, strict=True)):
@@ -66,7 +66,7 @@ def test_a_sentence_does_not_feel_its_batch(
 @pytest.mark.parametrize(("wiring", "cell"), list(itertools.product(WIRINGS, CELLS)))
 def test_padding_does_not_leak_through_the_encoder(wiring: tuple[str, bool], cell: str, poison: float) -> None:
     """Pitfall 3: whatever the embedding of the padding token holds, in values and in gradients."""
-    model = tiny_model(wiring=wiring, cell=cell, encoder_layers=2)
+    model = stirred(tiny_model(wiring=wiring, cell=cell, encoder_layers=2))
     clean, _ = forced(model, SOURCES, TARGETS)
     with torch.no_grad():
         model.source_embedding.weight[0] = poison
@@ -81,8 +81,8 @@ def test_padding_does_not_leak_through_the_encoder(wiring: tuple[str, bool], cel
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_initial_state_is_read_from_real_tokens(cell: str) -> None:
-    """Pitfall 4."""
-    model = tiny_model(cell=cell)
+    """Pitfall 4: the state of a sentence read alone, and beside longer ones."""
+    model = stirred(tiny_model(cell=cell))
     together = model.start(*source_batch(SOURCES))
     for row, source in enumerate(SOURCES):
         alone = model.start(*source_batch([source]))
@@ -91,7 +91,7 @@ def test_the_initial_state_is_read_from_real_tokens(cell: str) -> None:
 
 
 def test_each_direction_ends_on_its_own_last_token() -> None:
-    """The forward final state is the output at the last token, the backward one that at the first."""
+    """Pitfalls 4 and 5: the forward final state is the output at the last token, the backward one that at the first."""
     layer = SourceLayer("gru", 3, 5, bidirectional=True)
     mask = torch.tensor([[True, True, False], [True, True, True]])
     outputs, final = layer(torch.randn(2, 3, 3), mask)

@@ -81,6 +81,21 @@ def test_the_curve_does_not_depend_on_processes_and_accumulation(corpus: Path, t
     assert not [path for path in two.rglob("*") if path.suffix in (".new", ".old", ".part")]
 
 
+def test_the_gradient_does_not_depend_on_processes(corpus: Path, tmp_path: Path) -> None:
+    """Pitfall 15: its norm, for Adam hides a factor; at steps of many rows and of one, of which a process has none."""
+    jobs = []
+    for budget in (10, 100):
+        settings = tree(corpus, training__max_steps=2, training__log_interval=1, training__batch_tokens=budget)
+        for processes in (1, 2):
+            jobs.append({"config": settings, "output": str(tmp_path / f"{budget}-{processes}"), "processes": processes})
+    done = run(tmp_path, *jobs)
+    assert json.loads(done.stdout) == [[0] * job["processes"] for job in jobs], done.stderr
+    for budget in (10, 100):
+        for value in ("loss", "gradient_norm"):
+            one, two = (curve(tmp_path / f"{budget}-{processes}", value=value) for processes in (1, 2))
+            assert two == pytest.approx(one, rel=1e-4), (budget, value)
+
+
 def test_two_processes_resume_exactly_and_one_goes_on_from_two(corpus: Path, tmp_path: Path) -> None:
     """With dropout and subword sampling: the same number of processes is bitwise the uninterrupted run."""
     changes = {"model__dropout_layer": 0.3, "tokenizer__kind": "bpe", "tokenizer__sampling": 0.3}

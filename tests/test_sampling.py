@@ -219,6 +219,7 @@ def test_no_sentences() -> None:
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6), order=st.permutations(range(5)), top_p=st.sampled_from([1.0, 0.8]))
 def test_a_sample_depends_on_its_sentence_and_seed_alone(seed: int, order: list[int], top_p: float) -> None:
+    """Pitfall 24: alone or in any batch."""
     table, lengths, seeds = random_table(seed), [1, 2, 5, 7, 9], [3, 3, 5, 2**40, 0]
     alone = [plain(draw(table, [seeds[n]], [n], max_lengths=[lengths[n]], count=3, top_p=top_p)[0]) for n in order]
     together = draw(
@@ -241,10 +242,17 @@ def test_more_samples_and_a_higher_maximum_keep_the_first_ones() -> None:
 
 
 def test_seeds_matter_to_the_last_and_to_the_first_bit() -> None:
+    """Pitfall 24: torch reads 32 bits of a seed."""
     seeds = [8, 9, 8 + 2**32, 8 + 2**62]
     found = draw(random_table(3), seeds, [0] * 4, count=20)
     assert len({str(plain(group)) for group in found}) == 4
     assert len({str(plain([hypothesis])) for hypothesis in found[0]}) > 5
+
+
+def test_neighbouring_seeds_do_not_share_samples() -> None:
+    """Pitfall 24: a seed and the number of a sample are no sum, else sample 2 of seed 8 is sample 1 of seed 9."""
+    first, second = draw(random_table(3), [8, 9], [0, 0], length=9, count=20)
+    assert not {str(plain([one])) for one in first if len(one.tokens) > 5} & {str(plain([one])) for one in second}
 
 
 def test_the_global_generator_is_left_alone() -> None:

@@ -10,14 +10,18 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import sacrebleu
 import torch
 from safetensors.torch import load_file
 
 from seq2seq.batching import make_batch
+from seq2seq.checkpoint import load_model
 from seq2seq.config import Config, TrainingConfig, parse_config
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.text.corpus import EncodedCorpus
@@ -25,6 +29,8 @@ from seq2seq.training.averaging import Averager
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.signals import StopRequest
 from seq2seq.training.trainer import train
+from seq2seq.translation import Translation, blank
+from seq2seq.translator import Translator
 
 SETTINGS = {
     "data": {"source_language": "xx", "target_language": "yy"},
@@ -177,6 +183,25 @@ def test_accumulation_is_weighted_by_tokens(corpus: Path, tmp_path: Path, wiring
         torch.testing.assert_close(one[name], other[name], atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("parts", [1, 7])
+def test_the_gradient_is_that_of_the_mean_loss_per_token(corpus: Path, tmp_path: Path, parts: int) -> None:
+    """Pitfall 15: its norm, as the journal has it, against one backward pass by hand. Adam would hide a factor."""
+    settings = config(
+        corpus, model__dropout_embedding=0.0, model__dropout_layer=0.0, model__dropout_output=0.0,
+        training__max_steps=1, training__batch_tokens=100000, training__accumulation=parts, training__log_interval=1,
+        training__learning_rate=1e-30,
+    )  # fmt: skip
+    train(settings, tmp_path / "run")
+    loaded = load_model(tmp_path / "run")
+    encode = loaded.tokenizers.source.encode_batch
+    sides = [encode((corpus / f"train.{side}").read_text(encoding="utf-8").splitlines()) for side in ("xx", "yy")]
+    loss = loaded.model(*make_batch(*sides).tensors(), smoothing=0.1)
+    (loss.total / loss.tokens).backward()
+    norm = torch.stack([parameter.grad.norm() for parameter in loaded.model.parameters()]).norm()
+    (told,) = [event["gradient_norm"] for event in events(tmp_path / "run") if event["event"] == "train"]
+    assert told == pytest.approx(float(norm), rel=1e-4)
+
+
 def test_patience_ends_the_run(corpus: Path, tmp_path: Path) -> None:
     settings = config(corpus, training__patience=1, training__learning_rate=1e-9, training__validation_interval=1)
     record = train(settings, tmp_path / "run")
@@ -195,15 +220,19 @@ def test_the_early_stop_counter_survives_a_stop(corpus: Path, tmp_path: Path) ->
     assert events(tmp_path / "run")[-1]["step"] == 4
 
 
-def test_the_plateau_counter_survives_a_stop(corpus: Path, tmp_path: Path) -> None:
-    """Pitfall 18: stopped between the two validations that the schedule waits for, the rate is cut at the same step."""
+@pytest.mark.parametrize("step", [1, 2])
+def test_the_plateau_counter_survives_a_stop(corpus: Path, tmp_path: Path, step: int) -> None:
+    """Pitfall 18: stopped between the two validations that the schedule waits for, the rate is cut at the same step.
+
+    A signal during a step may end the run after this step or the next, so one of the two steps is in between.
+    """
     settings = config(
         corpus, training__schedule="plateau", training__plateau_patience=2, training__learning_rate=1e-30,
         training__validation_interval=1, training__criterion="perplexity", training__max_steps=6,
         training__log_interval=1, training__warmup_steps=0,
     )  # fmt: skip
     train(settings, tmp_path / "whole")
-    train(settings, tmp_path / "parts", observe=Stopper(2, signal.SIGINT))
+    train(settings, tmp_path / "parts", observe=Stopper(step, signal.SIGINT))
     train(settings, tmp_path / "parts", resume=True)
     whole, parts = (
         [event["learning_rate"] for event in events(tmp_path / name) if event["event"] == "train"]
@@ -211,6 +240,19 @@ def test_the_plateau_counter_survives_a_stop(corpus: Path, tmp_path: Path) -> No
     )
     assert whole == parts
     assert whole[2] == 1e-30 > whole[3]
+
+
+def test_the_plateau_cuts_survive_a_stop(corpus: Path, tmp_path: Path) -> None:
+    """Pitfall 18: stopped after the rate has been cut, it stays cut, and is cut again from there."""
+    settings = config(
+        corpus, training__schedule="plateau", training__plateau_patience=1, training__learning_rate=1e-30,
+        training__validation_interval=1, training__criterion="perplexity", training__max_steps=5,
+        training__log_interval=1, training__warmup_steps=0, training__average=1,
+    )  # fmt: skip
+    train(settings, tmp_path / "run", observe=Stopper(3, signal.SIGINT))
+    train(settings, tmp_path / "run", resume=True)
+    rates = [event["learning_rate"] for event in events(tmp_path / "run") if event["event"] == "train"]
+    assert [rate / 1e-30 for rate in rates] == pytest.approx([1, 1, 0.5, 0.25, 0.125])
 
 
 def test_max_epochs_ends_the_run(corpus: Path, tmp_path: Path) -> None:
@@ -310,6 +352,7 @@ def test_a_swapped_tokenizer_is_refused(corpus: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["state.safetensors", "state.json"])
 @pytest.mark.parametrize("damage", ["truncated", "edited", "empty"])
 def test_a_damaged_state_is_refused(corpus: Path, tmp_path: Path, name: str, damage: str) -> None:
+    """Pitfall 23: the state for a resume, too."""
     train(config(corpus, training__max_steps=4), tmp_path / "run")
     path = tmp_path / "run" / "training" / "state" / name
     content = bytearray(path.read_bytes())
@@ -500,3 +543,35 @@ def test_validation_perplexity_is_per_token_and_unsmoothed(budget: int, monkeypa
     batch = make_batch(text.source_ids, text.target_ids)
     loss = model.eval()(*batch.tensors())
     assert perplexity(model, text, alone) == pytest.approx(math.exp(loss.nll.item() / int(loss.tokens)))
+
+
+class Parrot:
+    """A translator that has learnt its answers."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.texts = texts
+
+    def translate(self, sources: Sequence[str], **options: Any) -> list[Translation]:
+        """What it has learnt, in pieces too."""
+        return [replace(blank(""), text=text, pieces=[*text.replace(" ", "▁")]) for text in self.texts]
+
+
+def test_validation_bleu_is_of_text_and_keeps_its_signature() -> None:
+    """Pitfall 16: of detokenised text by sacreBLEU's own tokenizer, not of pieces or text tokenised before."""
+    from accelerate import Accelerator
+    from mechanisms import random_ids, tiny_model
+
+    from seq2seq.training.processes import Processes
+    from seq2seq.training.validation import validate
+
+    hypotheses = ["The dog doesn't run (today).", "It's five o'clock now, he says."]
+    references = ["The dog doesn't run (now).", "It's five o'clock now, she says."]
+    text = EncodedCorpus(random_ids([3, 8], 29, 1), random_ids([9, 2], 23, 2), ["a", "b"], references, {})
+    tree = SETTINGS["data"] | {"train": {"tsv": "x"}, "validation": {"tsv": "x"}}
+    settings = parse_config({"data": tree | {"target_language": "en"}}, "test")
+    parrot = cast(Translator, Parrot(hypotheses))
+    measured = validate(tiny_model(), parrot, text, settings, Processes(Accelerator(cpu=True)))
+    expected = sacrebleu.BLEU()
+    assert measured.bleu == pytest.approx(expected.corpus_score(hypotheses, [references]).score)
+    assert measured.signature == expected.get_signature().format()
+    assert "tok:13a" in measured.signature

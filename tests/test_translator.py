@@ -90,6 +90,7 @@ def close(first: Translation, second: Translation) -> bool:
 
 @pytest.mark.parametrize(("score", "wiring", "cell"), EVERYTHING)
 def test_the_batch_changes_nothing(pair: TokenizerPair, score: str, wiring: tuple[str, bool], cell: str) -> None:
+    """Pitfalls 2 and 5: alone, in batches, shuffled: the same texts, in order, with the same numbers."""
     translator = Translator([tiny(pair, score, wiring, cell)])
     texts = sentences(11)
     alone = [translator.translate([text])[0] for text in texts]
@@ -103,6 +104,7 @@ def test_the_batch_changes_nothing(pair: TokenizerPair, score: str, wiring: tupl
 
 @pytest.mark.parametrize(("score", "wiring", "cell"), EVERYTHING)
 def test_every_hypothesis_rescored(pair: TokenizerPair, score: str, wiring: tuple[str, bool], cell: str) -> None:
+    """Pitfalls 7, 8 and 12: what search says of a hypothesis is what scoring says."""
     translator = Translator([tiny(pair, score, wiring, cell)])
     texts = sentences(7)
     found = [translation for each in translator.translate_nbest(texts, 3) for translation in each]
@@ -121,6 +123,7 @@ def test_every_hypothesis_rescored(pair: TokenizerPair, score: str, wiring: tupl
 def test_forced_loss_is_the_sum_of_the_steps(
     pair: TokenizerPair, score: str, wiring: tuple[str, bool], cell: str
 ) -> None:
+    """Pitfall 6: the reference fed to the search code, shifted here by hand."""
     loaded = tiny(pair, score, wiring, cell)
     sources, targets = sentences(5), [*TARGETS, ""]
     source = pair.source.encode_batch(sources)
@@ -210,7 +213,7 @@ def test_links_name_the_word_that_got_most(translator: Translator) -> None:
 
 
 def test_weights_belong_to_their_own_sentence(translator: Translator, loaded: LoadedModel) -> None:
-    """Each row as teacher forcing gives it for the same pieces."""
+    """Pitfalls 5 and 8: each row as teacher forcing gives it for the same pieces."""
     texts = sentences(9)
     for found in translator.translate(texts):
         ids = loaded.tokenizers.source.encode(found.source)
@@ -221,6 +224,7 @@ def test_weights_belong_to_their_own_sentence(translator: Translator, loaded: Lo
 
 
 def test_nbest_is_distinct_and_sorted(translator: Translator) -> None:
+    """Pitfall 11: distinct, finished before unfinished, then by falling score."""
     for found in translator.translate_nbest(sentences(17), 3):
         assert len({tuple(each.tokens) for each in found}) == 3
         assert found == sorted(found, key=lambda each: (not each.finished, -each.score))
@@ -246,6 +250,7 @@ def test_emoji_and_chinese_come_out_whole(pair: TokenizerPair) -> None:
 
 @pytest.mark.parametrize("blank", ["", " ", "\t \u3000", "\u2028"])
 def test_blank_gives_blank_without_the_model(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+    """Pitfall 21: all kinds of blank."""
     translator = Translator([loaded])
     monkeypatch.setattr(loaded.model, "start", lambda *_: pytest.fail("the model was asked"))
     monkeypatch.setattr(loaded.model, "force", lambda *_: pytest.fail("the model was asked"))
@@ -258,6 +263,7 @@ def test_blank_gives_blank_without_the_model(loaded: LoadedModel, monkeypatch: p
 
 
 def test_blanks_keep_their_place(translator: Translator) -> None:
+    """Pitfall 17: blank in, blank out, in place."""
     texts = sentences(7)
     mixed = ["", *texts[:3], " ", *texts[3:], "\t"]
     found = translator.translate(mixed)
@@ -301,6 +307,7 @@ def test_a_lone_surrogate_is_refused(translator: Translator) -> None:
 
 
 def test_options_left_out_are_the_configs(loaded: LoadedModel, translator: Translator) -> None:
+    """Pitfall 20: no key of [search] is ignored."""
     texts = sentences(9)
     changed = {"beam_size": 2, "length_penalty": "gnmt", "length_alpha": 0.5, "min_length": 4}
     config = loaded.config.model_copy(update={"search": loaded.config.search.model_copy(update=changed)})
@@ -393,15 +400,22 @@ def test_an_ensemble_takes_the_mean_of_probabilities_and_rescores_alike(pair: To
 
 
 def test_an_ensemble_needs_one_vocabulary(pair: TokenizerPair, loaded: LoadedModel) -> None:
+    """Pitfall 22: by hash, for sizes may agree by chance."""
     config = parse_config({**loaded.config.model_dump(), "tokenizer": {"vocabulary_size": 83, "kind": "unigram"}}, "x")
     other = train_tokenizers(sentences(40), TARGETS, config.tokenizer)
     for side in ("source", "target"):
         mixed = replace(loaded, directory=Path("runs/b"), tokenizers=replace(pair, **{side: getattr(other, side)}))
         with pytest.raises(InputError, match=f"tiny and runs/b: their {side} tokenizers differ"):
             Translator([loaded, loaded, mixed])
+    characters = parse_config({**loaded.config.model_dump(), "tokenizer": {"kind": "char"}}, "x").tokenizer
+    twins = [train_tokenizers([text], [text], characters) for text in ("abc", "abd")]
+    assert twins[0].source.vocabulary_size == twins[1].source.vocabulary_size
+    with pytest.raises(InputError, match="their source tokenizers differ"):
+        Translator([replace(loaded, tokenizers=twin) for twin in twins])
 
 
 def test_samples_do_not_depend_on_the_batch(translator: Translator) -> None:
+    """Pitfall 24: nor on other texts or the number of samples."""
     texts = ["", *sentences(13)]
     found = translator.sample(texts, seed=3, count=3)
     assert [len(each) for each in found] == [1] + [3] * 13
@@ -479,6 +493,7 @@ def test_a_stream_is_the_same_in_order_and_reads_no_further_than_its_chunk(trans
 
 
 def test_a_model_in_training_is_translated_with_as_it_is_and_left_in_training(pair: TokenizerPair) -> None:
+    """Pitfall 7: without dropout."""
     texts = sentences(5)
     loaded = tiny(pair)
     expected = Translator([loaded]).translate(texts)

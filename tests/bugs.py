@@ -1,0 +1,506 @@
+"""Bugs that other toolkits shipped, as edits of this package; pitfalls.py puts them in and sees the tests fail."""
+
+# ruff: noqa: E501  # what is replaced is as long as it is
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Pitfalls that have nothing to put a bug into yet, and why.
+LATER = {
+    26: "there is no shortlist yet; when there is, it is built for each sentence",
+    27: "there is no comparison over several seeds yet",
+}
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One bug. In `file`, under seq2seq/, `old` occurs once and gives way to `new`.
+
+    tests: what must fail. every: all of them must, in each of their parametrisations (as a rule every score, wiring and
+    cell); otherwise one is enough. only: pytest's -k, where some parametrisations cannot see the bug.
+    """
+
+    pitfall: int
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    every: bool = False
+    only: str = ""
+
+
+ATTENTION, BATCHING, BEAM = (
+    "tests/test_attention.py::test_",
+    "tests/test_batching.py::test_",
+    "tests/test_beam.py::test_",
+)
+CHECKPOINT, CONFIG, CORPUS = (
+    "tests/test_checkpoint.py::test_",
+    "tests/test_config.py::test_",
+    "tests/test_corpus.py::test_",
+)
+ENSEMBLE, LOSS, METRICS = "tests/test_ensemble.py::test_", "tests/test_loss.py::test_", "tests/test_metrics.py::test_"
+MODEL, SAMPLING = "tests/test_model.py::test_", "tests/test_sampling.py::test_"
+TRAINING, TRANSLATOR = "tests/test_training.py::test_", "tests/test_translator.py::test_"
+PROCESSES = "tests/test_processes.py::test_"
+
+# Over every score, wiring and cell (and shapes of the network, where the name is of test_model.py).
+ALONE = (MODEL + "a_sentence_does_not_feel_its_batch",)
+STEPS = (MODEL + "a_sequence_equals_its_steps",)
+BATCH = (TRANSLATOR + "the_batch_changes_nothing",)
+RESCORED = (TRANSLATOR + "every_hypothesis_rescored",)
+FORCED = (TRANSLATOR + "forced_loss_is_the_sum_of_the_steps",)
+LOSSES = (MODEL + "loss_counts_real_positions_only",)
+ONE_SHAPE = "not changes1 and not changes2"
+# Over every wiring and cell.
+STATES = (MODEL + "every_part_of_the_state_follows_its_hypothesis",)
+SWITCHED = (MODEL + "switching_the_score_changes_the_score_alone",)
+
+PLAIN = (BEAM + "equals_the_plain_search",)
+BLANK = (TRANSLATOR + "blank_gives_blank_without_the_model",)
+RESUMED = (TRAINING + "a_resumed_run_is_the_uninterrupted_run[False-stops1-2]",)
+DAMAGE = CHECKPOINT + "damage_is_named"
+PERPLEXITY = (TRAINING + "validation_perplexity_is_per_token_and_unsmoothed",)
+BLEU_OF_TEXT = (TRAINING + "validation_bleu_is_of_text_and_keeps_its_signature",)
+IDLE = (CONFIG + "a_key_that_would_change_nothing_is_refused",)
+MODEL_KEYS = (CONFIG + "every_key_of_the_model_changes_the_loss",)
+TRAINING_KEYS = CONFIG + "every_key_of_the_training_changes_the_run"
+
+MASKING = [
+    Bug(1, "the mask is left out of the softmax", "nn/masking.py",
+        'energies.masked_fill(~mask[:, None, :], float("-inf"))', "energies", ALONE, every=True, only=ONE_SHAPE),
+    Bug(1, "the mask is computed and dropped", "nn/masking.py",
+        "return energies.masked_fill(~mask[:, None, :], float(\"-inf\")).softmax(dim=-1)",
+        "energies.masked_fill(~mask[:, None, :], float(\"-inf\"))\n    return energies.softmax(dim=-1)",
+        (ATTENTION + "weights_are_zero_on_padding_and_sum_to_one",), every=True),
+    Bug(1, "the mask comes after the softmax, so that the weights do not sum to one", "nn/masking.py",
+        'energies.masked_fill(~mask[:, None, :], float("-inf")).softmax(dim=-1)',
+        "energies.softmax(dim=-1) * mask[:, None, :]", ALONE, every=True, only=ONE_SHAPE),
+    Bug(1, "padding gets a low energy in place of none", "nn/masking.py",
+        'float("-inf")', "-10.0", (ATTENTION + "weights_are_zero_on_padding_and_sum_to_one", *ALONE), every=True, only=ONE_SHAPE),
+]  # fmt: skip
+
+BATCHES = [
+    Bug(2, "energies are scaled by the width of the batch", "nn/masking.py",
+        "return energies.masked_fill(", "return (energies / energies.shape[-1] ** 0.5).masked_fill(",
+        BATCH, every=True, only="not uniform"),
+    Bug(2, "the maximum length is that of the longest sentence in the batch", "translator.py",
+        "beam_size=settings.slots,\n                bos=BOS,\n                eos=EOS,\n"
+        "                max_lengths=[settings.longest(source) for source in sources],",
+        "beam_size=settings.slots,\n                bos=BOS,\n                eos=EOS,\n"
+        "                max_lengths=[max(map(settings.longest, sources))] * len(sources),", BATCH, every=True),
+    Bug(2, "the early exit takes the first sentence's maximum length for all", "search/limits.py",
+        "self._largest.to(log_probs)[sentences]", "self._largest.to(log_probs)[:1]",
+        (BEAM + "the_early_exit_knows_whose_maximum_length_it_is",)),
+    Bug(2, "equal candidates are taken as topk likes", "search/beam.py",
+        "if any(report[-2]):", "if False:", (BEAM + "the_batch_changes_nothing", BEAM + "equal_log_probs_are_taken_in_order")),
+    Bug(2, "the state of padded sentences is normalised over the batch", "nn/decoder.py",
+        "hidden = torch.tanh(self.bridge(source.final))", "hidden = torch.tanh(self.bridge(source.final - source.final.mean(0)))",
+        BATCH, every=True),
+]  # fmt: skip
+
+ENCODER = [
+    Bug(3, "the backward encoder reads the padding before the sentence", "nn/recurrent.py",
+        "            reverse = _reversal(mask)[:, :, None]\n"
+        "            outputs, _ = self.backwards.sequence(inputs.gather(1, reverse.expand_as(inputs)), first)\n"
+        "            sides.append(outputs.gather(1, reverse.expand_as(outputs)))\n"
+        "            finals.append(outputs.gather(1, last.expand(-1, 1, self.dim)))\n",
+        "            outputs, _ = self.backwards.sequence(inputs.flip(1), first)\n"
+        "            sides.append(outputs.flip(1))\n"
+        "            finals.append(outputs[:, -1:])\n",
+        (*ALONE, MODEL + "a_source_layer_equals_torch_on_packed_sequences"), every=True, only=ONE_SHAPE),
+    Bug(3, "NaN in the padding comes back through the gradient", "nn/recurrent.py",
+        "inputs = inputs.masked_fill(~mask[:, :, None], 0.0)", "inputs = inputs + 0.0",
+        (MODEL + "padding_does_not_leak_through_the_encoder",), every=True, only="nan"),
+    Bug(3, "padded states enter the weighted sum", "nn/attention.py",
+        "values = states.masked_fill(~mask[:, :, None], 0.0)", "values = states + 0.0",
+        (ATTENTION + "padded_states_have_no_influence",), every=True, only="nan"),
+    Bug(3, "the mask counts one position too many", "nn/masking.py",
+        "torch.arange(width, device=lengths.device) < lengths[:, None]",
+        "torch.arange(width, device=lengths.device) <= lengths[:, None]",
+        (MODEL + "padding_does_not_leak_through_the_encoder", *ALONE), every=True, only=ONE_SHAPE),
+    Bug(4, "the forward final state is read from the last column, padded or not", "nn/recurrent.py",
+        "sides, finals = [outputs], [outputs.gather(1, last.expand(-1, 1, self.dim))]",
+        "sides, finals = [outputs], [outputs[:, -1:]]",
+        (MODEL + "the_initial_state_is_read_from_real_tokens", *ALONE), every=True, only=ONE_SHAPE),
+    Bug(4, "the decoder starts from the encoder's last column", "nn/encoder.py",
+        "final=final", "final=inputs[:, -1]", (MODEL + "the_initial_state_is_read_from_real_tokens", *ALONE), every=True, only=ONE_SHAPE),
+    Bug(4, "the decoder starts from the mean over all columns", "nn/encoder.py",
+        "final=final", "final=inputs.mean(1)", (MODEL + "the_initial_state_is_read_from_real_tokens", *ALONE), every=True, only=ONE_SHAPE),
+]  # fmt: skip
+
+ORDER = [
+    Bug(5, "translations come back in the order of length", "translator.py",
+        "answers[source.row] = [",
+        "answers[sorted(range(len(sources)), key=lambda row: len(sources[row].ids)).index(source.row)] = [",
+        BATCH, every=True),
+    Bug(5, "scores come back in the order of length", "translator.py",
+        "scores[row] = PairScore(", "scores[order.index(row)] = PairScore(", FORCED, every=True),
+    Bug(5, "the backward encoder's outputs stay reversed", "nn/recurrent.py",
+        "sides.append(outputs.gather(1, reverse.expand_as(outputs)))", "sides.append(outputs)",
+        (MODEL + "each_direction_ends_on_its_own_last_token", MODEL + "a_source_layer_equals_torch_on_packed_sequences"),
+        every=True),
+    Bug(5, "attention is cut from the batch's width at the wrong end", "translator.py",
+        "hypothesis.weights[:, : len(source.ids) + 1]", "hypothesis.weights[:, -len(source.ids) - 1 :]",
+        (TRANSLATOR + "weights_belong_to_their_own_sentence",)),
+]  # fmt: skip
+
+FORCING = [
+    Bug(6, "teacher forcing shows the decoder the very token it is to say", "batching.py",
+        "pad([[BOS, *row] for row in target])", "pad([[*row, EOS] for row in target])", FORCED, every=True),
+    Bug(6, "teacher forcing asks for the token just read", "batching.py",
+        "target_output, _ = pad([[*row, EOS] for row in target])", "target_output, _ = pad([[BOS, *row] for row in target])",
+        FORCED, every=True),
+    Bug(6, "teacher forcing does not feed the attentional state back", "nn/decoder.py",
+        "            state = output.state\n            outputs.append", "            outputs.append",
+        (*STEPS, *FORCED), every=True, only="feeding and not changes1 and not changes2"),
+    Bug(6, "teacher forcing starts the decoder from zeros", "nn/decoder.py",
+        "tuple(part[:, 0] for part in state.cells[depth])", "tuple(0 * part[:, 0] for part in state.cells[depth])",
+        (*STEPS, *FORCED), every=True, only="luong and not changes1 and not changes2"),
+    Bug(6, "teacher forcing reads out the context of the step before", "nn/decoder.py",
+        "outputs = torch.tanh(self.readout(torch.cat([torch.cat(tops, 1), torch.cat(contexts, 1), embedded], dim=-1)))",
+        "outputs = torch.tanh(self.readout(torch.cat([torch.cat(tops, 1), torch.cat(contexts, 1).roll(1, 1), embedded], -1)))",
+        STEPS, every=True, only="bahdanau and not uniform and not changes1 and not changes2"),
+    Bug(7, "search leaves the end out of the log-probability", "search/beam.py",
+        "log_probs = ranked.masked_fill(beyond, -torch.inf)\n",
+        "ends = indices % candidates.shape[2] == self._limits.eos\n"
+        "        before = self._frontier.log_probs.gather(1, indices // candidates.shape[2])\n"
+        "        log_probs = torch.where(ends, before, ranked).masked_fill(beyond | ranked.isinf(), -torch.inf)\n",
+        RESCORED, every=True),
+    Bug(7, "score leaves the end out of the log-probability", "translator.py",
+        "PairScore(sum(log_probs),", "PairScore(sum(log_probs[:-1]),", (*FORCED, *RESCORED), every=True),
+    Bug(7, "search shares the probability of forbidden tokens out among the others", "search/beam.py",
+        "candidates = frontier.log_probs[:, :, None] + answer.log_probs\n",
+        "allowed = answer.log_probs.clone()\n"
+        "        self._limits.forbid(allowed, frontier.sentences, self.history.steps)\n"
+        "        candidates = frontier.log_probs[:, :, None] + allowed.log_softmax(2)\n", RESCORED, every=True),
+    Bug(7, "a model in training translates with dropout", "translator.py",
+        "            network.eval()\n", "            network.train()\n",
+        (TRANSLATOR + "a_model_in_training_is_translated_with_as_it_is_and_left_in_training",)),
+    Bug(7, "an ensemble is scored by the mean of log-probabilities", "translator.py",
+        "torch.stack(found).logsumexp(0) - math.log(len(found))", "torch.stack(found).mean(0)",
+        (TRANSLATOR + "an_ensemble_takes_the_mean_of_probabilities_and_rescores_alike",)),
+]  # fmt: skip
+
+CELLS = "tuple(tuple(change(part) for part in layer) for layer in self.cells)"
+
+
+def kept(condition: str) -> str:
+    """The cells with each part left in its slot where the condition holds and the beam keeps its width."""
+    stays = f"{condition} and change(part).shape == part.shape"
+    return (
+        f"tuple(tuple(part if {stays} else change(part) for index, part in enumerate(layer)) "
+        "for depth, layer in enumerate(self.cells))"
+    )
+
+
+STATE = [
+    Bug(8, "the hidden state h does not follow its hypothesis", "nn/decoder.py", CELLS, kept("index == 0"),
+        (*STATES, *RESCORED), every=True),
+    Bug(8, "the cell state c does not follow its hypothesis", "nn/decoder.py", CELLS, kept("index == 1"),
+        (*STATES, *RESCORED), every=True, only="lstm"),
+    Bug(8, "layers above the first do not follow their hypothesis", "nn/decoder.py", CELLS, kept("depth > 0"),
+        STATES, every=True),
+    Bug(8, "the vector that is fed back does not follow its hypothesis", "nn/decoder.py",
+        "None if self.fed is None else change(self.fed)",
+        "self.fed if self.fed is None or change(self.fed).shape == self.fed.shape else change(self.fed)",
+        (*STATES, *RESCORED), every=True, only="feeding"),
+    Bug(8, "stored attention weights do not follow their hypothesis", "search/history.py",
+        "record.weights[rows, parents]", "record.weights[rows, slots[on].clamp(max=record.weights.shape[1] - 1)]",
+        (*PLAIN, TRANSLATOR + "weights_belong_to_their_own_sentence"), every=True),
+    Bug(8, "keys and mask stay when a sentence leaves the batch", "nn/decoder.py",
+        "self.memory.select(sentences)", "self.memory.select(torch.arange(len(sentences)))", (*STATES, *BATCH), every=True),
+    Bug(8, "the second model of an ensemble is not reordered", "search/ensemble.py",
+        "tuple(state.select(parents) for state in self.states)",
+        "tuple(state.select(parents.sort(1).values if index else parents) for index, state in enumerate(self.states))",
+        (ENSEMBLE + "a_search_by_several_is_a_search_of_their_mean",)),
+]  # fmt: skip
+
+SEARCH = [
+    Bug(9, "there are no more candidates than words", "search/beam.py",
+        "width = min(self._beam_size, flat.shape[1])", "width = min(self._beam_size, candidates.shape[2])",
+        (BEAM + "a_beam_as_wide_as_the_space_is_exhaustive_search",)),
+    Bug(9, "each hypothesis may go on in its best way only", "search/beam.py",
+        "flat = candidates.flatten(1)",
+        "flat = candidates.masked_fill(candidates < candidates.amax(2, keepdim=True), -torch.inf).flatten(1)",
+        (BEAM + "a_beam_as_wide_as_the_space_is_exhaustive_search", *PLAIN), every=True),
+    Bug(9, "the candidates are flattened over the wrong axis", "search/beam.py",
+        "flat = candidates.flatten(1)", "flat = candidates.transpose(1, 2).flatten(1)",
+        (BEAM + "a_beam_as_wide_as_the_space_is_exhaustive_search", *PLAIN), every=True),
+    Bug(9, "parents are counted by the wrong axis", "search/beam.py",
+        "parents=indices // candidates.shape[2],", "parents=indices % candidates.shape[1],", PLAIN),
+    Bug(9, "greedy search is a beam of two", "search/beam.py",
+        "        beam_size=1,\n", "        beam_size=2,\n", (BEAM + "a_beam_of_one_is_greedy",)),
+    Bug(10, "the search stops at the first end", "search/beam.py",
+        "done = (live == 0) | (", "done = (live == 0) | finished.any(1) | (",
+        (BEAM + "the_search_goes_on_after_the_first_end", *PLAIN), every=True),
+    Bug(10, "the early exit compares at the present length", "search/beam.py",
+        "self._limits.bounds(log_probs.amax(1), frontier.sentences)", "self._limits.scores(log_probs.amax(1), length)",
+        (BEAM + "the_search_goes_on_after_the_first_end",)),
+    Bug(10, "the search stops when the best of the beam has ended", "search/beam.py",
+        "done = (live == 0) | (", "done = (live == 0) | (growth.log_probs.argmax(1) >= live) | (",
+        (BEAM + "the_search_goes_on_after_the_first_end", *PLAIN), every=True),
+    Bug(11, "finished hypotheses go on", "search/beam.py",
+        "live = log_probs.isfinite() & (indices % candidates.shape[2] != self._limits.eos)", "live = log_probs.isfinite()",
+        (BEAM + "the_n_best_are_distinct_sorted_and_end_once",)),
+    Bug(11, "the n best are in the order in which they ended", "search/beam.py",
+        "sorted(endings)[:nbest]", "endings[:nbest]",
+        (BEAM + "the_n_best_are_distinct_sorted_and_end_once", TRANSLATOR + "nbest_is_distinct_and_sorted"), every=True),
+    Bug(11, "the end stays among the tokens", "search/history.py",
+        "length if ending.unfinished else length - 1", "length", (BEAM + "the_n_best_are_distinct_sorted_and_end_once",)),
+    Bug(11, "the best hypothesis comes back twice", "search/beam.py",
+        "sorted(endings)[:nbest]", "(sorted(endings)[:1] + sorted(endings))[:nbest]",
+        (BEAM + "the_n_best_are_distinct_sorted_and_end_once", TRANSLATOR + "nbest_is_distinct_and_sorted"), every=True),
+    Bug(12, "what is cut at the maximum length is not flagged", "search/history.py",
+        "finished=not ending.unfinished", "finished=True", (BEAM + "maximum_length_without_an_end", *RESCORED), every=True),
+    Bug(12, "what is cut at the maximum length is lost", "search/history.py",
+        "((record.tokens == self.limits.eos) | last[:, None])", "(record.tokens == self.limits.eos)",
+        (BEAM + "maximum_length_without_an_end",)),
+    Bug(12, "what is cut at the maximum length has no score", "search/history.py",
+        "score=-ending.negative_score,", "score=0.0 if ending.unfinished else -ending.negative_score,",
+        (*PLAIN, *RESCORED), every=True),
+    Bug(12, "an end is made up at the maximum length, without its log-probability", "search/history.py",
+        "found[sentence].append(Ending(token != self.limits.eos, ", "found[sentence].append(Ending(False, ",
+        (BEAM + "maximum_length_without_an_end", BEAM + "finished_hypotheses_come_before_unfinished_ones"), every=True),
+    Bug(13, "the length does not count the end", "search/limits.py",
+        "torch.tensor(self.penalty(length), ", "torch.tensor(self.penalty(max(1, length - 1)), ",
+        (BEAM + "the_score_counts_the_end",), every=True, only="not none"),
+    Bug(13, "the exponent of 'gnmt' is on the length alone", "search/penalty.py",
+        "float(((5 + length) / 6) ** alpha)", "float((5 + length) ** alpha / 6)", (BEAM + "penalty_by_hand",)),
+    Bug(13, "'average' multiplies by alpha", "search/penalty.py",
+        "float(length**alpha)", "float(length * alpha)", (BEAM + "penalty_by_hand",)),
+]  # fmt: skip
+
+LOSSES_OF_TRAINING = [
+    Bug(14, "padding is in the loss", "nn/model.py",
+        "real = length_mask(target_lengths, target_input.shape[1])", "real = target_input >= 0", LOSSES, every=True),
+    Bug(14, "the end is not in the loss", "nn/model.py",
+        "real = length_mask(target_lengths, target_input.shape[1])",
+        "real = length_mask(target_lengths - 1, target_input.shape[1])", LOSSES, every=True),
+    Bug(14, "smoothing is divided by one word too few", "nn/loss.py",
+        "mean = logits.sum() / vocabulary if", "mean = logits.sum() / (vocabulary - 1) if",
+        (LOSS + "value_by_hand", LOSS + "equals_torch_in_value_and_gradient"), only="not 0.0"),
+    Bug(14, "the gradient is not smoothed", "nn/loss.py",
+        "gradient -= smoothing / vocabulary", "gradient -= 0.0", (LOSS + "equals_torch_in_value_and_gradient",)),
+    Bug(14, "perplexity is the mean over batches of their means", "training/validation.py",
+        "    total = sum(processes.merge(processes.gather(nats)))\n    tokens = sum(len(ids) + 1 for ids in text.target_ids)\n",
+        "    sizes = [sum(len(text.target_ids[row]) + 1 for row in rows) for rows in plan(text)]\n"
+        "    total, tokens = sum(part / size for part, size in zip(nats, sizes)), len(sizes)\n", PERPLEXITY, every=False),
+    Bug(14, "perplexity is smoothed", "training/validation.py",
+        "model(*batch.to(device).tensors()).nll", "model(*batch.to(device).tensors(), smoothing=0.1).total", PERPLEXITY),
+    Bug(14, "perplexity does not count the end", "training/validation.py",
+        "sum(len(ids) + 1 for ids in text.target_ids)", "sum(len(ids) for ids in text.target_ids)", PERPLEXITY, every=True),
+    Bug(15, "accumulation takes the mean of the parts' means", "training/trainer.py",
+        "(count if part else 0) / tokens", "(count if part else 0) / loss.tokens / len(parts)",
+        (TRAINING + "accumulation_is_weighted_by_tokens",), every=True),
+    Bug(15, "each part's gradient is that of its own mean", "training/trainer.py",
+        "(count if part else 0) / tokens", "(count if part else 0) / loss.tokens",
+        (TRAINING + "the_gradient_is_that_of_the_mean_loss_per_token",), every=True, only="7"),
+    Bug(15, "the gradient is divided by sentences", "training/trainer.py",
+        "tokens = epoch.tokens(rows)", "tokens = len(rows)",
+        (TRAINING + "the_gradient_is_that_of_the_mean_loss_per_token",), every=True),
+    Bug(15, "the gradient is divided by the number of processes", "training/trainer.py",
+        "(count if part else 0) / tokens", "(1 if part else 0) / tokens",
+        (PROCESSES + "the_gradient_does_not_depend_on_processes",)),
+    Bug(15, "a process without rows of its own adds those of another", "training/trainer.py",
+        "(count if part else 0) / tokens", "count / tokens",
+        (PROCESSES + "the_gradient_does_not_depend_on_processes",)),
+]  # fmt: skip
+
+SCORES = [
+    Bug(16, "validation scores the pieces, joined by spaces", "training/validation.py",
+        "[translation.text for translation in translations]",
+        '[" ".join(translation.pieces).replace("▁", "") for translation in translations]', BLEU_OF_TEXT),
+    Bug(16, "validation tokenises the references beforehand", "training/validation.py",
+        "references=[text.target]", 'references=[[__import__("re").sub(r"(\\W)", r" \\1 ", line) for line in text.target]]', BLEU_OF_TEXT),
+    Bug(16, "validation forgets the signature", "training/validation.py",
+        "Validation(measured, metric.value, metric.signature)", "Validation(measured, metric.value, None)", BLEU_OF_TEXT),
+    Bug(16, "subword pieces are scored without a word", "evaluation/metrics.py",
+        "if numbers and len(numbers) >= _SHARE * len(lines):", "if False:", (METRICS + "subword_pieces_are_refused",), every=True),
+    Bug(16, "tokenised text is scored without a word", "evaluation/metrics.py",
+        'if tokenize != "none":', "if False:", (METRICS + "tokenised_text_gets_a_note_and_no_warning",)),
+    Bug(25, "a perfect short hypothesis scores 0 without a word", "evaluation/metrics.py",
+        "if all(len(scorer.tokenizer(line.rstrip()).split()) < scorer.max_ngram_order for line in hypotheses):", "if False:",
+        (METRICS + "short_perfect_hypotheses_have_bleu_0_and_a_note",)),
+    Bug(25, "an empty list reaches sacreBLEU", "evaluation/metrics.py",
+        "if not hypotheses:", "if False:", (METRICS + "nothing_to_score",)),
+    Bug(25, "unequal lists reach sacreBLEU", "evaluation/metrics.py",
+        "if len(lines) != len(hypotheses):", "if False:", (METRICS + "unequal_counts",)),
+    Bug(25, "an unknown tokenizer reaches sacreBLEU", "evaluation/metrics.py",
+        "if tokenize is not None and tokenize not in TOKENIZERS:", "if False:", (METRICS + "unknown_tokenizer_offers_the_nearest",)),
+    Bug(25, "blank references break the interval", "evaluation/metrics.py",
+        "score.score = float(score.score)", "score.score = score.score", (METRICS + "blank_references_have_intervals_too",)),
+    Bug(25, "a system differs significantly from itself", "evaluation/metrics.py",
+        "1.0 if before.score == after.score else ", "", (METRICS + "a_system_does_not_differ_from_itself",)),
+]  # fmt: skip
+
+LINES = [
+    Bug(17, "lines are split as str.splitlines does", "text/lines.py",
+        "for index, line in enumerate(stream):",
+        'for index, line in enumerate(\n        part.encode("utf-8", "surrogateescape")\n'
+        '        for part in b"".join(stream).decode("utf-8", "surrogateescape").splitlines(keepends=True)\n    ):',
+        (CORPUS + "lines_end_at_newline_only",), every=True),
+    Bug(17, "what one side has too many is cut off", "text/readers.py",
+        "    if len(sides[0]) != len(sides[1]):\n",
+        "    sides = [side[: min(map(len, sides))] for side in sides]\n    if len(sides[0]) != len(sides[1]):\n",
+        (CORPUS + "unequal_line_counts_are_always_refused",), every=True),
+    Bug(17, "each side drops its own blank lines", "text/readers.py",
+        "    lines = read_byte_lines(path)\n", "    lines = [line for line in read_byte_lines(path) if line.strip()]\n",
+        (CORPUS + "bad_pairs_are_refused_or_dropped", CORPUS + "pairs_of_blank_lines_are_dropped_and_counted")),
+    Bug(17, "a pair with one blank side is kept", "text/readers.py",
+        "    if any(blank):", "    if False:", (CORPUS + "bad_pairs_are_refused_or_dropped",)),
+    Bug(17, "blank lines are left out of the translations", "translator.py",
+        "        return answers\n", "        return [answer for answer in answers if answer[0].source.strip()]\n",
+        (TRANSLATOR + "blanks_keep_their_place",)),
+]  # fmt: skip
+
+PROGRESS = 'Progress(**note["progress"])'
+
+
+def forgotten(name: str, value: str) -> str:
+    """The progress of the stopped run, but for one number."""
+    return f'Progress(**{{**note["progress"], "{name}": {value}}})'
+
+
+RESUMING = [
+    Bug(18, "a resume forgets the optimiser", "training/state.py",
+        "    optimizer.load_state_dict(state)\n", "", RESUMED),
+    Bug(18, "a resume forgets how long the schedule has waited", "training/trainer.py",
+        "self.schedule.waited = self.progress.schedule_waited", "self.schedule.waited = 0",
+        (TRAINING + "the_plateau_counter_survives_a_stop",)),
+    Bug(18, "a resume forgets how often the schedule has cut the rate", "training/trainer.py",
+        "self.schedule.reductions = self.progress.schedule_reductions", "self.schedule.reductions = 0",
+        (TRAINING + "the_plateau_cuts_survive_a_stop",)),
+    Bug(18, "a resume forgets the early-stop counter", "training/state.py", PROGRESS, forgotten("waited", "0"),
+        (TRAINING + "the_early_stop_counter_survives_a_stop",)),
+    Bug(18, "a resume forgets the best so far", "training/state.py", PROGRESS, forgotten("best", "None"),
+        (TRAINING + "the_early_stop_counter_survives_a_stop",)),
+    Bug(18, "a resume begins the epoch anew", "training/state.py", PROGRESS, forgotten("position", "0"), RESUMED),
+    Bug(18, "a resume begins with the first epoch", "training/state.py", PROGRESS, forgotten("epoch", "0"), RESUMED),
+    Bug(18, "a resume counts steps from 0", "training/state.py", PROGRESS, forgotten("step", "0"), RESUMED),
+    Bug(18, "a resume forgets what was to be averaged", "training/state.py", PROGRESS, forgotten("averaged", "[]"), RESUMED),
+    Bug(18, "a resume forgets torch's generator", "training/processes.py",
+        '        torch.set_rng_state(states[f"torch/{self.index}"])\n', "", RESUMED),
+    Bug(18, "subword sampling draws from torch's generator", "training/data.py",
+        'train.source, amount, draw(seed, number, "source")', "train.source, amount, int(torch.randint(2**31, ()))",
+        (TRAINING + "a_resumed_run_is_the_uninterrupted_run[True-stops1-2]",)),
+    Bug(18, "the order of an epoch comes from torch's generator", "batching.py",
+        "generator = torch.Generator().manual_seed((seed << 20) + epoch)", "generator = torch.default_generator", RESUMED),
+]  # fmt: skip
+
+SWITCHES = [
+    Bug(19, "one generator fills the parameters in the order of the modules", "nn/model.py",
+        'torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)',
+        'model.__dict__.setdefault("_generator", torch.Generator().manual_seed(seed))', SWITCHED, every=True),
+    Bug(19, "one score has a bias in the readout", "nn/decoder.py",
+        "self.readout_input(input_dim=input_dim, dim=dim, key_dim=key_dim), output_dim)",
+        'self.readout_input(input_dim=input_dim, dim=dim, key_dim=key_dim), output_dim, attention.score.name != "dot")',
+        SWITCHED, every=True),
+    Bug(19, "one score bridges to smaller values", "nn/model.py",
+        "parameter.copy_(_first_value(model, name, parameter, generator))",
+        'parameter.copy_(_first_value(model, name, parameter, generator) * (0.5 if name.startswith("decoder.bridge")\n'
+        '                and model.decoder.attention.score.name == "uniform" else 1))', SWITCHED, every=True),
+]  # fmt: skip
+
+OPTIONS = [
+    Bug(20, "a key that has no effect is accepted", "config.py",
+        'raise ValueError(f"{key} has no effect {reason}")', "continue", IDLE, every=True),
+    Bug(20, "an unknown key is accepted", "config.py", 'extra="forbid"', 'extra="ignore"',
+        (DAMAGE + "[config key]", CONFIG + "an_unknown_key_is_refused_with_the_nearest"), every=True),
+    Bug(20, "top_p does not reach the sampling", "translator.py", "                top_p=top_p,\n", "",
+        (TRANSLATOR + "a_cold_sample_is_greedy",)),
+    Bug(20, "the config's min_length is ignored", "translator.py", 'given.get("min_length", search.min_length)',
+        'given.get("min_length", 0)', (TRANSLATOR + "options_left_out_are_the_configs",)),
+    Bug(20, "the config's maximum length is ignored", "translator.py", "ratio=search.max_length_ratio,", "ratio=2.0,",
+        (TRANSLATOR + "lengths",)),
+    Bug(20, "the encoder ignores model.residual", "nn/encoder.py", "self.residual = residual", "self.residual = False",
+        MODEL_KEYS),
+    Bug(20, "the decoder ignores model.residual", "nn/decoder.py", "self.residual = residual", "self.residual = False",
+        MODEL_KEYS),
+    Bug(20, "model.variational is ignored", "nn/recurrent.py", "if not self.variational:", "if True:", MODEL_KEYS),
+    Bug(20, "model.dropout_output is ignored", "nn/model.py", "SequenceDropout(dropout_output, variational)",
+        "SequenceDropout(0.0, variational)", MODEL_KEYS),
+    Bug(20, "training.label_smoothing is ignored", "training/trainer.py", "smoothing=training.label_smoothing",
+        "smoothing=0.1", (TRAINING_KEYS + "[label_smoothing]",)),
+    Bug(20, "training.clip_norm is ignored", "training/trainer.py", "self.config.training.clip_norm or math.inf",
+        "1.0", (TRAINING_KEYS + "[clip_norm]",)),
+    Bug(20, "training.beta2 is ignored", "training/engine.py", "betas = (training.beta1, training.beta2)",
+        "betas = (training.beta1, 0.98)", (TRAINING_KEYS + "[beta2]",)),
+    Bug(20, "training.weight_decay is ignored", "training/engine.py", "decay = training.weight_decay if",
+        "decay = 0.0 if", (TRAINING_KEYS + "[weight_decay]",)),
+    Bug(20, "training.validation_beam_size is ignored", "training/validation.py",
+        "beam_size=training.validation_beam_size", "beam_size=1", (TRAINING_KEYS + "[validation_beam_size]",)),
+    Bug(20, "training.patience is ignored", "training/trainer.py",
+        "if training.patience and progress.waited >= training.patience:", "if False:", (TRAINING_KEYS + "[patience]",)),
+]  # fmt: skip
+
+EMPTY = [
+    Bug(21, "a blank sentence is translated by the model", "translation.py",
+        "source.row for source in sources if source.ids", "source.row for source in sources", BLANK, every=True),
+    Bug(21, "a blank pair is scored by the model", "translator.py",
+        "order = sorted((row for row, source in enumerate(ids) if source), ", "order = sorted(range(len(ids)), ", BLANK, every=True),
+    Bug(21, "a sentence of spaces is not blank", "translator.py",
+        "pieces if text.strip() else []", "pieces", BLANK),
+    Bug(21, "a training pair without pieces is kept", "text/encoding.py", "if not shorter:", "if False:",
+        (CORPUS + "empty_sides_are_removed",)),
+    Bug(21, "a row without tokens is padded like any other", "batching.py", "if min(lengths) == 0:", "if False:",
+        (BATCHING + "a_row_without_tokens_is_refused",)),
+]  # fmt: skip
+
+FILES = [
+    Bug(22, "a resume takes any source tokenizer", "training/data.py",
+        '            "source tokenizer": tokenizers.source.sha256,\n', "", (TRAINING + "a_swapped_tokenizer_is_refused",)),
+    Bug(22, "special ids are not compared", "checkpoint.py",
+        "if manifest.special_ids != SPECIAL_IDS:", "if False:", (DAMAGE + "[special ids]",)),
+    Bug(22, "the tokenizer's size is not compared", "checkpoint.py",
+        "if manifest.vocabulary != found:", "if False:", (DAMAGE + "[vocabulary]", DAMAGE + "[other tokenizer]"), every=True),
+    Bug(22, "a foreign tokenizer's special ids are not looked at", "text/tokenizer.py",
+        "if found != (PAD, UNK, BOS, EOS):", "if False:", (DAMAGE + "[foreign tokenizer]",)),
+    Bug(22, "the models of an ensemble need equal sizes only", "translator.py",
+        "getattr(first.tokenizers, side).sha256 != getattr(other.tokenizers, side).sha256",
+        "getattr(first.tokenizers, side).vocabulary_size != getattr(other.tokenizers, side).vocabulary_size",
+        (TRANSLATOR + "an_ensemble_needs_one_vocabulary",)),
+    Bug(22, "encoded text is cached without its tokenizer", "text/encoding.py",
+        'f"{tokenizers.source.sha256} {tokenizers.target.sha256} {fingerprint(corpus)}"', "fingerprint(corpus)",
+        (CORPUS + "the_cache_tells_texts_and_tokenizers_apart",)),
+    Bug(23, "the hashes of weights and tokenizer are not checked", "directory.py",
+        "        if sha256(content) == digest:\n", "        if content:\n",
+        (DAMAGE + "[flipped weights]", DAMAGE + "[flipped tokenizer]"), every=True),
+    Bug(23, "a newer format is read", "directory.py", 'tree["format"] > FORMAT', "False", (DAMAGE + "[newer]",)),
+    Bug(23, "a pickle is unpickled", "checkpoint.py", "weights = safetensors.torch.load(content)",
+        'weights = (__import__("pickle").loads(content) if content[:1] == b"\\x80" else '
+        'torch.load(__import__("io").BytesIO(content), weights_only=False) if content[:2] == b"PK" else '
+        "safetensors.torch.load(content))", (DAMAGE + "[hashed pickle]", DAMAGE + "[torch checkpoint]"), every=True),
+    Bug(23, "files outside the directory are read", "directory.py",
+        "if set(manifest.files) not in (", "if False and set(manifest.files) not in (", (DAMAGE + "[escape]",)),
+    Bug(23, "the shapes of the weights are not compared", "checkpoint.py",
+        "if problem := _difference(weights, expected):", "if problem := None:",
+        (DAMAGE + "[tensor missing]", DAMAGE + "[tensor too many]"), every=True),
+    Bug(23, "the hash of the training state is not checked", "training/state.py",
+        "if sha256(content) != digest:", "if False:", (TRAINING + "a_damaged_state_is_refused[edited-state.safetensors]",)),
+]  # fmt: skip
+
+SEEDS = [
+    Bug(24, "samples are seeded by the place in the batch", "translator.py",
+        "seeds=[_seed(seed, first + source.row) for source in sources]",
+        "seeds=[_seed(seed, first + place) for place in range(len(sources))]", (TRANSLATOR + "samples_do_not_depend_on_the_batch",)),
+    Bug(24, "all sentences have the same seed", "translator.py",
+        "seeds=[_seed(seed, first + source.row) for source in sources]", "seeds=[seed] * len(sources)",
+        (TRANSLATOR + "samples_do_not_depend_on_the_batch",)),
+    Bug(24, "all sentences draw from one generator", "search/sampling.py",
+        "uniform[row, slot].uniform_(generator=generator)", "uniform[row, slot].uniform_()",
+        (SAMPLING + "a_sample_depends_on_its_sentence_and_seed_alone", SAMPLING + "the_global_generator_is_left_alone"), every=True),
+    Bug(24, "samples of neighbouring seeds repeat one another", "search/sampling.py",
+        'int.from_bytes(digest[:4], "little")) for digest in digests', "seed + number) for number in range(count)",
+        (SAMPLING + "neighbouring_seeds_do_not_share_samples", SAMPLING + "seeds_matter_to_the_last_and_to_the_first_bit"), every=True),
+]  # fmt: skip
+
+BUGS = sorted(
+    [
+        *MASKING, *BATCHES, *ENCODER, *ORDER, *FORCING, *STATE, *SEARCH, *LOSSES_OF_TRAINING, *SCORES, *LINES, *RESUMING,
+        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS,
+    ],
+    key=lambda bug: bug.pitfall,
+)  # fmt: skip
