@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from mechanisms import SOURCE_VOCABULARY, TARGET_VOCABULARY, random_ids, tiny_model
 from test_training import config, corpus, events
 
@@ -151,7 +152,9 @@ TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings
 def outcome(corpus: Path, directory: Path, **changes: Any) -> list[Any]:
     """All that a training leaves behind and can be compared: its journal, its models, other files, and the threads."""
     named = {f"training__{key}": value for key, value in (SHORT | changes).items()}
+    AcceleratorState._reset_state(reset_partial_state=True)  # else the first precision of a process is its only one
     train(config(corpus, **named), directory)
+    AcceleratorState._reset_state(reset_partial_state=True)
     models = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in directory.rglob("model.safetensors")}
     folders = [path for path in directory.rglob("*") if path.is_dir() and path.name != "cache"]
     found = {str(path.relative_to(directory)): models.get(path) for path in [*models, *folders]}

@@ -22,7 +22,7 @@ from seq2seq.training.data import TrainingText
 from seq2seq.training.epoch import Place, Pool, make_pools
 from seq2seq.training.trainer import train
 
-FORMS = ["parquet", "arrow", "jsonl", "jsonl.gz", "saved", "csv"]
+FORMS = ["parquet", "arrow", "jsonl", "jsonl.gz", "saved"]
 
 
 def pairs(count: int) -> list[dict[str, str]]:
@@ -47,8 +47,6 @@ def write(folder: Path, rows: list[dict[str, Any]], form: str = "parquet", shard
         elif form == "arrow":
             datasets.Dataset.from_list(part).save_to_disk(folder / f"whole-{shard}")
             (folder / f"whole-{shard}" / "data-00000-of-00001.arrow").rename(path)
-        elif form == "csv":
-            datasets.Dataset.from_list(part).to_csv(path)
         else:
             datasets.Dataset.from_list(part).to_parquet(path)
 
@@ -135,7 +133,7 @@ def test_a_pool_is_found_again_from_its_place_alone(tmp_path: Path) -> None:
         assert list(make_pools(text, settings, 0, whole[number - 1].end)) == whole[number:]
 
 
-@pytest.mark.parametrize("stops", [[3], [8, 9, 27], [17]])
+@pytest.mark.parametrize("stops", [[3], [8, 11, 27], [17]])
 def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, stops: list[int]) -> None:
     """Bitwise, with dropout and subword sampling, stopped within and between pools and in the second epoch."""
     write(tmp_path / "shards", pairs(60))
@@ -176,7 +174,7 @@ def test_another_text_is_refused_on_resume(tmp_path: Path) -> None:
     train(settings, tmp_path / "run", observe=Stopper(12, signal.SIGTERM))
     rows[59]["yy"] += " 1"
     write(tmp_path / "shards", rows)
-    with pytest.raises(InputError, match="text differs"):
+    with pytest.raises(InputError, match="training text: has changed"):
         train(settings, tmp_path / "run", resume=True)
 
 
@@ -255,4 +253,4 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
         assert sum(len(pool.source) for pool in make_pools(text, settings, 0, Place())) == count
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.3 * peaks[0]
+    assert peaks[1] < 2 * peaks[0]  # eight times the text

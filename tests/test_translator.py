@@ -407,6 +407,11 @@ def test_an_ensemble_needs_one_vocabulary(pair: TokenizerPair, loaded: LoadedMod
         mixed = replace(loaded, directory=Path("runs/b"), tokenizers=replace(pair, **{side: getattr(other, side)}))
         with pytest.raises(InputError, match=f"tiny and runs/b: their {side} tokenizers differ"):
             Translator([loaded, loaded, mixed])
+    characters = parse_config({**loaded.config.model_dump(), "tokenizer": {"kind": "char"}}, "x").tokenizer
+    twins = [train_tokenizers([text], [text], characters) for text in ("abc", "abd")]
+    assert twins[0].source.vocabulary_size == twins[1].source.vocabulary_size
+    with pytest.raises(InputError, match="their source tokenizers differ"):
+        Translator([replace(loaded, tokenizers=twin) for twin in twins])
 
 
 def test_samples_do_not_depend_on_the_batch(translator: Translator) -> None:

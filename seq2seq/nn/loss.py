@@ -77,7 +77,6 @@ def cross_entropy(
 
     Give it real positions only; it knows no padding.
     """
-    if torch.is_autocast_enabled(outputs.device.type):
-        outputs = outputs.float()
-    total, nll = _apply(outputs, weight, bias, targets, smoothing)
+    with torch.autocast(outputs.device.type, enabled=False):  # in the precision of the weights, forwards and backwards
+        total, nll = _apply(outputs.to(weight.dtype), weight, bias, targets, smoothing)
     return Loss(total, nll, torch.tensor(targets.shape[0], device=outputs.device))

@@ -16,10 +16,13 @@ from seq2seq.config import Config, CorpusConfig
 from seq2seq.errors import InputError
 from seq2seq.text.corpus import Corpus
 from seq2seq.text.encoding import verdicts
-from seq2seq.text.hub import FORMATS, SAVED, check_languages, first_line, load, quiet_datasets
+from seq2seq.text.hub import FORMATS as EVERY_FORMAT
+from seq2seq.text.hub import SAVED, check_languages, first_line, load, quiet_datasets
 from seq2seq.text.readers import BOTH_BLANK, Row, SentencePair, check_pair
 from seq2seq.text.tokenizer import TokenizerPair
 
+# CSV has no types in it: datasets does not know the columns of a stream of it before its end.
+FORMATS = {suffix: kind for suffix, kind in EVERY_FORMAT.items() if kind != "csv"}
 TOGETHER = 8  # shards that are read in turn, so that a text sorted by origin is mixed
 BLOCK = 100  # rows that a shard gives in its turn; also what is encoded at a time
 _HELD_OUT = re.compile(r"(^|[/_.-])(test|validation|valid|val|dev|eval)([/_.-]|$)")
@@ -93,8 +96,8 @@ class Stream:
 
         data = self.config.data
         spec = data.train.model_copy(update={"dataset": str(shard)})
-        # pandas would read sentences such as "None" and "NA" as missing; Parquet would be read a row group at a time.
-        settings: dict[str, dict[str, Any]] = {"csv": {"keep_default_na": False}, "parquet": {"batch_size": 1000}}
+        # Parquet would be read a row group at a time.
+        settings: dict[str, dict[str, Any]] = {"parquet": {"batch_size": 1000}}
         with quiet_datasets():
             dataset: Any = load(
                 spec,
