@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from seq2seq.cli import options
@@ -59,7 +59,7 @@ class Job:
 
     def chunks(self, lines: Source) -> Chunks:
         """The input, cut to what is translated together. Of a file, all runs make the same cuts."""
-        return Chunks(lines, options.chunk_size(self.search), fixed=Path(self.source).is_file())
+        return Chunks(lines, options.chunk_size(self.search), fixed=os.path.isfile(self.source))
 
     def load(self) -> LoadedJob:
         """With its models. Raises InputError as Translator.load does."""

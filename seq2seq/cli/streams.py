@@ -98,7 +98,7 @@ def read_lines(path: str) -> list[str]:
 
 def count_lines(path: str) -> int | None:
     """For a progress bar: how many lines a file has; None where it cannot be read twice."""
-    if path == STANDARD or not Path(path).is_file():
+    if path == STANDARD or not os.path.isfile(path):
         return None
     with open_input(path) as source:
         return source.count()

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -204,7 +203,7 @@ def translate(
         bad_lines=bad_lines,
         too_long=too_long,
     )
-    bulk = Path(source).is_file() and is_replaced(output)
+    bulk = os.path.isfile(source) and is_replaced(output)
     if _launched():
         if not bulk:
             raise InputError("torchrun's processes all read and one writes: give --input FILE and --output FILE")
