@@ -54,7 +54,7 @@ def small_config(corpus: Path) -> Config:
         "tokenizer": {"kind": "bpe", "vocabulary_size": 30, "sampling": 0.3},
         "model": {"cell": "lstm", "embedding_dim": 13, "encoder_dim": 7, "decoder_dim": 14, "attention_dim": 5},
         "training": {
-            "batch_tokens": 150, "learning_rate": 0.01, "warmup_steps": 3, "max_steps": 18, "validation_interval": 4,
+            "batch_tokens": 150, "learning_rate": 0.01, "warmup_steps": 3, "max_steps": 50, "validation_interval": 4,
             "schedule": "plateau", "plateau_patience": 1, "patience": 4, "average": 2, "log_interval": 3,
             "criterion": "perplexity", "trackers": [], "threads": 1,
         },
