@@ -293,7 +293,8 @@ def test_killed_at_twenty_random_moments(model: Path, tmp_path: Path, options: l
     source = write(tmp_path / "in.de", sentences(6000, seed))
     (tmp_path / "whole").mkdir()
     whole, begin = Bulk(model, source, tmp_path / "whole", *options), time.monotonic()
-    assert whole.start().wait() == 0
+    with whole.start() as process:
+        assert process.wait() == 0
     spent, expected = time.monotonic() - begin, whole.target.read_bytes()
     for number in range(20):
         (tmp_path / str(number)).mkdir()
