@@ -53,6 +53,19 @@ def quiet_datasets() -> Iterator[None]:
         datasets.enable_progress_bars()
 
 
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Do not tell the hub that local files are opened: without a network, each telling can take seconds to fail."""
+    import datasets
+
+    before = datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
+    try:
+        yield
+    finally:
+        datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = before
+
+
 def _rows_of(batch: dict[str, list[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
 

@@ -1,4 +1,8 @@
-"""Parallel text that is read from shards on disk, again for each pass, and never held whole."""
+"""Parallel text that is read from shards on disk, again for each pass, and never held whole.
+
+Of each shard that is open, datasets holds what its format is read in: a Parquet row group as it is compressed on disk,
+an Arrow record batch, 10 MB of JSON. So memory grows with the size of a row group, not with the number of shards.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from seq2seq.errors import InputError
 from seq2seq.text.corpus import Corpus
 from seq2seq.text.encoding import verdicts
 from seq2seq.text.hub import FORMATS as EVERY_FORMAT
-from seq2seq.text.hub import SAVED, check_languages, first_line, load, quiet_datasets
+from seq2seq.text.hub import SAVED, check_languages, first_line, load, quiet_datasets, uncounted
 from seq2seq.text.readers import BOTH_BLANK, Row, SentencePair, check_pair
 from seq2seq.text.tokenizer import TokenizerPair
 
@@ -98,7 +102,7 @@ class Stream:
         spec = data.train.model_copy(update={"dataset": str(shard)})
         # Parquet would be read a row group at a time.
         settings: dict[str, dict[str, Any]] = {"parquet": {"batch_size": 1000}}
-        with quiet_datasets():
+        with quiet_datasets(), uncounted():
             dataset: Any = load(
                 spec,
                 datasets.load_dataset,
