@@ -466,7 +466,7 @@ FILES = [
         'f"{tokenizers.source.sha256} {tokenizers.target.sha256} {fingerprint(corpus)}"', "fingerprint(corpus)",
         (CORPUS + "the_cache_tells_texts_and_tokenizers_apart",)),
     Bug(23, "the hashes of weights and tokenizer are not checked", "directory.py",
-        "        if sha256(content) == digest:\n", "        if content:\n",
+        "limit)\n    if sha256(content) == digest:\n", "limit)\n    if content:\n",
         (DAMAGE + "[flipped weights]", DAMAGE + "[flipped tokenizer]"), every=True),
     Bug(23, "a newer format is read", "directory.py", 'tree["format"] > FORMAT', "False", (DAMAGE + "[newer]",)),
     Bug(23, "a pickle is unpickled", "checkpoint.py", "weights = safetensors.torch.load(content)",
