@@ -123,7 +123,7 @@ def attempt(config: Config, directory: Path, moment: Moment | None = None) -> tu
             watch.attach(directory, moment.change if moment else None)
             trainer.train(config, directory, resume=True)
             code = 0
-        except Exception as error:
+        except Exception as error:  # a child of a fork must end here, whatever it met, and not run its parent's code
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         finally:
             os._exit(code)

@@ -32,7 +32,7 @@ def member(job: dict[str, Any], rank: int, port: int) -> None:
     try:
         train(parse_config(job["config"], "job"), Path(job["output"]), resume=job.get("resume", False))
         code = 0
-    except Exception as error:
+    except Exception as error:  # as in crash.py: this process is a fork and must end here
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
     finally:
         sys.stderr.flush()

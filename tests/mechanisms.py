@@ -43,7 +43,7 @@ def tiny_model(
         "dropout_output": 0.0,
         "variational": False,
     }
-    model = Seq2Seq(**(settings | changes))  # type: ignore[arg-type]  # the values come from one table
+    model = Seq2Seq(**(settings | changes))
     initialise(model, seed)
     return model
 

@@ -177,7 +177,7 @@ class Counted(Chunks):
     """Chunks of a known text that count how many were taken."""
 
     def __init__(self, count: int) -> None:
-        super().__init__(Source("text", BytesIO(b"der hund\n" * count)), 1, fixed=True)  # type: ignore[arg-type]
+        super().__init__(Source("text", BytesIO(b"der hund\n" * count)), 1, fixed=True)
         self.taken = 0
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -271,14 +271,14 @@ def test_killed_three_times_and_the_same_bytes(bulk: Bulk, expected: bytes) -> N
     for number, place in enumerate(sorted(draw.sample(range(1, LINES - 4 * CHUNK), 3))):
         count = ["--workers", 1] if number == 1 else []
         with bulk.start("--resume", *count) as process:
-            wait_for(lambda place=place: bulk.lines() >= place or process.poll() is not None)  # type: ignore[misc]
+            wait_for(lambda place=place: bulk.lines() >= place or process.poll() is not None)
             time.sleep(draw.random() / 50)
             children = descendants(process)
             process.kill()
         assert process.returncode == -signal.SIGKILL
         assert not bulk.target.exists()
         for child in children:
-            wait_for(lambda child=child: not runs(child))  # type: ignore[misc]
+            wait_for(lambda child=child: not runs(child))
         with bulk.part.open("ab") as file:
             file.write(b"half a li")  # as a kill in the middle of a write leaves it
     assert bulk.finish("--resume") == expected
@@ -588,7 +588,7 @@ class Blocks(BytesIO):
 def test_cuts_depend_on_the_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "_MOST_BYTES", 50)
     text = "\ufeffein\r\n".encode() + b"der hund\n" * 6 + b"x" * 60 + b"\n\n\xff\nend"
-    cuts = [list(Chunks(Source("text", Blocks(text, size)), 3, fixed=True)) for size in (1, 7, 1000)]  # type: ignore[arg-type]
+    cuts = [list(Chunks(Source("text", Blocks(text, size)), 3, fixed=True)) for size in (1, 7, 1000)]
     assert cuts[0] == cuts[1] == cuts[2]
     assert [len(chunk.texts) for chunk in cuts[0]] == [3, 3, 2, 3]  # two where the long line ends a chunk
     assert cuts[0][0].texts[0] == "ein"
