@@ -38,7 +38,7 @@ from seq2seq.cli.template import render
 from seq2seq.config import Config, Section, parse_config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.alignment import parse_pharaoh
-from seq2seq.nn.attention import SCORE_FUNCTIONS
+from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.translation import blank
 
 COMMANDS = ["config", "train", "translate", "score", "evaluate", "inspect", "push"]
