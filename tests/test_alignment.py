@@ -11,8 +11,11 @@ from seq2seq.errors import InputError
 from seq2seq.evaluation.alignment import (
     NO_WORD,
     alignment_error_rate,
+    alignment_intervals,
     format_pharaoh,
+    links_from_threshold,
     links_from_weights,
+    merged_weights,
     parse_pharaoh,
     word_weights,
 )
@@ -136,6 +139,33 @@ def test_whole_words_are_left_alone(size, seed):
     assert word_weights(weights, range(size), range(3)) == pytest.approx(weights)
 
 
+def test_shared_pieces_by_hand():
+    # Source piece 1 is half word 0's; target piece 0 is a quarter word 1's. The last column is the sentence's end.
+    source = np.array([[1, 0.5, 0, 0], [0, 0.5, 1, 0]])
+    target = np.array([[0.75, 0, 0], [0.25, 1, 0]])
+    weights = [[0.4, 0.2, 0.3, 0.1], [0.1, 0.4, 0.3, 0.2], [0.0, 0.0, 0.1, 0.9]]
+    first, second = np.array([0.5, 0.4]), np.array([0.3, 0.5])
+    assert merged_weights(weights, source, target) == pytest.approx(np.array([first, (first / 4 + second) / 1.25]))
+    end = np.array([0.0, 0.1])
+    assert merged_weights(weights, source, target, shift=1) == pytest.approx(
+        np.array([second, (second / 4 + end) / 1.25])
+    )
+
+
+def test_threshold_by_hand():
+    merged = word_weights(WEIGHTS, SOURCE_WORDS, TARGET_WORDS)  # 0.10 0.35 0.45; 0.35 0.40 0.15; 0.15 0.05 0
+    assert links_from_threshold(merged, 0.3) == {(1, 0), (2, 0), (0, 1), (1, 1)}
+    assert links_from_threshold(merged, 0.42) == {(2, 0)}
+    assert links_from_threshold(np.array([[0.25, 0.5]]), 0.5) == {(1, 0)}
+    assert links_from_threshold(np.zeros((0, 3)), 0.5) == set()
+
+
+@pytest.mark.parametrize("threshold", [0.0, -0.5, 1.01, math.nan, math.inf])
+def test_threshold_out_of_range(threshold):
+    with pytest.raises(InputError, match=rf"threshold = {threshold}: must be above 0 and at most 1"):
+        links_from_threshold(np.ones((1, 1)), threshold)
+
+
 # --- alignment error rate ------------------------------------------------------------------------------------------
 
 
@@ -152,6 +182,18 @@ def test_error_rate_by_hand():
     assert scores.f1 == pytest.approx(2 * 0.8 * 0.6 / 1.4)
     first = alignment_error_rate(hypothesis=hypothesis[:1], sure=sure[:1], possible=possible[:1])
     assert (first.precision, first.recall, first.aer) == pytest.approx((2 / 3, 1 / 2, 1 - 3 / 5))
+
+
+def test_error_rates_that_others_publish():
+    """From NLTK's documentation: nltk.translate.metrics (3.9), and AlignedSent of nltk.align (3.0)."""
+    true, found = {(0, 0), (1, 1), (2, 2)}, {(0, 0), (1, 2), (2, 1)}
+    assert alignment_error_rate(hypothesis=[found], sure=[true], possible=[true]).aer == pytest.approx(
+        0.6666666666666667
+    )
+    # klein ist das Haus: the house is small. One of four links differs.
+    true, found = parse_pharaoh("0-2 1-3 2-1 3-0", "a")[0], parse_pharaoh("0-2 1-3 2-1 3-3", "b")[0]
+    scores = alignment_error_rate(hypothesis=[found], sure=[true], possible=[true])
+    assert (scores.precision, scores.recall, scores.aer) == (0.75, 0.75, 0.25)
 
 
 def test_sure_links_are_possible_even_if_not_repeated():
@@ -212,3 +254,59 @@ def test_bounds_and_symmetry(rows):
     assert (plain.aer, plain.precision, plain.recall) == pytest.approx((back.aer, back.recall, back.precision))
     if plain.hypothesis_links and plain.sure_links:
         assert math.isclose(plain.aer, 1 - plain.f1, abs_tol=1e-12)
+
+
+# --- confidence intervals ------------------------------------------------------------------------------------------
+
+RIGHT, WRONG, GOLD = {(0, 0)}, {(0, 1)}, {(0, 0)}
+
+
+def test_interval_is_the_middle_of_resampled_corpora():
+    draw = np.random.default_rng(3)
+    rows = [[{(int(a), int(b)) for a, b in draw.integers(0, 3, (size, 2))} for size in (4, 3, 2)] for _ in range(7)]
+    names = ("hypothesis", "sure", "possible")
+    found = alignment_intervals(**dict(zip(names, zip(*rows, strict=True), strict=True)), samples=40, seed=11)
+    generator, scores = np.random.default_rng(11), []
+    for _ in range(40):
+        chosen = [rows[row] for row in generator.integers(7, size=7)]
+        scores.append(alignment_error_rate(**dict(zip(names, zip(*chosen, strict=True), strict=True))))
+    for name in ("aer", "precision", "recall", "f1"):
+        expected = np.percentile([getattr(each, name) for each in scores], [2.5, 97.5])
+        assert getattr(found, name) == pytest.approx(tuple(expected))
+    assert (found.samples, found.seed) == (40, 11)
+
+
+def test_interval_has_the_width_that_theory_says():
+    # Of 400 sentences with a link each, 100 are wrong: the standard error of the rate is sqrt(p (1 - p) / n) = 0.0217.
+    found = [WRONG] * 100 + [RIGHT] * 300
+    low, high = alignment_intervals(hypothesis=found, sure=[GOLD] * 400, possible=[GOLD] * 400).aer
+    assert (low, high) == pytest.approx((0.25 - 1.96 * 0.0217, 0.25 + 1.96 * 0.0217), abs=0.006)
+
+
+def test_interval_is_a_point_where_all_sentences_are_alike():
+    found = alignment_intervals(hypothesis=[{(0, 0), (1, 2)}] * 9, sure=[{(0, 0), (1, 1)}] * 9, possible=[set()] * 9)
+    assert (found.aer, found.precision, found.recall, found.f1) == ((0.5, 0.5),) * 4
+
+
+def test_intervals_are_seeded_and_meet_the_same_corpora():
+    found = [WRONG] * 30 + [RIGHT] * 60
+    gold = {"sure": [GOLD] * 90, "possible": [GOLD] * 90}
+    one = alignment_intervals(hypothesis=found, **gold)
+    assert one == alignment_intervals(hypothesis=found, **gold)
+    assert one.aer != alignment_intervals(hypothesis=found, **gold, seed=1).aer
+    mirrored = alignment_intervals(hypothesis=[WRONG if each == RIGHT else RIGHT for each in found], **gold)
+    assert mirrored.aer == pytest.approx((1 - one.aer[1], 1 - one.aer[0]))
+
+
+@given(st.lists(st.tuples(LINKS, LINKS, LINKS), min_size=1, max_size=5))
+@settings(deadline=None)
+def test_intervals_are_ordered_shares(rows):
+    hypothesis, sure, possible = (list(side) for side in zip(*rows, strict=True))
+    found = alignment_intervals(hypothesis=hypothesis, sure=sure, possible=possible, samples=20)
+    for low, high in (found.aer, found.precision, found.recall, found.f1):
+        assert -1e-12 <= low <= high <= 1 + 1e-12
+
+
+def test_intervals_refuse_as_the_rate_does():
+    with pytest.raises(InputError, match="no alignments: at least one sentence is needed"):
+        alignment_intervals(hypothesis=[], sure=[], possible=[])

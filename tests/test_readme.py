@@ -89,7 +89,7 @@ def test_python_block_runs_as_written(workplace: Path, monkeypatch: pytest.Monke
 
 
 def test_every_command_named_exists_and_helps() -> None:
-    names = set(re.findall(r"seq2seq (train|translate|score|evaluate|config|inspect|push)\b", README))
+    names = set(re.findall(r"seq2seq (train|translate|score|align|evaluate|config|inspect|push)\b", README))
     assert names == {command.name for command in app.registered_commands}
     for name in names:
         result = CliRunner().invoke(app, [name, "--help"])

@@ -58,8 +58,8 @@ def score(
             write("".join(_line(number, one, form) + "\n" for number, one in enumerate(found, start=pairs + 1)))
             log_prob += sum(one.log_prob for one in found)
             tokens, pairs = tokens + sum(one.tokens for one in found), pairs + len(found)
-    if not pairs:
-        raise InputError(f"{sources.name}: no lines, nothing to score")
+        if not pairs:
+            raise InputError(f"{sources.name}: no lines, nothing to score")
     summary = f"perplexity {_perplexity(log_prob, tokens):.4f} per token, log-probability {log_prob:.4f} nats"
     typer.echo(f"{pairs:,} pairs, {tokens:,} tokens (ends counted): {summary}", err=True)
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, shown
 
 Link = tuple[int, int]
 
 NO_WORD = -1
 """Word index of a piece that belongs to no word, such as the end of the sentence."""
 
-_LINK = re.compile(r"([0-9]+)([-p])([0-9]+)")
+_LINK = re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})")  # no sentence has more words
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,9 @@ def parse_pharaoh(line: str, where: str) -> tuple[set[Link], set[Link]]:
     for item in line.split():
         match = _LINK.fullmatch(item)
         if match is None:
-            raise InputError(f"{where}: {item!r} is no link; write i-j (sure) or ipj (possible), both numbers from 0")
+            raise InputError(
+                f"{where}: {shown(item)} is no link; write i-j (sure) or ipj (possible), both numbers from 0"
+            )
         link = (int(match[1]), int(match[3]))
         possible.add(link)
         if match[2] == "-":
