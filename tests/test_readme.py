@@ -80,8 +80,9 @@ def test_python_block_runs_as_written(workplace: Path, monkeypatch: pytest.Monke
     variables: dict[str, Any] = {"Translator": Translator}
     exec(block.replace("runs/demo", "runs/mine"), variables)
     translation = variables["translation"]
-    for name in re.findall(r"^translation\.(\w+)", block, flags=re.MULTILINE):
-        assert hasattr(translation, name), name
+    for variable, name in re.findall(r"^(translation|aligned)\.(\w+)", block, flags=re.MULTILINE):
+        assert hasattr(variables[variable], name), name
+    assert variables["aligned"].weights.shape == (3, 3)
     assert translation.weights.shape == (
         len(translation.pieces) + translation.finished,
         len(translation.source_pieces) + 1,
