@@ -182,6 +182,8 @@ USES = [
          put("g", b"0-0\n" * 6 + b"0-0 1p9\n")),
     Case("gold of huge numbers", f"align model {SIDES} --gold g -o out", r"g:1: '0-999+\.\.\.9+' is no link",
          put("g", b"0-" + b"9" * 5000 + b"\n" + b"0-0\n" * 6)),
+    Case("gold of another huge number", f"align model {SIDES} --gold g -o out", "g:2: '999+.* is no link",
+         put("g", b"0-0\n" + b"9" * 5000 + b"p0\n" + b"0-0\n" * 5)),
     Case("gold is output", f"align model {SIDES} --gold g -o g", "g: --output is a file that is read",
          put("g", b"0-0\n" * 7)),
     Case("shift", f"align model {SIDES} --shift 2", "--shift.*less than or equal to 1"),

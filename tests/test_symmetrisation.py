@@ -51,11 +51,20 @@ def test_growing_needs_a_word_without_link() -> None:
 
 
 def test_links_are_visited_by_target_word() -> None:
-    # 0-0 brings 1-1; so 2-1, which 2-2 would bring had it its turn first, has no word without link any more.
+    # 0-1 brings 1-0 and 1-2. Target word 0 is nearer to its end: 1-0 has passed when it comes, so 1-2 brings 2-2 first,
+    # and nothing is free for 2-0 any more. By source word, 1-0 would bring 2-0 and keep 2-2 out.
+    assert grown("0-1 1-0 2-2", "0-1 1-2 2-0") == links("0-1 1-0 1-2 2-2")
+    assert grown("0-1 1-2 2-0", "0-1 1-0 2-2") == links("0-1 1-0 1-2 2-2")
+
+
+def test_a_new_link_counts_at_once() -> None:
+    # 0-0 brings 1-1 before 2-2, which would bring 2-1, has its turn: target word 1 is free no more.
     assert grown("0-0 1-1 2-2", "0-0 2-2 2-1") == links("0-0 1-1 2-2")
-    assert grown("0-0 2-2 2-1", "0-0 1-1 2-2") == links("0-0 1-1 2-2")
-    # The other way round 1-2 comes from 0-1 or not at all: by source word first, 1-2 would be kept out by 1-1.
-    assert grown("0-1 1-2 2-0", "0-1 2-0 1-1") == links("0-1 1-1 1-2 2-0")
+
+
+def test_sides_come_before_corners() -> None:
+    # 3-1 brings in source word 3, and target word 0 is still free for 3-0; after 3-0 nothing would be free for 3-1.
+    assert grown("2-1 3-0", "2-1 3-1") == links("2-1 3-0 3-1")
 
 
 def test_final_takes_links_of_two_free_words_forward_first() -> None:

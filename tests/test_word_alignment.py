@@ -18,7 +18,7 @@ from seq2seq.evaluation.alignment import word_weights
 from seq2seq.nn.model import initialise
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair, train_tokenizers
 from seq2seq.translator import Translator
-from seq2seq.word_alignment import Alignment
+from seq2seq.word_alignment import Alignment, Join
 
 SOURCES = sentences(9)
 WRITTEN = [TARGETS[row % len(TARGETS)] + " green" * (row % 3) for row in range(9)]
@@ -153,6 +153,14 @@ def test_a_piece_across_a_border_is_shared() -> None:
     rows = found.piece_weights[: len(found.target.pieces)].mean(axis=0)
     assert found.weights[0] == pytest.approx([rows[0] / 2, (rows[0] + rows[1]) / 2, rows[1] / 2])
     assert found.links == [(1, 0)]
+
+
+def test_blank_pairs_never_reach_the_model(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loaded.model, "force", lambda *_: pytest.fail("the model was asked"))
+    joins: list[Join | None] = [None, "both"]
+    for join in joins:
+        for found in Translator([loaded]).align(["", " \t", "\u3000"], ["  ", "", "\u2028"], join=join):
+            assert (found.source.pieces, found.target.pieces, found.piece_weights.shape) == ([], [], (1, 1))
 
 
 def test_blank_pairs_have_no_links(translator: Translator) -> None:
