@@ -41,7 +41,7 @@ from seq2seq.evaluation.alignment import parse_pharaoh
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.translation import blank
 
-COMMANDS = ["config", "train", "translate", "score", "evaluate", "inspect", "push"]
+COMMANDS = ["config", "train", "translate", "score", "align", "evaluate", "inspect", "push"]
 GERMAN = ["der hund", "ein mann", "die frau", "das kind", "der junge", "ein mädchen", "die katze"]
 VERBS = {"schläft heute": "sleeps today", "läuft nicht": "does not run", "liest ein buch": "reads a book"}
 ENGLISH = ["the dog", "a man", "the woman", "the child", "the boy", "a girl", "the cat"]

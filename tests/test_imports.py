@@ -23,7 +23,7 @@ ROOMS = [
     ["card", "directory"],
     ["checkpoint"],
     ["evaluation.metrics", "evaluation.alignment"],
-    ["translation"],
+    ["translation", "forcing", "word_alignment"],
     ["translator"],
     ["training"],
     ["evaluation"],

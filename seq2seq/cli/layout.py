@@ -76,7 +76,8 @@ class Layout:
 
 def grid(translation: Translation) -> str:
     """Where the model looked: words, or pieces on a side that has no spaces to tell its words."""
-    from seq2seq.evaluation.alignment import NO_WORD, text_grid, word_weights
+    from seq2seq.evaluation.alignment import NO_WORD, word_weights
+    from seq2seq.evaluation.grid import text_grid
 
     source_units, source_labels = _units(translation.source_pieces, translation.source_words)
     target_units, target_labels = _units(translation.pieces, translation.target_words)
