@@ -32,7 +32,9 @@ class Section(BaseModel):
         """Refuse what no library below could take."""
         if type(value) is int and value > _LARGEST_NUMBER:
             raise ValueError(f"too large; allowed: up to {_LARGEST_NUMBER}")
-        for text in [value] if isinstance(value, str) else value if isinstance(value, (list, dict)) else ():
+        for text in value if isinstance(value, (list, dict)) else [value]:
+            if not isinstance(text, str):
+                continue
             if "\0" in text:
                 raise ValueError("a NUL character, which no path and no name can have")
             if not text.isascii() and _SURROGATE.search(text):  # as Python takes arguments that are no UTF-8

@@ -1,0 +1,61 @@
+"""What a person sees while a comparison works, always on standard error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+_WHAT = {"cost": "measuring speed and memory", "summarise": "comparing"}
+
+
+class PlainRuns:
+    """A line for every run that is done, for logs."""
+
+    def __init__(self, runs: int) -> None:
+        self.runs, self.done = runs, 0
+        self.shown = ""
+
+    def __call__(self, run: str, event: dict[str, Any]) -> None:
+        """Tell what matters."""
+        if event["event"] == "end":
+            self.done += 1
+            typer.echo(f"{run}: done, {self.done} of {self.runs}", err=True)
+        elif event["event"] == "finish":
+            bleu = "" if event["bleu"] is None else f", BLEU {event['bleu']:.2f}"
+            typer.echo(f"{run}: trained, validation perplexity {event['perplexity']:.2f}{bleu}", err=True)
+        elif event["event"] in _WHAT and event["event"] != self.shown:
+            self.shown = event["event"]
+            typer.echo(_WHAT[event["event"]], err=True)
+
+
+class LiveRuns:
+    """A bar for the whole, and one for each run at work."""
+
+    def __init__(self, runs: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self.whole = self.progress.add_task("runs", total=runs)
+        self.bars: dict[str, TaskID] = {}
+
+    def __call__(self, run: str, event: dict[str, Any]) -> None:
+        """Move the bar that the event is about."""
+        kind = event["event"]
+        if kind == "end":
+            self.progress.remove_task(self.bars.pop(run))
+            self.progress.advance(self.whole)
+        elif kind == "begin":
+            self.bars[run] = self.progress.add_task(run, total=None)
+        elif kind == "progress":
+            self.progress.update(self.bars[run], completed=event["step"], total=event["max_steps"])
+        elif kind == "measure":
+            self._move(run, f"{run}: translating", event)
+        elif kind == "cost":
+            self._move("", _WHAT[kind], event)
+
+    def _move(self, name: str, description: str, event: dict[str, Any]) -> None:
+        if name not in self.bars:
+            self.bars[name] = self.progress.add_task(description)
+        self.progress.update(self.bars[name], description=description, completed=event["done"], total=event["total"])

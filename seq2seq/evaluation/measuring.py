@@ -1,0 +1,277 @@
+"""One run of a comparison, measured: translations, forced attention, noise, and what they say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq.errors import InputError
+from seq2seq.evaluation.alignment import Link, alignment_error_rate, alignment_intervals, parse_pharaoh
+from seq2seq.evaluation.attention_numbers import attention_numbers
+from seq2seq.evaluation.lengths import length_buckets
+from seq2seq.evaluation.metrics import default_tokenize
+from seq2seq.evaluation.noise import apply_noise
+from seq2seq.evaluation.plan import Grid, TestText
+from seq2seq.evaluation.results import (
+    AlignmentNumbers,
+    CurvePoint,
+    Interval,
+    NoisePoint,
+    Part,
+    RunResult,
+    TestResult,
+)
+from seq2seq.evaluation.segments import count_segments
+from seq2seq.evaluation.statistics import exact_matches, interval, proportion
+from seq2seq.text.lines import read_lines
+from seq2seq.text.words import joined
+from seq2seq.translator import Translator
+from seq2seq.word_alignment import Alignment, Join
+
+READINGS = {"step": 0, "shifted": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A test's lines. given: the source as its file has it; source: as the model reads it; gold: (sure, possible)."""
+
+    given: list[str]
+    source: list[str]
+    reference: list[str]
+    gold: list[tuple[set[Link], set[Link]]] | None
+    join: Join | None
+
+
+class Look(Part):
+    """An example's translation and its attention, in words, or in pieces on a side that is written without spaces."""
+
+    source: list[str]
+    hypothesis: list[str]
+    weights: list[list[float]]
+
+
+class Measured(Part):
+    """What is kept of a run: its numbers, and the translations that comparisons are made of."""
+
+    fingerprint: str
+    parameters: int
+    result: RunResult
+    hypotheses: dict[str, list[str]]
+    examples: list[Look]
+
+
+def load_tests(grid: Grid, root: Path) -> dict[str, Test]:
+    """All tests of a grid, checked before anything is trained. Raises InputError with file and line."""
+    tests = {name: _load(text, root) for name, text in grid.tests.items()}
+    if grid.examples is not None:
+        count = len(tests[grid.examples.test].source)
+        if bad := [line for line in grid.examples.lines if not 1 <= line <= count]:
+            raise InputError(f"examples.lines: {bad[0]}: the test {grid.examples.test!r} has lines 1 to {count}")
+    return tests
+
+
+def _load(text: TestText, root: Path) -> Test:
+    given, reference = read_lines(root / text.source), read_lines(root / text.reference)
+    if len(given) != len(reference):
+        counts = f"{len(given)} and {len(reference)}"
+        raise InputError(f"{root / text.source} and {root / text.reference} differ in length: {counts} lines")
+    if not given:
+        raise InputError(f"{root / text.source}: no lines; a test needs sentences")
+    joins = text.join in ("source", "both")
+    source = [joined(line).text for line in given] if joins else given
+    gold = None if text.alignment is None else list(_gold(root / text.alignment, text.alignment_inverse))
+    if gold is not None and len(gold) != len(given):
+        raise InputError(f"{root / str(text.alignment)}: {len(gold)} lines of links for {len(given)} pairs")
+    return Test(given, source, reference, gold, text.join)
+
+
+def _gold(path: Path, inverse: bool) -> Iterator[tuple[set[Link], set[Link]]]:
+    for number, line in enumerate(read_lines(path), start=1):
+        sure, possible = parse_pharaoh(line, f"{path}:{number}")
+        yield (_turned(sure), _turned(possible)) if inverse else (sure, possible)
+
+
+def _turned(links: set[Link]) -> set[Link]:
+    return {(target, source) for source, target in links}
+
+
+def fingerprint(grid: Grid, tests: dict[str, Test], weights: bytes) -> str:
+    """Of everything that a run's numbers follow from."""
+    settings = {name: grid.model_dump()[name] for name in ("tests", "noise", "examples", "search")}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for test in tests.values():
+        gold = [(sorted(sure), sorted(possible)) for sure, possible in test.gold or []]
+        digest.update(repr((test.given, test.reference, gold)).encode())
+    digest.update(weights)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Measurer:
+    """Measures one run. `tell` is told how many sentences are done of how many."""
+
+    grid: Grid
+    tests: dict[str, Test]
+    translator: Translator
+    tell: Callable[[int, int], None] = lambda done, total: None
+
+    def measure(self, directory: Path, name: str, seed: int, mark: str) -> Measured:
+        """Everything the grid asks for. `directory` is the run's, `name` what the results call it."""
+        hypotheses = {test: self._translate(lines.source) for test, lines in self.tests.items()}
+        log = [json.loads(line) for line in (directory / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+        finish = log[-1]
+        result = RunResult(
+            seed=seed,
+            directory=name,
+            step=_kept_step(directory),
+            steps=finish["step"],
+            seconds=finish["seconds"],
+            curve=[
+                CurvePoint(step=event["step"], perplexity=event["perplexity"], bleu=event["bleu"])
+                for event in log
+                if event["event"] == "validation"
+            ],
+            tests={test: self._test(lines, hypotheses[test]) for test, lines in self.tests.items()},
+            noise=self._noise(hypotheses),
+        )
+        return Measured(
+            fingerprint=mark,
+            parameters=sum(parameter.numel() for parameter in self.translator.models[0].model.parameters()),
+            result=result,
+            hypotheses=hypotheses,
+            examples=self._examples(),
+        )
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        """Of every count of n-grams."""
+        search, data = self.grid.search, self.translator.config.data
+        tokenize = search.tokenize or default_tokenize(data.target_language)
+        return {"tokenize": tokenize, "lowercase": search.lowercase}
+
+    def _translate(self, sources: Sequence[str]) -> list[str]:
+        found = []
+        for translation in self.translator.stream(iter(sources), chunk=256, beam_size=self.grid.search.beam_size):
+            found.append(translation[0].text)
+            self.tell(len(found), len(sources))
+        return found
+
+    def _test(self, test: Test, hypotheses: list[str]) -> TestResult:
+        references = [test.reference]
+        (bleu,) = count_segments(hypotheses=[hypotheses], references=references, metric="BLEU", **self._options)
+        (chrf,) = count_segments(
+            hypotheses=[hypotheses],
+            references=references,
+            metric="chrF2++",
+            lowercase=self.grid.search.lowercase,
+        )
+        scored = self.translator.score(test.source, test.reference)
+        exact = exact_matches(hypotheses=hypotheses, references=references)
+        forced = self.translator.align(test.given, test.reference, join=test.join)
+        lengths = [len(self.translator.tokenizers.source.encode(line)) for line in test.source] if test.join else None
+        return TestResult(
+            bleu=interval(bleu),
+            chrf=interval(chrf),
+            perplexity=math.exp(-sum(one.log_prob for one in scored) / sum(one.tokens for one in scored)),
+            exact=proportion(sum(exact), len(exact)),
+            attention=attention_numbers([_shares(one.piece_weights[:-1]) for one in forced if one.target.ids]),
+            buckets=length_buckets(
+                sources=test.source, hypotheses=hypotheses, references=references, lengths=lengths, **self._options
+            ),
+            alignment={} if test.gold is None else _agreement(forced, test.gold),
+        )
+
+    def _noise(self, hypotheses: dict[str, list[str]]) -> dict[str, list[NoisePoint]]:
+        noise = self.grid.noise
+        if noise is None:
+            return {}
+        test = self.tests[noise.test]
+        clean, references = test.source[: noise.sentences], [test.reference[: noise.sentences]]
+
+        def point(rate: float, lines: list[str]) -> NoisePoint:
+            (found,) = count_segments(hypotheses=[lines], references=references, metric="BLEU", **self._options)
+            return NoisePoint(rate=rate, bleu=interval(found))
+
+        first = point(0.0, hypotheses[noise.test][: noise.sentences])
+        return {
+            kind: [
+                first,
+                *(point(rate, self._translate(apply_noise(clean, kind, rate, noise.seed))) for rate in noise.rates),
+            ]
+            for kind in noise.kinds
+        }
+
+    def _examples(self) -> list[Look]:
+        examples = self.grid.examples
+        if examples is None:
+            return []
+        test = self.tests[examples.test]
+        source = [test.source[line - 1] for line in examples.lines]
+        given = [test.given[line - 1] for line in examples.lines]
+        written = [one.text for one in self.translator.translate(source, beam_size=self.grid.search.beam_size)]
+        return [self._look(line, text, test.join) for line, text in zip(given, written, strict=True)]
+
+    def _look(self, given: str, written: str, join: Join | None) -> Look:
+        """Forced attention of the model over what it wrote itself."""
+        if not given.strip() or not written.strip():
+            return Look(source=given.split(), hypothesis=[], weights=[])
+        joins = join in ("source", "both")
+        (found,) = self.translator.align([given], [written], join="source" if joins else None)
+        weights, data = found.piece_weights[:-1, :-1].astype(np.float64), self.translator.config.data
+        source, hypothesis = found.source.pieces, found.target.pieces
+        if joins or not _unspaced(data.source_language):
+            source, weights = found.source.words, weights @ found.source.shares[:, :-1].T
+        if not _unspaced(data.target_language):
+            hypothesis, weights = found.target.words, _by_words(weights, found.target.shares[:, :-1])
+        return Look(source=source, hypothesis=hypothesis, weights=np.round(weights, 4).tolist())
+
+
+def _unspaced(language: str) -> bool:
+    """Whether a language's words are not separated by spaces."""
+    return default_tokenize(language) != "13a"
+
+
+def _by_words(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of pieces as rows of words: the mean over a word's pieces."""
+    pieces = shares.sum(axis=1, keepdims=True)
+    merged: NDArray[np.float64] = (shares @ weights) / np.where(pieces > 0, pieces, 1.0)
+    return merged
+
+
+def _kept_step(directory: Path) -> int:
+    record = json.loads((directory / "config.json").read_text(encoding="utf-8"))["record"]
+    return int(record["step"])
+
+
+def _shares(weights: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Rows that sum to 1: a predictive window spends only a part of the attention."""
+    rows = weights.astype(np.float64)
+    total = rows.sum(axis=1, keepdims=True)
+    return np.divide(rows, total, out=np.full_like(rows, 1 / rows.shape[1]), where=total > 0)
+
+
+def _agreement(forced: Sequence[Alignment], gold: Sequence[tuple[set[Link], set[Link]]]) -> dict[str, AlignmentNumbers]:
+    """AER of both readings of the attention."""
+    found = {}
+    for name, shift in READINGS.items():
+        parts: dict[str, Any] = {
+            "hypothesis": [set(one.read(shift=shift).links) for one in forced],
+            "sure": [sure for sure, _ in gold],
+            "possible": [possible for _, possible in gold],
+        }
+        scores, ends = alignment_error_rate(**parts), alignment_intervals(**parts)
+        found[name] = AlignmentNumbers(
+            aer=Interval(value=scores.aer, low=ends.aer[0], high=ends.aer[1]),
+            precision=scores.precision,
+            recall=scores.recall,
+            f1=scores.f1,
+        )
+    return found
