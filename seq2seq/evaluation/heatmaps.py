@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import ceil
 from textwrap import wrap
 
@@ -28,7 +29,7 @@ def attention_maps(results: Results) -> list[Picture]:
             f"Sentence {example.number} of {example.test}: {' '.join(example.source)} Down: each system's own "
             "translation; across: the source; the darker, the more attention."
         )
-        found.append(Picture(f"attention-{number}", title, caption, attention_side_by_side(example)))
+        found.append(Picture(f"attention-{number}", title, caption, partial(attention_side_by_side, example)))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -92,12 +92,12 @@ _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure with the name of its file and the sentences that belong under it, for those who cannot see it, too."""
+    """A figure still to be drawn, the name of its file and the sentences under it, which are for the blind, too."""
 
     name: str
     title: str
     caption: str
-    figure: Figure
+    draw: Callable[[], Figure]
 
 
 @contextmanager
@@ -126,6 +126,9 @@ def encode(figure: Figure, form: Form, name: str = "figure") -> tuple[bytes, str
     with style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+", UserWarning)  # told by what is returned
         missing = _prepare(figure)
+        if figure.get_layout_engine() is not None:
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # found once, for it is slow, and the same for every form
         buffer = BytesIO()
         back = "white" if form == "png" else "none"
         figure.savefig(buffer, format=form, metadata=_UNDATED[form], dpi=200 if form == "png" else 72, facecolor=back)
@@ -156,6 +159,12 @@ def fonts_for(text: Iterable[str]) -> tuple[list[str], str]:
         if not wanted:
             break
     return families, "".join(sorted(wanted))
+
+
+def missing_glyphs(characters: str) -> str:
+    """A warning that names them."""
+    shown = characters if len(characters) <= 20 else f"{characters[:20]} and {len(characters) - 20} more"
+    return f"no installed font has {shown}: PDF and PNG figures show boxes there; install one, such as Noto Sans CJK"
 
 
 def _prepare(figure: Figure) -> str:

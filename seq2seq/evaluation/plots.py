@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import ceil
 from textwrap import wrap
 from typing import Any
@@ -61,7 +62,7 @@ def quality(results: Results) -> list[Picture]:
         "Small circles: seeds; filled: their mean, with one standard deviation to either side. Dashed: the mean of "
         f"{results.baseline}, the baseline."
     )
-    figure = _by_system(results, tests, "BLEU (0 to 100)", draw, handles)
+    figure = partial(_by_system, results, tests, "BLEU (0 to 100)", draw, handles)
     return [Picture("quality", "BLEU", caption, figure)] if tests else []
 
 
@@ -86,7 +87,16 @@ def alignment_errors(results: Results) -> list[Picture]:
             )
             _dots(ax, row + 0.12 * (2 * place - 1), seeds, scaled, colour, marker)
         if not aer:
-            ax.text(0.02, row, "not measured", transform=ax.get_yaxis_transform(), va="center", in_layout=False, fontsize=6.5, color=INK)
+            ax.text(
+                0.02,
+                row,
+                "not measured",
+                transform=ax.get_yaxis_transform(),
+                va="center",
+                in_layout=False,
+                fontsize=6.5,
+                color=INK,
+            )
 
     handles = [
         Line2D([], [], color=looks["step"][0], marker="o", markersize=4, label="step that predicts the piece"),
@@ -96,7 +106,7 @@ def alignment_errors(results: Results) -> list[Picture]:
         "Alignment error rate of forced attention against gold links; lower is better. Small circles: seeds; filled: "
         "their mean, with one standard deviation."
     )
-    figure = _by_system(results, tests, "alignment error rate (%)", draw, handles)
+    figure = partial(_by_system, results, tests, "alignment error rate (%)", draw, handles)
     return [Picture("alignment", "Alignment error rate", caption, figure)] if tests else []
 
 
