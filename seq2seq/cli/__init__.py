@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from seq2seq.cli import align, compare, config, evaluate, inspect, push, score, train, translate
+from seq2seq.cli import align, compare, config, evaluate, inspect, plot, push, score, train, translate
 from seq2seq.cli.endings import QuietEndings
 from seq2seq.cli.examples import epilog
 
@@ -35,6 +35,7 @@ app = typer.Typer(
 for command in (config, train, translate, score, align, evaluate, compare, inspect, push):
     name = command.__name__.rpartition(".")[2]
     app.command(name, epilog=epilog(command.EXAMPLES))(getattr(command, name))
+app.add_typer(plot.plot, name="plot")
 
 
 def _print_version(asked: bool) -> None:

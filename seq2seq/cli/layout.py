@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from seq2seq.translation import Translation
 
 
@@ -75,15 +78,20 @@ class Layout:
 
 
 def grid(translation: Translation) -> str:
-    """Where the model looked: words, or pieces on a side that has no spaces to tell its words."""
-    from seq2seq.evaluation.alignment import NO_WORD, word_weights
+    """Where the model looked, for a terminal."""
     from seq2seq.evaluation.grid import text_grid
+
+    return text_grid(*unit_weights(translation), width=shutil.get_terminal_size().columns)
+
+
+def unit_weights(translation: Translation) -> tuple[NDArray[np.float64], list[str], list[str]]:
+    """Weights [target, source] with the names of columns and rows: words, or pieces on a side without spaces."""
+    from seq2seq.evaluation.alignment import NO_WORD, word_weights
 
     source_units, source_labels = _units(translation.source_pieces, translation.source_words)
     target_units, target_labels = _units(translation.pieces, translation.target_words)
     rows = [*target_units, NO_WORD] if translation.finished else target_units
-    weights = word_weights(translation.weights, [*source_units, NO_WORD], rows)
-    return text_grid(weights, source_labels, target_labels, width=shutil.get_terminal_size().columns)
+    return word_weights(translation.weights, [*source_units, NO_WORD], rows), source_labels, target_labels
 
 
 def _units(pieces: Sequence[str], words: Sequence[int]) -> tuple[list[int], list[str]]:

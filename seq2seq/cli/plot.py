@@ -1,0 +1,131 @@
+"""`seq2seq plot`: pictures of attention, and the report of a comparison once more."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seq2seq.cli import options
+from seq2seq.cli.display import progress_over
+from seq2seq.cli.examples import epilog
+from seq2seq.cli.layout import grid, unit_weights
+from seq2seq.cli.streams import STANDARD, check_target, is_replaced, refusals, termination_raises
+from seq2seq.errors import InputError, Seq2SeqError
+
+if TYPE_CHECKING:
+    from seq2seq.evaluation.pictures import Form
+
+ATTENTION = """
+seq2seq plot attention runs/demo --source "Die Frau schläft nicht."
+seq2seq plot attention runs/demo --source "Die Frau schläft nicht." \\
+    --output attention.svg
+"""
+RESULTS = """
+seq2seq plot results runs/comparison/results.json --output report
+"""
+EXAMPLES = ATTENTION.rstrip() + RESULTS
+FORMATS: dict[str, Form] = {".svg": "svg", ".pdf": "pdf", ".png": "png"}
+
+plot = typer.Typer(
+    help="Draw what a model looked at, or the results of a comparison.",
+    epilog=epilog(EXAMPLES),
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@plot.command(epilog=epilog(ATTENTION))
+def attention(
+    models: options.Models,
+    source: Annotated[str, typer.Option("--source", metavar="TEXT", help="The sentence to translate.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="An .svg, .pdf or .png file.", show_default="drawn in the terminal"
+        ),
+    ] = STANDARD,
+    beam_size: options.BeamSize = None,
+    device: options.Device = "cpu",
+    threads: options.Threads = None,
+) -> None:
+    """Draw what a model looks at while it translates a sentence.
+
+    A row for every word that it writes, a column for every word that it
+    reads, darker for more attention; pieces in place of words on a side that
+    has no spaces. In an SVG, words stay text.
+    """
+    form = _format_of(output)
+    if not source.strip():
+        raise InputError("--source is blank: nothing to translate")
+    translator = options.load_translator(models, device, threads)
+    (translation,) = translator.translate([source], **options.search_options(beam_size=beam_size))
+    options.warn_truncated("--source", 0, [translation])
+    if not translation.pieces:
+        raise Seq2SeqError("the translation is empty: there is no attention to draw")
+    if form is None:
+        typer.echo(grid(translation))
+        return
+    from seq2seq.evaluation.heatmaps import attention_map
+    from seq2seq.evaluation.pictures import encode, missing_glyphs
+
+    content, missing = encode(attention_map(*unit_weights(translation)), form)
+    _write(output, content)
+    if missing and form != "svg":
+        print(f"warning: {missing_glyphs(missing)}", file=sys.stderr)
+
+
+@plot.command(epilog=epilog(RESULTS))
+def results(
+    file: Annotated[str, typer.Argument(metavar="RESULTS.json", help="What seq2seq compare wrote.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Where the report goes.")],
+) -> None:
+    """Write the report of a comparison again, from its numbers alone.
+
+    report.html (one file, needs no network), report.md, results.csv, and
+    figures/ with every figure as SVG and PDF. Files of these names are
+    replaced when all of them are ready.
+    """
+    from seq2seq.evaluation.results import load_results
+
+    found = load_results(Path(file))
+    if not output:
+        raise InputError("--output is empty: name the directory that the report is for")
+    if os.path.lexists(output) and not os.path.isdir(output):
+        raise InputError(f"{output}: is a file; --output takes a directory")
+
+    from seq2seq.evaluation.plots import pictures
+    from seq2seq.evaluation.report import write_report
+
+    with termination_raises(), progress_over(lambda: len(list(pictures(found)))) as drawn:
+        notes = write_report(found, Path(output), drawn)
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
+
+
+def _format_of(output: str) -> Form | None:
+    """What a file's ending asks for; None for the terminal. The file can be written, or this raises InputError."""
+    if output == STANDARD:
+        return None
+    ending = Path(output).suffix.lower()
+    if ending not in FORMATS:
+        raise InputError(f"{output}: --output ends in {', '.join(FORMATS)}, given {ending or 'no ending'}")
+    check_target(output)
+    return FORMATS[ending]
+
+
+def _write(output: str, content: bytes) -> None:
+    """To a file that appears when all is written; a device is written to."""
+    target = check_target(output)
+    waiting = target.with_name(f".{target.name[:200]}.{os.getpid()}.part") if is_replaced(output) else target
+    try:
+        with termination_raises(), refusals(output):
+            waiting.write_bytes(content)
+            waiting.replace(target)
+    finally:
+        if waiting != target:
+            waiting.unlink(missing_ok=True)
