@@ -328,6 +328,22 @@ def test_the_largest_p_counts(systems, largest):
     each = contrasts(systems, references=[REFERENCES], baseline="additive", test="short", samples=SAMPLES)[0]
     others = {each.p_bootstrap, each.p_randomisation, each.p_seeds or 0} - {getattr(each, largest)}
     assert each.p_corrected == getattr(each, largest) > max(others)
+    assert each.p_corrected > 0.05
+    assert ": the difference cannot be told from noise (p = " in each.verdict
+
+
+@pytest.mark.parametrize(("quality", "p", "finding"), [(0.61, 0.045, ", more than"), (0.57, 0.065, ": the difference")])
+def test_the_level_is_a_twentieth(quality, p, finding):
+    each = contrasts(
+        {"additive": GRID["additive"][:1], "dot": [translation(quality, 9)]},
+        references=[REFERENCES],
+        baseline="additive",
+        test="short",
+        samples=SAMPLES,
+    )[0]
+    assert each.p_corrected == p
+    assert f"one seed each){finding}" in each.verdict
+    assert f"(p = {p})" in each.verdict
 
 
 def test_order_of_the_seeds_moves_no_difference(found):
