@@ -22,7 +22,7 @@ class PlainRuns:
         """Tell what matters."""
         if event["event"] == "end":
             self.done += 1
-            typer.echo(f"{run}: done, {self.done} of {self.runs}", err=True)
+            typer.echo(f"{run}: {'failed' if event['failed'] else 'done'}, {self.done} of {self.runs}", err=True)
         elif event["event"] == "finish":
             bleu = "" if event["bleu"] is None else f", BLEU {event['bleu']:.2f}"
             typer.echo(f"{run}: trained, validation perplexity {event['perplexity']:.2f}{bleu}", err=True)

@@ -182,7 +182,7 @@ class Measurer:
             chrf=interval(chrf),
             perplexity=math.exp(-sum(one.log_prob for one in scored) / sum(one.tokens for one in scored)),
             exact=proportion(sum(exact), len(exact)),
-            attention=attention_numbers([_shares(one.piece_weights[:-1]) for one in forced if one.target.ids]),
+            attention=attention_numbers([one.piece_weights[:-1] for one in forced]),
             buckets=length_buckets(
                 sources=test.source, hypotheses=hypotheses, references=references, lengths=lengths, **self._options
             ),
@@ -242,20 +242,13 @@ def _unspaced(language: str) -> bool:
 def _by_words(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows of pieces as rows of words: the mean over a word's pieces."""
     pieces = shares.sum(axis=1, keepdims=True)
-    merged: NDArray[np.float64] = (shares @ weights) / np.where(pieces > 0, pieces, 1.0)
+    merged: NDArray[np.float64] = (shares @ weights) / np.maximum(pieces, 1e-12)
     return merged
 
 
 def _kept_step(directory: Path) -> int:
     record = json.loads((directory / "config.json").read_text(encoding="utf-8"))["record"]
     return int(record["step"])
-
-
-def _shares(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Rows that sum to 1: a predictive window spends only a part of the attention."""
-    rows = weights.astype(np.float64)
-    total = rows.sum(axis=1, keepdims=True)
-    return np.divide(rows, total, out=np.full_like(rows, 1 / rows.shape[1]), where=total > 0)
 
 
 def _agreement(forced: Sequence[Alignment], gold: Sequence[tuple[set[Link], set[Link]]]) -> dict[str, AlignmentNumbers]:

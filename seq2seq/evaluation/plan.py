@@ -135,7 +135,8 @@ def load_grid(path: Path) -> Grid:
     try:
         return Grid.model_validate(tree)
     except ValidationError as error:
-        problem = error.errors()[0]
+        problems = error.errors()
+        problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])  # often the cause
         key = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
             raise InputError(f"{path}: unknown key {key}; {nearest(str(problem['loc'][-1]), _keys(key))}") from None

@@ -139,7 +139,7 @@ def _noted_once(rows: list[Table]) -> list[Table]:
     """A note that holds for several tables stands under the last of them."""
     following = [*(table.note for table in rows[1:]), ""]
     return [
-        replace(table, note="") if table.note == after else table for table, after in zip(rows, following, strict=True)
+        replace(table, note="") if table.note == after else table for table, after in zip(rows, following, strict=False)
     ]
 
 

@@ -108,7 +108,7 @@ def carry_out(tasks: Sequence[Task], workers: int, observe: Observe, stop: StopR
                 process.join()
                 if process.exitcode and not stop.requested:
                     failed.setdefault(one.name, f"the process ended with code {process.exitcode}")
-                observe(one.name, {"event": "end"})
+                observe(one.name, {"event": "end", "failed": one.name in failed})
                 continue
             if event["event"] == "failed":
                 failed[one.name] = event["message"]

@@ -1,0 +1,332 @@
+"""Comparisons: the plan of a grid, and runs that are trained once, measured alike and survive a kill."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seq2seq.checkpoint import load_model
+from seq2seq.errors import InputError
+from seq2seq.evaluation.metrics import evaluate
+from seq2seq.evaluation.plan import cells, load_grid
+from seq2seq.evaluation.results import Results, load_results
+from seq2seq.translator import Translator
+
+SAMPLE = Path(__file__).parents[1] / "data" / "phrasebook"
+CONFIG = """
+[data]
+source_language = "de"
+target_language = "en"
+train = {source = "train.de", target = "train.en"}
+validation = {source = "test.de", target = "test.en"}
+[tokenizer]
+vocabulary_size = 150
+[model]
+cell = "gru"
+embedding_dim = 12
+encoder_dim = 8
+decoder_dim = 16
+attention_dim = 8
+[training]
+batch_tokens = 400
+learning_rate = 0.01
+max_steps = 24
+validation_interval = 12
+log_interval = 12
+trackers = []
+"""
+GRID = """
+title = "Scores"
+config = "run.toml"
+seeds = [1, 2]
+[set]
+training.label_smoothing = 0.0
+[grid]
+model.score = ["additive", "dot"]
+[tests.test]
+source = "test.de"
+reference = "test.en"
+alignment = "test.en-de.align"
+alignment_inverse = true
+[noise]
+test = "test"
+kinds = ["word-drops"]
+rates = [0.5]
+sentences = 20
+[examples]
+test = "test"
+lines = [2]
+[search]
+beam_size = 2
+[cost]
+repeats = 0
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small text from the sample, a config and a grid."""
+    made = tmp_path_factory.mktemp("comparison")
+    for suffix in ("de", "en", "en-de.align"):
+        lines = (SAMPLE / f"sample.{suffix}").read_text(encoding="utf-8").splitlines(keepends=True)
+        (made / f"train.{suffix}").write_text("".join(lines[:170]), encoding="utf-8")
+        (made / f"test.{suffix}").write_text("".join(lines[170:]), encoding="utf-8")
+    (made / "run.toml").write_text(CONFIG, encoding="utf-8")
+    (made / "grid.toml").write_text(GRID, encoding="utf-8")
+    return made
+
+
+def seq2seq(folder: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "seq2seq", *arguments]
+
+
+def run(folder: Path, *arguments: str, code: int = 0) -> str:
+    """The real command line; what it says."""
+    done = subprocess.run(seq2seq(folder, *arguments), cwd=folder, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def finished(folder: Path) -> Path:
+    run(folder, "compare", "grid.toml", "--output", "whole", "--workers", "2")
+    return folder / "whole"
+
+
+def numbers(results: Results) -> dict[str, Any]:
+    """All but what the clock and the machine say."""
+    tree = results.model_dump()
+    for system in tree["systems"]:
+        for one in system["runs"]:
+            del one["seconds"]
+    return {key: value for key, value in tree.items() if key not in ("date", "machine")}
+
+
+# ------------------------------------------------------------------------------------------------------------ the plan
+
+
+def plan_of(folder: Path, text: str) -> list[Any]:
+    path = folder / "other.toml"
+    path.write_text(text, encoding="utf-8")
+    return cells(load_grid(path), path)
+
+
+def test_every_combination_is_a_system_and_seeds_come_last(folder: Path) -> None:
+    wiring = 'wiring = [{name = "feeding", model.input_feeding = true}, {"model.wiring" = "bahdanau"}]'
+    further = '[[systems]]\nname = "slow"\n"training.learning_rate_factors" = {"decoder.attention.score" = 0.1}\n'
+    plan = plan_of(folder, GRID.replace("[tests.test]", f"{wiring}\n{further}[tests.test]"))
+    names = ["additive feeding", "additive bahdanau", "dot feeding", "dot bahdanau", "slow"]
+    assert [(cell.seed, cell.system) for cell in plan] == [(seed, name) for seed in (1, 2) for name in names]
+    assert plan[3].name == "dot-bahdanau-seed-1"
+    assert plan[3].values == {"model.score": "dot", "model.wiring": "bahdanau"}
+    assert (plan[3].config.model.wiring, plan[3].config.model.score) == ("bahdanau", "dot")
+    assert plan[5].config.training.seed == 2
+    assert plan[4].config.training.learning_rate_factors == {"decoder.attention.score": 0.1}
+    assert all(cell.config.training.label_smoothing == 0 for cell in plan)
+
+
+def test_names_of_values_that_are_no_words(folder: Path) -> None:
+    plan = plan_of(folder, GRID.replace('model.score = ["additive", "dot"]', "model.heads = [1, 2]"))
+    assert [cell.system for cell in plan[:2]] == ["heads 1", "heads 2"]
+    plan = plan_of(folder, GRID.replace('model.score = ["additive", "dot"]', "model.input_feeding = [true, false]"))
+    assert [cell.system for cell in plan[:2]] == ["input_feeding", "no input_feeding"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("title", "titel", r"other.toml: unknown key titel; did you mean 'title'"),
+        ("rates", "rate", r"other.toml: unknown key noise.rate; did you mean 'rates'"),
+        ("seeds = [1, 2]", "seeds = [1, 1]", "a seed is given twice"),
+        ("seeds = [1, 2]", "seeds = []", "seeds"),
+        ("seeds = [1, 2]", 'seeds = [1]\nbaseline = "adative"', "no such system 'adative'.*'additive'"),
+        ('["additive", "dot"]', '["additive", "additive"]', "two systems are called 'additive'"),
+        ('["additive", "dot"]', '["additive", "ADDITIVE"]', "differ only in signs"),
+        ('["additive", "dot"]', '"additive"', "grid.model.score: a list of values is needed"),
+        ("model.score =", "model.scor =", "system 'additive': .*unknown key model.scor; did you mean 'score'"),
+        ('kinds = ["word-drops"]', 'kinds = ["word-drop"]', "no such noise 'word-drop'.*'word-drops'"),
+        ("rates = [0.5]", "rates = [1.5]", "1.5 is no share"),
+        ('[noise]\ntest = "test"', '[noise]\ntest = "tset"', "noise.test: no such test 'tset'.*'test'"),
+        ('config = "run.toml"', 'config = "walk.toml"', "walk.toml: cannot read the config"),
+        ("[set]", "[set", "not valid TOML"),
+        ('alignment = "test.en-de.align"\n', "", "alignment_inverse has no effect without alignment"),
+    ],
+)
+def test_bad_grids_are_explained(folder: Path, old: str, new: str, message: str) -> None:
+    assert old in GRID
+    with pytest.raises(InputError, match=message):
+        plan_of(folder, GRID.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('source = "test.de"', 'source = "nowhere.de"', "nowhere.de: no such file"),
+        ('source = "test.de"', 'source = "train.de"', "differ in length: 170 and 30 lines"),
+        ('alignment = "test.', 'alignment = "train.', "170 lines of links for 30 pairs"),
+        ('alignment = "test.en-de.align"', 'alignment = "test.en"', "test.en:1: .* is no link"),
+        ("lines = [2]", "lines = [31]", "the test 'test' has lines 1 to 30"),
+    ],
+)
+def test_bad_tests_are_found_before_any_training(folder: Path, old: str, new: str, message: str) -> None:
+    (folder / "bad.toml").write_text(GRID.replace(old, new), encoding="utf-8")
+    said = run(folder, "compare", "bad.toml", "--output", "bad", code=2)
+    assert len(said.strip().splitlines()) == 1
+    assert re.search(message, said)
+    assert not (folder / "bad").exists()
+
+
+# --------------------------------------------------------------------------------------------------------- the answers
+
+
+def test_the_numbers_are_those_of_the_models(finished: Path, folder: Path) -> None:
+    """Every number of a run, once more by the commands' own ways."""
+    results = load_results(finished / "results.json")
+    assert [system.name for system in results.systems] == ["additive", "dot"]
+    assert results.missing == []
+    system = results.systems[1]
+    found = system.runs[1]
+    assert (found.seed, found.steps, found.directory) == (2, 24, "runs/dot-seed-2")
+    translator = Translator([load_model(finished / found.directory)])
+    source, reference = ((folder / f"test.{side}").read_text(encoding="utf-8").splitlines() for side in ("de", "en"))
+    hypotheses = [one.text for one in translator.translate(source, beam_size=2)]
+    bleu, chrf = evaluate(hypotheses=hypotheses, references=[reference], metrics=("BLEU", "chrF2++"))
+    test = found.tests["test"]
+    assert test.bleu.value == pytest.approx(bleu.value)
+    assert (test.bleu.low, test.bleu.high) == pytest.approx((bleu.low, bleu.high), rel=1e-5)
+    assert test.chrf.value == pytest.approx(chrf.value)
+    assert results.signatures["BLEU"] == bleu.signature
+    scored = translator.score(source, reference)
+    nats = -sum(one.log_prob for one in scored) / sum(one.tokens for one in scored)
+    assert test.perplexity == pytest.approx(math.exp(nats), rel=1e-5)
+    assert [point.step for point in found.curve] == [12, 24]
+    points = found.noise["word-drops"]
+    assert [point.rate for point in points] == [0.0, 0.5]
+    assert points[0].bleu.value != points[1].bleu.value
+    assert system.summary["test"].bleu.mean == pytest.approx(
+        sum(one.tests["test"].bleu.value for one in system.runs) / 2
+    )
+    assert system.noise["word-drops"][1][1].count == 2
+    assert {(one.metric, one.system) for one in results.contrasts} == {("BLEU", "dot"), ("chrF2++", "dot")}
+    assert results.examples[0].source == source[1].split()
+    assert [row.system for row in results.examples[0].rows] == ["additive", "dot"]
+
+
+def test_alignment_is_what_the_align_command_says(finished: Path, folder: Path) -> None:
+    """With the gold links turned round."""
+    gold = (folder / "test.en-de.align").read_text(encoding="utf-8").splitlines()
+    turned = [" ".join("-".join(reversed(link.split("-"))) for link in line.split()) for line in gold]
+    (folder / "turned.align").write_text("".join(f"{line}\n" for line in turned), encoding="utf-8")
+    said = run(
+        folder, "align", "whole/runs/additive-seed-1", "--source", "test.de", "--target", "test.en",
+        "--gold", "turned.align", "--output", "links",
+    )  # fmt: skip
+    results = load_results(finished / "results.json")
+    for name in ("step", "shifted"):
+        aer = results.systems[0].runs[0].tests["test"].alignment[name].aer
+        assert f"{aer.value:.3f}" in said, said
+
+
+def test_a_finished_comparison_is_not_done_again(finished: Path, folder: Path) -> None:
+    before = {
+        path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.suffix in (".safetensors", ".jsonl")
+    }
+    first = numbers(load_results(finished / "results.json"))
+    measured = {path: path.stat().st_mtime_ns for path in (finished / "measured").iterdir()}
+    assert "--resume" in run(folder, "compare", "grid.toml", "--output", "whole", code=2)
+    run(folder, "compare", "grid.toml", "--output", "whole", "--resume")
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert measured == {path: path.stat().st_mtime_ns for path in measured}
+    assert numbers(load_results(finished / "results.json")) == first
+
+
+def test_a_killed_comparison_goes_on_to_the_same_numbers(finished: Path, folder: Path) -> None:
+    """kill -9 of the command while two runs are in training: their processes end with it."""
+    process = subprocess.Popen(
+        seq2seq(folder, "compare", "grid.toml", "--output", "killed", "--workers", "2"),
+        cwd=folder,
+        stderr=subprocess.DEVNULL,
+    )
+    log = folder / "killed" / "runs" / "additive-seed-1" / "log.jsonl"
+    wait_for(lambda: log.exists() and '"train"' in log.read_text())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: not children_of("killed"))
+    run(folder, "compare", "grid.toml", "--output", "killed", "--workers", "2", "--resume")
+    expected = numbers(load_results(finished / "results.json"))
+    assert numbers(load_results(folder / "killed" / "results.json")) == expected
+
+
+def test_ctrl_c_stops_all_runs_and_says_how_to_go_on(folder: Path) -> None:
+    command = ["compare", "grid.toml", "--output", "stopped", "--set", "training.max_steps=100000", "--workers", "2"]
+    process = subprocess.Popen(seq2seq(folder, *command), cwd=folder, stderr=subprocess.PIPE, text=True)
+    log = folder / "stopped" / "runs" / "dot-seed-1" / "log.jsonl"
+    wait_for(lambda: log.exists() and '"train"' in log.read_text())
+    assert "another comparison is at work" in run(folder, *command, "--resume", code=2)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == (
+        "stopped; to go on: seq2seq compare grid.toml --output stopped --set training.max_steps=100000 --resume"
+    )
+    assert json.loads(log.read_text().splitlines()[-1])["event"] == "stop"
+    assert not children_of("stopped")
+
+
+def test_a_run_that_fails_is_missing_and_the_others_count(folder: Path) -> None:
+    text = GRID.replace("seeds = [1, 2]", "seeds = [1]").replace("[tests.test]", '[[systems]]\nname = "broken"\n'
+        "training.learning_rate = 1e30\ntraining.clip_norm = 0.0\n[tests.test]")  # fmt: skip
+    (folder / "broken.toml").write_text(text, encoding="utf-8")
+    said = run(folder, "compare", "broken.toml", "--output", "broken", code=1)
+    assert "error: broken-seed-1: the loss is" in said
+    results = load_results(folder / "broken" / "results.json")
+    assert results.missing == ["broken-seed-1"]
+    assert [system.name for system in results.systems] == ["additive", "dot"]
+    assert (folder / "broken" / "report.html").exists()
+
+
+def test_cost_is_measured_in_turns(folder: Path) -> None:
+    text = GRID.replace("repeats = 0", "repeats = 2\nseconds = 0.1\nsentences = 3").replace("[1, 2]", "[1]")
+    (folder / "cost.toml").write_text(text, encoding="utf-8")
+    run(folder, "compare", "cost.toml", "--output", "broken", "--resume")  # whose two good runs are these
+    results = load_results(folder / "broken" / "results.json")
+    assert results.machine.matmul_gflops > 0
+    for system in results.systems:
+        assert system.cost is not None
+        assert system.cost.training_tokens > 0
+        assert system.cost.translation_sentences > 0
+        assert system.cost.training_peak > 50e6
+        assert system.cost.training_spread >= 0
+    kept = (folder / "broken" / "costs.json").read_text()
+    run(folder, "compare", "cost.toml", "--output", "broken", "--resume")
+    assert (folder / "broken" / "costs.json").read_text() == kept
+
+
+def children_of(output: str) -> list[int]:
+    """Processes at work on the runs of a comparison; a process of Python's own keeping counts as none."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            opened = [os.readlink(one) for one in (path / "fd").iterdir()]
+        except OSError:
+            continue
+        if any(f"/{output}/runs/" in one for one in opened):
+            found.append(int(path.name))
+    return found
+
+
+def wait_for(condition: Any, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
