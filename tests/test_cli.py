@@ -529,10 +529,10 @@ def test_plot_attention_draws_in_the_terminal_what_translate_draws(model: Path) 
     source = "der hund schläft heute ."
     drawing = succeed("plot", "attention", model, "--source", source)
     _, _, grid_of_translate = succeed("translate", model, "--format", "grid", text=f"{source}\n").partition("\n")
-    assert [line.rstrip() for line in drawing.split("\n")] == grid_of_translate.rstrip("\n").split("\n") + [""]
+    assert [line.rstrip() for line in drawing.split("\n")] == [*grid_of_translate.rstrip("\n").split("\n"), ""]
     greedy = succeed("plot", "attention", model, "--source", source, "--beam-size", 1)
     _, _, greedy_grid = succeed("translate", model, "--format", "grid", "--beam-size", 1, text=source).partition("\n")
-    assert [line.rstrip() for line in greedy.split("\n")] == greedy_grid.rstrip("\n").split("\n") + [""]
+    assert [line.rstrip() for line in greedy.split("\n")] == [*greedy_grid.rstrip("\n").split("\n"), ""]
 
 
 @pytest.mark.parametrize("form", ["svg", "pdf", "png"])
