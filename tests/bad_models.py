@@ -3,12 +3,14 @@
 import gzip
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bad_input import HUGE, Case, Prepare, put, sparse
+from bad_input import GONE, HUGE, Case, Prepare, put, sparse
+from fake_results import make_results
 from test_checkpoint import DAMAGE, replace, rewrite
 
 
@@ -125,6 +127,18 @@ MODELS = [
          "run.tom: no such model"),
 ]  # fmt: skip
 
+
+def found(change: Callable[[str], str]) -> Prepare:
+    """r.json: the results of a small comparison, changed."""
+
+    def prepare(folder: Path) -> None:
+        few = make_results(2, seeds=[1, 2], tests=["test"], kinds=[], examples=1, links=False)
+        text = change(few.model_dump_json())
+        (folder / "r.json").write_text(text, encoding="utf-8")
+
+    return prepare
+
+
 SIDES = "--source test.de --target test.en"
 FILES = "--hypothesis test.en --reference test.en"
 USES = [
@@ -210,6 +224,38 @@ USES = [
     Case("tokenizer of BLEU", f"evaluate {FILES} --tokenize 13", "did you mean '13a'"),
     Case("against a folder", "evaluate model --source test.de --reference test.en --against empty -o out",
          "empty/config.json: missing", lambda f: (f / "empty").mkdir()),
+    Case("no results", "plot results nowhere.json -o out", f"nowhere.json: cannot read the results: {GONE}"),
+    Case("results a directory", "plot results model -o out", "model: cannot read the results: Is a directory"),
+    Case("results of something else", "plot results model/config.json -o out",
+         "model/config.json: no results of 'seq2seq compare': version|title"),
+    Case("results cut", "plot results r.json -o out", "r.json: no results of 'seq2seq compare': the file: Invalid JSON",
+         found(lambda text: text[:200])),
+    Case("results with a stranger", "plot results r.json -o out", "compare': systems.0.colour: Extra inputs",
+         found(lambda text: text.replace('"parameters"', '"colour":1,"parameters"', 1))),
+    Case("results with NaN", "plot results r.json -o out", "summary.test.bleu.mean = nan: no number that a report can",
+         found(lambda text: re.sub(r'("summary":{"test":{"bleu":{"mean":)[0-9.]+', r"\1NaN", text, count=1))),
+    Case("results with weights missing", "plot results r.json -o out",
+         "examples.0: the weights of 'additive luong' do not fit its words: [0-9] rows of 7 are needed",
+         found(lambda text: re.sub(r'"weights":\[\[[^]]*],', '"weights":[', text, count=1))),
+    Case("results with buckets missing", "plot results r.json -o out",
+         "'additive luong': its seeds differ in the lengths by which test is divided",
+         found(lambda text: re.sub(r'"buckets":\[.*?\],"al', '"buckets":[],"al', text, count=1))),
+    Case("report over a file", "plot results r.json -o run.toml", "run.toml: is a file; --output takes a directory",
+         found(str)),
+    Case("report nowhere", "plot results r.json -o ''", "--output is empty: name the directory", found(str)),
+    Case("report without a place", "plot results r.json", "Missing option '--output'", found(str)),
+    Case("report below a file", "plot results r.json -o run.toml/x", "run.toml/x: cannot be written: Not a directory",
+         found(str), code=1),
+    Case("picture of nothing", "plot attention model --source ' '", "--source is blank: nothing to translate"),
+    Case("picture without source", "plot attention model", "Missing option '--source'"),
+    Case("picture of no model", "plot attention modle --source hund", "modle: no such model"),
+    Case("picture in no form", "plot attention model --source hund -o a.jpg",
+         "a.jpg: --output ends in .svg, .pdf, .png, given .jpg"),
+    Case("picture without ending", "plot attention model --source hund -o model", "given no ending"),
+    Case("picture nowhere", "plot attention model --source hund -o no/a.svg",
+         "no/a.svg: cannot be written: there is no directory no"),
+    Case("picture of a surrogate", "plot attention model --source a\udcff", "sentence 1: a lone surrogate"),
+    Case("plot of what", "plot atention model", "No such command 'atention'.*'attention'"),
     Case("evaluation nowhere", "evaluate model --source test.de --reference test.en -o no/out",
          "there is no directory no"),
 ]  # fmt: skip

@@ -41,7 +41,7 @@ from seq2seq.evaluation.alignment import parse_pharaoh
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.translation import blank
 
-COMMANDS = ["config", "train", "translate", "score", "align", "evaluate", "inspect", "push"]
+COMMANDS = ["config", "train", "translate", "score", "align", "evaluate", "compare", "inspect", "plot", "push"]
 GERMAN = ["der hund", "ein mann", "die frau", "das kind", "der junge", "ein mädchen", "die katze"]
 VERBS = {"schläft heute": "sleeps today", "läuft nicht": "does not run", "liest ein buch": "reads a book"}
 ENGLISH = ["the dog", "a man", "the woman", "the child", "the boy", "a girl", "the cat"]
@@ -178,7 +178,10 @@ def test_examples_of_the_help_are_accepted(command: str) -> None:
     calls = list(command_lines(examples(command)))
     assert calls
     for name, *arguments in calls:
-        context = group.commands[name].make_context(name, list(arguments))
+        found = group.commands[name]
+        if hasattr(found, "commands"):  # a group of its own
+            found, arguments = found.commands[arguments[0]], arguments[1:]
+        context = found.make_context(name, list(arguments))
         assert command in ("", name)
         assert not context.args
 
@@ -520,6 +523,61 @@ def test_translate_grid(model: Path, translator: Translator) -> None:
     drawn = [line.split()[0] for line in lines if "[" in line and "most of a row" not in line]
     assert drawn == one.text.split()
     assert not any(line != line.rstrip() for line in lines)
+
+
+def test_plot_attention_draws_in_the_terminal_what_translate_draws(model: Path) -> None:
+    source = "der hund schläft heute ."
+    drawing = succeed("plot", "attention", model, "--source", source)
+    _, _, grid_of_translate = succeed("translate", model, "--format", "grid", text=f"{source}\n").partition("\n")
+    assert [line.rstrip() for line in drawing.split("\n")] == [*grid_of_translate.rstrip("\n").split("\n"), ""]
+    greedy = succeed("plot", "attention", model, "--source", source, "--beam-size", 1)
+    _, _, greedy_grid = succeed("translate", model, "--format", "grid", "--beam-size", 1, text=source).partition("\n")
+    assert [line.rstrip() for line in greedy.split("\n")] == [*greedy_grid.rstrip("\n").split("\n"), ""]
+
+
+@pytest.mark.parametrize("form", ["svg", "pdf", "png"])
+def test_plot_attention_writes_a_figure(model: Path, translator: Translator, tmp_path: Path, form: str) -> None:
+    source = "der hund schläft heute ."
+    file = tmp_path / f"attention.{form.upper() if form == 'svg' else form}"
+    assert succeed("plot", "attention", model, "--source", source, "--output", file) == ""
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    content = file.read_bytes()
+    assert content.startswith({"svg": b"<svg", "pdf": b"%PDF", "png": b"\x89PNG"}[form])
+    if form == "svg":
+        (one,) = translator.translate([source])
+        words = re.findall(r"<text[^>]*>([^<]*)</text>", content.decode())
+        assert [word for word in words if word in source.split()][: len(source.split())] == source.split()
+        assert set(one.text.split()) <= set(words)
+
+
+def test_plot_attention_of_an_empty_translation(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Translator, "translate", lambda self, texts, **options: [blank(text) for text in texts])
+    message = fail(1, "plot", "attention", model, "--source", "der hund", "--output", "a.svg")
+    assert message == "error: the translation is empty: there is no attention to draw\n"
+    assert not Path("a.svg").exists()
+
+
+def test_plot_attention_names_characters_without_a_font(
+    model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = dataclasses.replace(
+        blank("狗"),
+        text="x",
+        pieces=["▁x"],
+        source_pieces=["▁狗"],
+        source_words=[0],
+        target_words=[0],
+        weights=np.array([[0.9, 0.1], [0.5, 0.5]]),
+    )
+    monkeypatch.setattr(Translator, "translate", lambda self, texts, **options: [one])
+    monkeypatch.setattr("seq2seq.evaluation.pictures._installed", lambda: ())
+    told = {
+        form: invoke("plot", "attention", model, "--source", "狗", "-o", tmp_path / f"a.{form}")
+        for form in ("svg", "pdf")
+    }
+    assert {result.exit_code for result in told.values()} == {0}
+    assert told["svg"].stderr == ""
+    assert told["pdf"].stderr.startswith("warning: no installed font has 狗: ")
 
 
 def test_translate_options_change_the_search(model: Path, translator: Translator) -> None:

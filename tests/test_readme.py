@@ -90,8 +90,8 @@ def test_python_block_runs_as_written(workplace: Path, monkeypatch: pytest.Monke
 
 
 def test_every_command_named_exists_and_helps() -> None:
-    names = set(re.findall(r"seq2seq (train|translate|score|align|evaluate|config|inspect|push)\b", README))
-    assert names == {command.name for command in app.registered_commands}
+    names = set(re.findall(r"seq2seq (train|translate|score|align|evaluate|compare|config|inspect|plot|push)\b", README))
+    assert names == {each.name for each in (*app.registered_commands, *app.registered_groups)}
     for name in names:
         result = CliRunner().invoke(app, [name, "--help"])
         assert result.exit_code == 0
@@ -99,8 +99,8 @@ def test_every_command_named_exists_and_helps() -> None:
 
 
 def test_every_option_named_exists() -> None:
-    for name, words in re.findall(r"\| `seq2seq (\w+)[^`]*` \| ([^|]*) \|", README):
-        text = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
+    for name, words in re.findall(r"\| `seq2seq ((?:plot )?\w+)[^`]*` \| ([^|]*) \|", README):
+        text = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200"}).output
         for option in re.findall(r"--[a-z-]+", words):
             assert option in text, (name, option)
 

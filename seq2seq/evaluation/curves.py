@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from math import ceil
+from math import ceil, isfinite, nan
 from textwrap import wrap
 from typing import Any
 
@@ -22,7 +22,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from seq2seq.evaluation.pictures import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, WIDTH, Picture, cut, style
-from seq2seq.evaluation.results import Results, Spread, System
+from seq2seq.evaluation.results import CurvePoint, Results, Spread, System
 
 TOGETHER = 6
 """Most systems that one panel can hold and a person still follow."""
@@ -30,7 +30,8 @@ TOGETHER = 6
 _COLOURS = (BLUE, ORANGE, GREEN, RED, PINK, SKY)
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
-_POINTS = 24  # of a line; more are not seen, and make files large
+# Points of a line in a shared panel and in a small one; more are not seen, and make files large.
+_POINTS, _FEW_POINTS = 40, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ def learning_curves(results: Results) -> list[Picture]:
     """Perplexity and BLEU on the validation text against training steps, with the range of the seeds."""
     panels = []
     for name, label in (("perplexity", "perplexity per target piece"), ("bleu", "BLEU (0 to 100)")):
-        lines = [_curve(system, name) for system in results.systems]
+        points = _POINTS if len(results.systems) <= TOGETHER else _FEW_POINTS
+        lines = [_curve(system, name, points) for system in results.systems]
         if any(line.x for line in lines):
             panels.append(Panel(name, name.replace("bleu", "BLEU"), "training steps", label, lines, [], name != "bleu"))
     caption = (
@@ -100,19 +102,24 @@ def noise_curves(results: Results) -> list[Picture]:
     return _draw(results, "noise", "BLEU under noise", caption, panels)
 
 
-def _curve(system: System, metric: str) -> Line:
+def _curve(system: System, metric: str, points: int) -> Line:
     curves = [
-        {point.step: value for point in run.curve if (value := getattr(point, metric)) is not None}
+        {point.step: value for point in run.curve if isfinite(value := _validated(point, metric))}
         for run in system.runs
     ]
     shared = sorted(set.intersection(*map(set, curves))) if curves else []
     steps = (
-        [shared[int(place)] for place in np.unique(np.linspace(0, len(shared) - 1, _POINTS).round())] if shared else []
+        [shared[int(place)] for place in np.unique(np.linspace(0, len(shared) - 1, points).round())] if shared else []
     )
     values = np.array([[curve[step] for step in steps] for curve in curves]).reshape(len(curves), len(steps))
     if not steps:
         return Line(system.name, [], [], [], [])
     return Line(system.name, steps, values.mean(0).tolist(), values.min(0).tolist(), values.max(0).tolist())
+
+
+def _validated(point: CurvePoint, metric: str) -> float:
+    value: float | None = getattr(point, metric)
+    return nan if value is None else value
 
 
 def _lengths(system: System, test: str, metric: str, factor: float) -> Line:
@@ -265,7 +272,7 @@ def _envelope(lines: Sequence[Line]) -> tuple[list[float], list[float], list[flo
 
 def _finish(ax: Axes, panel: Panel) -> None:
     ax.set(xlabel=panel.x_label, ylabel=panel.y_label)
-    ax.grid(axis="y", color=GREY, alpha=0.3, linewidth=0.4)
+    ax.grid(axis="y", color=GREY, alpha=0.3, linewidth=0.4, clip_on=False)
     if panel.ticks:
         crowded = len(panel.ticks) > 6 or max(map(len, panel.ticks)) > 5
         ax.set_xticks(

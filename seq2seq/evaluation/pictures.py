@@ -87,6 +87,8 @@ _UNDATED: dict[Form, dict[str, None]] = {
     "png": {"Software": None},
 }
 _SVG, _LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # which matplotlib writes all the same
+_NUMBER = re.compile(r"-?\d+\.\d+")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
@@ -148,7 +150,7 @@ def inline(svg: bytes, label: str) -> str:
 
 def fonts_for(text: Iterable[str]) -> tuple[list[str], str]:
     """Installed families that together have the characters, DejaVu Sans first, and the characters that none has."""
-    wanted = {character for character in "".join(text) if not character.isspace()}
+    wanted = {character for character in "".join(text) if character.isprintable() and not character.isspace()}
     families = list(STYLE["font.family"])
     wanted -= _characters(font_manager.findfont(families[0]))
     for path in _installed() if wanted else ():
@@ -168,11 +170,8 @@ def missing_glyphs(characters: str) -> str:
 
 
 def _prepare(figure: Figure) -> str:
-    """Give every text the fonts that the figure needs, and take out what no XML may hold. Returns what has no glyph."""
+    """Give every text the fonts that the figure needs. Returns what has no glyph."""
     texts = [each for each in figure.findobj(Text) if isinstance(each, Text)]
-    for each in texts:
-        each.set_text(re.sub(r"[^\n]", lambda match: match[0] if match[0].isprintable() else "\ufffd", each.get_text()))
-    # Tick labels get their text when they are drawn, and are digits.
     families, missing = fonts_for(each.get_text() for each in texts)
     for each in texts:
         each.set_fontfamily(families)
@@ -208,7 +207,7 @@ def _small(svg: bytes, name: str) -> str:
     """What matplotlib wrote, at a third of the size: fonts and styles said once, no unused ids, a tenth of a point."""
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _LINK)
-    root = ElementTree.fromstring(svg)
+    root = ElementTree.fromstring(_NOT_XML.sub("\ufffd", svg.decode()))
     for tag in ("metadata", "defs"):
         for child in root.findall(f"{{{_SVG}}}{tag}"):
             if tag == "metadata" or child.find(f"{{{_SVG}}}style") is not None:
@@ -252,12 +251,9 @@ def _shorten(element: ElementTree.Element) -> None:
     if element.text is not None and not element.text.strip():
         element.text = None
     element.tail = None
-    for key in ("d", "x", "y"):
-        if key in element.attrib:
-            rounded = re.sub(
-                r"-?\d+\.\d+", lambda match: f"{float(match[0]):.1f}".removesuffix(".0"), element.get(key, "")
-            )
-            element.set(key, re.sub(r"\s+", " ", re.sub(r"([MLCQ]) ", r"\1", rounded)).strip())
+    for key in {"d", "x", "y"} & element.attrib.keys():
+        short = _NUMBER.sub(lambda match: f"{float(match[0]):.1f}".removesuffix(".0"), element.get(key, ""))
+        element.set(key, re.sub(r"(?<!M) ?L ", " ", re.sub(r"\s+", " ", short)).replace("M ", "M").strip())
     if element.tag == f"{{{_SVG}}}text":
         _shorten_text(element)
     if "style" in element.attrib:

@@ -139,7 +139,7 @@ def _by_system(
                 draw(ax, row, system, tests[place])
             ax.set_yticks(range(len(names)), names)
             ax.set_ylim(len(names) - 0.5, -0.5)
-            ax.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.4)
+            ax.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.4, clip_on=False)
             ax.xaxis.set_major_locator(MaxNLocator(4))
             ax.set(xlabel=label, title=cut(tests[place]))
         figure.legend(handles=list(handles), loc="outside lower center", ncols=len(handles) if columns > 1 else 1)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
@@ -19,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from seq2seq.directory import sync_names, write_durably
-from seq2seq.errors import Seq2SeqError
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.evaluation import tables
 from seq2seq.evaluation.pictures import Picture, encode, inline, missing_glyphs
 from seq2seq.evaluation.plots import pictures
@@ -46,8 +48,12 @@ def write_report(results: Results, directory: Path, report: Callable[[int], None
     report: told how many of the pictures are drawn, which takes nearly all of the time.
 
     Returns warnings for the user: characters that no installed font has, and which a PDF therefore shows as boxes.
-    Raises Seq2SeqError where the disk refuses; then no file has been replaced.
+    Raises InputError for results that contradict themselves, and Seq2SeqError where the disk refuses; then no file has
+    been replaced.
     """
+    check_results(results)
+    with _refusals(directory):  # at once, for drawing takes long
+        (directory / FIGURES).mkdir(parents=True, exist_ok=True)
     drawn = list(pictures(results))
     files, missing, svgs = dict[str, bytes](), set[str](), dict[str, bytes]()
     for number, picture in enumerate(drawn, start=1):
@@ -64,6 +70,35 @@ def write_report(results: Results, directory: Path, report: Callable[[int], None
     files[PAGE] = _page(results, sections, svgs).encode()
     _write(directory, files)
     return [missing_glyphs("".join(sorted(missing)))] if missing else []
+
+
+def check_results(results: Results) -> None:
+    """Raises InputError for numbers that fit together in no report; `load_results` sees types only."""
+    for place, value in _numbers(
+        results.model_dump(exclude={"systems": {"__all__": {"runs": {"__all__": {"curve"}}}}})
+    ):
+        if not math.isfinite(value):
+            raise InputError(f"{place} = {value}: no number that a report can hold")
+    for number, example in enumerate(results.examples):
+        for row in example.rows:
+            if [len(weights) for weights in row.weights] != [len(example.source)] * len(row.hypothesis):
+                wanted = f"{len(row.hypothesis)} rows of {len(example.source)} are needed, as it has words"
+                raise InputError(f"examples.{number}: the weights of {row.system!r} do not fit its words: {wanted}")
+    for system in results.systems:
+        for test in results.tests:
+            found = {tuple((each.shortest, each.longest) for each in run.tests[test].buckets)
+                     for run in system.runs if test in run.tests}  # fmt: skip
+            if len(found) > 1:
+                raise InputError(f"{system.name!r}: its seeds differ in the lengths by which {test} is divided")
+
+
+def _numbers(tree: Any, place: str = "") -> Iterator[tuple[str, float]]:
+    """Every float with the keys that lead to it."""
+    if isinstance(tree, float):
+        yield place, tree
+    elif isinstance(tree, (dict, list, tuple)):
+        for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from _numbers(value, f"{place}.{key}" if place else str(key))
 
 
 def summary(results: Results) -> list[str]:
@@ -137,10 +172,9 @@ def _sections(results: Results, drawn: Iterable[Picture]) -> Iterator[Section]:
 
 def _noted_once(rows: list[Table]) -> list[Table]:
     """A note that holds for several tables stands under the last of them."""
-    following = [*(table.note for table in rows[1:]), ""]
-    return [
-        replace(table, note="") if table.note == after else table for table, after in zip(rows, following, strict=False)
-    ]
+    following = [*rows[1:], None]
+    pairs = zip(rows, following[: len(rows)], strict=True)
+    return [replace(one, note="") if after is not None and one.note == after.note else one for one, after in pairs]
 
 
 # ---------------------------------------------------------------------------------------------------------------- HTML
@@ -258,16 +292,22 @@ def _write(directory: Path, files: Mapping[str, bytes]) -> None:
     waiting = {
         directory / name: (directory / name).with_name(f".{Path(name).name}.{os.getpid()}.part") for name in files
     }
-    path = directory
     try:
-        (directory / FIGURES).mkdir(parents=True, exist_ok=True)
-        for path, content in zip(waiting, files.values(), strict=True):
-            write_durably(waiting[path], content)
+        for (path, part), content in zip(waiting.items(), files.values(), strict=True):
+            with _refusals(path):
+                write_durably(part, content)
         for path, part in waiting.items():
-            part.replace(path)
+            with _refusals(path):
+                part.replace(path)
         sync_names(directory)
-    except OSError as error:
-        raise Seq2SeqError(f"{path}: cannot be written: {error.strerror}") from None
     finally:
         for part in waiting.values():
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Seq2SeqError(f"{path}: cannot be written: {error.strerror}") from None
