@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from test_cli import fail, invoke, succeed, write
 from test_learning import CONFIG
 
 from seq2seq import Translator
+from seq2seq.cli.align import check_direction
+from seq2seq.config import DataConfig
+from seq2seq.errors import InputError
 from seq2seq.evaluation.alignment import Link, alignment_error_rate, alignment_intervals, parse_pharaoh
 from seq2seq.evaluation.grid import text_grid
 from seq2seq.evaluation.symmetrisation import METHODS, symmetrise, turned
@@ -284,3 +288,16 @@ def test_what_cannot_be_aligned_is_refused(folder: Path, tmp_path: Path) -> None
     assert "--source and --gold cannot both be standard input" in fail(2, *pair[:3], "-", *pair[4:], "--gold", "-")
     same = fail(2, *pair, "--reverse", "digits")
     assert "digits: translates forward into backward as digits does; --reverse takes a model from backward to" in same
+
+
+def test_a_reverse_model_may_leave_its_languages_unnamed() -> None:
+    text: Any = {"train": {"tsv": "a"}, "validation": {"tsv": "b"}}
+    unnamed = DataConfig(**text)
+    named = DataConfig(**text, source_language="de", target_language="en")
+    turned_round = DataConfig(**text, source_language="en", target_language="de")
+    for forward, backward in ((unnamed, unnamed), (named, unnamed), (unnamed, named), (named, turned_round)):
+        check_direction(forward, backward, "a", "b")
+    with pytest.raises(
+        InputError, match=r"^b: translates de into en as a does; --reverse takes a model from en to de$"
+    ):
+        check_direction(named, named, "a", "b")

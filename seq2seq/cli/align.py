@@ -22,6 +22,7 @@ from seq2seq.evaluation.symmetrisation import METHODS
 if TYPE_CHECKING:
     from seq2seq.cli.aligner import AlignedPair, Aligner
     from seq2seq.cli.streams import Source
+    from seq2seq.config import DataConfig
     from seq2seq.word_alignment import Join
 
 EXAMPLES = """
@@ -182,15 +183,21 @@ def _load(
     forward = options.load_translator(models, device, threads)
     backward = options.load_translator(reverse, device, threads) if reverse else None
     if backward is not None:
-        there, back = forward.config.data, backward.config.data
-        direction = (there.source_language, there.target_language)
-        # Texts in files need no names of languages; then both directions have the config's.
-        if (back.source_language, back.target_language) == direction != ("source", "target"):
-            raise InputError(
-                f"{reverse[0]}: translates {direction[0]} into {direction[1]} as {models[0]} does; "
-                f"--reverse takes a model from {direction[1]} to {direction[0]}"
-            )
+        check_direction(forward.config.data, backward.config.data, models[0], reverse[0])
     return Aligner(forward, backward, method, join, shift, threshold)
+
+
+def check_direction(forward: DataConfig, backward: DataConfig, name: str, reverse: str) -> None:
+    """Refuse a reverse model that translates as the first does. Configs need not name their languages."""
+    from seq2seq.config import DataConfig
+
+    there, back = ((each.source_language, each.target_language) for each in (forward, backward))
+    unnamed = tuple(DataConfig.model_fields[side].default for side in ("source_language", "target_language"))
+    if there == back != unnamed:
+        raise InputError(
+            f"{reverse}: translates {back[0]} into {back[1]} as {name} does; "
+            f"--reverse takes a model from {back[1]} to {back[0]}"
+        )
 
 
 def _check_pair(row: Sequence[str], number: int, files: Sequence[Source]) -> None:
