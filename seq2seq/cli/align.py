@@ -193,7 +193,7 @@ def check_direction(forward: DataConfig, backward: DataConfig, name: str, revers
 
     there, back = ((each.source_language, each.target_language) for each in (forward, backward))
     unnamed = tuple(DataConfig.model_fields[side].default for side in ("source_language", "target_language"))
-    if there == back:
+    if there == back != unnamed:
         raise InputError(
             f"{reverse}: translates {back[0]} into {back[1]} as {name} does; "
             f"--reverse takes a model from {back[1]} to {back[0]}"
