@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from seq2seq.errors import InputError, Seq2SeqError
     from seq2seq.translation import PairScore, Translation
     from seq2seq.translator import Translator
+    from seq2seq.word_alignment import Alignment
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Alignment",
     "Config",
     "InputError",
     "LoadedModel",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Alignment": "word_alignment",
     "Config": "config",
     "InputError": "errors",
     "LoadedModel": "checkpoint",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Mapping
@@ -13,7 +14,9 @@ from pydantic import BaseModel
 from seq2seq import __version__
 from seq2seq.config import Config, CorpusConfig
 from seq2seq.directory import Vocabulary
-from seq2seq.nn.attention import SCORE_FUNCTIONS
+from seq2seq.nn.normalisation import NORMALISATIONS
+from seq2seq.nn.scores import SCORE_FUNCTIONS
+from seq2seq.nn.windows import WINDOWS
 
 LANGUAGES = {
     "ar": "Arabic",
@@ -97,8 +100,17 @@ def _summary(config: Config, record: Mapping[str, Any], source: str, target: str
         f"Translates {source} into {target}: a recurrent encoder-decoder with attention, made by "
         f"`seq2seq` {__version__}. {model.cell.upper()} cells, a {reading}encoder, `{model.wiring}` wiring"
         f"{feeding}{size}.",
-        f"Attention score function: `{model.score}`, {_one_line(SCORE_FUNCTIONS[model.score].__doc__ or '')}",
+        f"Attention score function: `{model.score}`, {_first_paragraph(SCORE_FUNCTIONS[model.score])}",
     ]
+    if model.window != "none":
+        lines.append(
+            f"Window (`{model.window}`, {model.window_size} positions to either side): "
+            f"{_first_paragraph(WINDOWS[model.window])}"
+        )
+    if model.normalisation != "softmax":
+        lines.append(f"Normalisation: `{model.normalisation}`, {_first_paragraph(NORMALISATIONS[model.normalisation])}")
+    if model.heads > 1:
+        lines.append(f"{model.heads} attention heads; the weights that are shown are their mean.")
     if model.score == "uniform":
         lines.append(
             "**This is a control**: it cannot attend, and shows what attention is worth. Do not translate with it."
@@ -175,6 +187,11 @@ def _pairs(record: Mapping[str, Any]) -> str:
 
 def _language(code: str) -> str:
     return LANGUAGES.get(re.split("[-_]", code)[0], _one_line(code))
+
+
+def _first_paragraph(mechanism: type) -> str:
+    """What its docstring says first: formula and source."""
+    return _one_line((inspect.getdoc(mechanism) or "").split("\n\n")[0])
 
 
 def _one_line(text: str) -> str:

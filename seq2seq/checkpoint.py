@@ -36,8 +36,10 @@ from seq2seq.directory import (
     write_files,
 )
 from seq2seq.errors import InputError, Seq2SeqError, nearest
-from seq2seq.nn.attention import SCORE_FUNCTIONS
 from seq2seq.nn.model import Seq2Seq
+from seq2seq.nn.normalisation import NORMALISATIONS
+from seq2seq.nn.scores import SCORE_FUNCTIONS
+from seq2seq.nn.windows import WINDOWS
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, TokenizerPair
 from seq2seq.text.tokenizer import LARGEST as LARGEST_TOKENIZER
 
@@ -54,6 +56,13 @@ class LoadedModel:
     tokenizers: TokenizerPair
     model: Seq2Seq
     card: dict[str, Any]
+
+
+_CHOICES: tuple[tuple[str, Mapping[str, object], str], ...] = (
+    ("score", SCORE_FUNCTIONS, "score function"),
+    ("window", WINDOWS, "window"),
+    ("normalisation", NORMALISATIONS, "normalisation"),
+)
 
 
 def check_model_config(config: Config) -> list[str]:
@@ -89,15 +98,15 @@ class _Unfilled(TorchFunctionMode):
 
 
 def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
-    score = config.model.score
-    if score not in SCORE_FUNCTIONS:
-        raise InputError(f"model.score = {score!r}: no such score function; {nearest(score, SCORE_FUNCTIONS)}")
     settings: dict[str, Any] = config.model.model_dump()
+    for key, table, kind in _CHOICES:
+        if settings[key] not in table:
+            raise InputError(f"model.{key} = {settings[key]!r}: no such {kind}; {nearest(settings[key], table)}")
     try:
         with _Unfilled():
             return Seq2Seq(**settings, source_vocabulary=sizes.source, target_vocabulary=sizes.target)
     except ValueError as error:
-        raise InputError(f"model.score: {error}") from None
+        raise InputError(f"model: {error}") from None
     except RuntimeError as error:
         raise InputError(f"model: these sizes do not fit into memory: {str(error).partition(chr(10))[0]}") from None
 

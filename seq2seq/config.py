@@ -156,6 +156,10 @@ class ModelConfig(Section):
 
     cell: Literal["lstm", "gru"] = Field("lstm", description="recurrent cell of encoder and decoder")
     score: str = Field("additive", description="attention score function")
+    window: str = Field("none", description="part of the source that a step may look at")
+    window_size: int = Field(10, ge=1, description="positions that a window shows to either side of its centre")
+    normalisation: str = Field("softmax", description="how energies become weights")
+    heads: int = Field(1, ge=1, description="looks a step, each with a score function of its own")
     wiring: Literal["bahdanau", "luong"] = Field("luong", description="which state asks, and where the context goes")
     input_feeding: bool = Field(False, description="luong only: feed the attentional state into the next step")
     embedding_dim: int = Field(256, ge=1, description="units of an embedding")
@@ -179,6 +183,10 @@ class ModelConfig(Section):
     def _idle(self) -> Self:
         if self.wiring != "luong":
             self._refuse_idle(["input_feeding"], f"with wiring = {self.wiring!r}, which always feeds the context back")
+        if self.window == "none":
+            self._refuse_idle(["window_size"], "with window = 'none', which shows the whole source")
+        if self.score == "uniform" and self.normalisation != "softmax":
+            raise ValueError("normalisation has no effect with score = 'uniform', whose energies are all equal")
         if self.encoder_layers == self.decoder_layers == 1:
             self._refuse_idle(["residual"], "with one layer; set encoder_layers or decoder_layers to 2 or more")
         if not (self.dropout_embedding or self.dropout_layer or self.dropout_output):
@@ -213,6 +221,9 @@ class TrainingConfig(Section):
         1, ge=1, description="parts of a process's share of a step, computed one after the other; more take less memory"
     )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="probability spread evenly over the vocabulary")
+    coverage_loss: float = Field(
+        0.0, ge=0, description="weight of the loss for looking twice at one place (See et al. 2017: 1); 0: off"
+    )
     max_steps: int = Field(10000, ge=1, description="stop after this many steps")
     max_epochs: int = Field(0, ge=0, description="stop after this many passes over the text; 0: no such limit")
     validation_interval: int = Field(0, ge=0, description="steps between validations; 0: after each epoch")
@@ -277,6 +288,10 @@ class Config(Section):
         two_models = self.tokenizer.target_model is not None or not self.tokenizer.joint
         if self.model.tie == "all" and two_models:
             raise ValueError("model.tie = 'all' needs one vocabulary; use tokenizer.joint = true or tie = 'target'")
+        if self.model.score == "uniform" and self.model.window != "predictive" and self.training.coverage_loss:
+            raise ValueError(
+                "training.coverage_loss has no effect with model.score = 'uniform', which cannot look away"
+            )
         if not self.data.train.streaming:
             self.tokenizer._refuse_idle(["sample_pairs"], "without data.train.streaming = true")
         return self

@@ -6,7 +6,6 @@ A sentence's translation does not depend on its batch: maximum lengths, samples 
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,15 +13,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from seq2seq.batching import cut_by_budget, make_batch, source_batch
+from seq2seq.batching import source_batch
 from seq2seq.checkpoint import LoadedModel, load_model
 from seq2seq.errors import InputError, nearest
-from seq2seq.evaluation.alignment import NO_WORD, links_from_weights
+from seq2seq.evaluation.alignment import NO_WORD, check_reading, links_from_weights
+from seq2seq.forcing import attend, force, forced_batches
 from seq2seq.nn.decoder import DecoderState
-from seq2seq.nn.masking import length_mask
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.search.beam import beam_search
 from seq2seq.search.ensemble import Ensemble, EnsembleState
@@ -30,6 +30,7 @@ from seq2seq.search.penalty import LengthPenalty
 from seq2seq.search.sampling import sample
 from seq2seq.search.stepping import Hypothesis, Step, StepFunction
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from seq2seq.text.words import WordedText, joined, spaced
 from seq2seq.translation import (
     BATCH_SIZE,
     BATCH_TOKENS,
@@ -43,6 +44,7 @@ from seq2seq.translation import (
     batches,
     blank,
 )
+from seq2seq.word_alignment import Alignment, Join, Side, read_alignment, sides
 
 FORBIDDEN = (PAD, UNK, BOS)  # never produced
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -181,15 +183,51 @@ class Translator:
         for number, (source, target) in enumerate(zip(ids, targets, strict=True), start=1):
             if target and not source:
                 raise InputError(f"pair {number}: the source is blank but the target is not; nothing to score by")
-        lengths = [max(pair) for pair in zip(map(len, ids), map(len, targets), strict=True)]
-        order = sorted((row for row, source in enumerate(ids) if source), key=lengths.__getitem__)
         scores = [PairScore(0.0, 0, [])] * len(ids)
         with _evaluating(self._networks):
-            for rows in cut_by_budget(order, lengths, BATCH_TOKENS):
-                found = self._force([ids[row] for row in rows], [targets[row] for row in rows])
-                for row, log_probs in zip(rows, found, strict=True):
+            for rows, batch in forced_batches(ids, targets):
+                for row, log_probs in zip(rows, force(self._networks, batch.to(self._device)), strict=True):
                     scores[row] = PairScore(sum(log_probs), len(log_probs), log_probs)
         return scores
+
+    def align(
+        self,
+        sources: Sequence[str],
+        targets: Sequence[str],
+        *,
+        shift: int = 0,
+        threshold: float | None = None,
+        join: Join | None = None,
+    ) -> list[Alignment]:
+        """Which words of each pair belong together, by the attention of teacher forcing; the mean of an ensemble's.
+
+        Words are what whitespace separates. A target word is linked to the source word with most of its attention, or,
+        with `threshold`, to all that have so much of it (above 0, at most 1). shift 0 reads the step that predicts a
+        piece, shift 1 the next one; which is right depends on the wiring, so measure it (`Alignment.read` reads anew).
+        The sides named by `join` are given in words but read without spaces, as Chinese is written; a piece across the
+        border of two words is shared between them by its characters.
+
+        Nothing is truncated. Two blanks have no links. Raises InputError for unequal numbers, one blank side, and
+        values out of range.
+        """
+        _refuse_string(sources)
+        _refuse_string(targets)
+        check_reading(shift, threshold)
+        if len(sources) != len(targets):
+            raise InputError(f"{len(sources)} sources but {len(targets)} targets; pairs are needed")
+        for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
+            if bool(source.strip()) != bool(target.strip()):
+                raise InputError(f"pair {number}: one side is blank, the other is not; nothing to align it with")
+        read = _sides(self.tokenizers.source, sources, joined if join in ("source", "both") else spaced)
+        written = _sides(self.tokenizers.target, targets, joined if join in ("target", "both") else spaced)
+        weights = [np.ones((len(side.ids) + 1, 1), dtype=np.float32) for side in written]  # all to the end of nothing
+        with _evaluating(self._networks):
+            for rows, batch in forced_batches([side.ids for side in read], [side.ids for side in written]):
+                for row, found in zip(rows, attend(self._networks, batch.to(self._device)), strict=True):
+                    weights[row] = found.numpy()
+        return [
+            read_alignment(*pair, shift=shift, threshold=threshold) for pair in zip(read, written, weights, strict=True)
+        ]
 
     @property
     def _networks(self) -> list[Seq2Seq]:
@@ -268,26 +306,6 @@ class Translator:
             truncated=source.truncated,
         )
 
-    def _force(self, sources: list[list[int]], targets: list[Sequence[int]]) -> list[list[float]]:
-        """Log-probabilities of known targets, a list a pair, the end as the last."""
-        batch = make_batch(sources, targets).to(self._device)
-        real = length_mask(batch.target_lengths, batch.target_output.shape[1])
-        wanted = batch.target_output[real]
-        found = []
-        for network in self._networks:
-            outputs = network.force(batch.source, batch.source_lengths, batch.target_input).outputs[real]
-            # In slices: all logits at once would be by far the largest tensor.
-            slices = zip(torch.split(outputs, 1024), torch.split(wanted, 1024), strict=True)
-            found.append(torch.cat([_log_probs(network, *part) for part in slices]))
-        mean = torch.stack(found).logsumexp(0) - math.log(len(found))  # of probabilities, as Ensemble takes it
-        return [part.tolist() for part in torch.split(mean, batch.target_lengths.tolist())]
-
-
-def _log_probs(network: Seq2Seq, outputs: Tensor, tokens: Tensor) -> Tensor:
-    """Log-probability [positions] of each token, from what the output layer reads [positions, output_dim]."""
-    logits: Tensor = network.output_layer(outputs)
-    return logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]
-
 
 def _step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
     """A network as what a search asks for."""
@@ -318,11 +336,20 @@ def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
 
 def _encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """The ids of each text, none for a blank one."""
+    _refuse_surrogates(texts)
+    ids = tokenizer.encode_batch(list(texts))
+    return [pieces if text.strip() else [] for text, pieces in zip(texts, ids, strict=True)]
+
+
+def _sides(tokenizer: Tokenizer, texts: Sequence[str], worded: Callable[[str], WordedText]) -> list[Side]:
+    _refuse_surrogates(texts)
+    return sides(tokenizer, [worded(text) for text in texts])
+
+
+def _refuse_surrogates(texts: Sequence[str]) -> None:
     for number, text in enumerate(texts, start=1):
         if _SURROGATE.search(text):
             raise InputError(f"sentence {number}: a lone surrogate, no valid Unicode; decode the text as UTF-8")
-    ids = tokenizer.encode_batch(list(texts))
-    return [pieces if text.strip() else [] for text, pieces in zip(texts, ids, strict=True)]
 
 
 def _refuse_string(texts: Sequence[Any]) -> None:

@@ -179,7 +179,7 @@ FORCING = [
     Bug(7, "a model in training translates with dropout", "translator.py",
         "            network.eval()\n", "            network.train()\n",
         (TRANSLATOR + "a_model_in_training_is_translated_with_as_it_is_and_left_in_training",)),
-    Bug(7, "an ensemble is scored by the mean of log-probabilities", "translator.py",
+    Bug(7, "an ensemble is scored by the mean of log-probabilities", "forcing.py",
         "torch.stack(found).logsumexp(0) - math.log(len(found))", "torch.stack(found).mean(0)",
         (TRANSLATOR + "an_ensemble_takes_the_mean_of_probabilities_and_rescores_alike",)),
 ]  # fmt: skip
@@ -439,8 +439,8 @@ OPTIONS = [
 EMPTY = [
     Bug(21, "a blank sentence is translated by the model", "translation.py",
         "source.row for source in sources if source.ids", "source.row for source in sources", BLANK, every=True),
-    Bug(21, "a blank pair is scored by the model", "translator.py",
-        "order = sorted((row for row, source in enumerate(ids) if source), ", "order = sorted(range(len(ids)), ", BLANK, every=True),
+    Bug(21, "a blank pair is scored by the model", "forcing.py",
+        "order = sorted((row for row, source in enumerate(sources) if source), ", "order = sorted(range(len(sources)), ", BLANK, every=True),
     Bug(21, "a sentence of spaces is not blank", "translator.py",
         "pieces if text.strip() else []", "pieces", BLANK),
     Bug(21, "a training pair without pieces is kept", "text/encoding.py", "if not shorter:", "if False:",

@@ -1,11 +1,13 @@
-"""Small models over every score, wiring and cell, for tests that run over all of them."""
+"""Small models over every mechanism of attention, every wiring and cell, for tests that run over all of them."""
 
 from __future__ import annotations
 
 import torch
 
-from seq2seq.nn.attention import SCORE_FUNCTIONS
 from seq2seq.nn.model import Seq2Seq, initialise
+from seq2seq.nn.normalisation import NORMALISATIONS
+from seq2seq.nn.scores import SCORE_FUNCTIONS
+from seq2seq.nn.windows import WINDOWS
 
 SCORES = sorted(SCORE_FUNCTIONS)
 WIRINGS = [("bahdanau", False), ("luong", False), ("luong", True)]
@@ -13,24 +15,47 @@ CELLS = ["gru", "lstm"]
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
 
 
+def _takes_unequal_sizes(score: str) -> bool:
+    try:
+        SCORE_FUNCTIONS[score](2, 3, 1)
+    except ValueError:
+        return False
+    return True
+
+
+# What is set in [model], by a name for it: every score function; every window, normalisation and number of heads over
+# `additive`. Encoder states have 14 units, and scores that need equal sizes get them.
+MECHANISMS: dict[str, dict[str, object]] = {
+    **{name: {"score": name} | ({} if _takes_unequal_sizes(name) else {"decoder_dim": 14}) for name in SCORES},
+    **{name: {"window": name, "window_size": 2} for name in sorted(WINDOWS) if name != "none"},
+    **{name: {"normalisation": name} for name in sorted(NORMALISATIONS) if name != "softmax"},
+    "heads": {"heads": 2, "score": "scaled_dot", "decoder_dim": 14, "attention_dim": 6},
+}
+SPENDS_ALL = sorted(set(MECHANISMS) - {"predictive"})  # whose weights sum to one
+
+
 def tiny_model(
-    score: str = "additive",
+    mechanism: str = "additive",
     wiring: tuple[str, bool] = ("luong", True),
     cell: str = "gru",
     seed: int = 1,
     **changes: object,
 ) -> Seq2Seq:
-    """A model with another prime for every dimension; scores without a matrix get equal sizes, as they must."""
+    """A model with another prime for every dimension, where the mechanism does not ask for others."""
     settings: dict[str, object] = {
         "source_vocabulary": SOURCE_VOCABULARY,
         "target_vocabulary": TARGET_VOCABULARY,
         "cell": cell,
-        "score": score,
+        "score": "additive",
+        "window": "none",
+        "window_size": 10,
+        "normalisation": "softmax",
+        "heads": 1,
         "wiring": wiring[0],
         "input_feeding": wiring[1],
         "embedding_dim": 13,
         "encoder_dim": 7,
-        "decoder_dim": 14 if score in ("dot", "scaled_dot") else 11,
+        "decoder_dim": 11,
         "attention_dim": 5,
         "encoder_layers": 1,
         "decoder_layers": 1,
@@ -43,7 +68,7 @@ def tiny_model(
         "dropout_output": 0.0,
         "variational": False,
     }
-    model = Seq2Seq(**(settings | changes))
+    model = Seq2Seq(**(settings | MECHANISMS[mechanism] | changes))
     initialise(model, seed)
     return model
 

@@ -1,22 +1,22 @@
-"""Alignments: links from weights, Pharaoh lines, the error rate by hand, and grids that line up in a terminal."""
+"""Alignments: links from weights, Pharaoh lines, and the error rate, by hand."""
 
 import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.cells import cell_len
 
 from seq2seq.errors import InputError
 from seq2seq.evaluation.alignment import (
     NO_WORD,
     alignment_error_rate,
-    display_width,
+    alignment_intervals,
     format_pharaoh,
+    links_from_threshold,
     links_from_weights,
+    merged_weights,
     parse_pharaoh,
-    text_grid,
     word_weights,
 )
 
@@ -109,7 +109,7 @@ def test_lengths_must_fit_the_weights():
     with pytest.raises(ValueError, match=r"shape \(5, 7\); \(target, source\) = \(7, 5\) was expected"):
         links_from_weights(WEIGHTS, TARGET_WORDS, SOURCE_WORDS)
     for shift in (-1, 2):
-        with pytest.raises(ValueError, match=rf"shift = {shift}: 0 .* or 1"):
+        with pytest.raises(InputError, match=rf"shift = {shift}: 0 .* or 1"):
             links_from_weights(WEIGHTS, SOURCE_WORDS, TARGET_WORDS, shift=shift)
 
 
@@ -139,6 +139,33 @@ def test_whole_words_are_left_alone(size, seed):
     assert word_weights(weights, range(size), range(3)) == pytest.approx(weights)
 
 
+def test_shared_pieces_by_hand():
+    # Source piece 1 is half word 0's; target piece 0 is a quarter word 1's. The last column is the sentence's end.
+    source = np.array([[1, 0.5, 0, 0], [0, 0.5, 1, 0]])
+    target = np.array([[0.75, 0, 0], [0.25, 1, 0]])
+    weights = [[0.4, 0.2, 0.3, 0.1], [0.1, 0.4, 0.3, 0.2], [0.0, 0.0, 0.1, 0.9]]
+    first, second = np.array([0.5, 0.4]), np.array([0.3, 0.5])
+    assert merged_weights(weights, source, target) == pytest.approx(np.array([first, (first / 4 + second) / 1.25]))
+    end = np.array([0.0, 0.1])
+    assert merged_weights(weights, source, target, shift=1) == pytest.approx(
+        np.array([second, (second / 4 + end) / 1.25])
+    )
+
+
+def test_threshold_by_hand():
+    merged = word_weights(WEIGHTS, SOURCE_WORDS, TARGET_WORDS)  # 0.10 0.35 0.45; 0.35 0.40 0.15; 0.15 0.05 0
+    assert links_from_threshold(merged, 0.3) == {(1, 0), (2, 0), (0, 1), (1, 1)}
+    assert links_from_threshold(merged, 0.42) == {(2, 0)}
+    assert links_from_threshold(np.array([[0.25, 0.5]]), 0.5) == {(1, 0)}
+    assert links_from_threshold(np.zeros((0, 3)), 0.5) == set()
+
+
+@pytest.mark.parametrize("threshold", [0.0, -0.5, 1.01, math.nan, math.inf])
+def test_threshold_out_of_range(threshold):
+    with pytest.raises(InputError, match=rf"threshold = {threshold}: must be above 0 and at most 1"):
+        links_from_threshold(np.ones((1, 1)), threshold)
+
+
 # --- alignment error rate ------------------------------------------------------------------------------------------
 
 
@@ -155,6 +182,18 @@ def test_error_rate_by_hand():
     assert scores.f1 == pytest.approx(2 * 0.8 * 0.6 / 1.4)
     first = alignment_error_rate(hypothesis=hypothesis[:1], sure=sure[:1], possible=possible[:1])
     assert (first.precision, first.recall, first.aer) == pytest.approx((2 / 3, 1 / 2, 1 - 3 / 5))
+
+
+def test_error_rates_that_others_publish():
+    """From NLTK's documentation: nltk.translate.metrics (3.9), and AlignedSent of nltk.align (3.0)."""
+    true, found = {(0, 0), (1, 1), (2, 2)}, {(0, 0), (1, 2), (2, 1)}
+    assert alignment_error_rate(hypothesis=[found], sure=[true], possible=[true]).aer == pytest.approx(
+        0.6666666666666667
+    )
+    # klein ist das Haus: the house is small. One of four links differs.
+    true, found = parse_pharaoh("0-2 1-3 2-1 3-0", "a")[0], parse_pharaoh("0-2 1-3 2-1 3-3", "b")[0]
+    scores = alignment_error_rate(hypothesis=[found], sure=[true], possible=[true])
+    assert (scores.precision, scores.recall, scores.aer) == (0.75, 0.75, 0.25)
 
 
 def test_sure_links_are_possible_even_if_not_repeated():
@@ -217,195 +256,57 @@ def test_bounds_and_symmetry(rows):
         assert math.isclose(plain.aer, 1 - plain.f1, abs_tol=1e-12)
 
 
-# --- text grid -----------------------------------------------------------------------------------------------------
+# --- confidence intervals ------------------------------------------------------------------------------------------
 
-GERMAN = ["Das", "neugierige", "Mädchen", "hat", "ihn", "gesehen", "."]
-ENGLISH = ["The", "curious", "girl", "saw", "him", "."]
-GRID_WEIGHTS = [
-    [0.76, 0.20, 0.04, 0.00, 0.00, 0.00, 0.00],
-    [0.06, 0.74, 0.20, 0.00, 0.00, 0.00, 0.00],
-    [0.02, 0.22, 0.76, 0.00, 0.00, 0.00, 0.00],
-    [0.00, 0.00, 0.00, 0.26, 0.10, 0.60, 0.04],
-    [0.00, 0.00, 0.00, 0.04, 0.75, 0.21, 0.00],
-    [0.00, 0.00, 0.00, 0.00, 0.049, 0.05, 0.901],
-]
+RIGHT, WRONG, GOLD = {(0, 0)}, {(0, 1)}, {(0, 0)}
 
 
-def trimmed(grid):
-    return [line.rstrip() for line in grid.split("\n")]
+def test_interval_is_the_middle_of_resampled_corpora():
+    draw = np.random.default_rng(3)
+    rows = [[{(int(a), int(b)) for a, b in draw.integers(0, 3, (size, 2))} for size in (4, 3, 2)] for _ in range(7)]
+    names = ("hypothesis", "sure", "possible")
+    found = alignment_intervals(**dict(zip(names, zip(*rows, strict=True), strict=True)), samples=40, seed=11)
+    generator, scores = np.random.default_rng(11), []
+    for _ in range(40):
+        chosen = [rows[row] for row in generator.integers(7, size=7)]
+        scores.append(alignment_error_rate(**dict(zip(names, zip(*chosen, strict=True), strict=True))))
+    for name in ("aer", "precision", "recall", "f1"):
+        expected = np.percentile([getattr(each, name) for each in scores], [2.5, 97.5])
+        assert getattr(found, name) == pytest.approx(tuple(expected))
+    assert (found.samples, found.seed) == (40, 11)
 
 
-def test_grid_snapshot():
-    assert trimmed(text_grid(GRID_WEIGHTS, GERMAN, ENGLISH)) == [
-        "         Das",
-        "         │ neugierige",
-        "         │ │ Mädchen",
-        "         │ │ │ hat",
-        "         │ │ │ │ ihn",
-        "         │ │ │ │ │ gesehen",
-        "         │ │ │ │ │ │ .",
-        "    The [█]░ · · · · ·",
-        "curious  ░[▓]░ · · · ·",
-        "   girl  · ░[█]· · · ·",
-        "    saw  · · · ▒ ░[▓]·",
-        "    him  · · · ·[█]░ ·",
-        "      .  · · · · · ░[█]",
-        "",
-        "         attention from: ░ 5%  ▒ 25%  ▓ 50%  █ 75%  [ ] most of a row",
-    ]
+def test_interval_has_the_width_that_theory_says():
+    # Of 400 sentences with a link each, 100 are wrong: the standard error of the rate is sqrt(p (1 - p) / n) = 0.0217.
+    found = [WRONG] * 100 + [RIGHT] * 300
+    low, high = alignment_intervals(hypothesis=found, sure=[GOLD] * 400, possible=[GOLD] * 400).aer
+    assert (low, high) == pytest.approx((0.25 - 1.96 * 0.0217, 0.25 + 1.96 * 0.0217), abs=0.006)
 
 
-def test_ascii_grid_snapshot():
-    grid = text_grid(GRID_WEIGHTS[:4], GERMAN, ENGLISH[:4], width=40, ascii_only=True)
-    assert trimmed(grid) == [
-        "         Das",
-        "         | neugierige",
-        "         | | Mädchen",
-        "         | | | hat",
-        "         | | | | ihn",
-        "         | | | | | gesehen",
-        "         | | | | | | .",
-        "    The [@]: . . . . .",
-        "curious  :[#]: . . . .",
-        "   girl  . :[@]. . . .",
-        "    saw  . . . + :[#].",
-        "",
-        "attention from: : 5%  + 25%  # 50%",
-        "@ 75%  [ ] most of a row",
-    ]
-    assert grid.replace("Mädchen", "").isascii()
+def test_interval_is_a_point_where_all_sentences_are_alike():
+    found = alignment_intervals(hypothesis=[{(0, 0), (1, 2)}] * 9, sure=[{(0, 0), (1, 1)}] * 9, possible=[set()] * 9)
+    assert (found.aer, found.precision, found.recall, found.f1) == ((0.5, 0.5),) * 4
 
 
-def test_long_source_continues_below_and_long_words_are_cut():
-    source = ["Donaudampfschifffahrt", "fährt", "weit", "nach", "Osten", "hinaus", "heute", "noch", "."]
-    weights = np.eye(9)[[0, 8]]
-    assert trimmed(text_grid(weights, source, ["Unquestionably", "."], width=24)) == [
-        "        Donau…",
-        "        │ fährt",
-        "        │ │ weit",
-        "        │ │ │ nach",
-        "        │ │ │ │ Osten",
-        "        │ │ │ │ │ hinaus",
-        "Unque… [█]· · · · ·",
-        "     .  · · · · · ·",
-        "",
-        "        heute",
-        "        │ noch",
-        "        │ │ .",
-        "Unque…  · · ·",
-        "     .  · ·[█]",
-        "",
-        "attention from: ░ 5%",
-        "▒ 25%  ▓ 50%  █ 75%",
-        "[ ] most of a row",
-    ]
+def test_intervals_are_seeded_and_meet_the_same_corpora():
+    found = [WRONG] * 30 + [RIGHT] * 60
+    gold = {"sure": [GOLD] * 90, "possible": [GOLD] * 90}
+    one = alignment_intervals(hypothesis=found, **gold)
+    assert one == alignment_intervals(hypothesis=found, **gold)
+    assert one.aer != alignment_intervals(hypothesis=found, **gold, seed=1).aer
+    mirrored = alignment_intervals(hypothesis=[WRONG if each == RIGHT else RIGHT for each in found], **gold)
+    assert mirrored.aer == pytest.approx((1 - one.aer[1], 1 - one.aer[0]))
 
 
-def test_chinese_snapshot():
-    grid = text_grid([[0.9, 0.1, 0.0], [0.1, 0.3, 0.6]], ["我们", "看书", "。"], ["我們看", "。"], width=24)
-    assert trimmed(grid)[:5] == [
-        "        我们",
-        "        │ 看书",
-        "        │ │ 。",
-        "我們看 [█]░ ·",
-        "    。  ░ ▒[▓]",
-    ]
-
-
-def test_long_chinese_words_are_cut_by_width():
-    # A quarter of 27 columns is 6: three characters, or two and the ellipsis; half a character is never shown.
-    grid = text_grid([[1.0, 0.0]], ["阿富汗", "阿什拉夫"], ["援助协调机构"], width=27)
-    assert trimmed(grid)[:3] == ["       阿富汗", "       │ 阿什…", "援助… [█]·"]
-
-
-def test_signs_that_move_the_cursor_are_replaced():
-    grid = text_grid([[1.0, 0.0]], ["a\tb\nc", "d\u202ee\u200df"], ["\x1b[31m\u2028"], width=30)
-    assert trimmed(grid)[:3] == ["        a�b�c", "        │ def", "�[31m� [█]·"]
-    assert "\u2028" not in grid
-
-
-def test_grid_of_nothing():
-    assert text_grid([], [], []) == ""
-    assert text_grid([], ["a"], []) == ""
-    assert text_grid([[]], [], ["a"]) == ""
-
-
-def test_grid_refuses():
-    with pytest.raises(ValueError, match=r"shape \(6, 7\); \(target, source\) = \(7, 6\) was expected"):
-        text_grid(GRID_WEIGHTS, ENGLISH, GERMAN)
-    with pytest.raises(InputError, match="23 columns wide is too narrow: at least 24"):
-        text_grid(GRID_WEIGHTS, GERMAN, ENGLISH, width=23)
-
-
-@pytest.mark.parametrize(
-    ("text", "width"),
-    [
-        ("", 0),
-        ("abc", 3),
-        ("Mädchen", 7),
-        ("a\u0308", 1),
-        ("科学家", 6),
-        ("ｱ", 1),
-        ("Ａ", 2),
-        ("한", 2),
-        ("\u1112\u1161\u11ab", 2),
-    ],
-)
-def test_display_width(text, width):
-    assert display_width(text) == width
-
-
-SPACED = "abzÄß.,'科学家你。！Ａ한だ"
-WORDS = st.builds("".join, st.tuples(st.sampled_from(SPACED), st.text(SPACED + "\u0301\u0308", max_size=16)))
-GRIDS = st.tuples(
-    st.lists(WORDS, min_size=1, max_size=29),
-    st.lists(WORDS | st.sampled_from(["", "\u0301"]), min_size=1, max_size=5),
-    st.integers(24, 101),
-    st.booleans(),
-    st.integers(0, 2**32 - 1),
-)
-
-
-@given(GRIDS)
-@example((["科学家"] * 11, ["a"], 25, False, 1))  # wide labels that would just not fit
-@example((["a"] * 11, ["a"], 24, False, 1))  # an odd column left over, too little for a cell and its bracket
+@given(st.lists(st.tuples(LINKS, LINKS, LINKS), min_size=1, max_size=5))
 @settings(deadline=None)
-def test_every_line_has_the_same_width_within_the_limit(grid):
-    source, target, width, ascii_only, seed = grid
-    weights = np.random.default_rng(seed).dirichlet(np.full(len(source), 0.3), len(target))
-    lines = text_grid(weights, source, target, width=width, ascii_only=ascii_only).split("\n")
-    assert len({cell_len(line) for line in lines}) == 1  # measured by another library's table
-    assert cell_len(lines[0]) <= width
+def test_intervals_are_ordered_shares(rows):
+    hypothesis, sure, possible = (list(side) for side in zip(*rows, strict=True))
+    found = alignment_intervals(hypothesis=hypothesis, sure=sure, possible=possible, samples=20)
+    for low, high in (found.aer, found.precision, found.recall, found.f1):
+        assert -1e-12 <= low <= high <= 1 + 1e-12
 
 
-def on_screen(line):
-    """The character that begins at each display column; "" in the second half of a wide one."""
-    columns = []
-    for character in line:
-        columns += [character, ""][: cell_len(character)]
-    return columns
-
-
-@given(GRIDS)
-@settings(deadline=None)
-def test_every_word_stands_over_its_cells(grid):
-    source, target, width, _, seed = grid
-    weights = np.random.default_rng(seed).dirichlet(np.full(len(source), 0.3), len(target))
-    lines = [on_screen(line) for line in text_grid(weights, source, target, width=width).split("\n")]
-    start = lines[0].index(next(sign for sign in lines[0] if sign not in (" ", "")))
-    column, marks = 0, [0] * len(target)
-    while column < len(source):
-        steps = next(n for n, line in enumerate(lines) if line[start - 1] == "[" or line[start] in "·░▒▓█")
-        for step in range(steps):
-            assert lines[step][start : start + 2 * step : 2] == ["│"] * step
-            assert lines[step][start + 2 * step] == source[column + step][0]
-        for row in range(len(target)):
-            for step in range(steps):
-                line, share = lines[steps + row], weights[row, column + step]
-                assert line[start + 2 * step] == "·░▒▓█"[sum(share >= level for level in (0.05, 0.25, 0.5, 0.75))]
-                best = share == weights[row].max()
-                assert (line[start + 2 * step - 1] == "[") == (line[start + 2 * step + 1] == "]") == best
-                marks[row] += best
-        column += steps
-        lines = lines[steps + len(target) + 1 :]
-    assert marks == [1] * len(target)
+def test_intervals_refuse_as_the_rate_does():
+    with pytest.raises(InputError, match="no alignments: at least one sentence is needed"):
+        alignment_intervals(hypothesis=[], sure=[], possible=[])

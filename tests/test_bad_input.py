@@ -97,7 +97,16 @@ def test_an_enormous_line_is_no_mistake(work: Path) -> None:
 def test_names_of_cases_are_distinct() -> None:
     names = [(case.command.split()[0], case.name) for case in CASES]
     assert len(set(names)) == len(names) >= 60
-    assert {name for name, _ in names} >= {"config", "train", "translate", "score", "evaluate", "inspect", "push"}
+    assert {name for name, _ in names} >= {
+        "config",
+        "train",
+        "translate",
+        "score",
+        "align",
+        "evaluate",
+        "inspect",
+        "push",
+    }
 
 
 # What only a process of its own can meet. The device is written to, never replaced.

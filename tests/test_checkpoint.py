@@ -15,7 +15,7 @@ import huggingface_hub
 import pytest
 import safetensors.torch
 import torch
-from mechanisms import CELLS, SCORES, WIRINGS
+from mechanisms import CELLS, MECHANISMS, WIRINGS
 
 from seq2seq import checkpoint, directory
 from seq2seq.card import model_card
@@ -78,9 +78,9 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("score", SCORES)
-def test_round_trip(tmp_path: Path, joint: TokenizerPair, score: str, wiring: tuple[str, bool], cell: str) -> None:
-    config = make_config(score=score, cell=cell, wiring=wiring[0], input_feeding=wiring[1])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_round_trip(tmp_path: Path, joint: TokenizerPair, mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
+    config = make_config(**MECHANISMS[mechanism], cell=cell, wiring=wiring[0], input_feeding=wiring[1])
     weights = save(tmp_path / "model", joint, config)
     loaded = load_model(tmp_path / "model")
     assert same(loaded.model.state_dict(), weights)

@@ -80,8 +80,9 @@ def test_python_block_runs_as_written(workplace: Path, monkeypatch: pytest.Monke
     variables: dict[str, Any] = {"Translator": Translator}
     exec(block.replace("runs/demo", "runs/mine"), variables)
     translation = variables["translation"]
-    for name in re.findall(r"^translation\.(\w+)", block, flags=re.MULTILINE):
-        assert hasattr(translation, name), name
+    for variable, name in re.findall(r"^(translation|aligned)\.(\w+)", block, flags=re.MULTILINE):
+        assert hasattr(variables[variable], name), name
+    assert variables["aligned"].weights.shape == (3, 3)
     assert translation.weights.shape == (
         len(translation.pieces) + translation.finished,
         len(translation.source_pieces) + 1,
@@ -89,7 +90,7 @@ def test_python_block_runs_as_written(workplace: Path, monkeypatch: pytest.Monke
 
 
 def test_every_command_named_exists_and_helps() -> None:
-    names = set(re.findall(r"seq2seq (train|translate|score|evaluate|config|inspect|plot|push)\b", README))
+    names = set(re.findall(r"seq2seq (train|translate|score|align|evaluate|config|inspect|plot|push)\b", README))
     assert names == {each.name for each in (*app.registered_commands, *app.registered_groups)}
     for name in names:
         result = CliRunner().invoke(app, [name, "--help"])

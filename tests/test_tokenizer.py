@@ -21,6 +21,7 @@ from seq2seq.errors import InputError
 from seq2seq.text.regularisation import DropoutSampler, LatticeSampler
 from seq2seq.text.sentencepiece_model import CONTROL, NORMAL, UNKNOWN, ModelDescription, Piece, describe
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizers
+from seq2seq.text.words import spaced, word_shares
 
 KINDS = ["unigram", "bpe", "char", "word"]
 SAMPLED = ["unigram", "bpe"]
@@ -504,6 +505,43 @@ def test_pieces_of_a_word_spell_it(tokenizer, data):
             spelt[word] += piece.replace("\u2581", " ")
     assert [word.strip() for word in spelt] == text.split()
     assert words == sorted(words)
+
+
+def test_spans_by_hand(with_bytes):
+    char = Tokenizer.train(TEXTS, config("char"))
+    assert char.encode_spans(["ab  c"])[0][1] == [(0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]
+    words = Tokenizer.train(PLAIN, config("word"))
+    assert words.encode_spans(["xx  yy Nobody ", ""])[0][1] == [(0, 2), (2, 3), (3, 6), (6, 13), (13, 14)]
+    assert words.encode_spans([""]) == [([], [])]
+    # The bytes of a character: all but the last are nowhere.
+    assert with_bytes.encode_spans(["\u00f8 \u00f8"])[0][1][-2:] == [(2, 2), (2, 3)]
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_spans_cover_the_text_as_its_pieces_do(tokenizer, data):
+    texts = data.draw(st.lists(st.text(alphabet=[*ALPHABET, *" " * 30, "\u00a0", "\u732b"]), max_size=3))
+    for text, (ids, spans) in zip(texts, tokenizer.encode_spans(texts), strict=True):
+        assert ids == tokenizer.encode(text)
+        assert "".join(text[start:end] for start, end in spans) == text
+        for piece, id_, (start, end) in zip(tokenizer.to_pieces(ids), ids, spans, strict=True):
+            if id_ != UNK:
+                assert piece.replace("\u2581", " ").removeprefix(" ") == text[start:end].removeprefix(" ")
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_spans_and_pieces_tell_the_same_words(tokenizer, data):
+    text = (
+        " ".join(data.draw(st.lists(st.sampled_from(PLAIN))))
+        if tokenizer.kind == "word"
+        else data.draw(st.text(alphabet=[*ALPHABET, *" " * 30]))
+    )
+    ids, spans = tokenizer.encode_spans([text])[0]
+    if text.split():
+        shares = word_shares(spans, spaced(text).spans)
+        assert set(shares.flat) <= {0, 1}
+        assert shares.argmax(axis=0).tolist() == tokenizer.words_of(ids)
 
 
 # Files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -49,7 +50,9 @@ def config(
     from seq2seq.cli.template import render
     from seq2seq.config import parse_config
     from seq2seq.evaluation.metrics import TOKENIZERS
-    from seq2seq.nn.attention import SCORE_FUNCTIONS
+    from seq2seq.nn.normalisation import NORMALISATIONS
+    from seq2seq.nn.scores import SCORE_FUNCTIONS
+    from seq2seq.nn.windows import WINDOWS
 
     data = {
         "source_language": source_language,
@@ -58,6 +61,11 @@ def config(
         "validation": {"source": validation_source, "target": validation_target},
     }
     settings = parse_config({"data": data}, "seq2seq config")
-    names = {"model.score": SCORE_FUNCTIONS, "training.validation_tokenize": TOKENIZERS}
+    names: dict[str, Iterable[str]] = {
+        "model.score": SCORE_FUNCTIONS,
+        "model.window": WINDOWS,
+        "model.normalisation": NORMALISATIONS,
+        "training.validation_tokenize": TOKENIZERS,
+    }
     with open_output(output) as write:
         write(render(settings, names))

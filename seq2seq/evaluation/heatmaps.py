@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from seq2seq.evaluation.alignment import display_width
+from seq2seq.evaluation.grid import display_width
 from seq2seq.evaluation.pictures import GREY, WIDTH, Picture, cut, style
 from seq2seq.evaluation.results import Example, Results
 

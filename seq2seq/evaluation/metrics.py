@@ -126,9 +126,9 @@ def evaluate(
     sacreBLEU gives it, and a note says so. Raises InputError for empty or unequal inputs, text in subword pieces and
     unknown names; Seq2SeqError for a tokenizer that cannot be loaded.
     """
-    tokenize = _check(tokenize, metrics, {"hypotheses": hypotheses}, references)
+    tokenize = check_texts(tokenize, metrics, {"hypotheses": hypotheses}, references)
     if confidence:
-        _check_resampling(samples)
+        resampling_seed(samples)
     return [
         _score(name, tokenize, lowercase, hypotheses, references, samples if confidence else None)
         for name in dict.fromkeys(metrics)
@@ -159,10 +159,10 @@ def sentence_scores(
 
     Other arguments and errors as in `evaluate`.
     """
-    tokenize = _check(tokenize, [metric], {"hypotheses": hypotheses}, references)
-    scorer = _scorer(metric, tokenize, lowercase, effective_order=True)
+    tokenize = check_texts(tokenize, [metric], {"hypotheses": hypotheses}, references)
+    scorer = make_scorer(metric, tokenize, lowercase, effective_order=True)
     rows = zip(hypotheses, zip(*references, strict=True), strict=True)
-    values = tuple(_on_scale(metric, scorer.sentence_score(hypothesis, list(row)).score) for hypothesis, row in rows)
+    values = tuple(on_scale(metric, scorer.sentence_score(hypothesis, list(row)).score) for hypothesis, row in rows)
     return SentenceScores(metric, values, scorer.get_signature().format())
 
 
@@ -181,9 +181,9 @@ def compare_paired(
     The numbers are those of sacreBLEU's paired bootstrap, but for one: equal scores get p = 1, where sacreBLEU finds
     1 / (samples + 1), a significant result, for a system compared with itself.
     """
-    tokenize = _check(tokenize, metrics, {"baseline": baseline, "system": system}, references)
-    _check_resampling(samples)
-    scorers = {name: _scorer(name, tokenize, lowercase) for name in metrics}
+    tokenize = check_texts(tokenize, metrics, {"baseline": baseline, "system": system}, references)
+    resampling_seed(samples)
+    scorers = {name: make_scorer(name, tokenize, lowercase) for name in metrics}
     systems = [("baseline", baseline), ("system", system)]
     signatures, results = PairedTest(systems, scorers, references, test_type="bs", n_samples=samples)()
     comparisons = []
@@ -202,8 +202,8 @@ def compare_paired(
 
 
 def _result_metric(name: str, result: Result, signature: str, notes: tuple[str, ...]) -> Metric:
-    low, high = _interval(name, result.mean, result.ci)
-    return Metric(name, _on_scale(name, result.score), signature, low, high, notes)
+    low, high = interval_ends(name, result.mean, result.ci)
+    return Metric(name, on_scale(name, result.score), signature, low, high, notes)
 
 
 def _score(
@@ -214,12 +214,12 @@ def _score(
     references: Sequence[Sequence[str]],
     samples: int | None,
 ) -> Metric:
-    scorer = _plain(_scorer(name, tokenize, lowercase))
+    scorer = _plain(make_scorer(name, tokenize, lowercase))
     score = scorer.corpus_score(hypotheses, references, n_bootstrap=samples or 1)
     # sacreBLEU keeps mean and half width in private fields, and publishes them only rounded, in its JSON.
-    low, high = _interval(name, score._mean, score._ci) if samples else (None, None)
+    low, high = interval_ends(name, score._mean, score._ci) if samples else (None, None)
     notes = _notes(scorer, tokenize, hypotheses, references)
-    return Metric(name, _on_scale(name, score.score), scorer.get_signature().format(), low, high, notes)
+    return Metric(name, on_scale(name, score.score), scorer.get_signature().format(), low, high, notes)
 
 
 def _plain(scorer: Any) -> Any:
@@ -239,17 +239,18 @@ def _plain(scorer: Any) -> Any:
     return scorer
 
 
-def _interval(name: str, mean: Any, half_width: Any) -> tuple[float, float]:
-    return _on_scale(name, mean - half_width), _on_scale(name, mean + half_width)
+def interval_ends(name: str, mean: Any, half_width: Any) -> tuple[float, float]:
+    """Low and high, from what sacreBLEU prints as μ ± half width."""
+    return on_scale(name, mean - half_width), on_scale(name, mean + half_width)
 
 
-def _on_scale(name: str, value: float) -> float:
+def on_scale(name: str, value: float) -> float:
     """Cut at 0, and for BLEU and chrF at 100: rounding makes 100.00000000000004 of a perfect BLEU."""
     value = max(0.0, float(value))
     return value if name == "TER" else min(value, 100.0)
 
 
-def _scorer(name: str, tokenize: str, lowercase: bool, effective_order: bool = False) -> Any:
+def make_scorer(name: str, tokenize: str, lowercase: bool, effective_order: bool = False) -> Any:
     """sacreBLEU's object for a metric; failures to load a tokenizer (a missing package or download) as Seq2SeqError."""
     if name == "TER":
         unspaced = tokenize in _UNSPACED
@@ -264,7 +265,7 @@ def _scorer(name: str, tokenize: str, lowercase: bool, effective_order: bool = F
         raise Seq2SeqError(f"the tokenizer {tokenize!r} of sacreBLEU cannot be loaded: {reason}") from error
 
 
-def _check(
+def check_texts(
     tokenize: str | None,
     metrics: Sequence[str],
     systems: Mapping[str, Sequence[str]],
@@ -301,13 +302,15 @@ def _check_lines(systems: Mapping[str, Sequence[str]], references: Sequence[Sequ
         _refuse_pieces(label, lines)
 
 
-def _check_resampling(samples: int) -> None:
+def resampling_seed(samples: int) -> int | None:
+    """The seed of every draw: sacreBLEU's, whole and positive, or None for a new draw each time. Raises InputError."""
     if samples < 2:
         raise InputError(f"samples = {samples}: a bootstrap takes at least 2 resamples; 1000 is usual")
     seed = os.environ.get("SACREBLEU_SEED", "12345")
     # sacreBLEU's paired test takes 0 for "no seed", and still writes seed:0 into the signature.
     if seed.lower() != "none" and not (seed.isdecimal() and int(seed) > 0):
         raise InputError(f"environment variable SACREBLEU_SEED = {seed!r}: a whole number from 1 on, or 'none'")
+    return None if seed.lower() == "none" else int(seed)
 
 
 def _refuse_pieces(label: str, lines: Sequence[str]) -> None:

@@ -35,7 +35,10 @@ class Spread(Part):
 
 
 class Bucket(Part):
-    """Test sentences whose source has from `shortest` to `longest` whitespace words, both included."""
+    """Test sentences whose source has from `shortest` to `longest` words, both included.
+
+    Whitespace words, or the unit of the lengths that were given for a source without spaces.
+    """
 
     shortest: int
     longest: int
@@ -45,12 +48,21 @@ class Bucket(Part):
 
 
 class AttentionNumbers(Part):
-    """What the weights look like, a mean over the test's sentences; the end of the sentence is left out of the rows."""
+    """What the weights look like, a mean over the test's sentences (blank ones left out).
 
-    entropy: float = Field(description="nats per target piece")
-    relative_entropy: float = Field(description="entropy / log(source pieces): 1 is uniform")
-    coverage: float = Field(description="share of source pieces whose weights sum to 0.5 or more over the target")
-    diagonal: float = Field(description="mean distance from the diagonal, as a share of the source's length")
+    Rows are the target's pieces without its end, each scaled to sum to 1. Columns are the source's pieces and its end,
+    which the decoder reads like any other state.
+    """
+
+    entropy: float = Field(description="of the weights, in nats per target piece, the source's end included")
+    relative_entropy: float = Field(description="entropy / log(source pieces + 1 for the end): 1 is uniform")
+    coverage: float = Field(
+        description="share of source pieces, the end not among them, whose weights sum to 0.5 or more over the target"
+    )
+    diagonal: float = Field(
+        description="distance, weighted by attention, from the diagonal between the first pieces and the two ends, "
+        "as a share of the source's length"
+    )
 
 
 class AlignmentNumbers(Part):
@@ -149,7 +161,9 @@ class Contrast(Part):
     difference: float = Field(description="system - baseline, of the means over the seeds")
     p_bootstrap: float
     p_randomisation: float
-    p_seeds: float | None = Field(description="Welch's t-test over the seeds; None with fewer than two of each")
+    p_seeds: float | None = Field(
+        description="Welch's t-test over the seeds; None with fewer than two of each, or where no score differs by seed"
+    )
     p_corrected: float = Field(description="the larger of bootstrap, randomisation and seeds, Holm-corrected")
     verdict: str = Field(description="a plain sentence")
 

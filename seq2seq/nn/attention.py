@@ -1,149 +1,21 @@
-"""Attention: a score function gives energies e_i = f(s, h_i); Attention owns mask, softmax and weighted sum.
+"""Attention: a look at the source gives weights α and their context c = Σ α_i h_i.
 
-To add a score function, write one class with `@score_function("name")`. Its name then is a choice of the config, and
-the property tests run over it.
+Four parts, each in its own file and each a switch of its own: the score function gives energies e_i = f(s, h_i)
+(scores.py), a window says where a step may look (windows.py), a normalisation turns energies into weights
+(normalisation.py), and heads share the work. Attention owns their order, the mask and the weighted sum.
 """
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seq2seq.nn.masking import masked_softmax
-
-
-class ScoreFunction(nn.Module, ABC):
-    """The rule f of e_i = f(s, h_i), and nothing else: no mask, no softmax.
-
-    All share one constructor signature; a rule that has no use for attention_dim ignores it.
-    """
-
-    name: ClassVar[str]
-
-    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
-        super().__init__()
-
-    def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source projected_dim"]:
-        """The part of the rule that depends on the source alone, done once per sentence."""
-        return states
-
-    @abstractmethod
-    def forward(
-        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source projected_dim"]
-    ) -> Float[Tensor, "batch target source"]:
-        """Unmasked energies of every query against every key, as `project` made them."""
-
-    def _require_equal(self, query_dim: int, key_dim: int) -> None:
-        if query_dim != key_dim:
-            raise ValueError(
-                f"score {self.name!r} needs equal sizes, but the decoder state has {query_dim} units and the encoder "
-                f"state {key_dim}; make them equal, or use 'multiplicative', which has a matrix between them"
-            )
-
-
-SCORE_FUNCTIONS: dict[str, type[ScoreFunction]] = {}
-Score = TypeVar("Score", bound=type[ScoreFunction])
-
-
-def score_function(name: str) -> Callable[[Score], Score]:
-    """Register a score function under the name that configs use."""
-
-    def register(cls: Score) -> Score:
-        if name in SCORE_FUNCTIONS:
-            raise ValueError(f"two score functions are called {name!r}")
-        cls.name = name
-        SCORE_FUNCTIONS[name] = cls
-        return cls
-
-    return register
-
-
-@score_function("additive")
-class Additive(ScoreFunction):
-    """e = vᵀ tanh(W q + U k). Bahdanau et al. (2015), appendix A.1.2."""
-
-    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
-        super().__init__(query_dim, key_dim, attention_dim)
-        self.query_layer = nn.Linear(query_dim, attention_dim, bias=False)
-        self.key_layer = nn.Linear(key_dim, attention_dim, bias=False)
-        self.v = nn.Parameter(torch.empty(attention_dim))
-
-    def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source attention_dim"]:
-        """U h."""
-        keys: Tensor = self.key_layer(states)
-        return keys
-
-    def forward(
-        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source attention_dim"]
-    ) -> Float[Tensor, "batch target source"]:
-        """vᵀ tanh(W q + U k) for each pair."""
-        return torch.tanh(self.query_layer(query)[:, :, None, :] + keys[:, None, :, :]) @ self.v
-
-
-@score_function("multiplicative")
-class Multiplicative(ScoreFunction):
-    """e = qᵀ W k. Luong et al. (2015), equation 8, "general"."""
-
-    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
-        super().__init__(query_dim, key_dim, attention_dim)
-        self.key_layer = nn.Linear(key_dim, query_dim, bias=False)
-
-    def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
-        """W h."""
-        keys: Tensor = self.key_layer(states)
-        return keys
-
-    def forward(
-        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source query_dim"]
-    ) -> Float[Tensor, "batch target source"]:
-        """qᵀ (W k) for each pair."""
-        return query @ keys.transpose(1, 2)
-
-
-@score_function("dot")
-class Dot(ScoreFunction):
-    """e = qᵀ k, without parameters. Luong et al. (2015), equation 8, "dot"."""
-
-    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
-        super().__init__(query_dim, key_dim, attention_dim)
-        self._require_equal(query_dim, key_dim)
-
-    def forward(
-        self, query: Float[Tensor, "batch target dim"], keys: Float[Tensor, "batch source dim"]
-    ) -> Float[Tensor, "batch target source"]:
-        """qᵀ k for each pair."""
-        return query @ keys.transpose(1, 2)
-
-
-@score_function("scaled_dot")
-class ScaledDot(ScoreFunction):
-    """e = qᵀ k / √dim, so that the spread of the energies does not grow with dim. Vaswani et al. (2017), equation 1."""
-
-    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
-        super().__init__(query_dim, key_dim, attention_dim)
-        self._require_equal(query_dim, key_dim)
-
-    def forward(
-        self, query: Float[Tensor, "batch target dim"], keys: Float[Tensor, "batch source dim"]
-    ) -> Float[Tensor, "batch target source"]:
-        """qᵀ k / √dim for each pair."""
-        return (query @ keys.transpose(1, 2)) / math.sqrt(query.shape[-1])
-
-
-@score_function("uniform")
-class Uniform(ScoreFunction):
-    """e = 0: every source state weighs the same at every step. The control that cannot attend."""
-
-    def forward(
-        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source key_dim"]
-    ) -> Float[Tensor, "batch target source"]:
-        """Zero for each pair."""
-        return query.new_zeros(query.shape[0], query.shape[1], keys.shape[1])
+from seq2seq.nn.normalisation import NORMALISATIONS, Normalisation
+from seq2seq.nn.scores import SCORE_FUNCTIONS, ScoreFunction
+from seq2seq.nn.windows import WINDOWS, View, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +23,7 @@ class Memory:
     """The source of a batch, bound for attention: what is compared, what is summed, and which of it is real."""
 
     keys: Float[Tensor, "batch source projected_dim"]
-    values: Float[Tensor, "batch source key_dim"]
+    values: Float[Tensor, "batch source value_dim"]
     mask: Bool[Tensor, "batch source"]
 
     def select(self, rows: Int[Tensor, " selected"]) -> "Memory":
@@ -160,29 +32,209 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What attention knows of the steps before, for each slot (one, or the beam's); None where no part asks."""
+
+    position: Int[Tensor, "batch slots"] | None  # number of the step that comes, from 0
+    coverage: Float[Tensor, "batch slots source"] | None  # sum of the weights so far
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Past":
+        """Each tensor changed in the same way."""
+        return Past(
+            None if self.position is None else change(self.position),
+            None if self.coverage is None else change(self.coverage),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Attended:
-    """What one look at the source gives."""
+    """What looking at the source gives. `past` is that of the step after."""
 
     context: Float[Tensor, "batch target key_dim"]
     weights: Float[Tensor, "batch target source"]
+    past: Past
 
 
-class Attention(nn.Module):
+class Attention(nn.Module, ABC):
     """α = softmax(e) over real source tokens; c = Σ α_i h_i. Bahdanau et al. (2015), equations 5 and 6."""
 
-    def __init__(self, score: ScoreFunction) -> None:
+    def __init__(self, window: Window, normalisation: Normalisation) -> None:
         super().__init__()
-        self.score = score
+        self.window, self.normalisation = window, normalisation
 
+    @property
+    @abstractmethod
+    def reads_coverage(self) -> bool:
+        """Whether the energies depend on where the steps before looked."""
+
+    @abstractmethod
     def bind(self, states: Float[Tensor, "batch source key_dim"], mask: Bool[Tensor, "batch source"]) -> Memory:
         """Prepare the source once; keys are projected here and nowhere else.
 
         Padded states are set to zero first: a weight of exactly 0 would not silence a NaN in the sum.
         """
+
+    @abstractmethod
+    def attend(
+        self,
+        query: Float[Tensor, "batch target query_dim"],
+        memory: Memory,
+        view: View,
+        coverage: Float[Tensor, "batch target source"] | None,
+    ) -> tuple[Float[Tensor, "batch target key_dim"], Float[Tensor, "batch target source"]]:
+        """Context and weights of every query within its view."""
+
+    def begin(self, memory: Memory) -> Past:
+        """The past of the first step, with one slot."""
+        batch, source = memory.mask.shape
+        return Past(
+            memory.mask.new_zeros(batch, 1, dtype=torch.long) if self.window.reads_position else None,
+            memory.values.new_zeros(batch, 1, source) if self.reads_coverage else None,
+        )
+
+    def look(self, query: Float[Tensor, "batch slots query_dim"], memory: Memory, past: Past) -> Attended:
+        """One step of every slot, each with its own past."""
+        view = self.window(query, memory.mask, past.position)
+        context, weights = self.attend(query, memory, view, past.coverage)
+        after = Past(
+            None if past.position is None else past.position + 1,
+            None if past.coverage is None else past.coverage + weights,
+        )
+        return Attended(context, weights, after)
+
+    def read(self, query: Float[Tensor, "batch target query_dim"], memory: Memory, past: Past) -> Attended:
+        """All steps of a target whose queries are known, from a past with one slot.
+
+        At once, unless the energies depend on where the steps before looked.
+        """
+        if past.coverage is None:
+            steps = torch.arange(query.shape[1], device=query.device)
+            looked = self.look(query, memory, past.map(lambda position: position + steps))
+            return replace(looked, past=looked.past.map(lambda position: position[:, -1:]))
+        looks = []
+        for one in torch.split(query, 1, dim=1):
+            looks.append(self.look(one, memory, past))
+            past = looks[-1].past
+        return Attended(
+            torch.cat([one.context for one in looks], 1), torch.cat([one.weights for one in looks], 1), past
+        )
+
+    def weights(
+        self, energies: Float[Tensor, "batch target source"], view: View
+    ) -> Float[Tensor, "batch target source"]:
+        """Energies, normalised within the view, times its factor."""
+        weights: Tensor = self.normalisation(energies, view.allowed)
+        return weights if view.factor is None else weights * view.factor
+
+
+class SingleHead(Attention):
+    """One look a step, with one score function."""
+
+    def __init__(self, score: ScoreFunction, window: Window, normalisation: Normalisation) -> None:
+        super().__init__(window, normalisation)
+        self.score = score
+
+    @property
+    def reads_coverage(self) -> bool:
+        """As the score function says."""
+        return self.score.reads_coverage
+
+    def bind(self, states: Float[Tensor, "batch source key_dim"], mask: Bool[Tensor, "batch source"]) -> Memory:
+        """Keys as the score function projects them; the states themselves are summed."""
         values = states.masked_fill(~mask[:, :, None], 0.0)
         return Memory(keys=self.score.project(values), values=values, mask=mask)
 
-    def forward(self, query: Float[Tensor, "batch target query_dim"], memory: Memory) -> Attended:
-        """Context and weights for every query; a single step is target length 1."""
-        weights = masked_softmax(self.score(query, memory.keys), memory.mask)
-        return Attended(context=weights @ memory.values, weights=weights)
+    def attend(
+        self,
+        query: Float[Tensor, "batch target query_dim"],
+        memory: Memory,
+        view: View,
+        coverage: Float[Tensor, "batch target source"] | None,
+    ) -> tuple[Float[Tensor, "batch target key_dim"], Float[Tensor, "batch target source"]]:
+        """Energies, weights, weighted sum."""
+        if coverage is None:
+            energies = self.score(query, memory.keys)
+        else:
+            energies = self.score.after(query, memory.keys, coverage)
+        weights = self.weights(energies, view)
+        return weights @ memory.values, weights
+
+
+class MultiHead(Attention):
+    """c = W_o [c_1; …; c_H], c_j from W_q,j q over W_k,j h and W_v,j h. Vaswani et al. (2017), section 3.2.2.
+
+    Each head has a score function of its own, of the same kind, between vectors of an H-th of the sizes; all see
+    through the same window. The weights that are told are the mean over the heads.
+    """
+
+    def __init__(
+        self,
+        base: type[ScoreFunction],
+        sizes: tuple[int, int, int],
+        heads: int,
+        window: Window,
+        normalisation: Normalisation,
+    ) -> None:
+        """sizes: query_dim, key_dim, attention_dim of all heads together. Raises ValueError where they cannot share."""
+        super().__init__(window, normalisation)
+        for name, size in zip(("decoder state", "encoder state", "attention"), sizes, strict=True):
+            if size % heads:
+                raise ValueError(f"heads = {heads} cannot share the {size} units of the {name} evenly")
+        if base.reads_coverage:
+            raise ValueError(f"score = {base.name!r} remembers where one head looked; with it, heads must be 1")
+        query_dim, key_dim, attention_dim = (size // heads for size in sizes)
+        self.scores = nn.ModuleList(base(query_dim, key_dim, attention_dim) for _ in range(heads))
+        self.query_layer = nn.Linear(sizes[0], sizes[0], bias=False)
+        self.key_layer = nn.Linear(sizes[1], sizes[1], bias=False)
+        self.value_layer = nn.Linear(sizes[1], sizes[1], bias=False)
+        self.output_layer = nn.Linear(sizes[1], sizes[1], bias=False)
+
+    @property
+    def reads_coverage(self) -> bool:
+        """Never: refused when it is built."""
+        return False
+
+    def bind(self, states: Float[Tensor, "batch source key_dim"], mask: Bool[Tensor, "batch source"]) -> Memory:
+        """Keys and values of all heads, side by side."""
+        states = states.masked_fill(~mask[:, :, None], 0.0)
+        keys = self.key_layer(states).chunk(len(self.scores), dim=-1)
+        projected = [score.project(part) for score, part in zip(self._heads(), keys, strict=True)]
+        return Memory(keys=torch.cat(projected, dim=-1), values=self.value_layer(states), mask=mask)
+
+    def attend(
+        self,
+        query: Float[Tensor, "batch target query_dim"],
+        memory: Memory,
+        view: View,
+        coverage: Float[Tensor, "batch target source"] | None,
+    ) -> tuple[Float[Tensor, "batch target key_dim"], Float[Tensor, "batch target source"]]:
+        """Each head by itself, then all contexts through one matrix."""
+        parts = (part.chunk(len(self.scores), dim=-1) for part in (self.query_layer(query), memory.keys, memory.values))
+        contexts, weights = [], []
+        for score, own, keys, values in zip(self._heads(), *parts, strict=True):
+            weights.append(self.weights(score(own, keys), view))
+            contexts.append(weights[-1] @ values)
+        context: Tensor = self.output_layer(torch.cat(contexts, dim=-1))
+        return context, torch.stack(weights).mean(dim=0)
+
+    def _heads(self) -> Iterator[ScoreFunction]:
+        for score in self.scores:
+            assert isinstance(score, ScoreFunction)  # a ModuleList forgets what it holds
+            yield score
+
+
+def make_attention(
+    *,
+    score: str,
+    window: str,
+    window_size: int,
+    normalisation: str,
+    heads: int,
+    query_dim: int,
+    key_dim: int,
+    attention_dim: int,
+) -> Attention:
+    """The attention that a config names. Raises ValueError for parts that do not fit together."""
+    base, sizes = SCORE_FUNCTIONS[score], (query_dim, key_dim, attention_dim)
+    parts = WINDOWS[window](query_dim, attention_dim, window_size), NORMALISATIONS[normalisation]()
+    return SingleHead(base(*sizes), *parts) if heads == 1 else MultiHead(base, sizes, heads, *parts)

@@ -8,15 +8,16 @@ A decoder gives the same numbers for a sequence as for its steps, which a test c
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seq2seq.nn.attention import Attended, Attention, Memory
+from seq2seq.nn.attention import Attended, Attention, Memory, Past
 from seq2seq.nn.encoder import EncoderOutput
 from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout, State
+from seq2seq.nn.registry import enter
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,11 @@ class DecoderState:
     memory: Memory
     cells: tuple[State, ...]  # per layer: (h,) or (h, c), each [sentences, beam, decoder_dim]
     fed: Float[Tensor, "sentences beam output_dim"] | None  # attentional state of the last step, with input feeding
+    past: Past
 
     def _map(self, change: Callable[[Tensor], Tensor], memory: Memory) -> "DecoderState":
         cells = tuple(tuple(change(part) for part in layer) for layer in self.cells)
-        return DecoderState(memory, cells, None if self.fed is None else change(self.fed))
+        return DecoderState(memory, cells, None if self.fed is None else change(self.fed), self.past.map(change))
 
     def select(self, parents: Int[Tensor, "sentences beam"]) -> "DecoderState":
         """Reorder within each sentence: new slot k continues old slot parents[:, k]."""
@@ -104,7 +106,7 @@ class Decoder(nn.Module, ABC):
         hidden = torch.tanh(self.bridge(source.final)).view(-1, 1, len(self.layers), self.dim)
         rest = [torch.zeros_like(hidden[:, :, 0])] * (self.state_count - 1)
         cells = tuple((hidden[:, :, depth], *rest) for depth in range(len(self.layers)))
-        return DecoderState(memory, cells, self.first_fed(source))
+        return DecoderState(memory, cells, self.first_fed(source), self.attention.begin(memory))
 
     def first_fed(self, source: EncoderOutput) -> Float[Tensor, "batch 1 output_dim"] | None:
         """What is fed back at the first step; None where the wiring feeds nothing."""
@@ -159,13 +161,8 @@ Wiring = TypeVar("Wiring", bound=type[Decoder])
 
 def wiring(name: str) -> Callable[[Wiring], Wiring]:
     """Register a wiring under its name."""
-
-    def register(cls: Wiring) -> Wiring:
-        cls.name = name
-        DECODERS[name] = cls
-        return cls
-
-    return register
+    table: dict[str, Any] = DECODERS
+    return enter(table, "wiring", name)
 
 
 @wiring("bahdanau")
@@ -189,9 +186,9 @@ class Bahdanau(Decoder):
         self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState, noise: Noise
     ) -> tuple[Float[Tensor, "sentences beam dim"], Attended, DecoderState]:
         """What has to happen inside the loop: attend, then recur."""
-        attended = self.attention(state.cells[-1][0], state.memory)
+        attended = self.attention.look(state.cells[-1][0], state.memory, state.past)
         top, cells = self.recur(torch.cat([embedded, attended.context], dim=-1), state.cells, noise)
-        return top, attended, replace(state, cells=cells)
+        return top, attended, replace(state, cells=cells, past=attended.past)
 
     def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
         """Attend with s_{t-1}, recur, read out."""
@@ -216,18 +213,19 @@ class Bahdanau(Decoder):
 class Luong(Decoder):
     """The cell runs first; the query is s_t; a_t = tanh(W[c_t; s_t]). Luong et al. (2015), section 3, equation 5."""
 
-    def attend(
-        self, top: Float[Tensor, "batch target dim"], memory: Memory
-    ) -> tuple[Float[Tensor, "batch target output_dim"], Attended]:
-        """Query with s_t, and join what it saw with s_t."""
-        attended = self.attention(top, memory)
-        return torch.tanh(self.readout(torch.cat([attended.context, top], dim=-1))), attended
+    def join(
+        self, attended: Attended, top: Float[Tensor, "batch target dim"]
+    ) -> Float[Tensor, "batch target output_dim"]:
+        """What s_t saw, joined with s_t."""
+        return torch.tanh(self.readout(torch.cat([attended.context, top], dim=-1)))
 
     def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
         """Recur, then attend with s_t."""
         top, cells = self.recur(embedded, state.cells, self.no_noise())
-        outputs, attended = self.attend(top, state.memory)
-        return DecoderOutput(outputs, attended.weights, replace(state, cells=cells))
+        attended = self.attention.look(top, state.memory, state.past)
+        return DecoderOutput(
+            self.join(attended, top), attended.weights, replace(state, cells=cells, past=attended.past)
+        )
 
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
         """Nothing of a step depends on where the last one looked, so every layer runs over all positions at once."""
@@ -237,8 +235,9 @@ class Luong(Decoder):
             outputs = self.dropout(norm(outputs))
             inputs = outputs + inputs if self.residual and depth else outputs
             after.append(tuple(part[:, None] for part in last))
-        outputs, attended = self.attend(inputs, state.memory)
-        return DecoderOutput(outputs, attended.weights, replace(state, cells=tuple(after)))
+        attended = self.attention.read(inputs, state.memory, state.past)
+        state = replace(state, cells=tuple(after), past=attended.past)
+        return DecoderOutput(self.join(attended, inputs), attended.weights, state)
 
 
 @wiring("luong_input_feeding")
@@ -261,8 +260,9 @@ class LuongInputFeeding(Luong):
         if state.fed is None:
             raise ValueError("this decoder state was made by a wiring without input feeding")
         top, cells = self.recur(torch.cat([embedded, state.fed], dim=-1), state.cells, noise)
-        outputs, attended = self.attend(top, state.memory)
-        return DecoderOutput(outputs, attended.weights, DecoderState(state.memory, cells, outputs))
+        attended = self.attention.look(top, state.memory, state.past)
+        outputs = self.join(attended, top)
+        return DecoderOutput(outputs, attended.weights, DecoderState(state.memory, cells, outputs, attended.past))
 
     def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
         """One step of the loop, without dropout."""

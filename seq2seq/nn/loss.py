@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 CHUNK = 256  # rows whose logits exist at one time
@@ -80,3 +80,12 @@ def cross_entropy(
     with torch.autocast(outputs.device.type, enabled=False):  # in the precision of the weights, forwards and backwards
         total, nll = _apply(outputs.to(weight.dtype), weight, bias, targets, smoothing)
     return Loss(total, nll, torch.tensor(targets.shape[0], device=outputs.device))
+
+
+def repetition(weights: Float[Tensor, "batch target source"], real: Bool[Tensor, "batch target"]) -> Tensor:
+    """Σ_t Σ_i min(α_ti, c_ti), c_ti = Σ_{t' < t} α_t'i, over real target positions. See et al. (2017), equation 12.
+
+    How much of the attention went where earlier steps had looked; a sum, as the cross-entropy is.
+    """
+    before = weights.cumsum(dim=1) - weights
+    return torch.minimum(weights, before).sum(dim=-1)[real].sum()

@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seq2seq.nn.attention import SCORE_FUNCTIONS, Attention
+from seq2seq.nn.attention import make_attention
 from seq2seq.nn.decoder import DECODERS, DecoderOutput, DecoderState
 from seq2seq.nn.encoder import Encoder
-from seq2seq.nn.loss import Loss, cross_entropy
+from seq2seq.nn.loss import Loss, cross_entropy, repetition
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.recurrent import SequenceDropout
+from seq2seq.nn.scores import ScoreFunction
 
 
 class Seq2Seq(nn.Module):
@@ -25,6 +26,10 @@ class Seq2Seq(nn.Module):
         target_vocabulary: int,
         cell: str,
         score: str,
+        window: str,
+        window_size: int,
+        normalisation: str,
+        heads: int,
         wiring: str,
         input_feeding: bool,
         embedding_dim: int,
@@ -53,7 +58,16 @@ class Seq2Seq(nn.Module):
         }
         self.encoder = Encoder(dim=encoder_dim, layers=encoder_layers, bidirectional=bidirectional, **shared)
         key_dim = self.encoder.output_dim
-        attention = Attention(SCORE_FUNCTIONS[score](decoder_dim, key_dim, attention_dim))
+        attention = make_attention(
+            score=score,
+            window=window,
+            window_size=window_size,
+            normalisation=normalisation,
+            heads=heads,
+            query_dim=decoder_dim,
+            key_dim=key_dim,
+            attention_dim=attention_dim,
+        )
         decoder = DECODERS[wiring + "_input_feeding" if input_feeding else wiring]
         # The attentional state has as many units as an embedding, so that the output layer can share its weights.
         self.decoder = decoder(
@@ -105,13 +119,20 @@ class Seq2Seq(nn.Module):
         target_output: Int[Tensor, "batch target"],
         target_lengths: Int[Tensor, " batch"],
         smoothing: float = 0.0,
+        coverage_loss: float = 0.0,
     ) -> Loss:
-        """Loss over the real target positions; padding reaches neither the output layer nor the sums."""
-        outputs = self.output_dropout(self.force(source, source_lengths, target_input).outputs)
-        real = length_mask(target_lengths, target_input.shape[1])
-        return cross_entropy(
+        """Loss over the real target positions; padding reaches neither the output layer nor the sums.
+
+        coverage_loss: weight λ of the loss for looking twice at one place (`repetition`), part of `total` alone.
+        """
+        forced = self.force(source, source_lengths, target_input)
+        outputs, real = self.output_dropout(forced.outputs), length_mask(target_lengths, target_input.shape[1])
+        loss = cross_entropy(
             outputs[real], self.output_layer.weight, self.output_layer.bias, target_output[real], smoothing
         )
+        if not coverage_loss:
+            return loss
+        return loss._replace(total=loss.total + coverage_loss * repetition(forced.weights, real))
 
 
 def initialise(model: nn.Module, seed: int) -> None:
@@ -133,6 +154,8 @@ def _first_value(model: nn.Module, name: str, parameter: Tensor, generator: torc
     owner, _, kind = name.rpartition(".")
     module = model.get_submodule(owner)
     value = torch.zeros(parameter.shape)
+    if isinstance(module, ScoreFunction) and kind in module.first_values:
+        return value.fill_(module.first_values[kind])
     if isinstance(module, nn.LayerNorm):
         return torch.ones_like(value) if kind == "weight" else value
     if isinstance(module, nn.Embedding):

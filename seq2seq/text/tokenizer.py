@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from seq2seq.config import TokenizerConfig
 from seq2seq.errors import InputError
 from seq2seq.text.regularisation import DropoutSampler, LatticeSampler, Sampler
 from seq2seq.text.sentencepiece_model import BYTE, SPACE, Kind, WordSplitter, any_of, describe
+from seq2seq.text.words import Span
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 LARGEST = 64 << 20  # bytes of a model; a million pieces take some 20 MiB
@@ -129,6 +131,22 @@ class Tokenizer:
             return [[ids_of.get(word, UNK) for word in split(each)] for each in self._normalize(texts)]
         ids: list[list[int]] = self._processor.encode(list(texts), out_type=int, num_threads=1)
         return ids
+
+    def encode_spans(self, texts: list[str]) -> list[tuple[list[int], list[Span]]]:
+        """The ids of each text as `encode_batch` gives them, and for each the stretch of the text that it stands for.
+
+        A span is empty for what no character stands for alone: the space put before a text, and of a character spelt in
+        several bytes all but the last.
+        """
+        if self.kind == "word":
+            return [(ids, self._word_spans(text)) for ids, text in zip(self.encode_batch(texts), texts, strict=True)]
+        found = self._processor.encode(list(texts), return_type="offset_mapping", num_threads=1)
+        return [(each["ids"], each["offsets"]) for each in found]
+
+    def _word_spans(self, text: str) -> list[Span]:
+        ((normalized, places),) = self._processor.normalize([text], with_offsets=True)
+        ends = list(accumulate(map(len, self._splitter.split(normalized)), initial=0))
+        return [(places[start], places[end]) for start, end in pairwise(ends)]
 
     def _normalize(self, texts: list[str]) -> list[str]:
         normalized: list[str] = self._processor.normalize(list(texts))

@@ -222,7 +222,7 @@ class Trainer:
             waiting = self.accelerator.no_sync(self.wrapped) if place < len(parts) else nullcontext()
             with waiting:
                 with self.accelerator.autocast():
-                    loss = self.wrapped(*batch.tensors(), smoothing=training.label_smoothing)
+                    loss = self.wrapped(*batch.tensors(), training.label_smoothing, training.coverage_loss)
                 # Gradients are averaged over the processes, and the sum is wanted.
                 self.accelerator.backward(loss.total * (count if part else 0) / tokens)
             if part:

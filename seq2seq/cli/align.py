@@ -1,0 +1,245 @@
+"""`seq2seq align`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from seq2seq.cli import options
+from seq2seq.cli.agreement import Agreement
+from seq2seq.cli.display import progress_over
+from seq2seq.cli.parallel import check_standard_input, in_step
+from seq2seq.cli.streams import STANDARD, count_lines, open_input, open_output
+from seq2seq.errors import InputError, nearest
+from seq2seq.evaluation.symmetrisation import METHODS
+
+if TYPE_CHECKING:
+    from seq2seq.cli.aligner import AlignedPair, Aligner
+    from seq2seq.cli.streams import Source
+    from seq2seq.word_alignment import Join
+
+EXAMPLES = """
+seq2seq align runs/demo --source test.de --target test.en > links
+seq2seq align runs/demo --source test.de --target test.en --format grid
+seq2seq align runs/demo --source test.de --target test.en \\
+    --gold test.de-en.align > /dev/null
+seq2seq align runs/de-en --reverse runs/en-de --source test.de \\
+    --target test.en --symmetrise intersection > links
+seq2seq align runs/zh-en --source test.zh-words --target test.en \\
+    --join source > links
+"""
+
+_DEFAULT_METHOD = "grow-diag-final-and"
+
+
+def align(
+    models: options.Models,
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source", metavar="FILE", help="Source sentences, one a line (plain or .gz; '-': standard input)."
+        ),
+    ],
+    target: Annotated[str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")],
+    gold: Annotated[
+        str | None,
+        typer.Option(
+            "--gold",
+            metavar="FILE",
+            help="A human's links, line by line: i-j is sure, ipj possible. Error rates go to standard error.",
+        ),
+    ] = None,
+    join: Annotated[
+        Literal["source", "target", "both"] | None,
+        typer.Option(
+            "--join",
+            help="Side whose spaces only show its words: the model reads it without them, as Chinese is written.",
+            show_default="neither",
+        ),
+    ] = None,
+    shift: Annotated[
+        int | None,
+        typer.Option(
+            "--shift",
+            metavar="0|1",
+            min=0,
+            max=1,
+            help="Read the step that predicts a piece (0), or the next one, which reads it (1).",
+            show_default="0",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            metavar="X",
+            help="Link all word pairs with a weight of X or more, above 0 and at most 1.",
+            show_default="to the word with most",
+        ),
+    ] = None,
+    reverse: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reverse",
+            metavar="MODEL",
+            help="Model of the other direction, whose links are joined with these. Repeat it for an ensemble.",
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--symmetrise", metavar="|".join(METHODS), help="How they are joined.", show_default=_DEFAULT_METHOD
+        ),
+    ] = None,
+    output: options.Output = "-",
+    form: Annotated[
+        Literal["pharaoh", "jsonl", "grid"],
+        typer.Option("--format", help="Links, JSON objects, or links and a drawing of the weights."),
+    ] = "pharaoh",
+    device: options.Device = "cpu",
+    threads: options.Threads = None,
+) -> None:
+    """Link the words of given translations, by where a model looks.
+
+    A line for each pair: links i-j between source word i and target word j,
+    from 0; words are what spaces separate. Each target word is linked to
+    the source word that got most of its attention while the model was made
+    to write it.
+
+    Whether the step that predicts a word or the next one looks at its
+    source depends on how the model is wired. With --gold and without
+    --shift, the error rates of both are shown.
+
+    With --format jsonl, an object for each pair: line, source and target
+    (the words), links, weights (a row for each target word); reverse_weights
+    (a row for each source word) with --reverse. A grid draws the weights of
+    MODEL.
+
+    Translations carry links of their own: seq2seq translate --alignment.
+    """
+    _check_options(source, target, gold, shift, threshold, reverse, method)
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_input(path)) for path in (source, target, gold) if path is not None]
+        write = stack.enter_context(open_output(output, source, target, gold or STANDARD))
+        aligner = _load(models, reverse or [], device, threads, join, shift or 0, threshold, method or _DEFAULT_METHOD)
+        agreement = Agreement((0, 1) if shift is None else (shift,))
+        progress = stack.enter_context(progress_over(lambda: _length(source, output)))
+        done = 0
+        for rows in in_step(options.chunk_size({}), *files):
+            for number, row in enumerate(rows, start=done + 1):
+                _check_pair(row, number, files)
+            pairs = aligner.pairs([row[0] for row in rows], [row[1] for row in rows])
+            write("".join(_lines(number, pair, form) for number, pair in enumerate(pairs, start=done + 1)))
+            for row, pair in zip(rows, pairs, strict=True):
+                if gold is not None:
+                    agreement.add(row[2], pair)
+            done += len(rows)
+            progress(done)
+        if not done:
+            raise InputError(f"{files[0].name}: no lines, nothing to align")
+    if gold is not None:
+        typer.echo(agreement.report(gold), err=True)
+
+
+def _check_options(
+    source: str,
+    target: str,
+    gold: str | None,
+    shift: int | None,
+    threshold: float | None,
+    reverse: list[str] | None,
+    method: str | None,
+) -> None:
+    """Refuse what is out of range, and what would be read by nothing."""
+    from seq2seq.evaluation.alignment import check_reading
+
+    check_standard_input(source=source, target=target, gold=gold)
+    check_reading(shift or 0, threshold)
+    if method is not None and method not in METHODS:
+        raise InputError(f"--symmetrise {method}: unknown; {nearest(method, METHODS)}")
+    if method is not None and not reverse:
+        raise InputError("--symmetrise has no effect without --reverse, a model of the other direction")
+
+
+def _load(
+    models: list[str],
+    reverse: list[str],
+    device: str,
+    threads: int | None,
+    join: Join | None,
+    shift: int,
+    threshold: float | None,
+    method: str,
+) -> Aligner:
+    from seq2seq.cli.aligner import Aligner
+
+    forward = options.load_translator(models, device, threads)
+    backward = options.load_translator(reverse, device, threads) if reverse else None
+    if backward is not None:
+        there, back = forward.config.data, backward.config.data
+        direction = (there.source_language, there.target_language)
+        # Texts in files need no names of languages; then both directions have the config's.
+        if (back.source_language, back.target_language) == direction != ("source", "target"):
+            raise InputError(
+                f"{reverse[0]}: translates {direction[0]} into {direction[1]} as {models[0]} does; "
+                f"--reverse takes a model from {direction[1]} to {direction[0]}"
+            )
+    return Aligner(forward, backward, method, join, shift, threshold)
+
+
+def _check_pair(row: Sequence[str], number: int, files: Sequence[Source]) -> None:
+    """Refuse a pair of which one side is blank, and links to words that are not there."""
+    from seq2seq.evaluation.alignment import parse_pharaoh
+
+    words = [len(text.split()) for text in row[:2]]
+    if bool(words[0]) != bool(words[1]):
+        blank, other = (0, 1) if not words[0] else (1, 0)
+        where = f"{files[blank].name}:{number}: blank, but {files[other].name}:{number} is not"
+        raise InputError(f"{where}; there is nothing to align with")
+    if len(row) == 2:
+        return
+    where = f"{files[2].name}:{number}"
+    for source, target in sorted(parse_pharaoh(row[2], where)[1]):
+        if source >= words[0] or target >= words[1]:
+            raise InputError(
+                f"{where}: link {source}-{target} is outside of the pair, which has {words[0]} source and {words[1]} "
+                "target words, counted from 0; links are source-target, and words what spaces separate"
+            )
+
+
+def _lines(number: int, pair: AlignedPair, form: str) -> str:
+    """What is written of a pair."""
+    from seq2seq.evaluation.alignment import format_pharaoh
+    from seq2seq.evaluation.grid import text_grid
+
+    if form == "jsonl":
+        return json.dumps(_object(number, pair), ensure_ascii=False) + "\n"
+    line = format_pharaoh(pair.links) + "\n"
+    if form == "pharaoh":
+        return line
+    forward, width = pair.forward, shutil.get_terminal_size().columns
+    drawn = text_grid(forward.weights, forward.source.words, forward.target.words, width=width)
+    return line + "".join(f"{each.rstrip()}\n" for each in drawn.split("\n"))
+
+
+def _object(number: int, pair: AlignedPair) -> dict[str, Any]:
+    forward, backward = pair.forward, pair.backward
+    entry = {
+        "line": number,
+        "source": forward.source.words,
+        "target": forward.target.words,
+        "links": pair.links,
+        "weights": forward.weights.round(6).tolist(),
+    }
+    return entry if backward is None else entry | {"reverse_weights": backward.weights.round(6).tolist()}
+
+
+def _length(source: str, output: str) -> int | None:
+    """Lines to come, where a bar over them is no nuisance: links on the same terminal are progress enough."""
+    return None if output == STANDARD and sys.stdout.isatty() else count_lines(source)

@@ -1,0 +1,64 @@
+"""Pairs aligned in one direction or in both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from seq2seq.evaluation.alignment import Link
+from seq2seq.evaluation.symmetrisation import symmetrise, turned
+from seq2seq.translator import Translator
+from seq2seq.word_alignment import Alignment, Join
+
+_OTHER: dict[Join | None, Join | None] = {"source": "target", "target": "source", "both": "both", None: None}
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedPair:
+    """A pair as a model aligns it, and one of the other direction, if there is one; both read with one shift."""
+
+    forward: Alignment
+    backward: Alignment | None
+    method: str
+    threshold: float | None
+
+    @property
+    def readings(self) -> dict[str, list[Link]]:
+        """The links of each model by its option, and by the method both together; the last are those to write."""
+        if self.backward is None:
+            return {"MODEL": self.forward.links}
+        backward = turned(self.backward.links)
+        both = symmetrise(self.forward.links, backward, self.method)
+        return {"MODEL": self.forward.links, "--reverse": sorted(backward), self.method: sorted(both)}
+
+    @property
+    def links(self) -> list[Link]:
+        """The links to write."""
+        return list(self.readings.values())[-1]
+
+    def read(self, shift: int) -> AlignedPair:
+        """The same attention read with another shift."""
+        forward = self.forward.read(shift=shift, threshold=self.threshold)
+        backward = self.backward and self.backward.read(shift=shift, threshold=self.threshold)
+        return replace(self, forward=forward, backward=backward)
+
+
+@dataclass(frozen=True, slots=True)
+class Aligner:
+    """What aligns pairs, and how its attention is read; the sides are those of the forward model."""
+
+    forward: Translator
+    backward: Translator | None
+    method: str
+    join: Join | None
+    shift: int
+    threshold: float | None
+
+    def pairs(self, sources: Sequence[str], targets: Sequence[str]) -> list[AlignedPair]:
+        """Each pair aligned, in order."""
+        found = self.forward.align(sources, targets, shift=self.shift, threshold=self.threshold, join=self.join)
+        if self.backward is None:
+            return [AlignedPair(each, None, self.method, self.threshold) for each in found]
+        join = _OTHER[self.join]
+        back = self.backward.align(targets, sources, shift=self.shift, threshold=self.threshold, join=join)
+        return [AlignedPair(*both, self.method, self.threshold) for both in zip(found, back, strict=True)]

@@ -1,0 +1,250 @@
+"""Score functions: the rule f of the energies e_i = f(s, h_i), between a query s and the encoder states h_i.
+
+To add one, write one class with `@score_function("name")`. Its name then is a choice of the config, the property tests
+run over it, and the README's table shows it.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seq2seq.nn.registry import enter
+
+
+class ScoreFunction(nn.Module, ABC):
+    """The rule f of e_i = f(s, h_i), and nothing else: no mask, no softmax.
+
+    All share one constructor signature; a rule that has no use for attention_dim ignores it.
+    """
+
+    name: ClassVar[str]
+    reads_coverage: ClassVar[bool] = False  # whether `after` differs from `forward`
+    first_values: ClassVar[dict[str, float]] = {}  # parameters that begin at a number rather than at random
+
+    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
+        super().__init__()
+
+    def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source projected_dim"]:
+        """The part of the rule that depends on the source alone, done once per sentence."""
+        return states
+
+    @abstractmethod
+    def forward(
+        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source projected_dim"]
+    ) -> Float[Tensor, "batch target source"]:
+        """Unmasked energies of every query against every key, as `project` made them."""
+
+    def after(
+        self,
+        query: Float[Tensor, "batch target query_dim"],
+        keys: Float[Tensor, "batch source projected_dim"],
+        coverage: Float[Tensor, "batch target source"],
+    ) -> Float[Tensor, "batch target source"]:
+        """Energies of queries each of which knows how much attention every key has had before it."""
+        energies: Tensor = self(query, keys)
+        return energies
+
+    def _require_equal(self, query_dim: int, key_dim: int) -> None:
+        if query_dim != key_dim:
+            raise ValueError(
+                f"score {self.name!r} needs equal sizes, but the decoder state has {query_dim} units and the encoder "
+                f"state {key_dim}; make them equal, or use 'multiplicative', which has a matrix between them"
+            )
+
+
+SCORE_FUNCTIONS: dict[str, type[ScoreFunction]] = {}
+Score = TypeVar("Score", bound=type[ScoreFunction])
+
+
+def score_function(name: str) -> Callable[[Score], Score]:
+    """Register a score function under the name that configs use."""
+    table: dict[str, Any] = SCORE_FUNCTIONS
+    return enter(table, "score function", name)
+
+
+@score_function("additive")
+class Additive(ScoreFunction):
+    """e = vᵀ tanh(W q + U k). Bahdanau et al. (2015), appendix A.1.2."""
+
+    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
+        super().__init__(query_dim, key_dim, attention_dim)
+        self.query_layer = nn.Linear(query_dim, attention_dim, bias=False)
+        self.key_layer = nn.Linear(key_dim, attention_dim, bias=False)
+        self.v = nn.Parameter(torch.empty(attention_dim))
+
+    def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source attention_dim"]:
+        """U h."""
+        keys: Tensor = self.key_layer(states)
+        return keys
+
+    def forward(
+        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source attention_dim"]
+    ) -> Float[Tensor, "batch target source"]:
+        """vᵀ tanh(W q + U k) for each pair."""
+        return torch.tanh(self.query_layer(query)[:, :, None, :] + keys[:, None, :, :]) @ self.v
+
+
+@score_function("multiplicative")
+class Multiplicative(ScoreFunction):
+    """e = qᵀ W k. Luong et al. (2015), section 3.1, "general"."""
+
+    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
+        super().__init__(query_dim, key_dim, attention_dim)
+        self.key_layer = nn.Linear(key_dim, query_dim, bias=False)
+
+    def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
+        """W h."""
+        keys: Tensor = self.key_layer(states)
+        return keys
+
+    def forward(
+        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source query_dim"]
+    ) -> Float[Tensor, "batch target source"]:
+        """qᵀ (W k) for each pair."""
+        return query @ keys.transpose(1, 2)
+
+
+@score_function("dot")
+class Dot(ScoreFunction):
+    """e = qᵀ k, without parameters. Luong et al. (2015), section 3.1, "dot"."""
+
+    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
+        super().__init__(query_dim, key_dim, attention_dim)
+        self._require_equal(query_dim, key_dim)
+
+    def forward(
+        self, query: Float[Tensor, "batch target dim"], keys: Float[Tensor, "batch source dim"]
+    ) -> Float[Tensor, "batch target source"]:
+        """qᵀ k for each pair."""
+        return query @ keys.transpose(1, 2)
+
+
+@score_function("scaled_dot")
+class ScaledDot(ScoreFunction):
+    """e = qᵀ k / √dim, so that the spread of the energies does not grow with dim. Vaswani et al. (2017), equation 1."""
+
+    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
+        super().__init__(query_dim, key_dim, attention_dim)
+        self._require_equal(query_dim, key_dim)
+
+    def forward(
+        self, query: Float[Tensor, "batch target dim"], keys: Float[Tensor, "batch source dim"]
+    ) -> Float[Tensor, "batch target source"]:
+        """qᵀ k / √dim for each pair."""
+        return (query @ keys.transpose(1, 2)) / math.sqrt(query.shape[-1])
+
+
+@score_function("uniform")
+class Uniform(ScoreFunction):
+    """e = 0: every source state weighs the same at every step. The control that cannot attend."""
+
+    def forward(
+        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source key_dim"]
+    ) -> Float[Tensor, "batch target source"]:
+        """Zero for each pair."""
+        return query.new_zeros(query.shape[0], query.shape[1], keys.shape[1])
+
+
+@score_function("location")
+class Location(ScoreFunction):
+    """e_i = (W q)_i, from the query alone, for the first attention_dim positions i. Luong et al. (2015), equation 8.
+
+    As there, the rest of a longer sentence is ignored: its energies are so low that their weights come out as 0. They
+    are finite, because a window may leave no other position.
+    """
+
+    IGNORED: ClassVar[float] = -1e4
+
+    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
+        super().__init__(query_dim, key_dim, attention_dim)
+        self.query_layer = nn.Linear(query_dim, attention_dim, bias=False)
+
+    def forward(
+        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source key_dim"]
+    ) -> Float[Tensor, "batch target source"]:
+        """(W q)_i for each position i."""
+        energies = self.query_layer(query)[:, :, : keys.shape[1]]
+        return F.pad(energies, (0, keys.shape[1] - energies.shape[2]), value=self.IGNORED)
+
+
+@score_function("concat")
+class Concat(ScoreFunction):
+    """e = vᵀ tanh(W [q; k]). Luong et al. (2015), section 3.1, "concat".
+
+    The family of functions is additive's, as W [q; k] = W₁ q + W₂ k. What differs: the inner size is the query's and
+    not attention_dim, and the two halves are one matrix, which begins with the smaller values that its width asks for.
+    """
+
+    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
+        super().__init__(query_dim, key_dim, attention_dim)
+        self.layer = nn.Linear(query_dim + key_dim, query_dim, bias=False)
+        self.v = nn.Parameter(torch.empty(query_dim))
+        self.query_dim = query_dim
+
+    def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
+        """W₂ h."""
+        return F.linear(states, self.layer.weight[:, self.query_dim :])
+
+    def forward(
+        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source query_dim"]
+    ) -> Float[Tensor, "batch target source"]:
+        """vᵀ tanh(W₁ q + W₂ k) for each pair."""
+        inner = F.linear(query, self.layer.weight[:, : self.query_dim])
+        return torch.tanh(inner[:, :, None, :] + keys[:, None, :, :]) @ self.v
+
+
+@score_function("cosine")
+class Cosine(ScoreFunction):
+    """e = β cos(q, k), with one learned β: lengths of states say nothing. Graves et al. (2014), equations 5 and 6.
+
+    There β comes from the controller at every step; here it is a parameter that begins at 10: energies between -1 and
+    1 could not give one position of a sentence much more weight than another.
+    """
+
+    first_values: ClassVar[dict[str, float]] = {"beta": 10.0}
+
+    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
+        super().__init__(query_dim, key_dim, attention_dim)
+        self._require_equal(query_dim, key_dim)
+        self.beta = nn.Parameter(torch.empty(1))
+
+    def project(self, states: Float[Tensor, "batch source dim"]) -> Float[Tensor, "batch source dim"]:
+        """h / |h|."""
+        return F.normalize(states, dim=-1)
+
+    def forward(
+        self, query: Float[Tensor, "batch target dim"], keys: Float[Tensor, "batch source dim"]
+    ) -> Float[Tensor, "batch target source"]:
+        """β qᵀ k / |q| |k| for each pair."""
+        return self.beta * (F.normalize(query, dim=-1) @ keys.transpose(1, 2))
+
+
+@score_function("coverage")
+class Coverage(Additive):
+    """e = vᵀ tanh(W q + U k + w c_i), c_i = Σ_{t' < t} α_{t'i}. See et al. (2017), equations 10 and 11.
+
+    Additive that knows how much attention each state has had, after Tu et al. (2016), and without See's bias, as
+    `additive` has none. `training.coverage_loss` adds the loss for looking twice.
+    """
+
+    reads_coverage: ClassVar[bool] = True
+
+    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
+        super().__init__(query_dim, key_dim, attention_dim)
+        self.w = nn.Parameter(torch.empty(attention_dim))
+
+    def after(
+        self,
+        query: Float[Tensor, "batch target query_dim"],
+        keys: Float[Tensor, "batch source attention_dim"],
+        coverage: Float[Tensor, "batch target source"],
+    ) -> Float[Tensor, "batch target source"]:
+        """vᵀ tanh(W q + U k + w c) for each pair."""
+        inner = self.query_layer(query)[:, :, None, :] + keys[:, None, :, :]
+        return torch.tanh(inner + coverage[:, :, :, None] * self.w) @ self.v

@@ -1,0 +1,54 @@
+"""The words of a text as people count them, and how much of each piece belongs to each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+Span = tuple[int, int]  # first character, and the one after the last
+
+
+@dataclass(frozen=True, slots=True)
+class WordedText:
+    """A text as a model reads it, and the words in it. spans: where in the text each word stands."""
+
+    text: str
+    words: list[str]
+    spans: list[Span]
+
+
+def spaced(line: str) -> WordedText:
+    """The line as it is; its words are what whitespace separates."""
+    return WordedText(line, line.split(), [word.span() for word in re.finditer(r"\S+", line)])
+
+
+def joined(line: str) -> WordedText:
+    """The line without whitespace, for a script that writes none: there it only shows where words end."""
+    words = line.split()
+    return WordedText("".join(words), words, list(pairwise(accumulate(map(len, words), initial=0))))
+
+
+def word_shares(pieces: Sequence[Span], words: Sequence[Span]) -> NDArray[np.float64]:
+    """[words, pieces]: the share of each piece's characters, spaces aside, that is in each word.
+
+    A column sums to 1. A piece across a border is shared, so with `joined` words no link is lost or decided by chance
+    where the tokenizer's pieces ignore the words. A piece without characters of its own (a space, a byte of a
+    character) belongs to the word that it begins in or before, at the end of the text to the last word. Zeros where
+    there are no words.
+    """
+    shares = np.zeros((len(words), len(pieces)))
+    if not words or not pieces:
+        return shares
+    first, last = np.array(pieces).T
+    start, end = np.array(words).T[:, :, None]
+    shares += np.maximum(np.minimum(last, end) - np.maximum(first, start), 0)
+    owners = np.minimum((end <= first).sum(axis=0), len(words) - 1)
+    empty = shares.sum(axis=0) == 0
+    shares[owners[empty], np.flatnonzero(empty)] = 1.0
+    shares /= shares.sum(axis=0)
+    return shares

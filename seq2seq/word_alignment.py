@@ -1,0 +1,71 @@
+"""Which words of a given pair belong together, by where a model looks while it is made to write the target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from seq2seq.evaluation.alignment import Link, links_from_threshold, merged_weights, strongest_links
+from seq2seq.text.tokenizer import Tokenizer
+from seq2seq.text.words import WordedText, word_shares
+
+Join = Literal["source", "target", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a pair: the words that links count, and the pieces that a model reads or writes.
+
+    shares [words, pieces + 1]: how much of each piece belongs to each word; the last column, 0, is that of the end.
+    """
+
+    words: list[str]
+    ids: list[int]
+    pieces: list[str]
+    shares: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Links between the words of a pair, and the attention that they were read from.
+
+    links: (source word, target word), from 0, sorted. weights [target words, source words]: attention in words; a row
+    sums to 1 less what went to the end of the source. piece_weights [target pieces + 1, source pieces + 1]: as the
+    model gave it, ends included; rows sum to 1, and row t is the step that predicts piece t.
+    """
+
+    source: Side
+    target: Side
+    piece_weights: NDArray[np.float32]
+    weights: NDArray[np.float64]
+    links: list[Link]
+
+    def read(self, *, shift: int = 0, threshold: float | None = None) -> Alignment:
+        """The same attention read anew, as `Translator.align` would with these arguments."""
+        weights = merged_weights(self.piece_weights, self.source.shares, self.target.shares, shift=shift)
+        links = strongest_links(weights) if threshold is None else links_from_threshold(weights, threshold)
+        return replace(self, weights=weights, links=sorted(links))
+
+
+def sides(tokenizer: Tokenizer, texts: Sequence[WordedText]) -> list[Side]:
+    """What a model meets of each text. Of one without words it reads nothing, as of a blank one elsewhere."""
+    found = []
+    for text, (ids, spans) in zip(texts, tokenizer.encode_spans([text.text for text in texts]), strict=True):
+        if not text.words:
+            ids, spans = [], []
+        shares = np.pad(word_shares(spans, text.spans), ((0, 0), (0, 1)))
+        found.append(Side(text.words, ids, tokenizer.to_pieces(ids), shares))
+    return found
+
+
+def read_alignment(
+    source: Side, target: Side, piece_weights: ArrayLike, *, shift: int, threshold: float | None
+) -> Alignment:
+    """The alignment of a pair from the weights of a forced target [target pieces + 1, source pieces + 1]."""
+    unread = np.zeros((len(target.words), len(source.words)))
+    weights = np.asarray(piece_weights, dtype=np.float32)
+    return Alignment(source, target, weights, unread, []).read(shift=shift, threshold=threshold)
