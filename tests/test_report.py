@@ -124,6 +124,16 @@ def test_curves_are_mean_and_range_of_the_seeds() -> None:
     np.testing.assert_allclose([line.y, line.low, line.high], [values.mean(0), values.min(0), values.max(0)])
 
 
+def test_a_validation_without_a_number_is_left_out() -> None:
+    least = minimal()
+    values = {10: 9.0, 20: float("inf"), 30: float("nan"), 40: 3.0}
+    curve = [CurvePoint(step=step, perplexity=value, bleu=None) for step, value in values.items()]
+    run = least.systems[0].runs[0].model_copy(update={"curve": curve})
+    system = least.systems[0].model_copy(update={"runs": [run]})
+    (picture,) = curves.learning_curves(least.model_copy(update={"systems": [system]}))
+    assert picture.draw().axes[0].get_lines()[0].get_xydata().tolist() == [[10, 9], [40, 3]]
+
+
 def test_panels_show_the_numbers(results: Results, drawn: dict[str, Figure]) -> None:
     learning, noise = drawn["learning"].axes[0], drawn["noise"].axes[1]
     assert learning.get_yscale() == "log"
@@ -217,7 +227,8 @@ def test_the_same_results_give_the_same_bytes(form: pictures.Form) -> None:
 def test_the_users_own_style_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     (picture,) = plots.quality(minimal())
     before = encode(picture.draw(), "svg")[0]
-    monkeypatch.setitem(pictures.matplotlib.rcParams, "axes.labelsize", 30)
+    for key, value in {"axes.labelsize": 30, "xtick.direction": "in"}.items():
+        monkeypatch.setitem(pictures.matplotlib.rcParams, key, value)
     assert encode(picture.draw(), "svg")[0] == before
 
 

@@ -12,7 +12,7 @@ import typer
 from seq2seq.cli import options
 from seq2seq.cli.display import progress_over
 from seq2seq.cli.examples import epilog
-from seq2seq.cli.layout import grid, unit_weights
+from seq2seq.cli.layout import aligned_weights, drawn, unit_weights
 from seq2seq.cli.streams import STANDARD, check_target, is_replaced, refusals, termination_raises
 from seq2seq.errors import InputError, Seq2SeqError
 
@@ -23,6 +23,8 @@ ATTENTION = """
 seq2seq plot attention runs/demo --source "Die Frau schläft nicht."
 seq2seq plot attention runs/demo --source "Die Frau schläft nicht." \\
     --output attention.svg
+seq2seq plot attention runs/demo --source "Die Frau schläft nicht." \\
+    --target "The woman does not sleep." --shift 1 --output attention.pdf
 """
 RESULTS = """
 seq2seq plot results runs/comparison/results.json --output report
@@ -43,6 +45,26 @@ plot = typer.Typer(
 def attention(
     models: options.Models,
     source: Annotated[str, typer.Option("--source", metavar="TEXT", help="The sentence to translate.")],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="TEXT",
+            help="What the model is made to write.",
+            show_default="its own translation",
+        ),
+    ] = None,
+    shift: Annotated[
+        int | None,
+        typer.Option(
+            "--shift",
+            metavar="0|1",
+            min=0,
+            max=1,
+            help="With --target, draw the step that predicts a piece (0), or the next one, which reads it (1).",
+            show_default="0",
+        ),
+    ] = None,
     output: Annotated[
         str,
         typer.Option(
@@ -53,27 +75,31 @@ def attention(
     device: options.Device = "cpu",
     threads: options.Threads = None,
 ) -> None:
-    """Draw what a model looks at while it translates a sentence.
+    """Draw what a model looks at while it translates a sentence, or writes a given one.
 
     A row for every word that it writes, a column for every word that it
     reads, darker for more attention; pieces in place of words on a side that
     has no spaces. In an SVG, words stay text.
     """
     form = _format_of(output)
-    if not source.strip():
-        raise InputError("--source is blank: nothing to translate")
+    _check_texts(source, target, shift, beam_size)
     translator = options.load_translator(models, device, threads)
-    (translation,) = translator.translate([source], **options.search_options(beam_size=beam_size))
-    options.warn_truncated("--source", 0, [translation])
-    if not translation.pieces:
+    if target is None:
+        (translation,) = translator.translate([source], **options.search_options(beam_size=beam_size))
+        options.warn_truncated("--source", 0, [translation])
+        drawing = unit_weights(translation)
+    else:
+        (alignment,) = translator.align([source], [target], shift=shift or 0)
+        drawing = aligned_weights(alignment, shift=shift or 0)
+    if not drawing[2]:
         raise Seq2SeqError("the translation is empty: there is no attention to draw")
     if form is None:
-        typer.echo(grid(translation))
+        typer.echo(drawn(*drawing))
         return
     from seq2seq.evaluation.heatmaps import attention_map
     from seq2seq.evaluation.pictures import encode, missing_glyphs
 
-    content, missing = encode(attention_map(*unit_weights(translation)), form)
+    content, missing = encode(attention_map(*drawing), form)
     _write(output, content)
     if missing and form != "svg":
         print(f"warning: {missing_glyphs(missing)}", file=sys.stderr)
@@ -101,10 +127,20 @@ def results(
     from seq2seq.evaluation.plots import pictures
     from seq2seq.evaluation.report import write_report
 
-    with termination_raises(), progress_over(lambda: len(list(pictures(found)))) as drawn:
-        notes = write_report(found, Path(output), drawn)
+    with termination_raises(), progress_over(lambda: len(list(pictures(found)))) as tell:
+        notes = write_report(found, Path(output), tell)
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)
+
+
+def _check_texts(source: str, target: str | None, shift: int | None, beam_size: int | None) -> None:
+    for name, text in (("--source", source), ("--target", target)):
+        if text is not None and not text.strip():
+            raise InputError(f"{name} is blank: there is nothing to look at")
+    if target is None and shift is not None:
+        raise InputError("--shift has no effect without --target")
+    if target is not None and beam_size is not None:
+        raise InputError("--beam-size has no effect with --target, which leaves nothing to search")
 
 
 def _format_of(output: str) -> Form | None:
