@@ -32,14 +32,16 @@ from typer.testing import CliRunner, Result
 from seq2seq import Translator, __version__, load_config
 from seq2seq.cli import EXAMPLES, app, display, streams, translate
 from seq2seq.cli.examples import epilog
-from seq2seq.cli.layout import Layout, grid
+from seq2seq.cli.layout import Layout, aligned_weights, grid
 from seq2seq.cli.streams import Source, open_output
 from seq2seq.cli.template import render
 from seq2seq.config import Config, Section, parse_config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.alignment import parse_pharaoh
+from seq2seq.evaluation.grid import text_grid
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.translation import blank
+from seq2seq.word_alignment import Alignment, Side
 
 COMMANDS = ["config", "train", "translate", "score", "align", "evaluate", "compare", "inspect", "plot", "push"]
 GERMAN = ["der hund", "ein mann", "die frau", "das kind", "der junge", "ein mädchen", "die katze"]
@@ -548,6 +550,32 @@ def test_plot_attention_writes_a_figure(model: Path, translator: Translator, tmp
         words = re.findall(r"<text[^>]*>([^<]*)</text>", content.decode())
         assert [word for word in words if word in source.split()][: len(source.split())] == source.split()
         assert set(one.text.split()) <= set(words)
+
+
+def test_plot_attention_of_a_given_target(model: Path, translator: Translator, tmp_path: Path) -> None:
+    source, target = "der hund schläft heute .", "the dog reads"
+    command = ("plot", "attention", model, "--source", source, "--target", target)
+    files = []
+    for shift in (0, 1):
+        (one,) = translator.align([source], [target], shift=shift)
+        grid_of_align = text_grid(one.weights, source.split(), target.split(), width=80)
+        assert succeed(*command, "--shift", shift) == f"{grid_of_align}\n"
+        files.append(tmp_path / f"{shift}.svg")
+        succeed(*command, "--shift", shift, "--output", files[-1])
+    assert files[0].read_bytes() != files[1].read_bytes()
+    found = re.findall(r"<text[^>]*>([^<]*)</text>", files[0].read_text("utf-8"))
+    assert {*source.split(), *target.split()} <= set(found)
+
+
+def test_a_given_target_without_spaces_is_drawn_in_pieces() -> None:
+    weights = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
+    source = Side(["der", "hund"], [5, 6], ["▁der", "▁hund"], np.array([[1.0, 0, 0], [0, 1, 0]]))
+    target = Side(["狗很"], [5, 6], ["▁狗", "很"], np.array([[1.0, 1, 0]]))
+    one = Alignment(source, target, weights, weights, [])
+    found, across, down = aligned_weights(one, shift=0)
+    assert (across, down) == (["der", "hund"], ["狗", "很"])
+    np.testing.assert_allclose(found, [[0.7, 0.2], [0.1, 0.8]])
+    np.testing.assert_allclose(aligned_weights(one, shift=1)[0], [[0.1, 0.8], [0.3, 0.3]])
 
 
 def test_plot_attention_of_an_empty_translation(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

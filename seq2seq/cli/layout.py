@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from seq2seq.translation import Translation
+    from seq2seq.word_alignment import Alignment, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,14 @@ class Layout:
 
 def grid(translation: Translation) -> str:
     """Where the model looked, for a terminal."""
+    return drawn(*unit_weights(translation))
+
+
+def drawn(weights: NDArray[np.float64], source: Sequence[str], target: Sequence[str]) -> str:
+    """Weights [target, source] with the names of columns and rows, as wide as the terminal."""
     from seq2seq.evaluation.grid import text_grid
 
-    return text_grid(*unit_weights(translation), width=shutil.get_terminal_size().columns)
+    return text_grid(weights, source, target, width=shutil.get_terminal_size().columns)
 
 
 def unit_weights(translation: Translation) -> tuple[NDArray[np.float64], list[str], list[str]]:
@@ -92,6 +98,25 @@ def unit_weights(translation: Translation) -> tuple[NDArray[np.float64], list[st
     target_units, target_labels = _units(translation.pieces, translation.target_words)
     rows = [*target_units, NO_WORD] if translation.finished else target_units
     return word_weights(translation.weights, [*source_units, NO_WORD], rows), source_labels, target_labels
+
+
+def aligned_weights(alignment: Alignment, *, shift: int) -> tuple[NDArray[np.float64], list[str], list[str]]:
+    """As `unit_weights`, of a target that the model was made to write."""
+    from seq2seq.evaluation.alignment import merged_weights
+
+    source_labels, source_shares = _shares(alignment.source)
+    target_labels, target_shares = _shares(alignment.target)
+    weights = merged_weights(alignment.piece_weights, source_shares, target_shares, shift=shift)
+    return weights, source_labels, target_labels
+
+
+def _shares(side: Side) -> tuple[list[str], NDArray[np.float64]]:
+    """What each unit is called, and how much of each piece, and of the end, belongs to it."""
+    import numpy as np
+
+    if len(side.words) > 1:
+        return side.words, side.shares
+    return [piece.replace("▁", "") or "▁" for piece in side.pieces], np.eye(len(side.pieces), len(side.pieces) + 1)
 
 
 def _units(pieces: Sequence[str], words: Sequence[int]) -> tuple[list[int], list[str]]:
