@@ -142,6 +142,16 @@ def test_a_pool_is_found_again_from_its_place_alone(tmp_path: Path) -> None:
         assert list(make_pools(text, settings, 0, whole[number - 1].end)) == whole[number:]
 
 
+def test_each_pool_is_dealt_out_by_a_draw_of_its_own(tmp_path: Path) -> None:
+    """The pairs are all as long, so the same draw would deal every pool out alike, epoch after epoch."""
+    write(tmp_path / "shards", pairs(100))
+    settings = config(tmp_path)
+    text = text_of(settings)
+    dealt = [pool.steps for number in range(2) for pool in make_pools(text, settings, number, Place())]
+    assert [sum(map(len, steps)) for steps in dealt] == [25] * 8
+    assert len({str(steps) for steps in dealt}) == 8
+
+
 @pytest.mark.parametrize("stops", [[3], [8, 11, 27], [17]])
 def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, stops: list[int]) -> None:
     """Bitwise, with dropout and subword sampling, stopped within and between pools and in the second epoch."""
