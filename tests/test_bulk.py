@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -27,6 +28,7 @@ from seq2seq.cli.job import Answer, Job
 from seq2seq.cli.layout import Layout
 from seq2seq.cli.streams import Source
 from seq2seq.config import parse_config
+from seq2seq.training.processes import Processes
 from seq2seq.training.trainer import train
 
 WORDS = ["hund", "katze", "mann", "frau", "kind", "schläft", "läuft", "liest", "ein", "der", "die", "."]
@@ -597,19 +599,55 @@ def test_cuts_depend_on_the_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------------------------------------------------- torchrun
 
 
-def torchrun(bulk: Bulk, *more: str) -> subprocess.CompletedProcess[str]:
+def start_torchrun(bulk: Bulk, *more: str) -> subprocess.Popen[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launcher, "-m", "seq2seq", *bulk.arguments, *more]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
 
-def test_processes_of_torchrun_go_on_where_one_stopped(stopped: Bulk, expected: bytes) -> None:
-    done = torchrun(stopped, "--resume")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.count("going on after line 40\n") == 1
-    assert stopped.target.read_bytes() == expected
-    assert list(stopped.folder.iterdir()) == [stopped.target]
+def test_processes_of_torchrun_are_killed_in_turn_and_the_next_go_on(model: Path, tmp_path: Path, bulk: Bulk) -> None:
+    """First the one that writes, then the other."""
+    source = write(tmp_path / "long.de", sentences(4 * LINES, 3))
+    bulk.arguments[3] = str(source)
+    for rank in (0, 1):
+        before = bulk.lines()
+        with start_torchrun(bulk, "--resume") as job:
+            wait_for(lambda before=before: bulk.lines() >= before + 3 * CHUNK or job.poll() is not None)
+            os.kill(sorted(descendants(job))[rank], signal.SIGKILL)
+            out, errors = job.communicate(timeout=300)
+        assert job.returncode == 1, errors
+        assert out == ""
+        assert re.search("(another process of this job has ended|stopped: ).*--resume goes on", errors), errors
+        assert errors.count("Traceback") == 1  # torchrun's own
+        assert not bulk.target.exists()
+        assert before + 3 * CHUNK <= bulk.lines() < 4 * LINES
+    before = bulk.lines()
+    with start_torchrun(bulk, "--resume") as job:
+        out, errors = job.communicate(timeout=300)
+    assert job.returncode == 0, errors
+    assert out == ""
+    assert errors.count(f"going on after line {before:,}\n") == 1
+    assert list(bulk.folder.iterdir()) == [bulk.target]
+    (tmp_path / "again").mkdir()
+    assert bulk.target.read_bytes() == Bulk(model, source, tmp_path / "again").finish()
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_process_that_torchrun_ends_says_how_to_go_on(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], index: int
+) -> None:
+    """As when another was killed while this one translates. The first has said it, with the number of lines."""
+    begin = Processes.__init__
+
+    def of_two(self: Processes, accelerator: Any) -> None:
+        begin(self, accelerator)
+        self.count, self.index, self.first = 2, index, index == 0
+
+    monkeypatch.setattr(Processes, "__init__", of_two)
+    with pytest.raises(SystemExit), workers.ranked(plain_job(model)):
+        sys.exit(128 + signal.SIGTERM)
+    told = "stopped: process 2 of 2; --resume goes on after what is translated\n"
+    assert capsys.readouterr().err == (told if index else "")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -194,7 +195,11 @@ def crew(job: Job, workers: int | None) -> Iterator[Crew]:
 
 @contextmanager
 def ranked(job: Job) -> Iterator[Ranks]:
-    """The processes of a job of torchrun. Raises LostProcess in those that are left where one goes away."""
+    """The processes of a job of torchrun. Raises LostProcess in those that are left where one goes away.
+
+    One that translates when another goes away hears of it by torchrun's SIGTERM, and says so too: where the first is
+    gone, no one else would tell how to go on.
+    """
     from accelerate import Accelerator
 
     from seq2seq.training.processes import Processes
@@ -202,6 +207,12 @@ def ranked(job: Job) -> Iterator[Ranks]:
     processes = Processes(Accelerator(cpu=True))
     if job.device == "cuda":
         job = replace(job, device=f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
-    with processes.explained("--resume goes on after what is translated"):
-        yield Ranks(processes, job.load())
+    hint = "--resume goes on after what is translated"
+    try:
+        with processes.explained(hint):
+            yield Ranks(processes, job.load())
+    except SystemExit:
+        if not processes.first:  # which says more
+            print(f"stopped: process {processes.index + 1} of {processes.count}; {hint}", file=sys.stderr)
+        raise
     processes.accelerator.end_training()
