@@ -28,6 +28,7 @@ from seq2seq.cli.job import Answer, Job
 from seq2seq.cli.layout import Layout
 from seq2seq.cli.streams import Source
 from seq2seq.config import parse_config
+from seq2seq.text.lines import LONGEST_SENTENCE
 from seq2seq.training.processes import Processes
 from seq2seq.training.trainer import train
 
@@ -571,6 +572,50 @@ def test_refused_lines_come_in_their_turn(bad: Path, bulk: Bulk, count: list[obj
     resumed = bulk.target.read_bytes()
     assert bulk.run(*LIMIT, "--bad-lines", "blank").exit_code == 0
     assert bulk.target.read_bytes() == resumed
+
+
+def test_an_enormous_line_is_a_bad_one(bulk: Bulk, tmp_path: Path, source: Path, expected: bytes) -> None:
+    texts = source.read_text(encoding="utf-8").splitlines()
+    bad = write(tmp_path / "long.de", [*texts[:24], "hund " * LONGEST_SENTENCE, *texts[24:]])
+    bulk.arguments[3] = str(bad)
+    refused = "a line of more than 1,048,576 bytes; a sentence is needed"
+    assert f"error: {bad}:25: {refused}\n20 lines are translated and kept" in bulk.fail(2)
+    result = bulk.run("--bad-lines", "blank", "--resume")
+    assert result.exit_code == 0, result.output
+    assert f"{bad}:25: {refused}; it is blank in the output (--bad-lines blank)\n" in result.stderr
+    found = [line.split("\t")[0] for line in bulk.target.read_text(encoding="utf-8").splitlines()]
+    assert found.pop(24) == ""
+    assert found == [line.split("\t")[0] for line in expected.decode().splitlines()]
+
+
+class Zeros(BytesIO):
+    """As /dev/zero, for a while."""
+
+    def read1(self, size: int | None = -1) -> bytes:
+        if self.tell() > 2 * LONGEST_SENTENCE:
+            raise AssertionError("read on and on")
+        self.seek(self.tell() + (1 << 16))
+        return b"\0" * (1 << 16)
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_line_without_an_end_is_refused_before_it_ends(fixed: bool) -> None:
+    assert next(iter(Chunks(Source("text", Zeros()), 20, fixed=fixed))).problems == {0: "endless"}
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
+def test_what_is_too_long_depends_on_the_text_alone(end: bytes) -> None:
+    """Not on the blocks in which it comes, nor on a mark and the line's end; the lines around it stay whole."""
+    longest = b"x" * LONGEST_SENTENCE
+    lines = [b"a", longest, b"b", longest + b"x", longest * 3, b"", b"c"]
+    text = b"\xef\xbb\xbf" + (end or b"\n").join(lines) + end
+    cuts = [list(Chunks(Source("text", Blocks(text, size)), 100, fixed=True)) for size in (1 << 12, 99_991, 1 << 23)]
+    assert cuts[0] == cuts[1] == cuts[2]
+    assert [line for chunk in cuts[0] for line in chunk.texts] == ["a", longest.decode(), "b", "", "", "", "c"]
+    assert [chunk.problems for chunk in cuts[0]] == [{3: "endless"}, {0: "endless"}, {}]
+    for line, problems in ((longest, {}), (longest + b"x", {0: "endless"})):
+        source = Source("text", BytesIO(b"\xef\xbb\xbf" + line + end))
+        assert [chunk.problems for chunk in Chunks(source, 100, fixed=True)] == [problems]
 
 
 # --------------------------------------------------------------------------------------------------------------- chunks
