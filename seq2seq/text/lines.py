@@ -44,9 +44,14 @@ def judged_lines(stream: Iterable[bytes]) -> Iterator[tuple[str, str | None]]:
 
 def read_byte_lines(path: Path) -> list[bytes]:
     """The lines of a file, undecoded, so that a bad one can be judged by the caller."""
+    return list(iter_byte_lines(path))
+
+
+def iter_byte_lines(path: Path) -> Iterator[bytes]:
+    """As `read_byte_lines`, one after the other."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            return list(_byte_lines(_bounded(stream, str(path))))
+            yield from _byte_lines(_bounded(stream, str(path)))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
