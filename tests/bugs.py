@@ -432,8 +432,8 @@ OPTIONS = [
         "decay = 0.0 if", (TRAINING_KEYS + "[weight_decay]",)),
     Bug(20, "training.validation_beam_size is ignored", "training/validation.py",
         "beam_size=training.validation_beam_size", "beam_size=1", (TRAINING_KEYS + "[validation_beam_size]",)),
-    Bug(20, "training.patience is ignored", "training/trainer.py",
-        "if training.patience and progress.waited >= training.patience:", "if False:", (TRAINING_KEYS + "[patience]",)),
+    Bug(20, "training.patience is ignored", "training/state.py",
+        "if training.patience and self.waited >= training.patience:", "if False:", (TRAINING_KEYS + "[patience]",)),
 ]  # fmt: skip
 
 EMPTY = [
