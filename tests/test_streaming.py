@@ -123,12 +123,14 @@ def test_a_pool_mixes_shards(tmp_path: Path) -> None:
 
 
 def test_shards_come_in_another_order_each_epoch(tmp_path: Path) -> None:
-    """Else the pairs of the last shard would always be those learnt last."""
+    """And with each seed. Else the pairs of the last shard would always be those learnt last."""
     write(tmp_path / "shards", pairs(900), shards=30)
     settings = config(tmp_path, data__shuffle_buffer=60)
     text = text_of(settings)
     firsts = [sentences(text, [next(make_pools(text, settings, number, Place()))]) for number in range(3)]
     assert len({frozenset(first) for first in firsts}) == 3
+    other = config(tmp_path, data__shuffle_buffer=60, training__seed=2)
+    assert frozenset(sentences(text, [next(make_pools(text, other, 0, Place()))])) != frozenset(firsts[0])
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl"])
