@@ -269,6 +269,14 @@ def test_an_interrupt_from_the_terminal_is_told_once(bulk: Bulk, tmp_path: Path)
     assert errors == f"stopped: {bulk.target}: {kept}\n"
 
 
+def test_no_worker_takes_ctrl_c(model: Path) -> None:
+    with workers.crew(plain_job(model), 2):
+        for process in multiprocessing.active_children():
+            status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+            blocked = int(next(line for line in status.splitlines() if line.startswith("SigBlk:")).split()[1], 16)
+            assert blocked & 1 << signal.SIGINT - 1
+
+
 def test_a_worker_has_one_thread_unless_told_otherwise(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     for threads, given in ((None, 1), (2, 2)):
@@ -811,19 +819,19 @@ def test_samples_do_not_depend_on_the_chunks(bulk: Bulk) -> None:
 # ------------------------------------------------------------------------------------------------------------- torchrun
 
 
-def start_torchrun(bulk: Bulk, *more: str) -> subprocess.Popen[str]:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*launcher, "-m", "seq2seq", *bulk.arguments, *more]
+def start_torchrun(bulk: Bulk, *options: str) -> subprocess.Popen[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options]
+    command = [*launcher, "-m", "seq2seq", *bulk.arguments, "--resume"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
 
 def test_processes_of_torchrun_are_killed_in_turn_and_the_next_go_on(model: Path, tmp_path: Path, bulk: Bulk) -> None:
-    """First the one that writes, then the other."""
+    """First the one that writes, then the other; and once where torchrun starts both again by itself."""
     source = write(tmp_path / "long.de", sentences(4 * LINES, 3))
     bulk.arguments[3] = str(source)
     for rank in (0, 1):
         before = bulk.lines()
-        with start_torchrun(bulk, "--resume") as job:
+        with start_torchrun(bulk) as job:
             wait_for(lambda before=before: bulk.lines() >= before + 3 * CHUNK or job.poll() is not None)
             os.kill(sorted(descendants(job))[rank], signal.SIGKILL)
             out, errors = job.communicate(timeout=300)
@@ -834,11 +842,14 @@ def test_processes_of_torchrun_are_killed_in_turn_and_the_next_go_on(model: Path
         assert not bulk.target.exists()
         assert before + 3 * CHUNK <= bulk.lines() < 4 * LINES
     before = bulk.lines()
-    with start_torchrun(bulk, "--resume") as job:
+    with start_torchrun(bulk, "--max-restarts", "1") as job:
+        wait_for(lambda: bulk.lines() >= before + 3 * CHUNK or job.poll() is not None)
+        os.kill(sorted(descendants(job))[0], signal.SIGKILL)
         out, errors = job.communicate(timeout=300)
     assert job.returncode == 0, errors
     assert out == ""
     assert errors.count(f"going on after line {before:,}\n") == 1
+    assert errors.count("going on after line ") == 2
     assert list(bulk.folder.iterdir()) == [bulk.target]
     (tmp_path / "again").mkdir()
     assert bulk.target.read_bytes() == Bulk(model, source, tmp_path / "again").finish()

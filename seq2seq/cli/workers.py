@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
@@ -54,7 +55,9 @@ class Workers:
         self._processes: dict[Connection, BaseProcess] = {}
         self._identity: dict[str, Any] = {}
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
-        # A process begins with what is blocked here: Ctrl-C is for this process, which ends the others.
+        # A process begins with what is blocked here: Ctrl-C is for this process, which ends the others. The tracker
+        # comes before, for the first start would start it, and that unblocks SIGINT on its way.
+        resource_tracker.ensure_running()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             for _ in range(count):
@@ -202,8 +205,10 @@ def ranked(job: Job) -> Iterator[Ranks]:
     """
     from accelerate import Accelerator
 
-    from seq2seq.training.processes import Processes
+    from seq2seq.training.processes import Processes, join
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        join("gloo")
     processes = Processes(Accelerator(cpu=True))
     if job.device == "cuda":
         job = replace(job, device=f"cuda:{os.environ.get('LOCAL_RANK', 0)}")

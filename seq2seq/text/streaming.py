@@ -23,9 +23,9 @@ from seq2seq.errors import InputError
 from seq2seq.text.corpus import Corpus
 from seq2seq.text.encoding import verdicts
 from seq2seq.text.hub import FORMATS as EVERY_FORMAT
-from seq2seq.text.hub import SAVED, check_languages, first_line, load, quiet_datasets, uncounted
-from seq2seq.text.lines import INVALID_UTF8, describe, iter_byte_lines
-from seq2seq.text.readers import BOTH_BLANK, Problem, Row, SentencePair, check_pair, read_json_line
+from seq2seq.text.hub import SAVED, check_languages, first_line, load, quiet_datasets, rows_of, uncounted
+from seq2seq.text.lines import iter_byte_lines
+from seq2seq.text.readers import BOTH_BLANK, Problem, Row, SentencePair, read_json_line
 from seq2seq.text.tokenizer import TokenizerPair
 
 # CSV has no types in it: datasets does not know the columns of a stream of it before its end.
@@ -85,24 +85,7 @@ class _Table:
 
     def rows(self, passed: int) -> Iterator[Row]:
         """See _Block."""
-        for number, row in enumerate(self._values(passed), start=self.start + passed):
-            place = f"{self.shard}: row {number} (the first is 0)"
-            if row is None:
-                yield Problem(INVALID_UTF8, f"{place}: {describe(INVALID_UTF8)}")
-                continue
-            row = row.get("translation", row) or {}
-            yield check_pair((row.get(self.languages[0]), row.get(self.languages[1])), (place, place))
-
-    def _values(self, passed: int) -> list[dict[str, Any] | None]:
-        """The rows in Python; None for one that is not UTF-8, for Arrow takes any bytes for a string."""
-        try:
-            return list(self.table.slice(passed).to_pylist())
-        except UnicodeDecodeError:
-            if passed + 1 == len(self.table):
-                return [None]
-            middle = (passed + len(self.table)) // 2
-            first = _Table(self.shard, self.start, self.table.slice(0, middle), self.languages)
-            return [*first._values(passed), *self._values(middle)]
+        yield from rows_of(self.table.slice(passed), self.start + passed, str(self.shard), self.languages)
 
 
 @dataclass(frozen=True, slots=True)
