@@ -44,7 +44,7 @@ CHECKPOINT, CONFIG, CORPUS = (
 ENSEMBLE, LOSS, METRICS = "tests/test_ensemble.py::test_", "tests/test_loss.py::test_", "tests/test_metrics.py::test_"
 MODEL, SAMPLING = "tests/test_model.py::test_", "tests/test_sampling.py::test_"
 TRAINING, TRANSLATOR = "tests/test_training.py::test_", "tests/test_translator.py::test_"
-PROCESSES = "tests/test_processes.py::test_"
+PROCESSES, STREAMING = "tests/test_processes.py::test_", "tests/test_streaming.py::test_"
 
 # Over every score, wiring and cell (and shapes of the network, where the name is of test_model.py).
 ALONE = (MODEL + "a_sentence_does_not_feel_its_batch",)
@@ -432,8 +432,8 @@ OPTIONS = [
         "decay = 0.0 if", (TRAINING_KEYS + "[weight_decay]",)),
     Bug(20, "training.validation_beam_size is ignored", "training/validation.py",
         "beam_size=training.validation_beam_size", "beam_size=1", (TRAINING_KEYS + "[validation_beam_size]",)),
-    Bug(20, "training.patience is ignored", "training/trainer.py",
-        "if training.patience and progress.waited >= training.patience:", "if False:", (TRAINING_KEYS + "[patience]",)),
+    Bug(20, "training.patience is ignored", "training/state.py",
+        "if training.patience and self.waited >= training.patience:", "if False:", (TRAINING_KEYS + "[patience]",)),
 ]  # fmt: skip
 
 EMPTY = [
@@ -495,6 +495,9 @@ SEEDS = [
     Bug(24, "samples of neighbouring seeds repeat one another", "search/sampling.py",
         'int.from_bytes(digest[:4], "little")) for digest in digests', "seed + number) for number in range(count)",
         (SAMPLING + "neighbouring_seeds_do_not_share_samples", SAMPLING + "seeds_matter_to_the_last_and_to_the_first_bit"), every=True),
+    Bug(24, "one seed deals out every pool of a streamed epoch", "training/epoch.py",
+        'draw(seed, number, f"pool {end.pool}")', 'draw(seed, number, "pool")',
+        (STREAMING + "each_pool_is_dealt_out_by_a_draw_of_its_own",)),
 ]  # fmt: skip
 
 BUGS = sorted(

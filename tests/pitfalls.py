@@ -2,10 +2,10 @@
 
 python tests/pitfalls.py [NUMBER ...] [--jobs N] [--timeout SECONDS] [--verbose]
 
-The bugs are those of bugs.py, by the number of the pitfall. The package and its tests are copied to a temporary folder,
-and there each bug takes the place of the right text. Its tests are run once without any bug, where they must pass, and
-once with each. One line a bug: caught, NOT CAUGHT, or that the old text is no longer there. The exit code is 0 only
-where all are caught.
+The bugs are those of bugs.py and promises.py, by the number of the pitfall. The package and its tests are copied to a
+temporary folder, and there each bug takes the place of the right text. Its tests are run once without any bug, where
+they must pass, and once with each. One line a bug: caught, NOT CAUGHT, or that the old text is no longer there. The
+exit code is 0 only where all are caught.
 
 Every run is a fork of this process, which has imported the large libraries once.
 """
@@ -30,6 +30,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
 from bugs import BUGS, LATER, Bug
+from promises import PROMISES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 COPIED = ("seq2seq", "tests", "pyproject.toml")
@@ -228,13 +229,14 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=600, help="seconds that the tests of a bug may take")
     parser.add_argument("--verbose", action="store_true", help="tell which test failed, and how")
     options = parser.parse_args()
-    known = {bug.pitfall for bug in BUGS}
+    every = [*BUGS, *PROMISES]
+    known = {bug.pitfall for bug in every}
     for number in options.numbers:
         if number not in known:
             parser.error(f"pitfall {number}: {LATER.get(number, 'no such pitfall')}")
     for name in LARGE:
         __import__(name)
-    bugs = [bug for bug in BUGS if not options.numbers or bug.pitfall in options.numbers]
+    bugs = [bug for bug in every if not options.numbers or bug.pitfall in options.numbers]
     sys.exit(bool(check(bugs, max(1, min(options.jobs, len(bugs))), options.timeout, options.verbose)))
 
 

@@ -318,6 +318,20 @@ FORMS = [".parquet", ".arrow", ".jsonl", "saved", "saved splits", "folder"]
 EXPECTED = Corpus([row["de"] for row in ROWS], [row["en"] for row in ROWS], {})
 
 
+def test_bytes_that_are_no_text_in_a_dataset_are_refused_or_dropped(tmp_path):
+    """Arrow takes any bytes for a string."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sides = {"de": [b"a", b"\xff", b"c", b"d"], "en": [b"A", b"B", b"C", b"\xfe"]}
+    table = pa.table({side: pa.array(values).view(pa.string()) for side, values in sides.items()})
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"x\.parquet: row 1 \(the first is 0\): the line is not valid UTF-8"):
+        read_dataset(tmp_path, "x.parquet")
+    found = read_dataset(tmp_path, "x.parquet", problems="drop")
+    assert (found.source, found.target, found.dropped) == (["a", "c"], ["A", "C"], {"invalid UTF-8": 2})
+
+
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("form", FORMS)
 def test_datasets_in_every_form(tmp_path, form, nested):

@@ -6,6 +6,8 @@ import gzip
 import json
 import signal
 import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from test_processes import curve, run
 from test_training import SETTINGS, Stopper, events, weights
 
 from seq2seq.config import Config, parse_config
-from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.errors import InputError
+from seq2seq.text.readers import SentencePair
 from seq2seq.text.streaming import open_stream
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.training.data import TrainingText
@@ -120,18 +123,21 @@ def test_a_pool_mixes_shards(tmp_path: Path) -> None:
 
 
 def test_shards_come_in_another_order_each_epoch(tmp_path: Path) -> None:
-    """Else the pairs of the last shard would always be those learnt last."""
+    """And with each seed. Else the pairs of the last shard would always be those learnt last."""
     write(tmp_path / "shards", pairs(900), shards=30)
     settings = config(tmp_path, data__shuffle_buffer=60)
     text = text_of(settings)
     firsts = [sentences(text, [next(make_pools(text, settings, number, Place()))]) for number in range(3)]
     assert len({frozenset(first) for first in firsts}) == 3
+    other = config(tmp_path, data__shuffle_buffer=60, training__seed=2)
+    assert frozenset(sentences(text, [next(make_pools(text, other, 0, Place()))])) != frozenset(firsts[0])
 
 
-def test_a_pool_is_found_again_from_its_place_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_a_pool_is_found_again_from_its_place_alone(tmp_path: Path, form: str) -> None:
     rows = pairs(130)
     rows[7]["xx"] = rows[99]["yy"] = " ".join("1" * 40)  # filtered by length: places count rows, pools count pairs
-    write(tmp_path / "shards", rows)
+    write(tmp_path / "shards", rows, form)
     settings = config(tmp_path, data__max_length=20, tokenizer__kind="bpe", tokenizer__sampling=0.4)
     text = text_of(settings)
     whole = list(make_pools(text, settings, 0, Place()))
@@ -140,6 +146,16 @@ def test_a_pool_is_found_again_from_its_place_alone(tmp_path: Path) -> None:
     assert whole[-1].end == Place(6, 130, {"too long": 2})
     for number in range(1, 6):
         assert list(make_pools(text, settings, 0, whole[number - 1].end)) == whole[number:]
+
+
+def test_each_pool_is_dealt_out_by_a_draw_of_its_own(tmp_path: Path) -> None:
+    """The pairs are all as long, so the same draw would deal every pool out alike, epoch after epoch."""
+    write(tmp_path / "shards", pairs(100))
+    settings = config(tmp_path)
+    text = text_of(settings)
+    dealt = [pool.steps for number in range(2) for pool in make_pools(text, settings, number, Place())]
+    assert [sum(map(len, steps)) for steps in dealt] == [25] * 8
+    assert len({str(steps) for steps in dealt}) == 8
 
 
 @pytest.mark.parametrize("stops", [[3], [8, 11, 27], [17]])
@@ -193,7 +209,7 @@ def test_bad_rows_are_refused_with_their_place_or_dropped_and_counted(tmp_path: 
     rows[43] = {"xx": "1", "yy": " "}
     rows[44] = {"xx": "", "yy": ""}
     write(tmp_path / "shards", rows, "jsonl")
-    with pytest.raises(InputError, match=r"part-1\.jsonl: row 5 .*is not a string.*'drop'"):
+    with pytest.raises(InputError, match=r"part-1\.jsonl:6: .*is not a string.*'drop'"):
         train(config(tmp_path), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     seen: list[dict[str, Any]] = []
@@ -213,11 +229,117 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
         open_stream(config(tmp_path))
 
 
-def test_a_line_that_is_no_json_is_an_error_that_names_the_shard(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "message", "reason"),
+    [
+        (b'{"xx": "1", "yy"', r"part-1\.jsonl:6: not a JSON object: ", "JSON"),
+        (b'{"xx": "1", "zz": "2"}', r"part-1\.jsonl:6: no key 'yy'; ", "JSON"),
+        (b'{"xx": "1", "yy": {"yy": "2"}}', r"part-1\.jsonl:6: .* is not a string", "not text"),
+        (b'{"xx": "1", "yy": "\xff"}', r"part-1\.jsonl:6: the line is not valid UTF-8", "invalid UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("pack", [lambda text: text, gzip.compress], ids=["plain", "gz"])
+def test_a_line_that_is_no_json_is_named_or_dropped(
+    tmp_path: Path, line: bytes, message: str, reason: str, pack: Callable[[bytes], bytes]
+) -> None:
     write(tmp_path / "shards", pairs(60), "jsonl")
-    path = tmp_path / "shards" / "part-1.jsonl"
-    path.write_text(path.read_text(encoding="utf-8") + '{"xx": "1", "yy"\n', encoding="utf-8")
-    with pytest.raises((InputError, Seq2SeqError), match=r"part-1\.jsonl: cannot"):
+    for path in (tmp_path / "shards").iterdir():
+        lines = path.read_bytes().splitlines()
+        if path.name == "part-1.jsonl":
+            lines[5] = line
+        path.unlink()
+        name = path.name + ("" if pack(b"") == b"" else ".gz")
+        path.with_name(name).write_bytes(pack(b"".join(each + b"\n" for each in lines)))
+    with pytest.raises(InputError, match=message.replace("jsonl:", r"jsonl(\.gz)?:") + r".*\(data.problems = 'drop'"):
+        open_stream(config(tmp_path))
+    stream = open_stream(config(tmp_path, data__problems="drop"))
+    assert (stream.pairs, stream.dropped) == (59, {reason: 1})
+
+
+def test_bytes_that_are_no_text_in_a_table_are_named_or_dropped(tmp_path: Path) -> None:
+    """Arrow takes any bytes for a string."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    good = [row["xx"].encode() for row in pairs(9)]
+    bad = [*good[:4], b"\xff", *good[5:8], b"\xfe"]
+    (tmp_path / "shards").mkdir()
+    table = pa.table({"xx": pa.array(good).view(pa.string()), "yy": pa.array(bad).view(pa.string())})
+    pq.write_table(table, tmp_path / "shards" / "part-0.parquet")
+    with pytest.raises(InputError, match=r"part-0\.parquet: row 4 \(the first is 0\): .*not valid UTF-8"):
+        open_stream(config(tmp_path))
+    settings = config(tmp_path, data__problems="drop")
+    stream = open_stream(settings)
+    assert (stream.pairs, stream.dropped) == (7, {"invalid UTF-8": 2})
+    (block,) = stream.rows([0], 1, 3)
+    assert [isinstance(row, SentencePair) for row in block] == [True, False, True, True, True, False]
+
+
+@pytest.mark.parametrize(("form", "place"), [("parquet", r"parquet: row 14 \(the first"), ("jsonl", "jsonl:15: ")])
+def test_a_bad_row_after_those_that_are_passed_has_its_own_number(tmp_path: Path, form: str, place: str) -> None:
+    rows: list[dict[str, Any]] = pairs(60)
+    rows[14]["yy"] = "\0"
+    write(tmp_path / "shards", rows, form)
+    stream = open_stream(config(tmp_path, data__problems="drop"))
+    with pytest.raises(InputError, match=place):
+        list(replace(stream, config=config(tmp_path)).rows([0], 1, 7))
+
+
+def test_blank_pairs_are_no_problem_unless_nothing_else_is_there(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = pairs(60)
+    rows[30] = {"xx": "", "yy": " "}
+    write(tmp_path / "shards", rows)
+    stream = open_stream(config(tmp_path))
+    assert (stream.pairs, stream.dropped) == (59, {"both blank": 1})
+    write(tmp_path / "shards", [rows[30]] * 3)
+    with pytest.raises(InputError, match=r"no usable pair in 3 shards \(both blank: 3\)"):
+        open_stream(config(tmp_path))
+
+
+def test_the_fingerprint_feels_every_sentence_and_where_shards_end(tmp_path: Path) -> None:
+    found = set()
+    for number, (row, side) in enumerate([(0, ""), (59, "xx"), (59, "yy"), (7, "xx")]):
+        rows = pairs(60)
+        rows[row] |= {side: "1 2"} if side else {}
+        (tmp_path / str(number)).mkdir()
+        write(tmp_path / str(number) / "shards", rows)
+        found.add(open_stream(config(tmp_path / str(number))).fingerprint)
+    for name, shards in (("fewer", 2), ("again", 3)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "shards", pairs(60), shards=shards)
+        found.add(open_stream(config(tmp_path / name)).fingerprint)
+    assert len(found) == 5
+
+
+def test_the_tokenizers_learn_from_a_sample_of_all_pairs(tmp_path: Path) -> None:
+    write(tmp_path / "shards", pairs(300))
+    number = {row["xx"]: index for index, row in enumerate(pairs(300))}
+    drawn = []
+    for seed in (1, 1, 2):
+        sample = open_stream(config(tmp_path, tokenizer__sample_pairs=60, training__seed=seed)).sample
+        assert sample is not None
+        drawn.append([number[source] for source in sample.source])
+        assert len(set(drawn[-1])) == 60
+        assert all(10 <= sum(first <= index < first + 100 for index in drawn[-1]) <= 30 for first in (0, 100, 200))
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_subwords_are_drawn_anew_for_each_pool_epoch_and_side(tmp_path: Path) -> None:
+    """The pools hold the same text, and both sides of a pair are the same."""
+    write(tmp_path / "shards", [{"xx": row["xx"], "yy": row["xx"]} for row in pairs(25)] * 4, shards=1)
+    settings = config(tmp_path, tokenizer__kind="bpe", tokenizer__sampling=0.4)
+    text = text_of(settings)
+    pools = [pool for number in range(2) for pool in make_pools(text, settings, number, Place())]
+    assert len({str(side) for pool in pools for side in (pool.source, pool.target)}) == 2 * 4 * 2
+
+
+def test_shards_have_the_order_of_their_names_and_one_kind(tmp_path: Path) -> None:
+    """Whatever the order in which the folder lists them."""
+    write(tmp_path / "shards", pairs(60), "jsonl", shards=30)
+    names = [path.name for path in open_stream(config(tmp_path)).shards]
+    assert names == sorted(f"part-{number}.jsonl" for number in range(30))
+    write(tmp_path / "shards", pairs(60), "parquet", shards=1)
+    with pytest.raises(InputError, match=r"shards must be of one known kind .*; found json, parquet"):
         open_stream(config(tmp_path))
 
 

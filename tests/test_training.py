@@ -153,6 +153,24 @@ def test_the_run_directory_holds_what_it_promises(corpus: Path, tmp_path: Path) 
     ]
 
 
+def test_tensorboard_shows_every_step_once_after_a_kill(corpus: Path, tmp_path: Path) -> None:
+    """Steps 9 and 10 were told of, but the last state is that of step 8."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def die(event: dict[str, Any]) -> None:
+        if event["event"] == "progress" and event["step"] == 11:
+            raise KeyError("as a kill leaves it: nothing is put in order")
+
+    settings = config(corpus, training__trackers=["tensorboard"])
+    with pytest.raises(KeyError):
+        train(settings, tmp_path / "run", observe=die)
+    train(settings, tmp_path / "run", resume=True)
+    shown = EventAccumulator(str(tmp_path / "run" / "training" / "seq2seq")).Reload()
+    found = {tag: [event.step for event in shown.Scalars(tag)] for tag in shown.Tags()["scalars"]}
+    assert found["train/loss"] == [2, 4, 6, 8, 10, 12, 14]
+    assert found["validation/perplexity"] == [4, 8, 12, 14]
+
+
 def test_the_kept_model_is_the_best_by_the_criterion(corpus: Path, tmp_path: Path) -> None:
     record = train(config(corpus, training__criterion="perplexity"), tmp_path / "run")
     found = [event["perplexity"] for event in events(tmp_path / "run") if event["event"] == "validation"]

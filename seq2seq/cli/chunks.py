@@ -11,7 +11,7 @@ from typing import Any
 
 from seq2seq.cli.streams import Arrivals, Source
 from seq2seq.errors import InputError
-from seq2seq.text.lines import judged_lines
+from seq2seq.text.lines import ENDLESS, judged_lines
 
 AFRESH = "without --resume all is translated afresh"
 _MOST_BYTES = 1 << 22  # of a chunk's lines, so that long lines do not fill the memory
@@ -26,7 +26,8 @@ class Chunk:
     """Some lines of the input.
 
     before: lines that come before. texts: decoded; "" for a line that is no text. problems: what is wrong with a line
-    (see seq2seq.text.lines.decode), by its place here. source_sha256: of all bytes of the input up to the chunk's end.
+    (see seq2seq.text.lines), by its place here. source_sha256: of all bytes of the input up to the chunk's end,
+    without those that Arrivals drops.
     """
 
     before: int
@@ -78,11 +79,11 @@ class Chunks:
     def _cut(self, size: int, fixed: bool) -> Iterator[Chunk]:
         watched = _Watched(self._arrivals)
         before, begin, texts, problems = 0, 0, list[str](), dict[int, str]()
-        for text, problem in judged_lines(watched):
+        for text, problem in judged_lines(watched):  # a line that may never end ends its chunk
             if problem:
                 problems[len(texts)] = problem
             texts.append("" if problem else text)
-            full = len(texts) == size or watched.taken - begin >= _MOST_BYTES
+            full = len(texts) == size or watched.taken - begin >= _MOST_BYTES or problem == ENDLESS
             if full or not (fixed or self._arrivals.pending):
                 yield Chunk(before, texts, problems, watched.digest.hexdigest())
                 before, begin, texts, problems = before + len(texts), watched.taken, [], {}

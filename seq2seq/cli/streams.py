@@ -16,7 +16,7 @@ from types import FrameType
 from typing import BinaryIO, NoReturn, cast
 
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.text.lines import check_length, iter_lines
+from seq2seq.text.lines import CUT, iter_lines
 
 STANDARD = "-"
 STANDARD_INPUT = "standard input"  # in messages
@@ -24,21 +24,30 @@ _BLOCK = 1 << 16
 
 
 class Arrivals:
-    """The lines of a stream as bytes, and how many more of them can be had without waiting."""
+    """The lines of a stream as bytes, and how many more of them can be had without waiting.
+
+    Of a line that is too long (see seq2seq.text.lines) its first CUT bytes come as soon as they are there, without an
+    end; the rest is read and dropped.
+    """
 
     def __init__(self, name: str, stream: BufferedIOBase) -> None:
         self._name, self._stream, self.pending = name, stream, 0
 
     def __iter__(self) -> Iterator[bytes]:
-        begun, size, number = list[bytes](), 0, 1  # the line whose end has not arrived
+        begun, size, dropping = list[bytes](), 0, False  # the line whose end has not arrived
         while block := self._read():
             *lines, rest = block.split(b"\n")
             if lines:
-                lines[0], begun, size = b"".join([*begun, lines[0]]), [], 0
-            for self.pending, line in zip(reversed(range(len(lines))), lines, strict=True):
-                yield line + b"\n"
-            begun, size, number = [*begun, rest] if rest else begun, size + len(rest), number + len(lines)
-            check_length(size, self._name, number)
+                lines[0] = b"".join([*begun, lines[0]])
+                ended = lines[1:] if dropping else lines
+                begun, size, dropping = [], 0, False
+                for self.pending, line in zip(reversed(range(len(ended))), ended, strict=True):
+                    yield line[:CUT] if len(line) >= CUT else line + b"\n"
+            if rest and not dropping:
+                begun, size = [*begun, rest], size + len(rest)
+            if size >= CUT:
+                yield b"".join(begun)[:CUT]
+                begun, size, dropping = [], 0, True
         if begun:
             yield b"".join(begun)
 

@@ -137,7 +137,7 @@ def translate(
         BadLines,
         typer.Option(
             "--bad-lines",
-            help="A line that is no text (invalid UTF-8, NUL) ends the command, or is named and left blank.",
+            help="A line that is no text (invalid UTF-8, NUL, over 1 MiB) ends the command, or is named and blank.",
             rich_help_panel=_BULK,
         ),
     ] = "refuse",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
@@ -53,7 +55,9 @@ class Workers:
         self._processes: dict[Connection, BaseProcess] = {}
         self._identity: dict[str, Any] = {}
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
-        # A process begins with what is blocked here: Ctrl-C is for this process, which ends the others.
+        # A process begins with what is blocked here: Ctrl-C is for this process, which ends the others. The tracker
+        # comes before, for the first start would start it, and that unblocks SIGINT on its way.
+        resource_tracker.ensure_running()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             for _ in range(count):
@@ -194,14 +198,26 @@ def crew(job: Job, workers: int | None) -> Iterator[Crew]:
 
 @contextmanager
 def ranked(job: Job) -> Iterator[Ranks]:
-    """The processes of a job of torchrun. Raises LostProcess in those that are left where one goes away."""
+    """The processes of a job of torchrun. Raises LostProcess in those that are left where one goes away.
+
+    One that translates when another goes away hears of it by torchrun's SIGTERM, and says so too: where the first is
+    gone, no one else would tell how to go on.
+    """
     from accelerate import Accelerator
 
-    from seq2seq.training.processes import Processes
+    from seq2seq.training.processes import Processes, join
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        join("gloo")
     processes = Processes(Accelerator(cpu=True))
     if job.device == "cuda":
         job = replace(job, device=f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
-    with processes.explained("--resume goes on after what is translated"):
-        yield Ranks(processes, job.load())
+    hint = "--resume goes on after what is translated"
+    try:
+        with processes.explained(hint):
+            yield Ranks(processes, job.load())
+    except SystemExit:
+        if not processes.first:  # which says more
+            print(f"stopped: process {processes.index + 1} of {processes.count}; {hint}", file=sys.stderr)
+        raise
     processes.accelerator.end_training()

@@ -12,7 +12,8 @@ from typing import Any
 
 from seq2seq.config import CorpusConfig
 from seq2seq.errors import InputError, Seq2SeqError, nearest
-from seq2seq.text.readers import Row, check_pair
+from seq2seq.text.lines import INVALID_UTF8, describe
+from seq2seq.text.readers import Problem, Row, check_pair
 
 FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "json", ".json": "json", ".csv": "csv"}
 SAVED = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to_disk leaves in a folder
@@ -29,13 +30,31 @@ def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str]) -> 
     nested = check_languages(dataset, spec.dataset, languages)
     dataset = dataset.select_columns(["translation"] if nested else list(dict.fromkeys(languages)))
     start = 0
-    for batch in dataset.iter(1000):
-        rows = batch["translation"] if nested else _rows_of(batch)
-        for number, row in enumerate(rows, start=start):
-            place = f"{spec.dataset}: row {number} (the first is 0)"
-            row = row or {}
-            yield check_pair((row.get(languages[0]), row.get(languages[1])), (place, place))
-        start += len(rows)
+    for table in dataset.with_format("arrow").iter(1000):
+        yield from rows_of(table, start, spec.dataset, languages)
+        start += len(table)
+
+
+def rows_of(table: Any, start: int, name: str, languages: tuple[str, str]) -> Iterator[Row]:
+    """The rows of an Arrow table that is called `name` in messages, where `start` rows came before it."""
+    for number, row in enumerate(_values(table), start=start):
+        place = f"{name}: row {number} (the first is 0)"
+        if row is None:
+            yield Problem(INVALID_UTF8, f"{place}: {describe(INVALID_UTF8)}")
+            continue
+        row = row.get("translation", row) or {}
+        yield check_pair((row.get(languages[0]), row.get(languages[1])), (place, place))
+
+
+def _values(table: Any) -> list[dict[str, Any] | None]:
+    """The rows in Python; None for one that is not UTF-8, for Arrow takes any bytes for a string."""
+    try:
+        return list(table.to_pylist())
+    except UnicodeDecodeError:
+        if len(table) == 1:
+            return [None]
+        middle = len(table) // 2
+        return [*_values(table.slice(0, middle)), *_values(table.slice(middle))]
 
 
 @contextmanager
@@ -64,10 +83,6 @@ def uncounted() -> Iterator[None]:
         yield
     finally:
         datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = before
-
-
-def _rows_of(batch: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    return [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
 
 
 def _open(spec: CorpusConfig, root: Path) -> Any:

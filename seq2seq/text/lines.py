@@ -16,35 +16,42 @@ from seq2seq.errors import InputError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-LONGEST_LINE = 64 << 20  # bytes; more is no sentence, and /dev/zero has no end
+LONGEST_LINE = 64 << 20  # bytes, of a file that is read whole; more is no text, and /dev/zero has no end
+LONGEST_SENTENCE = 1 << 20  # bytes, of a stream, without the line's end; more is none, and could fill the memory
+CUT = LONGEST_SENTENCE + 8  # of a line in a stream; so much of it is still too long without a mark and its end
 
-INVALID_UTF8, NUL = "invalid UTF-8", "NUL"
+INVALID_UTF8, NUL, ENDLESS = "invalid UTF-8", "NUL", "endless"
 
 
 def read_lines(path: Path) -> list[str]:
     """All lines of a text file (plain or .gz). Raises InputError with file and line, as iter_lines does."""
-    return list(_decoded(read_byte_lines(path), str(path)))
+    return list(_decoded(map(decode, read_byte_lines(path)), str(path)))
 
 
 def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
     """The lines of a stream as they arrive; `name` stands for it in messages.
 
     A \\r before the \\n and a byte order mark at the start are removed; a missing last \\n is fine. Raises InputError
-    with the line number on invalid UTF-8 and NUL.
+    with the line number on invalid UTF-8, NUL and more than LONGEST_SENTENCE bytes.
     """
-    return _decoded(_byte_lines(stream), name)
+    return _decoded(judged_lines(stream), name)
 
 
 def judged_lines(stream: Iterable[bytes]) -> Iterator[tuple[str, str | None]]:
     """As `iter_lines`, but every line comes with what is wrong with it, if anything, for the caller to decide."""
-    return map(decode, _byte_lines(stream))
+    return (decode(line) if len(line) <= LONGEST_SENTENCE else ("", ENDLESS) for line in _byte_lines(stream))
 
 
 def read_byte_lines(path: Path) -> list[bytes]:
     """The lines of a file, undecoded, so that a bad one can be judged by the caller."""
+    return list(iter_byte_lines(path))
+
+
+def iter_byte_lines(path: Path) -> Iterator[bytes]:
+    """As `read_byte_lines`, one after the other."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            return list(_byte_lines(_bounded(stream, str(path))))
+            yield from _byte_lines(_bounded(stream, str(path)))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -53,18 +60,13 @@ def read_byte_lines(path: Path) -> list[bytes]:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def check_length(size: int, name: str, number: int) -> None:
-    """Refuse a line of so many bytes, as far as it is known, before more of it is read."""
-    if size > LONGEST_LINE:
-        raise InputError(f"{name}:{number}: a line of more than {LONGEST_LINE:,} bytes; a sentence is needed")
-
-
 def _bounded(stream: BinaryIO | gzip.GzipFile, name: str) -> Iterator[bytes]:
-    """The lines of a stream with their ends."""
+    """The lines of a stream with their ends. Raises InputError for one that is too long before more of it is read."""
     number = 0
     while line := stream.readline(LONGEST_LINE + 1):
         number += 1
-        check_length(len(line), name, number)
+        if len(line) > LONGEST_LINE:
+            raise InputError(f"{name}:{number}: a line of more than {LONGEST_LINE:,} bytes; a sentence is needed")
         yield line
 
 
@@ -77,18 +79,19 @@ def decode(line: bytes) -> tuple[str, str | None]:
     return text, NUL if "\0" in text else None
 
 
-def _decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
-    for number, line in enumerate(lines, start=1):
-        text, problem = decode(line)
+def _decoded(lines: Iterable[tuple[str, str | None]], name: str) -> Iterator[str]:
+    for number, (text, problem) in enumerate(lines, start=1):
         if problem:
             raise InputError(f"{name}:{number}: {describe(problem)}")
         yield text
 
 
 def describe(problem: str) -> str:
-    """A problem of `decode` as the end of a sentence."""
+    """A problem of `decode` or `judged_lines` as the end of a sentence."""
     if problem == INVALID_UTF8:
         return "the line is not valid UTF-8; convert the file to UTF-8"
+    if problem == ENDLESS:
+        return f"a line of more than {LONGEST_SENTENCE:,} bytes; a sentence is needed"
     return "the line has a NUL character (byte 0), which is no text"
 
 

@@ -59,14 +59,17 @@ def read_tsv(path: Path) -> Iterator[Row]:
 def read_jsonl(path: Path, languages: tuple[str, str]) -> Iterator[Row]:
     """One JSON object a line, with the languages as keys, at the top or inside "translation"."""
     for number, line in enumerate(_not_empty(path), start=1):
-        text, wrong = decode(line)
-        place = f"{path}:{number}"
-        if wrong:
-            yield Problem(wrong, f"{place}: {describe(wrong)}")
-        elif not text.strip():
-            yield Problem(BOTH_BLANK, f"{place}: the line is blank")
-        else:
-            yield _pair_of_json(text, languages, place)
+        yield read_json_line(line, languages, f"{path}:{number}")
+
+
+def read_json_line(line: bytes, languages: tuple[str, str], place: str) -> Row:
+    """A line of `read_jsonl`."""
+    text, wrong = decode(line)
+    if wrong:
+        return Problem(wrong, f"{place}: {describe(wrong)}")
+    if not text.strip():
+        return Problem(BOTH_BLANK, f"{place}: the line is blank")
+    return _pair_of_json(text, languages, place)
 
 
 def check_pair(values: tuple[Any, Any], places: tuple[str, str]) -> Row:

@@ -1,7 +1,8 @@
 """Parallel text that is read from shards on disk, again for each pass, and never held whole.
 
 Of each shard that is open, datasets holds what its format is read in: a Parquet row group as it is compressed on disk,
-an Arrow record batch, 10 MB of JSON. So memory grows with the size of a row group, not with the number of shards.
+an Arrow record batch. So memory grows with the size of a row group, not with the number of shards. Lines of JSON are
+read one by one.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from seq2seq.config import Config, CorpusConfig
 from seq2seq.errors import InputError
 from seq2seq.text.corpus import Corpus
 from seq2seq.text.encoding import verdicts
 from seq2seq.text.hub import FORMATS as EVERY_FORMAT
-from seq2seq.text.hub import SAVED, check_languages, first_line, load, quiet_datasets, uncounted
-from seq2seq.text.readers import BOTH_BLANK, Row, SentencePair, check_pair
+from seq2seq.text.hub import SAVED, check_languages, first_line, load, quiet_datasets, rows_of, uncounted
+from seq2seq.text.lines import iter_byte_lines
+from seq2seq.text.readers import BOTH_BLANK, Problem, Row, SentencePair, read_json_line
 from seq2seq.text.tokenizer import TokenizerPair
 
 # CSV has no types in it: datasets does not know the columns of a stream of it before its end.
@@ -39,6 +42,50 @@ class Kept(NamedTuple):
     target: str
     source_ids: array[int]  # 4 bytes a token: a list of ints takes 8 or more
     target_ids: array[int]
+
+
+class _Block(Protocol):
+    """Consecutive rows of a shard, not yet looked at."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, passed: int) -> Iterator[Row]:
+        """The rows after so many, which are neither checked nor made into Python strings."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Lines of JSON; start: those before it in the shard."""
+
+    shard: Path
+    start: int
+    lines: list[bytes]
+    languages: tuple[str, str]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def rows(self, passed: int) -> Iterator[Row]:
+        """See _Block."""
+        for number, line in enumerate(self.lines[passed:], start=self.start + passed + 1):
+            yield read_json_line(line, self.languages, f"{self.shard}:{number}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """An Arrow table; start: the rows before it in the shard."""
+
+    shard: Path
+    start: int
+    table: Any
+    languages: tuple[str, str]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def rows(self, passed: int) -> Iterator[Row]:
+        """See _Block."""
+        yield from rows_of(self.table.slice(passed), self.start + passed, str(self.shard), self.languages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +105,12 @@ class Stream:
     sample: Corpus | None = None
 
     def rows(self, order: Sequence[int], together: int, skip: int = 0) -> Iterator[list[Row]]:
-        """Blocks of checked rows of the shards in this order, so many at a time, without the first `skip` rows.
-
-        Rows that are skipped are neither checked nor made into Python strings.
-        """
-        for shard, start, table in self._tables(order, together):
-            passed = min(skip, len(table))
+        """Blocks of checked rows of the shards in this order, so many at a time, without the first `skip` rows."""
+        for block in self._blocks(order, together):
+            passed = min(skip, len(block))
             skip -= passed
-            if passed < len(table):
-                yield list(self._check(shard, start + passed, table.slice(passed)))
+            if passed < len(block):
+                yield [self._judged(row) for row in block.rows(passed)]
 
     def read(self, tokenizers: TokenizerPair, order: Sequence[int], skip: int) -> Iterator[Kept | str]:
         """For every row the pair, or the reason why it is left out. Raises InputError where data.problems says so."""
@@ -82,20 +126,35 @@ class Stream:
                 else:
                     yield row.reason
 
-    def _tables(self, order: Sequence[int], together: int) -> Iterator[tuple[Path, int, Any]]:
-        """Arrow tables of BLOCK rows or fewer, with their shard and the number of their first row in it."""
+    def _judged(self, row: Row) -> Row:
+        if isinstance(row, Problem) and self.config.data.problems == "refuse" and row.reason != BOTH_BLANK:
+            raise InputError(f"{row.message} (data.problems = 'drop' leaves such pairs out)")
+        return row
+
+    def _blocks(self, order: Sequence[int], together: int) -> Iterator[_Block]:
+        """Blocks of BLOCK rows or fewer, the shards in turn."""
         waiting = deque(self.shards[index] for index in order)
-        turns: deque[Iterator[tuple[Path, int, Any]]] = deque()
+        turns: deque[Iterator[_Block]] = deque()
         while turns or waiting:
             while waiting and len(turns) < together:
-                turns.append(self._tables_of(waiting.popleft()))
+                shard = waiting.popleft()
+                turns.append(self._lines_of(shard) if ".jsonl" in shard.suffixes[-2:] else self._tables_of(shard))
             blocks = turns.popleft()
             block = next(blocks, None)
             if block is not None:
                 turns.append(blocks)
                 yield block
 
-    def _tables_of(self, shard: Path) -> Iterator[tuple[Path, int, Any]]:
+    def _lines_of(self, shard: Path) -> Iterator[_Block]:
+        """Lines as `read_jsonl` reads them, for a reader of whole blocks cannot go on after a line that is no JSON."""
+        data, lines, start = self.config.data, iter_byte_lines(shard), 0
+        while block := list(islice(lines, BLOCK)):
+            yield _Lines(shard, start, block, (data.source_language, data.target_language))
+            start += len(block)
+        if not start:
+            raise InputError(f"{shard}: the file is empty")
+
+    def _tables_of(self, shard: Path) -> Iterator[_Block]:
         import datasets
 
         data = self.config.data
@@ -120,24 +179,12 @@ class Stream:
             nested = check_languages(dataset, str(shard), languages)
             columns = ["translation"] if nested else list(dict.fromkeys(languages))
             for table in dataset.select_columns(columns).with_format("arrow").iter(BLOCK):
-                yield shard, start, table
+                yield _Table(shard, start, table, languages)
                 start += len(table)
         except InputError:
             raise
         except Exception as error:  # readers of several formats stand behind this, whose errors share no class
             raise InputError(f"{shard}: cannot be read after row {start}: {first_line(error)}") from None
-
-    def _check(self, shard: Path, start: int, table: Any) -> Iterator[Row]:
-        data = self.config.data
-        languages = (data.source_language, data.target_language)
-        values = table.to_pylist()
-        for number, row in enumerate(values, start=start):
-            place = f"{shard}: row {number} (the first is 0)"
-            row = row.get("translation", row) or {}
-            checked = check_pair((row.get(languages[0]), row.get(languages[1])), (place, place))
-            if not isinstance(checked, SentencePair) and data.problems == "refuse" and checked.reason != BOTH_BLANK:
-                raise InputError(f"{checked.message} (data.problems = 'drop' leaves such pairs out)")
-            yield checked
 
 
 def open_stream(config: Config) -> Stream:
@@ -164,7 +211,8 @@ def open_stream(config: Config) -> Stream:
                 sample[place] = row
         digest.update(b"\0")
     if not pairs:
-        raise InputError(f"{config.data.train.dataset}: no usable pair in {len(paths)} shards")
+        told = ", ".join(f"{reason}: {count}" for reason, count in dropped.items())
+        raise InputError(f"{config.data.train.dataset}: no usable pair in {len(paths)} shards ({told or 'no rows'})")
     drawn = Corpus([pair.source for pair in sample], [pair.target for pair in sample], {})
     return replace(stream, pairs=pairs, dropped=dict(dropped), fingerprint=digest.hexdigest(), sample=drawn)
 

@@ -11,12 +11,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 from torch import nn
-from torch.distributed.distributed_c10d import PrefixStore
-from torch.distributed.rendezvous import rendezvous
 
 from seq2seq.config import Config, TrainingConfig
 from seq2seq.errors import InputError, Seq2SeqError, nearest
 from seq2seq.nn.model import Seq2Seq
+from seq2seq.training.processes import join
 
 
 def check_trackers(training: TrainingConfig) -> None:
@@ -46,7 +45,7 @@ def make_accelerator(config: Config, directory: Path) -> Accelerator:
     if training.mixed_precision == "fp16" and not torch.cuda.is_available():
         raise InputError("training.mixed_precision = 'fp16' needs a GPU; use 'bf16' or 'no'")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        _join()
+        join("nccl" if torch.cuda.is_available() else "gloo")
     accelerator = Accelerator(
         cpu=not torch.accelerator.is_available(),  # else accelerate starts no group, and each process trains alone
         mixed_precision=training.mixed_precision,
@@ -59,25 +58,6 @@ def make_accelerator(config: Config, directory: Path) -> Accelerator:
             f"{found}; start them with torchrun or accelerate launch, one for each GPU, or on CPUs alone"
         )
     return accelerator
-
-
-def _join() -> None:
-    """Form the group of processes, as accelerate would, but so that it can be formed again after a restart.
-
-    torchrun keeps one store over its restarts, in which the addresses of processes now dead would be found.
-    """
-    if torch.distributed.is_initialized():
-        return
-    if "OMP_NUM_THREADS" not in os.environ:  # torchrun sets it, others may not
-        share = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-        os.environ["OMP_NUM_THREADS"] = str(share)
-        torch.set_num_threads(share)
-    store, rank, count = next(rendezvous("env://"))
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
-    torch.distributed.init_process_group(
-        backend, store=PrefixStore(f"attempt {attempt}", store), rank=rank, world_size=count
-    )
 
 
 def make_optimizer(config: Config, model: Seq2Seq) -> torch.optim.Optimizer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -10,10 +11,30 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from seq2seq.errors import LostProcess, Seq2SeqError
 
 T = TypeVar("T")
+
+
+def join(backend: str) -> None:
+    """Form the group of processes, as accelerate would, but so that it can be formed again after a restart.
+
+    torchrun keeps one store over its restarts, in which the addresses of processes now dead would be found.
+    """
+    if torch.distributed.is_initialized():
+        return
+    if "OMP_NUM_THREADS" not in os.environ:  # torchrun sets it, others may not
+        share = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        os.environ["OMP_NUM_THREADS"] = str(share)
+        torch.set_num_threads(share)
+    store, rank, count = next(rendezvous("env://"))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    torch.distributed.init_process_group(
+        backend, store=PrefixStore(f"attempt {attempt}", store), rank=rank, world_size=count
+    )
 
 
 class Processes:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from seq2seq.config import TrainingConfig
 from seq2seq.directory import sha256, sync_names, write_durably
 from seq2seq.errors import InputError
 
@@ -46,6 +47,16 @@ class Progress:
     best_record: dict[str, Any] = field(default_factory=dict)
     tally: dict[str, float] = field(default_factory=dict)  # sums since the last progress line
     kept: dict[str, Any] = field(default_factory=dict)  # record of the model that a finished run kept
+
+    def limit(self, training: TrainingConfig) -> str | None:
+        """The limit of the config that has been reached."""
+        if self.step >= training.max_steps:
+            return "max_steps"
+        if training.max_epochs and self.epoch >= training.max_epochs:
+            return "max_epochs"
+        if training.patience and self.waited >= training.patience:
+            return "patience"
+        return None
 
 
 def save_state(

@@ -11,24 +11,24 @@ from typing import Any
 
 import torch
 from accelerate.utils import set_seed
-from torch import Tensor
 
 from seq2seq.batching import deal
-from seq2seq.checkpoint import LoadedModel, build_model, check_model_config, save_model
+from seq2seq.checkpoint import LoadedModel, build_model, check_model_config
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.nn.model import Seq2Seq, initialise
 from seq2seq.training.allocator import keep_freed_memory
-from seq2seq.training.averaging import Averager
 from seq2seq.training.data import TrainingText, prepare, read_texts
 from seq2seq.training.engine import check_factors, check_trackers, make_accelerator, make_optimizer
 from seq2seq.training.epoch import Place, Pool, draw, make_pools
 from seq2seq.training.journal import Journal
+from seq2seq.training.keeping import Keeper
 from seq2seq.training.processes import Processes
+from seq2seq.training.reports import open_trackers, outcome, tell_start, tell_validation
 from seq2seq.training.run import Run, open_run, refusals
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.signals import StopRequest
-from seq2seq.training.state import Progress, load_tensors, save_state
+from seq2seq.training.state import Progress, load_tensors
 from seq2seq.training.validation import Validation, check_tokenizer, validate
 from seq2seq.translator import Translator
 
@@ -83,20 +83,19 @@ class Trainer:
         self.wrapped, self.prepared = self.accelerator.prepare(model, self.optimizer)
         self.model: Seq2Seq = self.accelerator.unwrap_model(self.wrapped)
         self.schedule = Schedule(config.training)
-        self.averager = Averager(run.directory / "training", config.training.average)
+        self.keeper = Keeper(config, run, text, processes, self.model)
         self.journal = Journal(run.directory / "log.jsonl", observe if processes.first else None)
         loaded = LoadedModel(run.directory, config, text.tokenizers, self.model, {})
         self.translator = Translator([loaded])
-        self.began = time.monotonic()
-        if config.training.trackers:
-            self.accelerator.init_trackers("seq2seq")
 
     def run_to_end(self, stop: StopRequest) -> dict[str, Any]:
         """Start or go on, until a limit of the config or a stop request."""
         self._begin()
-        reason = self._finished()
+        reason = self.progress.limit(self.config.training)
         if reason and self.progress.kept:
-            self.journal.tell("finish", step=self.progress.step, **self._outcome(self.progress.kept))
+            self.journal.tell(
+                "finish", step=self.progress.step, **outcome(self.progress.kept, self.keeper.seconds(self.progress))
+            )
             return {**self.progress.kept, "reason": reason, "signal": None}
         self.progress.kept = {}
         while reason is None:
@@ -120,27 +119,18 @@ class Trainer:
             self.processes.set_random_states(states, self._seed())
             self.schedule.reductions = self.progress.schedule_reductions
             self.schedule.waited = self.progress.schedule_waited
-            self.processes.lead(lambda: self.averager.keep_only(self.progress.averaged))
+            self.keeper.forget_but(self.progress.averaged)
+            open_trackers(self.accelerator, self.config, self.progress.step)
             self.journal.cut(self.progress.log_bytes)
             if changes:
                 self.journal.write("change", step=self.progress.step, changes=changes)
             self.journal.tell("resume", step=self.progress.step, epoch=self.progress.epoch)
             return
         self.journal.cut(0)
-        self.processes.lead(lambda: self.averager.keep_only([]))
+        self.keeper.forget_but([])
+        open_trackers(self.accelerator, self.config, 0)
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        self.journal.write(
-            "start", step=0, seed=self.config.training.seed, parameters=parameters, output=str(self.run.directory)
-        )
-        self.journal.write(
-            "data",
-            train_pairs=self.text.pairs,
-            validation_pairs=len(self.text.validation.source),
-            dropped=self.text.dropped,
-            removed=self.text.removed,
-            source_vocabulary=self.text.tokenizers.source.vocabulary_size,
-            target_vocabulary=self.text.tokenizers.target.vocabulary_size,
-        )
+        tell_start(self.journal, self.config, self.run, self.text, parameters)
 
     def _run_epoch(self, stop: StopRequest) -> str | None:
         """The rest of the current epoch; a reason where the run ends in it."""
@@ -165,7 +155,7 @@ class Trainer:
                 self._validate()
             if self.signal:
                 return "interrupted"
-            reason = self._finished()
+            reason = self.progress.limit(self.config.training)
             if reason or ended:
                 return reason
 
@@ -270,126 +260,40 @@ class Trainer:
         best = progress.best is None or value > progress.best
         progress.best, progress.waited = (value, 0) if best else (progress.best, progress.waited + 1)
         self.schedule.observe(best)
-        self._write_validation(measured, best)
-        record = self._record("last", measured)
+        tell_validation(self.journal, self.accelerator, measured, progress, best)
+        record = self.keeper.record("last", measured, progress)
         if best:
             progress.best_record = {**record, "kind": "best"}
-        progress.averaged = self.processes.lead(lambda: self._save_models(record, best))
+        progress.averaged = self.keeper.save_validated(record, best, progress)
         self._save_state()
-
-    def _save_models(self, record: dict[str, Any], best: bool) -> list[int]:
-        """Write the weights wherever they are wanted; the steps that now make the average."""
-        weights = self._weights()
-        averaged = self.averager.add(self.progress.step, weights)
-        self._save_model(["checkpoints/last"], weights, record)
-        if best:
-            self._save_model(["checkpoints/best", "."], weights, self.progress.best_record)
-        return averaged
 
     def _measure(self) -> Validation:
         return validate(self.model, self.translator, self.text.validation, self.config, self.processes)
 
-    def _write_validation(self, measured: Validation, best: bool) -> None:
-        progress = self.progress
-        self.journal.write(
-            "validation",
-            step=progress.step,
-            epoch=progress.epoch,
-            perplexity=measured.perplexity,
-            bleu=measured.bleu,
-            signature=measured.signature,
-            best=best,
-        )
-        values = {"validation/perplexity": measured.perplexity}
-        if measured.bleu is not None:
-            values["validation/bleu"] = measured.bleu
-        self.accelerator.log(values, step=progress.step)
-
     def _finish(self) -> dict[str, Any]:
         """Average, and keep the better model."""
         progress, training = self.progress, self.config.training
-        record, last = progress.best_record, self._weights()
+        record, last = progress.best_record, self.keeper.weights()
         if len(progress.averaged) > 1:
-            self._put(self.averager.mean(progress.averaged))
+            self.keeper.put_mean(progress.averaged)
             measured = self._measure()
-            averaged = self._record("averaged", measured)
+            averaged = self.keeper.record("averaged", measured, progress)
             averaged["averaged_steps"] = list(progress.averaged)
             assert progress.best is not None  # a validation has just been made
             places = ["checkpoints/averaged"]
             if measured.criterion(training.criterion) > progress.best:
                 record = averaged
                 places.append(".")
-            mean = self._weights()
-            self.processes.lead(lambda: self._save_model(places, mean, averaged))
-            self._put(last)
-        self.journal.write("finish", step=progress.step, **self._outcome(record))
+            self.keeper.save_model(places, averaged)
+            self.keeper.put(last)
+        self.journal.write("finish", step=progress.step, **outcome(record, self.keeper.seconds(progress)))
         progress.kept = record
         self._save_state()
         return record
-
-    def _outcome(self, record: dict[str, Any]) -> dict[str, Any]:
-        """What is told of the model that was kept; `seconds` are those of the whole run."""
-        told = {name: record[name] for name in ("perplexity", "bleu", "signature")}
-        return {"kept": record["kind"], **told, "seconds": self._seconds()}
-
-    def _finished(self) -> str | None:
-        """The limit of the config that has been reached."""
-        progress, training = self.progress, self.config.training
-        if progress.step >= training.max_steps:
-            return "max_steps"
-        if training.max_epochs and progress.epoch >= training.max_epochs:
-            return "max_epochs"
-        if training.patience and progress.waited >= training.patience:
-            return "patience"
-        return None
-
-    def _weights(self) -> dict[str, Tensor]:
-        """The live weights under their own names, tied ones once."""
-        return {name: parameter.detach().cpu().clone() for name, parameter in self.model.named_parameters()}
-
-    def _put(self, weights: dict[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                parameter.copy_(weights[name])
 
     def _seed(self) -> int:
         """For the generators of a process that has no saved ones; the first takes the config's own seed."""
         return draw(self.config.training.seed, self.progress.step, f"process {self.processes.index}")
 
-    def _seconds(self) -> float:
-        return self.progress.seconds + time.monotonic() - self.began
-
-    def _record(self, kind: str, measured: Validation) -> dict[str, Any]:
-        """What the model directory says about where its weights come from."""
-        return {
-            "kind": kind,
-            "step": self.progress.step,
-            "epoch": self.progress.epoch,
-            "train_pairs": self.text.pairs,
-            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
-            "perplexity": measured.perplexity,
-            "bleu": measured.bleu,
-            "signature": measured.signature,
-            "seconds": round(self._seconds(), 1),
-        }
-
-    def _save_model(self, places: list[str], weights: dict[str, Tensor], record: dict[str, Any]) -> None:
-        parts: dict[str, Any] = {"weights": weights, "tokenizers": self.text.tokenizers, "record": record}
-        for place in places:
-            save_model(self.run.directory / place, config=self.config, **parts)
-
     def _save_state(self) -> None:
-        """Everything that a resume needs; then drop what only older states needed."""
-        progress = self.progress
-        progress.schedule_reductions, progress.schedule_waited = self.schedule.reductions, self.schedule.waited
-        now = time.monotonic()
-        progress.seconds, self.began = progress.seconds + now - self.began, now
-        random_states = self.processes.random_states()
-
-        def write() -> None:
-            progress.log_bytes = self.journal.settle()
-            note = {"config": self.config.model_dump(mode="json"), "text": self.text.fingerprint}
-            save_state(self.run.state, progress, self.model, self.optimizer, random_states, note)
-            self.averager.keep_only(progress.averaged)
-
-        self.processes.lead(write)
+        self.keeper.save_state(self.progress, self.optimizer, self.schedule, self.journal)

@@ -1,0 +1,108 @@
+"""What a run keeps on the disk: models, the weights that wait to be averaged, and the state for a resume."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seq2seq.checkpoint import save_model
+from seq2seq.config import Config
+from seq2seq.nn.model import Seq2Seq
+from seq2seq.training.averaging import Averager
+from seq2seq.training.data import TrainingText
+from seq2seq.training.journal import Journal
+from seq2seq.training.processes import Processes
+from seq2seq.training.run import Run
+from seq2seq.training.schedule import Schedule
+from seq2seq.training.state import Progress, save_state
+from seq2seq.training.validation import Validation
+
+
+class Keeper:
+    """Writes what survives the process. Of all processes the first alone writes; see Processes.lead."""
+
+    def __init__(self, config: Config, run: Run, text: TrainingText, processes: Processes, model: Seq2Seq) -> None:
+        self._config, self._run, self._text = config, run, text
+        self._processes, self._model = processes, model
+        self._averager = Averager(run.directory / "training", config.training.average)
+        self._began = time.monotonic()
+
+    def forget_but(self, averaged: list[int]) -> None:
+        """Drop the weights that wait to be averaged, but those of these steps."""
+        self._processes.lead(lambda: self._averager.keep_only(averaged))
+
+    def weights(self) -> dict[str, Tensor]:
+        """The live weights under their own names, tied ones once."""
+        return {name: parameter.detach().cpu().clone() for name, parameter in self._model.named_parameters()}
+
+    def put(self, weights: dict[str, Tensor]) -> None:
+        """Make these the live weights."""
+        with torch.no_grad():
+            for name, parameter in self._model.named_parameters():
+                parameter.copy_(weights[name])
+
+    def put_mean(self, averaged: list[int]) -> None:
+        """Make the mean of the weights of these steps the live ones."""
+        self.put(self._averager.mean(averaged))
+
+    def seconds(self, progress: Progress) -> float:
+        """Of the whole run, over all sittings."""
+        return progress.seconds + time.monotonic() - self._began
+
+    def record(self, kind: str, measured: Validation, progress: Progress) -> dict[str, Any]:
+        """What the model directory says about where its weights come from."""
+        return {
+            "kind": kind,
+            "step": progress.step,
+            "epoch": progress.epoch,
+            "train_pairs": self._text.pairs,
+            "parameters": sum(parameter.numel() for parameter in self._model.parameters()),
+            "perplexity": measured.perplexity,
+            "bleu": measured.bleu,
+            "signature": measured.signature,
+            "seconds": round(self.seconds(progress), 1),
+        }
+
+    def save_validated(self, record: dict[str, Any], best: bool, progress: Progress) -> list[int]:
+        """Write the weights wherever a validation wants them; the steps that now make the average."""
+
+        def write() -> list[int]:
+            weights = self.weights()
+            averaged = self._averager.add(progress.step, weights)
+            self._save(["checkpoints/last"], weights, record)
+            if best:
+                self._save(["checkpoints/best", "."], weights, progress.best_record)
+            return averaged
+
+        return self._processes.lead(write)
+
+    def save_model(self, places: Sequence[str], record: dict[str, Any]) -> None:
+        """Write the live weights as model directories, under the run's own ('.' is that itself)."""
+        weights = self.weights()
+        self._processes.lead(lambda: self._save(places, weights, record))
+
+    def _save(self, places: Sequence[str], weights: dict[str, Tensor], record: dict[str, Any]) -> None:
+        parts: dict[str, Any] = {"weights": weights, "tokenizers": self._text.tokenizers, "record": record}
+        for place in places:
+            save_model(self._run.directory / place, config=self._config, **parts)
+
+    def save_state(
+        self, progress: Progress, optimizer: torch.optim.Optimizer, schedule: Schedule, journal: Journal
+    ) -> None:
+        """Everything that a resume needs; then drop what only older states needed."""
+        progress.schedule_reductions, progress.schedule_waited = schedule.reductions, schedule.waited
+        now = time.monotonic()
+        progress.seconds, self._began = progress.seconds + now - self._began, now
+        random_states = self._processes.random_states()
+
+        def write() -> None:
+            progress.log_bytes = journal.settle()
+            note = {"config": self._config.model_dump(mode="json"), "text": self._text.fingerprint}
+            save_state(self._run.state, progress, self._model, optimizer, random_states, note)
+            self._averager.keep_only(progress.averaged)
+
+        self._processes.lead(write)
