@@ -9,7 +9,6 @@ from dataclasses import dataclass
 # Pitfalls that have nothing to put a bug into yet, and why.
 LATER = {
     26: "there is no shortlist yet; when there is, it is built for each sentence",
-    27: "there is no comparison over several seeds yet",
 }
 
 
@@ -41,6 +40,7 @@ CHECKPOINT, CONFIG, CORPUS = (
     "tests/test_config.py::test_",
     "tests/test_corpus.py::test_",
 )
+STATISTICS = "tests/test_statistics.py::test_"
 ENSEMBLE, LOSS, METRICS = "tests/test_ensemble.py::test_", "tests/test_loss.py::test_", "tests/test_metrics.py::test_"
 MODEL, SAMPLING = "tests/test_model.py::test_", "tests/test_sampling.py::test_"
 TRAINING, TRANSLATOR = "tests/test_training.py::test_", "tests/test_translator.py::test_"
@@ -69,22 +69,23 @@ MODEL_KEYS = (CONFIG + "every_key_of_the_model_changes_the_loss",)
 TRAINING_KEYS = CONFIG + "every_key_of_the_training_changes_the_run"
 
 MASKING = [
-    Bug(1, "the mask is left out of the softmax", "nn/masking.py",
-        'energies.masked_fill(~mask[:, None, :], float("-inf"))', "energies", ALONE, every=True, only=ONE_SHAPE),
-    Bug(1, "the mask is computed and dropped", "nn/masking.py",
-        "return energies.masked_fill(~mask[:, None, :], float(\"-inf\")).softmax(dim=-1)",
-        "energies.masked_fill(~mask[:, None, :], float(\"-inf\"))\n    return energies.softmax(dim=-1)",
+    Bug(1, "the mask is left out of the normalisation", "nn/normalisation.py",
+        'energies.masked_fill(~allowed, float("-inf"))', "energies", ALONE, every=True, only=ONE_SHAPE),
+    Bug(1, "the mask is computed and dropped", "nn/normalisation.py",
+        'return self.share(energies.masked_fill(~allowed, float("-inf")))',
+        'energies.masked_fill(~allowed, float("-inf"))\n        return self.share(energies)',
         (ATTENTION + "weights_are_zero_on_padding_and_sum_to_one",), every=True),
-    Bug(1, "the mask comes after the softmax, so that the weights do not sum to one", "nn/masking.py",
-        'energies.masked_fill(~mask[:, None, :], float("-inf")).softmax(dim=-1)',
-        "energies.softmax(dim=-1) * mask[:, None, :]", ALONE, every=True, only=ONE_SHAPE),
-    Bug(1, "padding gets a low energy in place of none", "nn/masking.py",
-        'float("-inf")', "-10.0", (ATTENTION + "weights_are_zero_on_padding_and_sum_to_one", *ALONE), every=True, only=ONE_SHAPE),
+    Bug(1, "the mask comes after the normalisation, so that the weights do not sum to one", "nn/normalisation.py",
+        'return self.share(energies.masked_fill(~allowed, float("-inf")))',
+        "return self.share(energies) * allowed", ALONE, every=True, only=ONE_SHAPE),
+    Bug(1, "padding gets a low energy in place of none", "nn/normalisation.py",
+        'float("-inf")', "-5.0", (ATTENTION + "weights_are_zero_on_padding_and_sum_to_one", *ALONE), every=True,
+        only=f"({ONE_SHAPE}) and not (sparsemax or entmax15)"),
 ]  # fmt: skip
 
 BATCHES = [
-    Bug(2, "energies are scaled by the width of the batch", "nn/masking.py",
-        "return energies.masked_fill(", "return (energies / energies.shape[-1] ** 0.5).masked_fill(",
+    Bug(2, "energies are scaled by the width of the batch", "nn/normalisation.py",
+        "energies.masked_fill(", "(energies / energies.shape[-1] ** 0.5).masked_fill(",
         BATCH, every=True, only="not uniform"),
     Bug(2, "the maximum length is that of the longest sentence in the batch", "translator.py",
         "beam_size=settings.slots,\n                bos=BOS,\n                eos=EOS,\n"
@@ -275,10 +276,10 @@ SEARCH = [
 
 LOSSES_OF_TRAINING = [
     Bug(14, "padding is in the loss", "nn/model.py",
-        "real = length_mask(target_lengths, target_input.shape[1])", "real = target_input >= 0", LOSSES, every=True),
+        "length_mask(target_lengths, target_input.shape[1])", "target_input >= 0", LOSSES, every=True),
     Bug(14, "the end is not in the loss", "nn/model.py",
-        "real = length_mask(target_lengths, target_input.shape[1])",
-        "real = length_mask(target_lengths - 1, target_input.shape[1])", LOSSES, every=True),
+        "length_mask(target_lengths, target_input.shape[1])",
+        "length_mask(target_lengths - 1, target_input.shape[1])", LOSSES, every=True),
     Bug(14, "smoothing is divided by one word too few", "nn/loss.py",
         "mean = logits.sum() / vocabulary if", "mean = logits.sum() / (vocabulary - 1) if",
         (LOSS + "value_by_hand", LOSS + "equals_torch_in_value_and_gradient"), only="not 0.0"),
@@ -422,8 +423,10 @@ OPTIONS = [
     Bug(20, "model.variational is ignored", "nn/recurrent.py", "if not self.variational:", "if True:", MODEL_KEYS),
     Bug(20, "model.dropout_output is ignored", "nn/model.py", "SequenceDropout(dropout_output, variational)",
         "SequenceDropout(0.0, variational)", MODEL_KEYS),
-    Bug(20, "training.label_smoothing is ignored", "training/trainer.py", "smoothing=training.label_smoothing",
-        "smoothing=0.1", (TRAINING_KEYS + "[label_smoothing]",)),
+    Bug(20, "training.label_smoothing is ignored", "training/trainer.py", "training.label_smoothing, training.coverage_loss",
+        "0.1, training.coverage_loss", (TRAINING_KEYS + "[label_smoothing]",)),
+    Bug(20, "training.coverage_loss is ignored", "training/trainer.py", "training.label_smoothing, training.coverage_loss",
+        "training.label_smoothing", (TRAINING_KEYS + "[coverage_loss]",)),
     Bug(20, "training.clip_norm is ignored", "training/trainer.py", "self.config.training.clip_norm or math.inf",
         "1.0", (TRAINING_KEYS + "[clip_norm]",)),
     Bug(20, "training.beta2 is ignored", "training/engine.py", "betas = (training.beta1, training.beta2)",
@@ -500,10 +503,28 @@ SEEDS = [
         (STREAMING + "each_pool_is_dealt_out_by_a_draw_of_its_own",)),
 ]  # fmt: skip
 
+COMPARISONS = [
+    Bug(27, "the variation between trainings has no say", "evaluation/statistics.py",
+        "p_corrected=max(p_bootstrap, p_randomisation, p_seeds or 0.0)", "p_corrected=max(p_bootstrap, p_randomisation)",
+        (STATISTICS + "the_largest_p_counts",)),
+    Bug(27, "one seed is called a comparison", "evaluation/statistics.py",
+        "alone = min(own.count, other.count) < 2", "alone = False",
+        (STATISTICS + "one_seed_cannot_speak_for_training",)),
+    Bug(27, "only the first seed is compared", "evaluation/statistics.py",
+        "difference = _difference(first, runs[name])", "difference = _difference(first[:1], runs[name][:1])",
+        (STATISTICS + "contrasts_put_the_tests_together",)),
+    Bug(27, "many comparisons are judged as one", "evaluation/statistics.py",
+        "(len(p_values) - rank) * p_values[place]", "p_values[place]",
+        (STATISTICS + "holm_by_hand",)),
+    Bug(27, "a run counts twice", "evaluation/plan.py",
+        "if len(set(self.seeds)) < len(self.seeds):", "if False:",
+        ("tests/test_comparison.py::test_bad_grids_are_explained",), only="seeds"),
+]  # fmt: skip
+
 BUGS = sorted(
     [
         *MASKING, *BATCHES, *ENCODER, *ORDER, *FORCING, *STATE, *SEARCH, *LOSSES_OF_TRAINING, *SCORES, *LINES, *RESUMING,
-        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS,
+        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *COMPARISONS,
     ],
     key=lambda bug: bug.pitfall,
 )  # fmt: skip

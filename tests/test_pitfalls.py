@@ -25,8 +25,8 @@ def functions(file: str) -> set[str]:
 
 
 def test_every_pitfall_has_its_bugs() -> None:
-    assert {bug.pitfall for bug in BUGS} == set(range(1, 26))
-    assert set(LATER) == {26, 27}
+    assert {bug.pitfall for bug in BUGS} == set(range(1, 26)) | {27}
+    assert set(LATER) == {26}
     assert {bug.pitfall for bug in PROMISES} == {28, 29, 30}
     assert len({bug.what for bug in EVERY}) == len(EVERY)
 
