@@ -304,7 +304,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Raises InputError with file and line for bad TOML, unknown keys (near name offered) and bad values.
     """
-    text = _read(path)
+    text = read_toml(path)
     try:
         tree = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: TOMLDecodeError, and integers of thousands of digits
@@ -314,19 +314,20 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     return parse_config(tree, str(path), text, overrides)
 
 
-def _read(path: Path) -> str:
+def read_toml(path: Path, what: str = "config") -> str:
+    """The text of a settings file. Raises InputError that calls the file `what`."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise InputError(f"{path}: cannot read the config: {error.strerror}") from None
+        raise InputError(f"{path}: cannot read the {what}: {error.strerror}") from None
     if len(content) > LARGEST_FILE:
-        raise InputError(f"{path}: cannot read the config: more than {LARGEST_FILE:,} bytes, which no config has")
+        raise InputError(f"{path}: cannot read the {what}: more than {LARGEST_FILE:,} bytes, which no {what} has")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{line}: cannot read the config: not valid UTF-8; convert it to UTF-8") from None
+        raise InputError(f"{path}:{line}: cannot read the {what}: not valid UTF-8; convert it to UTF-8") from None
 
 
 def parse_config(tree: dict[str, Any], where: str, text: str = "", overrides: Sequence[str] = ()) -> Config:

@@ -64,6 +64,40 @@ def state(name: str, content: bytes) -> Prepare:
 SMALL = b'[data]\ntrain = {tsv = "a"}\nvalidation = {tsv = "b"}\n'
 TRAIN = "train run.toml -o out"
 GONE = "No such file or directory"
+GRID = (
+    b'title = "t"\nconfig = "run.toml"\nseeds = [1]\n[grid]\n"model.score" = ["dot"]\n'
+    b'[tests.test]\nsource = "test.de"\nreference = "test.en"\n'
+)
+
+
+def grid(change: bytes = b"", by: bytes = b"") -> Prepare:
+    """A grid of one system, with one stretch replaced."""
+    return put("grid.toml", GRID.replace(change, by, 1) if change else GRID)
+
+
+COMPARE = "compare grid.toml -o out"
+COMPARISONS = [
+    Case("grid missing", COMPARE, f"grid.toml: cannot read the grid: {GONE}"),
+    Case("grid a directory", "compare model -o out", "model: cannot read the grid: Is a directory"),
+    Case("grid without end", "compare /dev/zero -o out", "/dev/zero: cannot read the grid: more than"),
+    Case("grid not UTF-8", COMPARE, "grid.toml:2: cannot read the grid: not valid UTF-8", put("grid.toml", b"\n\xff")),
+    Case("grid no TOML", COMPARE, "grid.toml: not valid TOML", put("grid.toml", b"title")),
+    Case("grid a config", "compare run.toml -o out", "run.toml: unknown key data"),
+    Case("grid without tests", COMPARE, "grid.toml: tests: Field required", grid(GRID[GRID.index(b"[tests") :], b"")),
+    Case("grid with a bad key", COMPARE, "system 'dot': .*unknown key model.scroe",
+         grid(b"model.score", b"model.scroe")),
+    Case("grid with a bad score", COMPARE, "system 'dut': .*no such score function", grid(b'"dot"', b'"dut"')),
+    Case("grid with a bad seed", COMPARE, "grid.toml: seeds.0", grid(b"[1]", b'["one"]')),
+    Case("grid with a missing test", COMPARE, "gone.de: no such file", grid(b"test.de", b"gone.de")),
+    Case("grid with an empty test", COMPARE, "empty.de and test.en differ in length",
+         lambda folder: (grid(b"test.de", b"empty.de")(folder), put("empty.de", b"")(folder))),
+    Case("comparison into a file", "compare grid.toml -o run.toml", "run.toml: is a file; --output takes", grid()),
+    Case("comparison into a model", "compare grid.toml -o model --resume", "the directory holds something", grid()),
+    Case("comparison below a file", "compare grid.toml -o run.toml/x", "run.toml/x: cannot make the directory", grid()),
+    Case("comparison with a bad --set", COMPARE + " --set model.cell=rnn", "system 'dot': --set model.cell", grid()),
+    Case("comparison with no workers", COMPARE + " --workers -1", "--workers", grid()),
+]  # fmt: skip
+
 CONFIGS = [
     Case("output nowhere", "config -o nowhere/run.toml", "nowhere/run.toml: cannot be written: there is no directory"),
     Case("output a directory", "config -o model", "model: is a directory; --output takes a file"),

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from bad_input import CONFIGS, DATA, LONG, Case
+from bad_input import COMPARISONS, CONFIGS, DATA, LONG, Case
 from bad_models import MODELS, USES
 from test_cli import CONFIG, PAIRS, invoke, write
 
-CASES = [*CONFIGS, *DATA, *MODELS, *USES]
+CASES = [*CONFIGS, *COMPARISONS, *DATA, *MODELS, *USES]
 OTHER = ["--set", "tokenizer.kind=char", "--set", "training.max_steps=1"]  # a model with another vocabulary
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from seq2seq.checkpoint import check_model_config
 from seq2seq.directory import write_durably
 from seq2seq.errors import InputError
 from seq2seq.evaluation.costs import describe_machine, measure_costs
@@ -53,6 +54,7 @@ def compare(
     What is trained and measured already is taken as it is. Raises InputError for a bad directory or text, and Stopped
     after a signal.
     """
+    _check_models(plan)
     tests = load_tests(grid, Path(plan[0].config.data.root))
     with _own(directory, resume), StopRequest() as stop:
         tasks = [task(cell, grid, directory) for cell in plan]
@@ -69,6 +71,15 @@ def compare(
         results = assemble(grid, plan, measured, tests, costs, machine)
         write_atomically(directory / RESULTS, results.model_dump_json(indent=1) + "\n")
     return results, failed
+
+
+def _check_models(plan: Sequence[Cell]) -> None:
+    """Refuse a system that no model can be built for, before others are trained for hours."""
+    for cell in {cell.system: cell for cell in plan}.values():
+        try:
+            check_model_config(cell.config)
+        except InputError as error:
+            raise InputError(f"system {cell.system!r}: {error}") from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from seq2seq.config import Config, Section, load_config
+from seq2seq.config import Config, Section, load_config, read_toml
 from seq2seq.errors import InputError, nearest
 from seq2seq.evaluation.noise import NOISES
 
@@ -127,9 +127,7 @@ class Cell:
 def load_grid(path: Path) -> Grid:
     """Read a grid file. Raises InputError with the file for bad TOML, unknown keys and bad values."""
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the grid: {error.strerror}") from None
+        tree = tomllib.loads(read_toml(path, "grid"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid TOML: {error}") from None
     try:
