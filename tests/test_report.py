@@ -238,11 +238,12 @@ def test_save_figure_writes_svg_and_pdf(tmp_path: Path) -> None:
     assert (tmp_path / "one.map.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_characters_without_a_glyph_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_characters_without_a_glyph_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(pictures, "_installed", lambda: ())
     figure = attention_map([[1.0]], ["Hund"], ["狗狼"])
     for form in ("svg", "pdf", "png"):
         assert encode(figure, form)[1] == "狗狼"
+    assert save_figure(figure, tmp_path / "map") == "狗狼"
     assert fonts_for("Männer") == (["DejaVu Sans"], "")
 
 
