@@ -579,8 +579,16 @@ def test_a_given_target_without_spaces_is_drawn_in_pieces() -> None:
 
 
 def test_plot_attention_of_an_empty_translation(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Translator, "translate", lambda self, texts, **options: [blank(text) for text in texts])
-    message = fail(1, "plot", "attention", model, "--source", "der hund", "--output", "a.svg")
+    given = []
+
+    def translate(self: Translator, texts: list[str], **options: Any) -> list[Any]:
+        given.append((texts, options))
+        return [blank(text) for text in texts]
+
+    monkeypatch.setattr(Translator, "translate", translate)
+    command = ("plot", "attention", model, "--source", "der hund", "--output", "a.svg", "--beam-size", 3)
+    message = fail(1, *command)
+    assert given == [(["der hund"], {"beam_size": 3})]
     assert message == "error: the translation is empty: there is no attention to draw\n"
     assert not Path("a.svg").exists()
 

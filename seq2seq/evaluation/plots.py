@@ -22,8 +22,6 @@ from seq2seq.evaluation.results import Results, RunResult, Spread, System
 
 def pictures(results: Results) -> Iterator[Picture]:
     """All there is to draw, in the order of a report; what was not measured is left out."""
-    if not any(system.runs for system in results.systems):
-        return
     yield from quality(results)
     yield from learning_curves(results)
     yield from by_length(results, "bleu")
