@@ -120,3 +120,13 @@ def test_links_and_files_exist() -> None:
             assert (ROOT / target).exists(), target
     for script in re.findall(r"(?m)^(scripts/[\w-]+)", README):
         assert os.access(ROOT / script, os.X_OK), script
+
+
+def test_the_study_is_what_its_script_writes() -> None:
+    subprocess.run([sys.executable, ROOT / "scripts" / "study-page", "--check"], check=True)
+
+
+def test_links_of_the_study_exist() -> None:
+    study = ROOT / "scripts" / "study"
+    for target in re.findall(r"\]\(([^)#]+)\)", (study / "README.md").read_text(encoding="utf-8")):
+        assert (study / target).exists(), target

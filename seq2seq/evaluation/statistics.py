@@ -219,10 +219,15 @@ def _family(runs: Mapping[str, Sequence[Segments]], baseline: str, test: str, sa
         contrast.model_copy(update={"p_corrected": p})
         for contrast, p in zip(found, holm([contrast.p_corrected for contrast in found]), strict=True)
     ]
-    return [contrast.model_copy(update={"verdict": _verdict(contrast, spreads, len(found))}) for contrast in corrected]
+    sentences = holm([max(contrast.p_bootstrap, contrast.p_randomisation) for contrast in found])
+    return [
+        contrast.model_copy(update={"verdict": _verdict(contrast, spreads, len(found), p)})
+        for contrast, p in zip(corrected, sentences, strict=True)
+    ]
 
 
-def _verdict(contrast: Contrast, spreads: Mapping[str, Spread], comparisons: int) -> str:
+def _verdict(contrast: Contrast, spreads: Mapping[str, Spread], comparisons: int, p_sentences: float) -> str:
+    """A plain sentence. p_sentences: corrected, of the tests over sentences alone."""
     own, other = spreads[contrast.system], spreads[contrast.baseline]
     gap = f"{abs(contrast.difference):.1f} {contrast.metric}"
     place = f"{gap} {'above' if contrast.difference > 0 else 'below'}"
@@ -233,7 +238,12 @@ def _verdict(contrast: Contrast, spreads: Mapping[str, Spread], comparisons: int
     p = f"p = {contrast.p_corrected:.2g}" if contrast.p_corrected >= 0.001 else "p < 0.001"
     p += f" after correction for {comparisons} comparisons" if comparisons > 1 else ""
     alone = min(own.count, other.count) < 2
-    if contrast.p_corrected >= SIGNIFICANCE_LEVEL:
+    if contrast.p_corrected >= SIGNIFICANCE_LEVEL > p_sentences:
+        finding = (
+            ", more than the choice of test sentences explains, but so few seeds cannot tell it from the variation "
+        )
+        finding += f"between trainings ({p})"
+    elif contrast.p_corrected >= SIGNIFICANCE_LEVEL:
         finding = f": the difference cannot be told from noise ({p})"
     else:
         finding = f", more than {'the choice of test sentences' if alone else 'chance'} explains ({p})"
