@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 
 from seq2seq.nn.model import Seq2Seq, initialise
@@ -31,6 +33,12 @@ MECHANISMS: dict[str, dict[str, object]] = {
     **{name: {"normalisation": name} for name in sorted(NORMALISATIONS) if name != "softmax"},
     "heads": {"heads": 2, "score": "scaled_dot", "decoder_dim": 14, "attention_dim": 6},
 }
+# (mechanism, wiring, cell). Attention does not know the cell, so most meet one cell in each wiring, in turns.
+EVERY = [
+    (mechanism, wiring, cell)
+    for place, (mechanism, wiring) in enumerate(itertools.product(MECHANISMS, WIRINGS))
+    for cell in (CELLS if mechanism in ("additive", "coverage") else CELLS[place % 2 :][:1])
+]
 SPENDS_ALL = sorted(set(MECHANISMS) - {"predictive"})  # whose weights sum to one
 
 

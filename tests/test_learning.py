@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from mechanisms import MECHANISMS, WIRINGS
+from typer.testing import CliRunner
+
+from seq2seq.cli import app
 
 CONFIG = """
 [data]
@@ -68,31 +68,25 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def seq2seq(folder: Path, *arguments: str, text: str = "") -> str:
-    """Run the command line as a user would, in that folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", "seq2seq", *arguments],
-        cwd=folder,
-        input=text,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def seq2seq(*arguments: str, text: str = "") -> str:
+    """The command line, in this process: what it writes to standard output."""
+    result = CliRunner().invoke(app, list(arguments), input=text)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_learns_to_reverse_digits(digits: Path, mechanism: str, wiring: tuple[str, bool]) -> None:
+def test_learns_to_reverse_digits(
+    digits: Path, monkeypatch: pytest.MonkeyPatch, mechanism: str, wiring: tuple[str, bool]
+) -> None:
+    monkeypatch.chdir(digits)
     name = f"{mechanism}-{wiring[0]}-{wiring[1]}"
     keys = {key: value for key, value in MECHANISMS[mechanism].items() if not key.endswith("_dim")}
     keys |= {"wiring": wiring[0], "input_feeding": str(wiring[1]).lower(), **LENGTHS.get(mechanism, {})}
     settings = [f"model.{key}={value}" for key, value in keys.items()]
-    seq2seq(digits, "train", "digits.toml", "--output", name, *(f"--set={setting}" for setting in settings))
+    seq2seq("train", "digits.toml", "--output", name, *(f"--set={setting}" for setting in settings))
     source = (digits / "test.forward").read_text(encoding="utf-8")
-    found = [
-        json.loads(line) for line in seq2seq(digits, "translate", name, "--format", "jsonl", text=source).splitlines()
-    ]
+    found = [json.loads(line) for line in seq2seq("translate", name, "--format", "jsonl", text=source).splitlines()]
     right = sum(one["text"] == row[::-1] for one, row in zip(found, source.splitlines(), strict=True)) / len(found)
     assert right >= (FAR_ENOUGH.get(mechanism, 0.9)), f"{right:.0%} of unseen strings reversed"

@@ -8,6 +8,7 @@ import pytest
 import torch
 from mechanisms import (
     CELLS,
+    EVERY,
     MECHANISMS,
     SCORES,
     SOURCE_VOCABULARY,
@@ -24,7 +25,6 @@ from seq2seq.nn.decoder import DECODERS, DecoderState
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.recurrent import SequenceDropout, SourceLayer
 
-EVERY = list(itertools.product(MECHANISMS, WIRINGS, CELLS))
 SOURCES = random_ids([1, 9, 4], SOURCE_VOCABULARY, seed=5)
 TARGETS = random_ids([6, 1, 3], TARGET_VOCABULARY, seed=6)
 VARIANTS = [
