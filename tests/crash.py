@@ -29,7 +29,7 @@ from typing import Any
 import torch
 
 from seq2seq.config import Config, parse_config
-from seq2seq.training import trainer
+from seq2seq.training import keeping, trainer
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}
 PHASES = ("starting", "training", "validating", "saving")
@@ -88,8 +88,8 @@ class Watch:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(hook)
-        for name, phase in (("validate", 2), ("save_model", 3), ("save_state", 3)):
-            setattr(trainer, name, self._marking(getattr(trainer, name), phase))
+        for module, name, phase in ((trainer, "validate", 2), (keeping, "save_model", 3), (keeping, "save_state", 3)):
+            setattr(module, name, self._marking(getattr(module, name), phase))
 
     def _marking(self, act: Callable[..., Any], phase: int) -> Callable[..., Any]:
         def marked(*args: Any, **options: Any) -> Any:
