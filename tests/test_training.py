@@ -311,6 +311,18 @@ def test_resume_refuses_another_text(corpus: Path, tmp_path: Path) -> None:
         train(config(corpus), tmp_path / "run", resume=True)
 
 
+def test_a_run_of_an_older_version_goes_on(corpus: Path, tmp_path: Path) -> None:
+    """It did not know some keys; those at their defaults are no change, others are."""
+    train(config(corpus, training__max_steps=6), tmp_path / "run")
+    path = tmp_path / "run" / "training" / "state" / "state.json"
+    note = json.loads(path.read_text(encoding="utf-8"))
+    del note["config"]["model"]["normalisation"]
+    path.write_text(json.dumps(note), encoding="utf-8")
+    with pytest.raises(InputError, match=r"stopped run: model\.normalisation: \"softmax\" -> \"sparsemax\"; undo"):
+        train(config(corpus, training__max_steps=7, model__normalisation="sparsemax"), tmp_path / "run", resume=True)
+    assert train(config(corpus, training__max_steps=7), tmp_path / "run", resume=True)["step"] == 7
+
+
 def test_changes_are_followed_where_that_is_asked_for(corpus: Path, tmp_path: Path) -> None:
     """The rate, and a shorter text: the run goes on with the next epoch, and its journal tells why."""
     train(config(corpus, training__max_steps=6), tmp_path / "run")

@@ -21,7 +21,7 @@ from seq2seq.directory import write_durably
 from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.measuring import Measured, Measurer, fingerprint, load_tests
 from seq2seq.evaluation.plan import Cell, Grid
-from seq2seq.training.run import FREE
+from seq2seq.training.run import FREE, as_written_now
 from seq2seq.training.signals import StopRequest
 from seq2seq.training.state import has_state, load_note
 
@@ -64,7 +64,8 @@ def trained(task: Task) -> bool:
     if not has_state(state):
         return False
     note = load_note(state)
-    return bool(note["progress"].kept) and _binding(note["config"]) == _binding(task.config.model_dump(mode="json"))
+    before, now = as_written_now(note["config"]), task.config.model_dump(mode="json")
+    return bool(note["progress"].kept) and _binding(before) == _binding(now)
 
 
 def _binding(config: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from seq2seq.checkpoint import load_tokenizers
 from seq2seq.config import Config
@@ -56,7 +57,7 @@ class Run:
         allowed, and for one that cannot be followed at all.
         """
         note = load_note(self.state)
-        changes = dict(_differences(note["config"], self.config.model_dump(mode="json")))
+        changes = dict(_differences(as_written_now(note["config"]), self.config.model_dump(mode="json")))
         changes |= {name: "has changed" for name in sorted(text) if note["text"].get(name) != text[name]}
         told = [f"{name}: {change}" for name, change in sorted(changes.items())]
         fixed = [name for name in changes if "tokenizer" in name and name != "tokenizer.sampling"]
@@ -122,6 +123,14 @@ def _check(directory: Path, resume: bool) -> None:
         raise InputError(f"{directory}: the directory is not empty; {hint}")
     if occupied and not state and not (directory / "log.jsonl").exists():
         raise InputError(f"{directory}: nothing to resume there; leave --resume out, or choose another directory")
+
+
+def as_written_now(config: dict[str, Any]) -> dict[str, Any]:
+    """A stopped run's config with the keys that its version did not know yet, at the defaults that it lived by."""
+    try:
+        return Config.model_validate(config).model_dump(mode="json")
+    except ValidationError:  # of a version that knew others
+        return config
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
