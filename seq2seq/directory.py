@@ -211,6 +211,13 @@ def write_durably(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def replace_durably(path: Path, content: bytes) -> None:
+    """Put a file in the place of another, or of none: whole, or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    write_durably(part, content)
+    part.replace(path)
+
+
 def sync_names(directory: Path) -> None:
     """Bring the names in a directory to the disk."""
     handle = os.open(directory, os.O_RDONLY)

@@ -110,8 +110,8 @@ def test_json_lines_carry_words_links_and_weights(folder: Path, tmp_path: Path) 
     assert succeed("align", "digits", *PAIRS, *options, "--format", "jsonl", "--output", tmp_path / "out") == ""
     found = [json.loads(line) for line in lines(str(tmp_path / "out"))]
     sides, how = (lines("words.forward"), lines("words.backward")), {"shift": 1, "threshold": 0.2, "join": "both"}
-    forward = Translator.load("digits").align(*sides, **how)  # type: ignore[arg-type]
-    backward = Translator.load("reverse").align(*sides[::-1], **how)  # type: ignore[arg-type]
+    forward = Translator.load("digits").align(*sides, **how)
+    backward = Translator.load("reverse").align(*sides[::-1], **how)
     assert [one["line"] for one in found] == list(range(1, 101))
     for one, there, back in zip(found, forward, backward, strict=True):
         assert list(one) == ["line", "source", "target", "links", "weights", "reverse_weights"]

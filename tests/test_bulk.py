@@ -317,12 +317,12 @@ def test_those_who_translate_must_have_the_same_models(monkeypatch: pytest.Monke
     found = iter([{"models": "a"}, {"models": "b"}])
     monkeypatch.setattr(workers.Workers, "__init__", lambda self: None)
     monkeypatch.setattr(workers.Workers, "_receive", lambda self, connection: next(found))
-    team = workers.Workers()  # type: ignore[call-arg]  # as above
-    team._processes, team._identity = {1: None, 2: None}, {}  # type: ignore[dict-item]
+    team = workers.Workers()
+    team._processes, team._identity = {1: None, 2: None}, {}
     with pytest.raises(Seq2SeqError, match="the models were replaced while the workers loaded them"):
         team.identity()
     processes = SimpleNamespace(gather=lambda value: [value, {"models": "b"}])
-    ranks = workers.Ranks(processes, SimpleNamespace(identity=lambda: {"models": "a"}))  # type: ignore[arg-type]
+    ranks = workers.Ranks(processes, SimpleNamespace(identity=lambda: {"models": "a"}))
     with pytest.raises(Seq2SeqError, match="different models, versions or threads; they must agree"):
         ranks.identity()
 

@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from seq2seq.checkpoint import check_model_config
-from seq2seq.directory import write_durably
+from seq2seq.directory import replace_durably
 from seq2seq.errors import InputError
 from seq2seq.evaluation.costs import describe_machine, measure_costs
 from seq2seq.evaluation.measuring import Measured, Test, load_tests
@@ -69,7 +69,7 @@ def compare(
             raise Stopped(stop.requested)
         observe("", {"event": "summarise"})
         results = assemble(grid, plan, measured, tests, costs, machine)
-        write_atomically(directory / RESULTS, results.model_dump_json(indent=1) + "\n")
+        replace_durably(directory / RESULTS, (results.model_dump_json(indent=1) + "\n").encode())
     return results, failed
 
 
@@ -107,13 +107,6 @@ def _own(directory: Path, resume: bool) -> Iterator[None]:
         lock.release()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """A whole file or none."""
-    part = path.with_name(f".{path.name}.part")
-    write_durably(part, text.encode())
-    part.replace(path)
-
-
 def _costs(
     grid: Grid, tasks: Sequence[Task], directory: Path, observe: Observe, stop: StopRequest
 ) -> tuple[dict[str, Cost], Machine]:
@@ -135,7 +128,7 @@ def _costs(
     costs, machine = measure_costs(chosen, tell, lambda: stop.requested is not None)
     if not stop.requested:
         kept = {"asked": asked, "costs": {name: cost.model_dump() for name, cost in costs.items()}}
-        write_atomically(path, json.dumps({**kept, "machine": machine.model_dump()}, indent=1))
+        replace_durably(path, json.dumps({**kept, "machine": machine.model_dump()}, indent=1).encode())
     return costs, machine
 
 

@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def _train(task: Task) -> tuple[float, int]:
     optimizer, training = make_optimizer(config, loaded.model), config.training
     loaded.model.train()
     done, began = 0, 0.0
-    for number in range(10**9):
+    for number in count():
         if number == _WARM_UP:
             done, began = 0, time.perf_counter()
         rows = pool.steps[number % len(pool.steps)]

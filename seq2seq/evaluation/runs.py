@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq.config import Config
-from seq2seq.directory import write_durably
+from seq2seq.directory import replace_durably
 from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.measuring import Measured, Measurer, fingerprint, load_tests
 from seq2seq.evaluation.plan import Cell, Grid
@@ -164,9 +164,7 @@ def _train_and_measure(task: Task, parent: Connection, workers: int) -> None:
             task.run, f"{RUNS}/{task.name}", task.seed, mark
         )
     task.measured.parent.mkdir(parents=True, exist_ok=True)
-    part = task.measured.with_name(f".{task.measured.name}.part")
-    write_durably(part, found.model_dump_json().encode())
-    part.replace(task.measured)
+    replace_durably(task.measured, found.model_dump_json().encode())
 
 
 def _interruptible(tell: Callable[[int, int], None], stop: StopRequest) -> Callable[[int, int], None]:

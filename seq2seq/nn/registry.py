@@ -12,7 +12,7 @@ def enter(table: dict[str, Kind], kind: str, name: str) -> Callable[[Kind], Kind
     def register(cls: Kind) -> Kind:
         if name in table:
             raise ValueError(f"two {kind}s are called {name!r}")
-        cls.name = name  # type: ignore[attr-defined]
+        cls.name = name  # type: ignore[attr-defined]  # every base class declares it, which `type` cannot say
         table[name] = cls
         return cls
 
