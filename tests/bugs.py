@@ -175,9 +175,9 @@ FORCING = [
     Bug(7, "search shares the probability of forbidden tokens out among the others", "search/beam.py",
         "candidates = frontier.log_probs[:, :, None] + answer.log_probs\n",
         "allowed = answer.log_probs.clone()\n"
-        "        self._limits.forbid(allowed, frontier.sentences, self.history.steps)\n"
+        "        self._limits.forbid(allowed, frontier.sentences, self.history.steps, answer.tokens)\n"
         "        candidates = frontier.log_probs[:, :, None] + allowed.log_softmax(2)\n", RESCORED, every=True),
-    Bug(7, "a model in training translates with dropout", "translator.py",
+    Bug(7, "a model in training translates with dropout", "forcing.py",
         "            network.eval()\n", "            network.train()\n",
         (TRANSLATOR + "a_model_in_training_is_translated_with_as_it_is_and_left_in_training",)),
     Bug(7, "an ensemble is scored by the mean of log-probabilities", "forcing.py",
@@ -231,7 +231,7 @@ SEARCH = [
         "flat = candidates.flatten(1)", "flat = candidates.transpose(1, 2).flatten(1)",
         (BEAM + "a_beam_as_wide_as_the_space_is_exhaustive_search", *PLAIN), every=True),
     Bug(9, "parents are counted by the wrong axis", "search/beam.py",
-        "parents=indices // candidates.shape[2],", "parents=indices % candidates.shape[1],", PLAIN),
+        "parents=indices.gather(1, order) // candidates.shape[2],", "parents=indices.gather(1, order) % candidates.shape[1],", PLAIN),
     Bug(9, "greedy search is a beam of two", "search/beam.py",
         "        beam_size=1,\n", "        beam_size=2,\n", (BEAM + "a_beam_of_one_is_greedy",)),
     Bug(10, "the search stops at the first end", "search/beam.py",
@@ -244,7 +244,7 @@ SEARCH = [
         "done = (live == 0) | (", "done = (live == 0) | (growth.log_probs.argmax(1) >= live) | (",
         (BEAM + "the_search_goes_on_after_the_first_end", *PLAIN), every=True),
     Bug(11, "finished hypotheses go on", "search/beam.py",
-        "live = log_probs.isfinite() & (indices % candidates.shape[2] != self._limits.eos)", "live = log_probs.isfinite()",
+        "live = log_probs.isfinite() & (tokens != self._limits.eos)", "live = log_probs.isfinite()",
         (BEAM + "the_n_best_are_distinct_sorted_and_end_once",)),
     Bug(11, "the n best are in the order in which they ended", "search/beam.py",
         "sorted(endings)[:nbest]", "endings[:nbest]",

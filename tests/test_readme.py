@@ -91,7 +91,9 @@ def test_python_block_runs_as_written(workplace: Path, monkeypatch: pytest.Monke
 
 def test_every_command_named_exists_and_helps() -> None:
     names = set(
-        re.findall(r"seq2seq (train|translate|score|align|evaluate|compare|config|inspect|plot|push)\b", README)
+        re.findall(
+            r"seq2seq (train|translate|score|align|evaluate|compare|config|inspect|plot|push|shortlist)\b", README
+        )
     )
     assert names == {each.name for each in (*app.registered_commands, *app.registered_groups)}
     for name in names:

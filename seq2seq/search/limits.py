@@ -46,12 +46,19 @@ class Limits:
         log_probs: Float[Tensor, "sentences beam vocabulary"],
         sentences: Int[Tensor, " sentences"],
         produced: int,
+        tokens: Int[Tensor, "sentences vocabulary"] | None = None,
     ) -> None:
-        """Set to -inf, in place, what may not follow `produced` tokens."""
-        log_probs.index_fill_(2, self._forbidden, -torch.inf)
+        """Set to -inf, in place, what may not follow `produced` tokens. tokens: those of the columns, as in `Step`."""
+        if tokens is None:
+            log_probs.index_fill_(2, self._forbidden, -torch.inf)
+        else:
+            log_probs.masked_fill_(torch.isin(tokens, self._forbidden)[:, None], -torch.inf)
         if produced < self._longest_minimum:
             early = produced < self.min_lengths[sentences]
-            log_probs[:, :, self.eos].masked_fill_(early[:, None], -torch.inf)
+            if tokens is None:
+                log_probs[:, :, self.eos].masked_fill_(early[:, None], -torch.inf)
+            else:
+                log_probs.masked_fill_(((tokens == self.eos) & early[:, None])[:, None], -torch.inf)
 
     def scores(self, log_probs: Float[Tensor, "*shape"], length: int) -> Float[Tensor, "*shape"]:
         """Scores of hypotheses with `length` tokens produced."""
