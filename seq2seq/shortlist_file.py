@@ -48,17 +48,18 @@ def read_shortlist(directory: Path, files: Mapping[str, str], vocabulary: Vocabu
     Raises InputError where there is none, where it was made for another model, and where it is damaged.
     """
     path = directory / SHORTLIST
-    build = shlex.join(["seq2seq", "shortlist", str(directory)]) + " --source FILE --target FILE"
+    build = f"build one from its training text: {shlex.join(['seq2seq', 'shortlist', str(directory)])}"
+    build += " --source FILE --target FILE"
     if not path.exists():
-        raise InputError(f"{directory}: the model has no shortlist; build one from its training text: {build}")
+        raise InputError(f"{directory}: the model has no shortlist; {build}")
     source, target = vocabulary.source, vocabulary.target
     content = read_file(path, 4 * (source + 1 + source * min(target, MOST_TOKENS) + target) + _HEADER)
     arrays, labels = _unpack(path, content)
     if labels.get("files") != json.dumps(dict(files), sort_keys=True):
-        raise InputError(f"{path}: made for other weights or another tokenizer than the model now has; anew: {build}")
+        raise InputError(f"{path}: made for other weights or another tokenizer than the model's; delete it, or {build}")
     found = Shortlist(**arrays)
     if labels.get("sha256") != digest(found) or not _fits(found, vocabulary):
-        raise InputError(f"{path}: damaged or edited; anew: {build}")
+        raise InputError(f"{path}: damaged or edited; delete it, or {build}")
     return found
 
 

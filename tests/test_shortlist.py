@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from test_translator import TARGETS, close, make_config, sentences, tiny
 from seq2seq import Translator
 from seq2seq.batching import source_batch
 from seq2seq.checkpoint import LoadedModel, load_model
+from seq2seq.cli.job import Job
+from seq2seq.cli.layout import Layout
 from seq2seq.config import parse_config
 from seq2seq.errors import InputError
 from seq2seq.lexicon import Lexicon
@@ -192,6 +195,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 TRAIN = ["--source", "train.forward", "--target", "train.backward"]
+JOB: dict[str, Any] = {
+    "models": ["digits"],
+    "device": "cpu",
+    "threads": None,
+    "source": "test.forward",
+    "layout": Layout("text", numbered=False, scores=False, alignment=False),
+    "n_best": 1,
+    "search": {"shortlist": True},
+    "drawing": None,
+    "bad_lines": "refuse",
+    "too_long": "truncate",
+}
 TEST = ["--validation-source", "test.forward", "--validation-target", "test.backward"]
 
 
@@ -208,6 +223,9 @@ def test_recall_and_bleu_are_measured(folder: Path) -> None:
     assert "recall" in told
     narrow = succeed("translate", "digits", "--shortlist", "--input", "test.forward")
     exact = succeed("translate", "digits", "--input", "test.forward")
+    identity = Job(**JOB).load().identity()
+    succeed("shortlist", "digits", *TRAIN, "--size", 1, "--common", 1)
+    assert Job(**JOB).load().identity() != identity  # so that --resume does not mix lists
     same = sum(one == other for one, other in zip(narrow.split("\n"), exact.split("\n"), strict=True))
     assert same > 95
 
