@@ -30,7 +30,9 @@ class Lexicon:
     Sums of weights were chosen over counting the piece with most of the weight. Measured on Multi30k test_2016 (6,000
     pieces, BLEU 29, of references): recall 95.2 % on lists of 410 pieces, against 93.5 % on lists of 361 and 95.3 % on
     lists of 581. Counting all weights above 0.1 or 0.25 alike came between. Leaving the common pieces out of the
-    pieces' own lists gave longer lists, and no better recall for their length.
+    pieces' own lists gave longer lists, and no better recall for their length, and so did dividing by a power of a
+    piece's frequency; a least share of 0.002 of a source piece's weight gave 95.3 % on 364 pieces, little for one more
+    setting. By the step after the one that predicts a piece, 50 a source piece had 93.1 % in place of 95.2 %.
 
     Memory is bounded by the vocabularies and MOST_LINKS, not by the text.
     """

@@ -26,9 +26,11 @@ from seq2seq.cli.layout import Layout
 from seq2seq.config import parse_config
 from seq2seq.errors import InputError
 from seq2seq.lexicon import Lexicon
+from seq2seq.search.sampling import sample
 from seq2seq.search.shortlist import Shortlist, candidates
 from seq2seq.shortlist_file import SHORTLIST, read_shortlist, write_shortlist
 from seq2seq.text.tokenizer import BOS, EOS, TokenizerPair, train_tokenizers
+from seq2seq.translation import Source
 
 WIRINGS = [("bahdanau", False), ("luong", False), ("luong", True)]
 
@@ -132,6 +134,10 @@ def test_an_ensemble_chooses_among_the_lists_of_all(pair: TokenizerPair) -> None
 def test_samples_are_drawn_from_everything(pair: TokenizerPair) -> None:
     with pytest.raises(TypeError, match="unknown option 'shortlist'"):
         Translator([tiny(pair)]).sample(["hund"], shortlist=True)  # type: ignore[call-arg]
+    loaded = tiny(pair)
+    step, state = Translator([loaded], [drawn(pair)])._start_narrow([Source(0, "", [5], False)], [drawn(pair)])
+    with pytest.raises(ValueError, match="sampling draws among all tokens"):
+        sample(step, state, seeds=[1], bos=BOS, eos=EOS, max_lengths=[3])
     assert "--sample" in fail(2, "translate", "nowhere", "--sample", "--shortlist")
 
 
