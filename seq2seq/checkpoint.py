@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
+from seq2seq.shortlist_file import SHORTLIST, read_shortlist
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, TokenizerPair
 from seq2seq.text.tokenizer import LARGEST as LARGEST_TOKENIZER
 
@@ -49,13 +50,23 @@ SPECIAL_IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model with all that its use needs. card: what training recorded about it (steps, scores, signature)."""
+    """A model with all that its use needs.
+
+    card: what training recorded about it (steps, scores, signature). files: names and SHA-256 of the files that it was
+    read from; none for a model that was not.
+    """
 
     directory: Path
     config: Config
     tokenizers: TokenizerPair
     model: Seq2Seq
     card: dict[str, Any]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Sizes in pieces, special ones included."""
+        return Vocabulary(source=self.tokenizers.source.vocabulary_size, target=self.tokenizers.target.vocabulary_size)
 
 
 _CHOICES: tuple[tuple[str, Mapping[str, object], str], ...] = (
@@ -212,7 +223,7 @@ def load_model(name: str | Path, *, device: str = "cpu") -> LoadedModel:
         raise InputError(f"{directory / CONFIG}: {error}") from None
     weights = _unpack(directory / WEIGHTS, contents[WEIGHTS], _stored(model)[0])
     model.load_state_dict(weights, strict=False)  # not strict, for tied weights come under one of their names
-    return LoadedModel(directory, config, tokenizers, model.to(device).eval(), manifest.record)
+    return LoadedModel(directory, config, tokenizers, model.to(device).eval(), manifest.record, manifest.files)
 
 
 def load_tokenizers(directory: Path) -> TokenizerPair:
@@ -292,7 +303,7 @@ def _download(repository: str, revision: str | None) -> Path:
     import huggingface_hub
 
     try:
-        wanted = [CONFIG, CARD, *HASHED]
+        wanted = [CONFIG, CARD, SHORTLIST, *HASHED]
         return Path(huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=wanted))
     except Exception as error:  # the hub's errors have no common class, and a lost connection surfaces as any of them
         found = f"no such model directory, and not to be had from the hub: {_reason(error)}"
@@ -302,13 +313,16 @@ def _download(repository: str, revision: str | None) -> Path:
 def push_model(directory: Path, repository: str, *, private: bool = False, token: str | None = None) -> str:
     """Upload the model in a directory to the Hugging Face hub, as one commit; answers its address there.
 
-    Nothing else in the directory is uploaded, and only a model that loads. token: None takes the one stored by
-    `hf auth login`. Raises InputError for a bad directory, Seq2SeqError when the hub refuses.
+    Nothing else in the directory is uploaded but its shortlist, and only a model that loads. token: None takes the one
+    stored by `hf auth login`. Raises InputError for a bad directory or shortlist, Seq2SeqError when the hub refuses.
     """
     from huggingface_hub import HfApi
 
-    load_model(directory)
+    loaded = load_model(directory)
     settle(directory)
+    more = [SHORTLIST] if (directory / SHORTLIST).exists() else []
+    if more:
+        read_shortlist(directory, loaded.files, loaded.vocabulary)
     manifest, _ = _read_files(directory)
     api = HfApi(token=token)
     try:
@@ -316,7 +330,7 @@ def push_model(directory: Path, repository: str, *, private: bool = False, token
         api.upload_folder(
             repo_id=repository,
             folder_path=directory,
-            allow_patterns=[CONFIG, CARD, *manifest.files],
+            allow_patterns=[CONFIG, CARD, *manifest.files, *more],
             commit_message=f"Model of seq2seq {manifest.seq2seq}",
         )
     except Exception as error:  # as in _download

@@ -104,7 +104,7 @@ def read_files(directory: Path, limits: Callable[[Manifest], Mapping[str, int]])
     Raises InputError where something is missing, damaged, foreign, oversized, or of a newer format.
     """
     while True:
-        document = _read(directory / CONFIG, LARGEST_CONFIG)
+        document = read_file(directory / CONFIG, LARGEST_CONFIG)
         manifest = _manifest(directory / CONFIG, document)
         try:
             most = limits(manifest)
@@ -112,7 +112,7 @@ def read_files(directory: Path, limits: Callable[[Manifest], Mapping[str, int]])
                 name: _content(directory / name, digest, most[name]) for name, digest in manifest.files.items()
             }
         except InputError:
-            if document == _read(directory / CONFIG, LARGEST_CONFIG):  # else replaced meanwhile: read the new one
+            if document == read_file(directory / CONFIG, LARGEST_CONFIG):  # else replaced meanwhile: read the new one
                 raise
 
 
@@ -163,12 +163,12 @@ def _content(path: Path, digest: str, limit: int) -> bytes:
     waiting = _waiting(path)
     if waiting.is_file():
         try:
-            content = _read(waiting, limit)
+            content = read_file(waiting, limit)
         except InputError:  # left by a save of another model that was cut off: larger, or gone meanwhile
             content = b""
         if sha256(content) == digest:
             return content
-    content = _read(path, limit)
+    content = read_file(path, limit)
     if sha256(content) == digest:
         return content
     if content.startswith(b"version https://git-lfs"):
@@ -176,7 +176,7 @@ def _content(path: Path, digest: str, limit: int) -> bytes:
     raise InputError(f"{path}: not the file that {CONFIG} lists (SHA-256 differs): damaged, edited or incomplete")
 
 
-def _read(path: Path, limit: int) -> bytes:
+def read_file(path: Path, limit: int) -> bytes:
     """A regular file of at most `limit` bytes."""
     try:
         # Not blocking, for to open a FIFO is to wait for a writer.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -53,3 +54,17 @@ def _log_probs(network: Seq2Seq, outputs: Tensor, tokens: Tensor) -> Tensor:
     """Log-probability [positions] of each token, from what the output layer reads [positions, output_dim]."""
     logits: Tensor = network.output_layer(outputs)
     return logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]
+
+
+@contextmanager
+def evaluating(networks: Sequence[Seq2Seq]) -> Iterator[None]:
+    """No dropout and no gradients inside; afterwards every network is as it was."""
+    training = [network.training for network in networks]
+    try:
+        for network in networks:
+            network.eval()
+        with torch.inference_mode():
+            yield
+    finally:
+        for network, was in zip(networks, training, strict=True):
+            network.train(was)

@@ -23,7 +23,8 @@ HYPOTHESES = 1024  # most that live together in a batch: each has a row of the v
 class Translation:
     """One translation of one sentence.
 
-    text: detokenised, on one line. log_prob: its log-probability in nats, the end included when it is finished.
+    text: detokenised, on one line. log_prob: its log-probability in nats, the end included when it is finished; with a
+    shortlist, under the distribution over the sentence's shortlist, which is no less than the model's (`score_tokens`).
     score: log_prob over the length penalty. For a blank source, whose translation is blank, both are 0.
     tokens, pieces: what was produced, as ids and as subword strings, without specials; source_pieces: what was read.
     source_words, target_words: for each piece the number of its whitespace word, from 0.
@@ -78,6 +79,7 @@ class SearchOptions(SampleOptions, total=False):
     """What `translate` and its relatives take by keyword."""
 
     beam_size: int | None  # live hypotheses; 1 is greedy search
+    shortlist: bool | None  # choose among the tokens that the model's shortlist gives each sentence; False: among all
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Settings:
     max_source_length: int
     batch_size: int
     batch_tokens: int
+    shortlist: bool
 
     def longest(self, source: Source) -> int:
         """Most pieces for this sentence, the end counted: a matter of its own length alone."""

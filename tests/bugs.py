@@ -6,11 +6,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Pitfalls that have nothing to put a bug into yet, and why.
-LATER = {
-    26: "there is no shortlist yet; when there is, it is built for each sentence",
-}
-
 
 @dataclass(frozen=True)
 class Bug:
@@ -44,6 +39,7 @@ STATISTICS = "tests/test_statistics.py::test_"
 ENSEMBLE, LOSS, METRICS = "tests/test_ensemble.py::test_", "tests/test_loss.py::test_", "tests/test_metrics.py::test_"
 MODEL, SAMPLING = "tests/test_model.py::test_", "tests/test_sampling.py::test_"
 TRAINING, TRANSLATOR = "tests/test_training.py::test_", "tests/test_translator.py::test_"
+SHORTLIST = "tests/test_shortlist.py::test_"
 PROCESSES, STREAMING = "tests/test_processes.py::test_", "tests/test_streaming.py::test_"
 
 # Over every score, wiring and cell (and shapes of the network, where the name is of test_model.py).
@@ -175,9 +171,9 @@ FORCING = [
     Bug(7, "search shares the probability of forbidden tokens out among the others", "search/beam.py",
         "candidates = frontier.log_probs[:, :, None] + answer.log_probs\n",
         "allowed = answer.log_probs.clone()\n"
-        "        self._limits.forbid(allowed, frontier.sentences, self.history.steps)\n"
+        "        self._limits.forbid(allowed, frontier.sentences, self.history.steps, answer.tokens)\n"
         "        candidates = frontier.log_probs[:, :, None] + allowed.log_softmax(2)\n", RESCORED, every=True),
-    Bug(7, "a model in training translates with dropout", "translator.py",
+    Bug(7, "a model in training translates with dropout", "forcing.py",
         "            network.eval()\n", "            network.train()\n",
         (TRANSLATOR + "a_model_in_training_is_translated_with_as_it_is_and_left_in_training",)),
     Bug(7, "an ensemble is scored by the mean of log-probabilities", "forcing.py",
@@ -231,7 +227,7 @@ SEARCH = [
         "flat = candidates.flatten(1)", "flat = candidates.transpose(1, 2).flatten(1)",
         (BEAM + "a_beam_as_wide_as_the_space_is_exhaustive_search", *PLAIN), every=True),
     Bug(9, "parents are counted by the wrong axis", "search/beam.py",
-        "parents=indices // candidates.shape[2],", "parents=indices % candidates.shape[1],", PLAIN),
+        "parents=indices.gather(1, order) // candidates.shape[2],", "parents=indices.gather(1, order) % candidates.shape[1],", PLAIN),
     Bug(9, "greedy search is a beam of two", "search/beam.py",
         "        beam_size=1,\n", "        beam_size=2,\n", (BEAM + "a_beam_of_one_is_greedy",)),
     Bug(10, "the search stops at the first end", "search/beam.py",
@@ -244,7 +240,7 @@ SEARCH = [
         "done = (live == 0) | (", "done = (live == 0) | (growth.log_probs.argmax(1) >= live) | (",
         (BEAM + "the_search_goes_on_after_the_first_end", *PLAIN), every=True),
     Bug(11, "finished hypotheses go on", "search/beam.py",
-        "live = log_probs.isfinite() & (indices % candidates.shape[2] != self._limits.eos)", "live = log_probs.isfinite()",
+        "live = log_probs.isfinite() & (tokens != self._limits.eos)", "live = log_probs.isfinite()",
         (BEAM + "the_n_best_are_distinct_sorted_and_end_once",)),
     Bug(11, "the n best are in the order in which they ended", "search/beam.py",
         "sorted(endings)[:nbest]", "endings[:nbest]",
@@ -503,6 +499,38 @@ SEEDS = [
         (STREAMING + "each_pool_is_dealt_out_by_a_draw_of_its_own",)),
 ]  # fmt: skip
 
+OWN = (SHORTLIST + "the_batch_changes_nothing",)
+WHOLE = (SHORTLIST + "a_list_of_everything_changes_nothing",)
+
+SHORTLISTS = [
+    Bug(26, "the shortlist is the whole batch's", "search/shortlist.py",
+        "for each in shortlists])) for source in sources]\n",
+        "for source in sources for each in shortlists])) for _ in sources]\n",
+        (*OWN, SHORTLIST + "candidates_are_the_sentences_own"), every=True),
+    Bug(26, "what pads a short list can be produced", "nn/output.py",
+        ".masked_fill(tokens < 0, -torch.inf)", ".masked_fill(tokens < 0, 0.0)", OWN, every=True),
+    Bug(26, "rows of the output layer stay when a sentence leaves the batch", "nn/output.py",
+        "self.state.keep(sentences), self.rows.keep(sentences)",
+        "self.state.keep(sentences), self.rows.keep(torch.arange(len(sentences), device=sentences.device))", OWN, every=True),
+    Bug(26, "rows of sentences that have left are read for others", "nn/output.py",
+        "logits[self.places] if partial", "logits[: len(self.places)] if partial", OWN, every=True),
+    Bug(26, "columns are taken for tokens", "search/stepping.py",
+        "return columns if self.tokens is None else self.tokens.gather(1, columns)", "return columns", OWN, every=True),
+    Bug(26, "the end is forbidden in the column of its number", "search/limits.py",
+        "            if tokens is None:\n", "            if produced >= 0:\n", OWN, every=True),
+    Bug(26, "forbidden tokens are produced from a list", "search/limits.py",
+        "never |= tokens == token", "never |= tokens < 0", WHOLE, every=True),
+    Bug(26, "an ensemble chooses among the first model's tokens", "search/shortlist.py",
+        "for each in shortlists])) for source", "for each in shortlists[:1]])) for source",
+        (SHORTLIST + "an_ensemble_chooses_among_the_lists_of_all", SHORTLIST + "candidates_are_the_sentences_own"), every=True),
+    Bug(26, "a list for other weights is used", "shortlist_file.py",
+        'if labels.get("files") != json.dumps(dict(files), sort_keys=True):', "if False:",
+        (SHORTLIST + "what_cannot_be_used_is_explained",)),
+    Bug(26, "links belong to the piece just read, not to the one predicted", "lexicon.py",
+        "batch.target_output[row, step]", "batch.target_input[row, step]",
+        (SHORTLIST + "links_are_counted_by_hand", SHORTLIST + "recall_and_bleu_are_measured"), every=True),
+]  # fmt: skip
+
 COMPARISONS = [
     Bug(27, "the variation between trainings has no say", "evaluation/statistics.py",
         "p_corrected=max(p_bootstrap, p_randomisation, p_seeds or 0.0)", "p_corrected=max(p_bootstrap, p_randomisation)",
@@ -524,7 +552,7 @@ COMPARISONS = [
 BUGS = sorted(
     [
         *MASKING, *BATCHES, *ENCODER, *ORDER, *FORCING, *STATE, *SEARCH, *LOSSES_OF_TRAINING, *SCORES, *LINES, *RESUMING,
-        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *COMPARISONS,
+        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *COMPARISONS,
     ],
     key=lambda bug: bug.pitfall,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -24,7 +25,9 @@ from seq2seq.config import Config, parse_config
 from seq2seq.directory import Manifest, Vocabulary
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.model import Seq2Seq, initialise
-from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
+from seq2seq.search.shortlist import Shortlist
+from seq2seq.shortlist_file import write_shortlist
+from seq2seq.text.tokenizer import EOS, TokenizerPair, train_tokenizers
 
 SOURCE = ["der hund läuft schnell", "ein mann 😀 schläft heute nicht", "中文 ist schön"]
 TARGET = ["the dog runs quickly", "a man 😀 does not sleep today", "中文 is nice"]
@@ -591,8 +594,9 @@ def test_a_hub_name_is_downloaded(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     monkeypatch.chdir(tmp_path)
     assert load_model(name).directory == intact
-    names = ["config.json", "README.md", "model.safetensors", "tokenizer.model", "tokenizer.source.model"]
-    assert asked == [("owner/name", {"revision": revision, "allow_patterns": [*names, "tokenizer.target.model"]})]
+    names = ["config.json", "README.md", "shortlist.safetensors", "model.safetensors", "tokenizer.model"]
+    names += ["tokenizer.source.model", "tokenizer.target.model"]
+    assert asked == [("owner/name", {"revision": revision, "allow_patterns": names})]
 
 
 def test_offline_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -642,7 +646,17 @@ def test_push_uploads_the_model_alone(tmp_path: Path, intact: Path, monkeypatch:
     assert token == ("token", {"token": "t"})
     assert created == ("owner/name", {"private": True, "exist_ok": True})
     assert uploaded[1]["repo_id"] == "owner/name"
-    assert uploaded[1]["files"] == ["README.md", "config.json", "model.safetensors", "tokenizer.model"]
+    files = ["README.md", "config.json", "model.safetensors", "tokenizer.model"]
+    assert uploaded[1]["files"] == files
+    loaded = load_model(path)
+    offsets = np.zeros(loaded.vocabulary.source + 1, dtype=np.int32)
+    shortlist = Shortlist(offsets, offsets[:0], np.array([EOS], dtype=np.int32))
+    write_shortlist(path, shortlist, loaded.files)
+    push_model(path, "owner/name")
+    assert FakeApi.calls[-1][1]["files"] == [*files[:3], "shortlist.safetensors", files[3]]
+    write_shortlist(path, shortlist, {**loaded.files, "model.safetensors": "0" * 64})
+    with pytest.raises(InputError, match="made for other weights"):
+        push_model(path, "owner/name")
 
 
 def test_push_refuses_what_does_not_load_and_explains_the_hub(

@@ -57,7 +57,7 @@ def shell(folder: Path, script: str) -> str:
 
 def test_own_text_block_runs_as_written(workplace: Path) -> None:
     """Only the length of the training is cut, by editing the config that the first command wrote."""
-    block = block_with("sh", "--source train.de")
+    block = block_with("sh", "> my.toml")
     config, _, rest = block.partition("> my.toml\n")
     shell(workplace, config + "> my.toml")
     written = (workplace / "my.toml").read_text(encoding="utf-8")
@@ -89,9 +89,19 @@ def test_python_block_runs_as_written(workplace: Path, monkeypatch: pytest.Monke
     )
 
 
+def test_shortlist_block_runs_as_written(workplace: Path) -> None:
+    if not (workplace / "runs" / "mine").exists():
+        test_own_text_block_runs_as_written(workplace)
+    shown = shell(workplace, block_with("sh", "--shortlist"))
+    assert all(word in shown for word in ("links from 4 pairs", "recall", "BLEU"))
+    assert len((workplace / "new.shortlist.en").read_text(encoding="utf-8").split("\n")) == 4
+
+
 def test_every_command_named_exists_and_helps() -> None:
     names = set(
-        re.findall(r"seq2seq (train|translate|score|align|evaluate|compare|config|inspect|plot|push)\b", README)
+        re.findall(
+            r"seq2seq (train|translate|score|align|evaluate|compare|config|inspect|plot|push|shortlist)\b", README
+        )
     )
     assert names == {each.name for each in (*app.registered_commands, *app.registered_groups)}
     for name in names:

@@ -80,6 +80,7 @@ def evaluate(
     min_length: options.MinLength = None,
     max_length: options.MaxLength = None,
     max_source_length: options.MaxSourceLength = None,
+    shortlist: options.Shortlist = False,
     batch_size: options.BatchSize = None,
     device: options.Device = "cpu",
     threads: options.Threads = None,
@@ -99,6 +100,7 @@ def evaluate(
         max_length=max_length,
         max_source_length=max_source_length,
         batch_size=batch_size,
+        shortlist=shortlist or None,
     )
     sides = [_Side(models or [], hypothesis)] + ([] if against is None else [_side_of(against)])
     _check_combination(sides, source, references or [], output, search, samples)

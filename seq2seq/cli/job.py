@@ -120,12 +120,15 @@ def _identity(job: Job, translator: Translator) -> dict[str, Any]:
     import torch
 
     from seq2seq import __version__
+    from seq2seq.shortlist_file import digest
 
     given: dict[str, Any] = {"--n-best": job.n_best, "--format": job.layout.form, "--scores": job.layout.scores}
     given |= {"--alignment": job.layout.alignment, "--sample": job.drawing is not None}
     for name, value in [*job.search.items(), *(job.drawing or {}).items()]:
         given[f"--{name.replace('_', '-')}"] = value
     given |= {"--bad-lines": job.bad_lines, "--too-long": job.too_long, "--device": job.device.partition(":")[0]}
+    if job.search.get("shortlist"):
+        given["shortlists"] = [digest(each) for each in translator.shortlists]
     models = {name: _model_sha256(loaded) for name, loaded in zip(job.models, translator.models, strict=True)}
     # Threads change the order of sums, and with it the last digits of scores.
     return given | {

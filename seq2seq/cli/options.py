@@ -101,6 +101,14 @@ MaxSourceLength = Annotated[
         rich_help_panel=_SEARCH,
     ),
 ]
+Shortlist = Annotated[
+    bool,
+    typer.Option(
+        "--shortlist",
+        help="Choose among the pieces that the model's shortlist allows each sentence (seq2seq shortlist): faster.",
+        rich_help_panel=_SEARCH,
+    ),
+]
 BatchSize = Annotated[
     int | None,
     typer.Option(
@@ -140,14 +148,19 @@ def chunk_size(search: SearchOptions) -> int:
     return 4 * (search.get("batch_size") or BATCH_SIZE)
 
 
-def load_translator(models: list[str], device: str, threads: int | None) -> Translator:
-    """The model or ensemble, where and with as many threads as asked for."""
+def set_threads(threads: int | None) -> None:
+    """As many as asked for."""
     import torch
-
-    from seq2seq.translator import Translator
 
     if threads is not None:
         torch.set_num_threads(threads)
+
+
+def load_translator(models: list[str], device: str, threads: int | None) -> Translator:
+    """The model or ensemble, where and with as many threads as asked for."""
+    from seq2seq.translator import Translator
+
+    set_threads(threads)
     return Translator.load(*models, device=device)
 
 

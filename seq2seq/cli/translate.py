@@ -35,6 +35,7 @@ EXAMPLES = """
 echo "ein Mann schläft ." | seq2seq translate runs/demo
 seq2seq translate runs/demo --input test.de --output test.hypothesis.en
 seq2seq translate runs/demo -i big.de -o big.en --workers 8 --resume
+seq2seq translate runs/demo --shortlist < test.de
 seq2seq translate runs/demo --n-best 5 --scores < test.de | head -5
 seq2seq translate runs/demo --alignment < test.de | cut -f 2 > links.txt
 seq2seq translate runs/demo --format jsonl --scores --alignment < test.de
@@ -69,6 +70,7 @@ def translate(
     min_length: options.MinLength = None,
     max_length: options.MaxLength = None,
     max_source_length: options.MaxSourceLength = None,
+    shortlist: options.Shortlist = False,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw translations at random, not by search.", rich_help_panel=_SAMPLING)
     ] = False,
@@ -184,6 +186,7 @@ def translate(
         max_length=max_length,
         max_source_length=max_source_length,
         batch_size=batch_size,
+        shortlist=shortlist or None,
     )
     drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     drawing = {name: value for name, value in drawing.items() if value is not None}
@@ -191,6 +194,8 @@ def translate(
         raise InputError(f"--{next(iter(drawing)).replace('_', '-')} has no effect without --sample")
     if sample and beam_size is not None:
         raise InputError("--beam-size has no effect with --sample, which draws --n-best translations")
+    if sample and shortlist:
+        raise InputError("--shortlist has no effect with --sample, which draws among all pieces")
     job = Job(
         models=models,
         device=device,

@@ -12,6 +12,7 @@ from seq2seq.nn.decoder import DECODERS, DecoderOutput, DecoderState
 from seq2seq.nn.encoder import Encoder
 from seq2seq.nn.loss import Loss, cross_entropy, repetition
 from seq2seq.nn.masking import length_mask
+from seq2seq.nn.output import NarrowState, OutputRows
 from seq2seq.nn.recurrent import SequenceDropout
 from seq2seq.nn.scores import ScoreFunction
 
@@ -99,6 +100,17 @@ class Seq2Seq(nn.Module):
         """Log-probabilities (nats) of what follows each hypothesis whose last token is given."""
         output = self.decoder.step(self.target_embedding(tokens), state)
         return self.output_layer(output.outputs).log_softmax(dim=-1), output
+
+    def narrow(self, state: DecoderState, tokens: Int[Tensor, "batch width"]) -> NarrowState:
+        """A state from which each sentence goes on with its own tokens alone, padded with -1."""
+        return NarrowState(state, OutputRows.gather(self.output_layer, tokens))
+
+    def narrow_step(
+        self, tokens: Int[Tensor, "sentences beam"], state: NarrowState
+    ) -> tuple[Float[Tensor, "sentences beam width"], DecoderOutput]:
+        """As `step`, of each sentence's own tokens: the probabilities of the others are shared out among these."""
+        output = self.decoder.step(self.target_embedding(tokens), state.state)
+        return state.rows.log_probs(output.outputs), output
 
     def force(
         self,

@@ -146,11 +146,11 @@ class _Beam:
         """Take the model's answer into the beam. Returns tokens and state of the sentences that go on."""
         frontier = self._frontier
         candidates = frontier.log_probs[:, :, None] + answer.log_probs
-        self._limits.forbid(candidates, frontier.sentences, self.history.steps)
-        growth = self._grow(candidates)
+        self._limits.forbid(candidates, frontier.sentences, self.history.steps, answer.tokens)
+        growth = self._grow(candidates, answer)
         grown, report = self._assess(growth)
         if any(report[-2]):
-            growth = self._grow(candidates, in_order=True)
+            growth = self._grow(candidates, answer, in_order=True)
             grown, report = self._assess(growth)
         done, live, _, broken = report
         if any(broken):
@@ -169,19 +169,21 @@ class _Beam:
             state = state.select(growth.parents[rows, :width])
         return growth.tokens[rows, :width], state
 
-    def _grow(self, candidates: Float[Tensor, "sentences beam vocabulary"], in_order: bool = False) -> _Growth:
+    def _grow(
+        self, candidates: Float[Tensor, "sentences beam vocabulary"], answer: Step[S], in_order: bool = False
+    ) -> _Growth:
         """The best continuations of each sentence, as many as it has room for."""
         flat = candidates.flatten(1)
         width = min(self._beam_size, flat.shape[1])
         ranked, indices, tied = rank_in_order(flat, width) if in_order else rank(flat, width)
         beyond = torch.arange(width, device=flat.device) >= self._frontier.room[:, None]
         log_probs = ranked.masked_fill(beyond, -torch.inf)
-        live = log_probs.isfinite() & (indices % candidates.shape[2] != self._limits.eos)
+        tokens = answer.tokens_at(indices % candidates.shape[2])
+        live = log_probs.isfinite() & (tokens != self._limits.eos)
         order = (~live).to(torch.uint8).argsort(dim=1, stable=True)
-        indices = indices.gather(1, order)
         return _Growth(
-            tokens=indices % candidates.shape[2],
-            parents=indices // candidates.shape[2],
+            tokens=tokens.gather(1, order),
+            parents=indices.gather(1, order) // candidates.shape[2],
             log_probs=log_probs.gather(1, order),
             live=live.gather(1, order),
             tied=tied,

@@ -29,8 +29,8 @@ class EnsembleState(Generic[S]):
 class Ensemble(Generic[S]):
     """One step function made of several: the mean of their probabilities, and the mean of their attention weights.
 
-    The members need one vocabulary, and read the same source pieces. Raises InputError for no member, and, when called,
-    for members whose vocabularies or sources differ in size.
+    The members need one vocabulary, read the same source pieces and choose among the same tokens. Raises InputError for
+    no member, and, when called, for members whose vocabularies or sources differ in size.
     """
 
     def __init__(self, steps: Sequence[StepFunction[S]]) -> None:
@@ -44,10 +44,11 @@ class Ensemble(Generic[S]):
         _check_equal("source", [answer.weights.shape[2] for answer in answers])
         after = EnsembleState(tuple(answer.state for answer in answers))
         if len(answers) == 1:
-            return Step(answers[0].log_probs, answers[0].weights, after)
+            return Step(answers[0].log_probs, answers[0].weights, after, answers[0].tokens)
         log_probs = torch.stack([answer.log_probs for answer in answers]).logsumexp(0) - math.log(len(answers))
         weights = torch.stack([answer.weights for answer in answers]).mean(0)
-        return Step(log_probs.clamp(max=0), weights, after)  # rounding may pass 0, which no log-probability may
+        # Clamped, for rounding may pass 0, which no log-probability may.
+        return Step(log_probs.clamp(max=0), weights, after, answers[0].tokens)
 
 
 def _check_equal(what: str, sizes: Sequence[int]) -> None:

@@ -38,7 +38,8 @@ class Limits:
         self.max_lengths = torch.tensor(max_lengths, dtype=torch.long, device=device)
         self.min_lengths = torch.tensor(minima, dtype=torch.long, device=device)
         self._longest_minimum = max(minima, default=0)
-        self._forbidden = torch.tensor(sorted(set(forbidden)), dtype=torch.long, device=device)
+        self._listed = sorted(set(forbidden))
+        self._forbidden = torch.tensor(self._listed, dtype=torch.long, device=device)
         self._largest = torch.tensor([penalty(length) for length in max_lengths], dtype=torch.float64)
 
     def forbid(
@@ -46,12 +47,22 @@ class Limits:
         log_probs: Float[Tensor, "sentences beam vocabulary"],
         sentences: Int[Tensor, " sentences"],
         produced: int,
+        tokens: Int[Tensor, "sentences vocabulary"] | None = None,
     ) -> None:
-        """Set to -inf, in place, what may not follow `produced` tokens."""
-        log_probs.index_fill_(2, self._forbidden, -torch.inf)
+        """Set to -inf, in place, what may not follow `produced` tokens. tokens: those of the columns, as in `Step`."""
+        if tokens is None:
+            log_probs.index_fill_(2, self._forbidden, -torch.inf)
+        else:
+            never = torch.zeros_like(tokens, dtype=torch.bool)
+            for token in self._listed:  # torch.isin takes ten times as long
+                never |= tokens == token
+            log_probs.masked_fill_(never[:, None], -torch.inf)
         if produced < self._longest_minimum:
             early = produced < self.min_lengths[sentences]
-            log_probs[:, :, self.eos].masked_fill_(early[:, None], -torch.inf)
+            if tokens is None:
+                log_probs[:, :, self.eos].masked_fill_(early[:, None], -torch.inf)
+            else:
+                log_probs.masked_fill_(((tokens == self.eos) & early[:, None])[:, None], -torch.inf)
 
     def scores(self, log_probs: Float[Tensor, "*shape"], length: int) -> Float[Tensor, "*shape"]:
         """Scores of hypotheses with `length` tokens produced."""

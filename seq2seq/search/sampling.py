@@ -175,6 +175,8 @@ class _Samples:
 
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept samples"], S]:
         """Draw from the model's answer. Returns tokens and state of the sentences that go on."""
+        if answer.tokens is not None:
+            raise ValueError("sampling draws among all tokens: the noise of a few would depend on how they are padded")
         tokens, log_probs = self._draw(answer.log_probs)
         parents = self._slots.expand_as(tokens)
         self.history.records.append(Record(self._sentences, tokens, parents, log_probs, answer.weights))

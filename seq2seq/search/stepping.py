@@ -37,11 +37,18 @@ class Step(Generic[S]):
 
     log_probs: normalised, in nats, never above 0 (the early exit of beam search rests on that). weights: attention
     weights of this step; their width is the same at every step of a search. state: after the tokens given.
+    tokens: where sentences choose among a few tokens of their own, the token that each column of log_probs stands for,
+    ascending; of columns that only pad a row, which have a log_prob of -inf, any. None: column t is token t.
     """
 
     log_probs: Float[Tensor, "sentences beam vocabulary"]
     weights: Float[Tensor, "sentences beam source"]
     state: S
+    tokens: Int[Tensor, "sentences vocabulary"] | None = None
+
+    def tokens_at(self, columns: Int[Tensor, "sentences slots"]) -> Int[Tensor, "sentences slots"]:
+        """The tokens of columns of log_probs."""
+        return columns if self.tokens is None else self.tokens.gather(1, columns)
 
 
 @runtime_checkable

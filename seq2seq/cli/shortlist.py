@@ -1,0 +1,183 @@
+"""`seq2seq shortlist`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seq2seq.cli import options
+from seq2seq.cli.display import progress_over
+from seq2seq.cli.parallel import check_standard_input, in_step
+from seq2seq.cli.streams import count_lines, open_input, read_lines, termination_raises
+from seq2seq.errors import InputError
+
+if TYPE_CHECKING:
+    from seq2seq.checkpoint import LoadedModel
+    from seq2seq.lexicon import Lexicon
+    from seq2seq.search.shortlist import Shortlist
+
+EXAMPLES = """
+seq2seq shortlist runs/demo --source train.de --target train.en
+seq2seq shortlist runs/demo --source train.de --target train.en \\
+    --validation-source valid.de --validation-target valid.en --bleu
+seq2seq translate runs/demo --shortlist < test.de
+"""
+
+
+def shortlist(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model directory, where the shortlist is kept.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source", metavar="FILE", help="Training text: source sentences, one a line (plain or .gz; '-': stdin)."
+        ),
+    ],
+    target: Annotated[str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")],
+    size: Annotated[
+        int, typer.Option("--size", metavar="N", min=1, max=1000, help="Target pieces that each source piece allows.")
+    ] = 50,
+    common: Annotated[
+        int,
+        typer.Option(
+            "--common", metavar="K", min=1, max=1_000_000, help="Most frequent target pieces, which are on every list."
+        ),
+    ] = 100,
+    validation_source: Annotated[
+        str | None, typer.Option("--validation-source", metavar="FILE", help="Other text to measure the lists on.")
+    ] = None,
+    validation_target: Annotated[
+        str | None, typer.Option("--validation-target", metavar="FILE", help="Its human translations.")
+    ] = None,
+    bleu: Annotated[
+        bool, typer.Option("--bleu", help="Translate --validation-source without and with the lists, and compare.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")] = False,
+    device: options.Device = "cpu",
+    threads: options.Threads = None,
+) -> None:
+    """Build a model's lexical shortlist, for translating faster.
+
+    The model reads its training text again; what it looks at while it is made
+    to write the translations tells what each source piece may become. With
+    'translate --shortlist' a sentence is then written in what its own pieces
+    allow and in the most frequent pieces, some hundred of thousands.
+
+    Recall is the share of the pieces of human translations that are on their
+    sentence's list.
+
+    A model that is trained on needs another shortlist; the old one is refused.
+    """
+    _check_options(model, source, target, validation_source, validation_target, bleu)
+    from seq2seq.checkpoint import load_model
+    from seq2seq.lexicon import Lexicon
+    from seq2seq.shortlist_file import write_shortlist
+
+    options.set_threads(threads)
+    loaded = load_model(model, device=device)
+    lexicon = Lexicon(loaded)
+    with termination_raises():
+        _read(lexicon, source, target)
+        built = lexicon.shortlist(size, common)
+        write_shortlist(loaded.directory, built, loaded.files)
+    facts: dict[str, Any] = {"model": str(loaded.directory), "size": size, "common": common}
+    facts |= {"pairs": lexicon.pairs, "pairs_left_out": lexicon.left_out, "links": len(built.tokens)}
+    if validation_source is not None and validation_target is not None:
+        facts["validation"] = _measure(loaded, built, validation_source, validation_target, bleu)
+    typer.echo(json.dumps(facts, ensure_ascii=False, indent=2) if as_json else "\n".join(_lines(facts)))
+
+
+def _check_options(
+    model: str, source: str, target: str, validation_source: str | None, validation_target: str | None, bleu: bool
+) -> None:
+    """Refuse what lacks its other half, before anything is read."""
+    if not os.path.isdir(model):
+        raise InputError(f"{model}: no such directory; the shortlist is kept in the model directory, so give one")
+    check_standard_input(source=source, target=target)
+    if (validation_source is None) != (validation_target is None):
+        raise InputError("--validation-source and --validation-target belong together; give both or none")
+    if bleu and validation_source is None:
+        raise InputError("--bleu has no effect without --validation-source and --validation-target")
+
+
+def _read(lexicon: Lexicon, source: str, target: str) -> None:
+    """The whole training text, a few batches at a time."""
+    done = 0
+    with (
+        open_input(source) as sources,
+        open_input(target) as targets,
+        progress_over(lambda: count_lines(source)) as progress,
+    ):
+        for rows in in_step(8 * options.BATCH_SIZE, sources, targets):
+            lexicon.learn([row[0] for row in rows], [row[1] for row in rows])
+            done += len(rows)
+            progress(done)
+
+
+def _measure(loaded: LoadedModel, built: Shortlist, source: str, target: str, bleu: bool) -> dict[str, Any]:
+    """How good the lists are for text that they were not built from."""
+    from seq2seq.lexicon import Recall, encode_pairs
+
+    sources, references = read_lines(source), read_lines(target)
+    if len(sources) != len(references):
+        numbers = f"{source} has {len(sources):,} lines, {target} {len(references):,}"
+        raise InputError(f"{numbers}; they must be aligned line by line")
+    pairs = encode_pairs(loaded, sources, references)
+    if not pairs:
+        raise InputError(f"{source}: no pair with two sides to measure the shortlist on")
+    recall = Recall.measure(built, pairs)
+    return {
+        "sentences": recall.sentences,
+        "pieces": recall.pieces,
+        "recall": recall.rate,
+        "whole_sentences": recall.whole / recall.sentences,
+        "mean_size": recall.mean_size,
+        "vocabulary": loaded.vocabulary.target,
+        **(_compare(loaded, built, sources, references) if bleu else {}),
+    }
+
+
+def _compare(loaded: LoadedModel, built: Shortlist, sources: list[str], references: list[str]) -> dict[str, Any]:
+    """Translations without and with the lists."""
+    import torch
+
+    from seq2seq.evaluation.metrics import bleu, default_tokenize
+    from seq2seq.translator import Translator
+
+    translator, texts, seconds = Translator([loaded], [built]), list[list[str]](), list[float]()
+    for shortlist in (False, True):
+        began = time.perf_counter()
+        texts.append([found.text for found in translator.translate(sources, shortlist=shortlist)])
+        seconds.append(time.perf_counter() - began)
+    tokenize = default_tokenize(loaded.config.data.target_language)
+    scores = [bleu(hypotheses=found, references=[references], tokenize=tokenize) for found in texts]
+    same = sum(one == other for one, other in zip(*texts, strict=True))
+    return {
+        "bleu": scores[0].value,
+        "bleu_shortlist": scores[1].value,
+        "signature": scores[0].signature,
+        "identical": same / len(sources),
+        "seconds": seconds[0],
+        "seconds_shortlist": seconds[1],
+        "beam_size": loaded.config.search.beam_size,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    """The facts in words."""
+    out = f", {facts['pairs_left_out']:,} left out" if facts["pairs_left_out"] else ""
+    lines = [f"{facts['links']:,} links from {facts['pairs']:,} pairs{out}"]
+    if found := facts.get("validation"):
+        sizes = f"{found['mean_size']:.0f} of {found['vocabulary']:,} pieces a sentence"
+        lines.append(f"recall {found['recall']:.2%} of {found['pieces']:,} pieces; {sizes}")
+    if found and "bleu" in found:
+        change = f"BLEU {found['bleu']:.2f} without, {found['bleu_shortlist']:.2f} with the shortlist"
+        lines.append(f"{change} ({found['signature']}); {found['identical']:.1%} of the lines are the same")
+        spent = f"{found['seconds']:.1f} s without, {found['seconds_shortlist']:.1f} s with the shortlist"
+        lines.append(f"translated in {spent} (beam {found['beam_size']}, threads: {found['threads']})")
+    return [*lines, f"to use it: {shlex.join(['seq2seq', 'translate', facts['model']])} --shortlist"]
