@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq.config import Config
-from seq2seq.evaluation.pace import Pace, training_pace
+from seq2seq.evaluation.pace import Pace, apart, training_pace
 from speed.turns import Show, in_turns, summary
 
 WIRINGS = {  # what [model] says of each
@@ -22,12 +22,12 @@ def measure(
 ) -> list[dict[str, Any]]:
     """One entry a system. Each is trained for so many seconds and turns, from fresh weights, on the same batches."""
     systems = {f"{score}, {wiring}": (score, wiring) for wiring in WIRINGS for score in scores}
-    jobs = {name: (_config(config, *system), run, seconds) for name, system in systems.items()}
+    jobs = {name: (name, training_pace, _config(config, *system), run, seconds) for name, system in systems.items()}
 
     def told(name: str, pace: Pace) -> None:
         show(name, f"{pace.tokens:,.0f} tokens/s, {pace.fraction:.2f} of {pace.matmul / 1e9:.0f} GFLOP/s")
 
-    found = in_turns(jobs, training_pace, repeats, told)
+    found = in_turns(jobs, apart, repeats, told)
     return [_entry(*systems[name], paces) for name, paces in found.items()]
 
 

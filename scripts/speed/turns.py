@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from seq2seq.evaluation.pace import apart, spread
+from seq2seq.evaluation.pace import spread
 
 T = TypeVar("T")
 Show = Callable[[str, str], None]  # a measurement's name, and what it gave
@@ -15,11 +15,11 @@ Show = Callable[[str, str], None]  # a measurement's name, and what it gave
 def in_turns(
     jobs: Mapping[str, tuple[Any, ...]], function: Callable[..., T], repeats: int, show: Callable[[str, T], None]
 ) -> dict[str, list[T]]:
-    """What the function answers for each job's arguments, in a process of its own each time."""
+    """What the function, which starts processes of its own, answers for each job's arguments, turn after turn."""
     found: dict[str, list[T]] = {name: [] for name in jobs}
     for _ in range(repeats):
         for name, arguments in jobs.items():
-            found[name].append(apart(name, function, *arguments))
+            found[name].append(function(*arguments))
             show(name, found[name][-1])
     return found
 

@@ -124,25 +124,35 @@ def training_pace(config: Config, run: Path, seconds: float) -> Pace:
 
 
 def apart(name: str, function: Callable[..., T], *arguments: object) -> T:
-    """What a function answers in a fresh process of its own.
+    """What a function answers in a fresh process of its own. Raises Seq2SeqError as `side_by_side` does."""
+    return side_by_side(name, function, [arguments])[0]
 
-    Raises Seq2SeqError, naming what was measured, where the process ends without an answer.
+
+def side_by_side(name: str, function: Callable[..., T], arguments: Sequence[Sequence[object]]) -> list[T]:
+    """What a function answers for each of these, in fresh processes that run at the same time.
+
+    Raises Seq2SeqError, naming what was measured, where a process ends without an answer.
     """
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(there, function, arguments), name=name)
-    process.start()
-    there.close()
-    try:
-        found: T = here.recv()
-    except EOFError:
+    started = []
+    for own in arguments:
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=_answer, args=(there, function, own), name=name, daemon=True)
+        process.start()
+        there.close()
+        started.append((process, here))
+    found = []
+    for process, here in started:
+        try:
+            found.append(here.recv())
+        except EOFError:
+            process.join()
+            raise Seq2SeqError(f"{name}: its measurement ended with code {process.exitcode}") from None
         process.join()
-        raise Seq2SeqError(f"{name}: ended without an answer, code {process.exitcode}") from None
-    process.join()
     return found
 
 
-def _answer(there: Connection, function: Callable[..., Any], arguments: tuple[object, ...]) -> None:
+def _answer(there: Connection, function: Callable[..., Any], arguments: Sequence[object]) -> None:
     there.send(function(*arguments))
 
 

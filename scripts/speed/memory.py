@@ -1,0 +1,78 @@
+"""What additive attention takes in memory, forward and backward, beside the formula written down as it stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from seq2seq.evaluation.pace import apart, peak_memory
+from seq2seq.nn.scores import SCORE_FUNCTIONS, Additive
+from speed.turns import Show
+
+SHAPE = {"batch": 64, "target": 100, "source": 100, "units": 512}  # units: of query, key and attention_dim
+
+
+class Plain(Additive):
+    """vᵀ tanh(W q + U k) with all its [batch, target, source, attention_dim] in memory at once."""
+
+    def forward(
+        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source attention_dim"]
+    ) -> Float[Tensor, "batch target source"]:
+        """The formula."""
+        return (self.query_layer(query)[:, :, None, :] + keys[:, None, :, :]).tanh() @ self.v
+
+
+def measure(show: Show) -> dict[str, Any]:
+    """Bytes that the peak rises by, in a process of its own, and how far the gradients lie apart."""
+    ours, plain = apart("additive", rise, False), apart("plain additive", rise, True)
+    differences = apart("gradients", difference)
+    show(
+        "additive attention",
+        f"{ours / 1e6:.0f} MB, the plain formula {plain / 1e6:.0f} MB, gradients {differences:.1e}",
+    )
+    return {"shape": SHAPE, "bytes": ours, "plain_bytes": plain, "largest_gradient_difference": differences}
+
+
+def rise(plain: bool) -> int:
+    """Of the resident peak, over what the process had with inputs and parameters in place."""
+    gradients(plain, {name: min(size, 3) for name, size in SHAPE.items()})
+    parts = inputs(plain, SHAPE)
+    before = peak_memory()
+    run(*parts)
+    return peak_memory() - before
+
+
+def difference() -> float:
+    """The largest |a - b| / max |b| over the gradients of inputs and parameters, a ours and b the plain one's."""
+    pairs = zip(gradients(False, SHAPE), gradients(True, SHAPE), strict=True)
+    return max(float((ours - plain).abs().max() / plain.abs().max()) for ours, plain in pairs)
+
+
+def inputs(plain: bool, shape: dict[str, int]) -> tuple[Any, Tensor, Tensor]:
+    """Score function, query and states, the same numbers each time."""
+    import torch
+
+    from seq2seq.nn.model import initialise
+
+    units = shape["units"]
+    score = (Plain if plain else SCORE_FUNCTIONS["additive"])(units, units, units)
+    initialise(score, 1)
+    generator = torch.Generator().manual_seed(1)
+    query = torch.randn(shape["batch"], shape["target"], units, generator=generator).requires_grad_()
+    states = torch.randn(shape["batch"], shape["source"], units, generator=generator).requires_grad_()
+    return score, query, states
+
+
+def run(score: Any, query: Tensor, states: Tensor) -> None:
+    """Energies, and the gradients of a softmax over them."""
+    energies = score(query, score.project(states))
+    energies.softmax(dim=-1).square().sum().backward()
+
+
+def gradients(plain: bool, shape: dict[str, int]) -> list[Tensor]:
+    """Of the inputs and every parameter."""
+    score, query, states = inputs(plain, shape)
+    run(score, query, states)
+    return [found.grad for found in (query, states, *score.parameters()) if found.grad is not None]
