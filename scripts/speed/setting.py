@@ -24,7 +24,7 @@ def describe() -> dict[str, Any]:
     import torch
 
     return {
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "date": time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()),
         "commit": _commit(),
         "machine": {
             "processor": platform.machine(),

@@ -5,16 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from speed.translation import VARIANTS, available
+from speed.translation import VARIANTS
 from speed.turns import Show, in_turns, summary
 
 
-def measure(run: Path, line: str, repeats: int, show: Show) -> list[dict[str, Any]]:
+def measure(run: Path, line: str, variants: Sequence[str], repeats: int, show: Show) -> list[dict[str, Any]]:
     """Seconds of `seq2seq translate MODEL` until a line comes out, and until it ends; and of `seq2seq --help`."""
-    words = {f"translate, {name}": ["translate", str(run), *_flags(name)] for name in available()}
+    words = {f"translate, {name}": ["translate", str(run), *_flags(name)] for name in variants}
     jobs = {name: (arguments, line) for name, arguments in {**words, "--help": ["--help"]}.items()}
 
     def told(name: str, turn: tuple[float, float]) -> None:
@@ -32,7 +33,10 @@ def measure(run: Path, line: str, repeats: int, show: Show) -> list[dict[str, An
 
 
 def _flags(variant: str) -> list[str]:
-    return [f"--{name.replace('_', '-')}" for name in VARIANTS[variant].options]
+    """The options of a variant as the command line has them."""
+    chosen = VARIANTS[variant].load | VARIANTS[variant].options
+    named = {f"--{name.replace('_', '-')}": value for name, value in chosen.items()}
+    return [word for flag, value in named.items() for word in ([flag] if value is True else [flag, str(value)])]
 
 
 def _once(arguments: list[str], line: str) -> tuple[float, float]:

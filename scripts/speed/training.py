@@ -17,18 +17,20 @@ WIRINGS = {  # what [model] says of each
 MAIN = ("additive", "multiplicative", "dot")
 
 
-def measure(
-    config: Config, run: Path, scores: list[str], repeats: int, seconds: float, show: Show
-) -> list[dict[str, Any]]:
-    """One entry a system. Each is trained for so many seconds and turns, from fresh weights, on the same batches."""
+def measure(config: Config, run: Path, scores: list[str], repeats: int, steps: int, show: Show) -> list[dict[str, Any]]:
+    """One entry a system. Each takes the same first steps from fresh weights, in so many turns."""
     systems = {f"{score}, {wiring}": (score, wiring) for wiring in WIRINGS for score in scores}
-    jobs = {name: (name, training_pace, _config(config, *system), run, seconds) for name, system in systems.items()}
+    jobs = {name: (name, _take, _config(config, *system), run, steps) for name, system in systems.items()}
 
     def told(name: str, pace: Pace) -> None:
         show(name, f"{pace.tokens:,.0f} tokens/s, {pace.fraction:.2f} of {pace.matmul / 1e9:.0f} GFLOP/s")
 
     found = in_turns(jobs, apart, repeats, told)
     return [_entry(*systems[name], paces) for name, paces in found.items()]
+
+
+def _take(config: Config, run: Path, steps: int) -> Pace:
+    return training_pace(config, run, steps=steps)
 
 
 def _config(config: Config, score: str, wiring: str) -> Config:
@@ -49,5 +51,5 @@ def _entry(score: str, wiring: str, paces: list[Pace]) -> dict[str, Any]:
         "mflop_per_token": round(paces[0].flops / paces[0].tokens / 1e6, 2),
         "padding": round(paces[0].padding, 4),
         "peak_bytes": max(pace.peak for pace in paces),
-        "steps": [pace.steps for pace in paces],
+        "steps": paces[0].steps,
     }

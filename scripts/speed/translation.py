@@ -62,11 +62,37 @@ def available() -> list[str]:
     ]
 
 
+def usable(run: Path, line: str, show: Show) -> list[str]:
+    """Those of them that this model can be used with; why another cannot is shown."""
+    problems = {name: apart(f"trying {name}", _problem, run, name, line) for name in available()}
+    for name, problem in problems.items():
+        if problem:
+            show(name, f"left out: {problem}")
+    return [name for name, problem in problems.items() if not problem]
+
+
+def _problem(run: Path, variant: str, line: str) -> str:
+    """Why the variant refuses, or nothing."""
+    from seq2seq.errors import InputError
+
+    try:
+        _load(run, variant).translate([line], **VARIANTS[variant].options)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 def bulk(
-    run: Path, lines: Sequence[str], references: Sequence[str], batches: Sequence[int], repeats: int, show: Show
+    run: Path,
+    lines: Sequence[str],
+    references: Sequence[str],
+    variants: Sequence[str],
+    batches: Sequence[int],
+    repeats: int,
+    show: Show,
 ) -> dict[str, Any]:
     """Tokens and sentences per second of each variant, and BLEU, so that a fast wrong answer shows."""
-    jobs = _jobs(run, lines, batches)
+    jobs = _jobs(run, lines, variants, batches)
     work = {beam: apart(f"work of beam {beam}", count_work, run, lines[::5], beam) for beam in (1, 5)}
 
     def told(name: str, turn: dict[str, Any]) -> None:
@@ -81,10 +107,10 @@ def bulk(
     }
 
 
-def _jobs(run: Path, lines: Sequence[str], batches: Sequence[int]) -> list[Job]:
+def _jobs(run: Path, lines: Sequence[str], variants: Sequence[str], batches: Sequence[int]) -> list[Job]:
     """Every variant greedy and with a beam of 5, by one worker and two; batch sizes with the first alone."""
-    kinds = [(variant, beam, None, workers) for variant in available() for beam in (1, 5) for workers in (1, 2)]
-    kinds += [("float32", 5, batch, 1) for batch in batches]
+    kinds = [(variant, beam, None, workers) for variant in variants for beam in (1, 5) for workers in (1, 2)]
+    kinds += [(variants[0], 5, batch, 1) for batch in batches]
     return [Job(run, *kind, lines) for kind in kinds]
 
 
@@ -187,9 +213,9 @@ def _entry(job: Job, turns: list[dict[str, Any]], references: Sequence[str], flo
     }
 
 
-def latency(run: Path, lines: Sequence[str], repeats: int, show: Show) -> list[dict[str, Any]]:
+def latency(run: Path, lines: Sequence[str], variants: Sequence[str], repeats: int, show: Show) -> list[dict[str, Any]]:
     """Milliseconds of single sentences with a beam of 5: median, and what 95 and 99 in a hundred do not pass."""
-    jobs = {variant: (variant, _alone, run, variant, lines) for variant in available()}
+    jobs = {variant: (variant, _alone, run, variant, lines) for variant in variants}
 
     def told(name: str, turn: dict[str, Any]) -> None:
         show(f"{name}, one by one", ", ".join(f"p{rank} {turn[f'p{rank}']:.0f} ms" for rank in (50, 95, 99)))

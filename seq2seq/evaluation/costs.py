@@ -73,7 +73,7 @@ def _measure(task: Task) -> dict[str, Any]:
     """Training first, for then the peak of memory is its own."""
     import torch
 
-    pace = training_pace(task.config, task.run, task.grid.cost.seconds)
+    pace = training_pace(task.config, task.run, seconds=task.grid.cost.seconds)
     return {
         "training": pace.tokens,
         "peak": pace.peak,

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.flops import Work, training_flops, work_of
+
+if TYPE_CHECKING:
+    from seq2seq.training.epoch import Pool
 
 T = TypeVar("T")
 
@@ -30,8 +33,8 @@ class Pace:
     """What training reached.
 
     tokens: real target tokens per second, ends counted. flops: real FLOP per second, as `training_flops` counts.
-    matmul: FLOP/s of a matmul, the median of readings before, between and after. padding: share of all positions in
-    the batches, of both sides, that hold no token. peak: resident bytes of the process at their most.
+    matmul: FLOP/s of a matmul, the median of readings before, between and after. padding: share of the positions in all
+    batches of the epoch, of both sides, that hold no token. peak: resident bytes of the process at their most.
     """
 
     tokens: float
@@ -67,9 +70,10 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def training_pace(config: Config, run: Path, seconds: float) -> Pace:
-    """Take a config's first training steps, from fresh weights, for so long; the tokenizers and the cache are a run's.
+def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int = 1) -> Pace:
+    """Take a config's first training steps, from fresh weights, at least so many and for so long.
 
+    Tokenizers and encoded text are a run's. By steps, systems of one text and seed meet the very same batches.
     To be called in a process of its own (`apart`), whose peak of memory is then the training's.
     """
     import torch
@@ -93,7 +97,7 @@ def training_pace(config: Config, run: Path, seconds: float) -> Pace:
     model = build_model(config, tokenizers)
     initialise(model, config.training.seed)
     optimizer, training = make_optimizer(config, model.train()), config.training
-    work, cells, spent, read_at, readings = Work(0, 0, 0, 0), 0, 0.0, 0.0, [matmul_rate()]
+    work, spent, read_at, readings = Work(0, 0, 0, 0), 0.0, 0.0, [matmul_rate()]
     for number in count(-_WARM_UP):
         began = time.perf_counter()
         rows = pool.steps[number % len(pool.steps)]
@@ -107,8 +111,7 @@ def training_pace(config: Config, run: Path, seconds: float) -> Pace:
             continue
         spent += time.perf_counter() - began
         work += work_of(batch.source_lengths.tolist(), batch.target_lengths.tolist())
-        cells += batch.source.numel() + batch.target_input.numel()
-        if spent >= seconds:
+        if spent >= seconds and number + 1 >= steps:
             break
         if spent - read_at >= _READING_EVERY:
             read_at, readings = spent, [*readings, matmul_rate()]
@@ -116,11 +119,21 @@ def training_pace(config: Config, run: Path, seconds: float) -> Pace:
         tokens=work.target / spent,
         flops=training_flops(config.model, tokenizers.target.vocabulary_size, work) / spent,
         matmul=statistics.median([*readings, matmul_rate()]),
-        padding=1 - (work.source + work.target) / cells,
+        padding=_padding(pool),
         peak=peak_memory(),
         steps=number + 1,
         seconds=spent,
     )
+
+
+def _padding(pool: Pool) -> float:
+    """Of whole batches, as each side is padded to its longest."""
+    tokens = cells = 0
+    for rows in pool.steps:
+        for side in (pool.source, pool.target):
+            lengths = [len(side[row]) + 1 for row in rows]
+            tokens, cells = tokens + sum(lengths), cells + len(rows) * max(lengths)
+    return 1 - tokens / cells
 
 
 def apart(name: str, function: Callable[..., T], *arguments: object) -> T:
