@@ -9,10 +9,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seq2seq.evaluation.pace import apart, matmul_rate, peak_memory, side_by_side
 from speed.turns import Show, in_turns, summary
+
+if TYPE_CHECKING:
+    from seq2seq.checkpoint import LoadedModel
+    from seq2seq.translation import Translation
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,7 @@ def _work(job: Job, number: int, barrier: Any) -> dict[str, Any]:
     readings += [matmul_rate()] if number == 0 else []
     return {
         "seconds": seconds,
-        "tokens": sum(len(one.tokens) + one.finished for one in translations),
+        "tokens": written(translations),
         "texts": [one.text for one in translations],
         "matmul": statistics.median(readings) if readings else 0.0,
         "peak": peak_memory(),
@@ -163,17 +167,22 @@ def _work(job: Job, number: int, barrier: Any) -> dict[str, Any]:
 
 
 def count_work(run: Path, lines: Sequence[str], beam: int) -> dict[str, float]:
+    """As `work_of_search`, of a run."""
+    from seq2seq.checkpoint import load_model
+
+    return work_of_search(load_model(run), lines, beam)
+
+
+def work_of_search(loaded: LoadedModel, lines: Sequence[str], beam: int) -> dict[str, float]:
     """What a token of the output costs: FLOP of exact search in float32, of live hypotheses alone.
 
     Counted while each sentence is searched by itself, for then no slot of the beam is empty and no position padding.
     """
-    from seq2seq.checkpoint import load_model
     from seq2seq.errors import Seq2SeqError
     from seq2seq.evaluation.flops import Work, forward_flops
     from seq2seq.translator import Translator
 
-    loaded, slots = load_model(run), []
-    step = loaded.model.step
+    step, slots = loaded.model.step, list[tuple[int, int]]()
 
     def counted(tokens: Any, state: Any) -> Any:
         slots.append((tokens.numel(), state.memory.mask.shape[1]))
@@ -188,8 +197,13 @@ def count_work(run: Path, lines: Sequence[str], beam: int) -> dict[str, float]:
     live = sum(live for live, _ in slots)
     work = Work(len(lines), sum(lengths), live, sum(live * source for live, source in slots))
     flops = forward_flops(loaded.config.model, translator.tokenizers.target.vocabulary_size, work)
-    tokens = sum(len(one.tokens) + one.finished for one in translations)
+    tokens = written(translations)
     return {"sentences": len(lines), "slots_per_token": live / tokens, "flop_per_token": sum(flops.values()) / tokens}
+
+
+def written(translations: Sequence[Translation]) -> int:
+    """Tokens of the output, ends counted."""
+    return sum(len(one.tokens) + one.finished for one in translations)
 
 
 def _entry(job: Job, turns: list[dict[str, Any]], references: Sequence[str], flop: float) -> dict[str, Any]:
