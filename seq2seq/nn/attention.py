@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.nn.normalisation import NORMALISATIONS, Normalisation
+from seq2seq.nn.repeated import product, repeat
 from seq2seq.nn.scores import SCORE_FUNCTIONS, ScoreFunction
 from seq2seq.nn.windows import WINDOWS, View, Window
 
@@ -29,6 +30,10 @@ class Memory:
     def select(self, rows: Int[Tensor, " selected"]) -> "Memory":
         """The memory of these sentences, in this order."""
         return Memory(self.keys[rows], self.values[rows], self.mask[rows])
+
+    def repeated(self) -> "Memory":
+        """The same for a loop in training: keys and values get one gradient for all steps (repeated.py)."""
+        return Memory(repeat(self.keys), repeat(self.values), self.mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,7 @@ class SingleHead(Attention):
         else:
             energies = self.score.after(query, memory.keys, coverage)
         weights = self.weights(energies, view)
-        return weights @ memory.values, weights
+        return product(weights, memory.values), weights
 
 
 class MultiHead(Attention):

@@ -18,6 +18,7 @@ from seq2seq.nn.attention import Attended, Attention, Memory, Past
 from seq2seq.nn.encoder import EncoderOutput
 from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout, State
 from seq2seq.nn.registry import enter
+from seq2seq.nn.repeated import product, repeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class DecoderOutput:
     state: DecoderState
 
 
-Noise = list[Tensor | None]  # dropout factors [batch, time, decoder_dim] per layer, drawn before the loop
+Noise = list[Tensor | None]  # dropout factors [batch, target, dim] per layer, drawn before the loop
 
 
 class Decoder(nn.Module, ABC):
@@ -121,16 +122,15 @@ class Decoder(nn.Module, ABC):
         """Teacher forcing: all positions of known targets, from a state with one beam slot."""
 
     def recur(
-        self, inputs: Float[Tensor, "sentences beam input"], cells: tuple[State, ...], noise: Noise
+        self, inputs: Float[Tensor, "sentences beam input"], cells: tuple[State, ...]
     ) -> tuple[Float[Tensor, "sentences beam dim"], tuple[State, ...]]:
-        """All layers, one step: the top layer's output and the new states."""
+        """All layers, one step of a search: the top layer's output and the new states."""
         after: list[State] = []
         sentences, beam = inputs.shape[:2]
         for depth, (layer, norm) in enumerate(self.stack()):
             before = tuple(part.flatten(0, 1) for part in cells[depth])
             new = tuple(part.view(sentences, beam, -1) for part in layer.step(inputs.flatten(0, 1), before))
-            outputs, factor = norm(new[0]), noise[depth]
-            outputs = outputs if factor is None else outputs * factor
+            outputs = norm(new[0])
             inputs = outputs + inputs if self.residual and depth else outputs
             after.append(new)
         return inputs, tuple(after)
@@ -141,18 +141,32 @@ class Decoder(nn.Module, ABC):
             assert isinstance(layer, RecurrentLayer)  # a ModuleList forgets what it holds
             yield layer, norm
 
-    def draw_noise(self, embedded: Float[Tensor, "batch target input_dim"]) -> Noise:
-        """Dropout factors of each layer for every position."""
-        return [self.dropout.draw(embedded, self.dim) for _ in self.layers]
-
-    def no_noise(self) -> Noise:
-        """What a step of search uses."""
-        return [None] * len(self.layers)
+    def loops(self, embedded: Float[Tensor, "batch target input_dim"]) -> "LayerLoops":
+        """The layers for a loop in training, with what does not depend on the loop done for all positions."""
+        noise = [self.dropout.draw(embedded, self.dim) for _ in self.layers]
+        return LayerLoops(self, embedded, noise)
 
 
-def at(noise: Noise, position: int) -> Noise:
-    """The factors of one position."""
-    return [factor if factor is None else factor[:, position : position + 1] for factor in noise]
+class LayerLoops:
+    """The recurrent layers in a loop of training: what `Decoder.recur` does, with dropout."""
+
+    def __init__(self, decoder: Decoder, embedded: Float[Tensor, "batch target input_dim"], noise: Noise) -> None:
+        self._norms = [norm for _, norm in decoder.stack()]
+        self._loops = [layer.loop(None if depth else embedded) for depth, (layer, _) in enumerate(decoder.stack())]
+        self._noise = [None if factor is None else factor.unbind(1) for factor in noise]
+        self._residual = decoder.residual
+
+    def step(
+        self, position: int, late: Float[Tensor, "batch late_dim"], cells: tuple[State, ...]
+    ) -> tuple[Float[Tensor, "batch dim"], tuple[State, ...]]:
+        """All layers at one position; late: what enters the first beside y. States are [batch, dim]."""
+        inputs, after = late, []
+        for depth, (loop, norm, noise) in enumerate(zip(self._loops, self._norms, self._noise, strict=True)):
+            after.append(loop.step(position, inputs, cells[depth]))
+            outputs = norm(after[-1][0])
+            outputs = outputs if noise is None else outputs * noise[position]
+            inputs = outputs + inputs if self._residual and depth else outputs
+        return inputs, tuple(after)
 
 
 DECODERS: dict[str, type[Decoder]] = {}
@@ -182,31 +196,27 @@ class Bahdanau(Decoder):
         """s_t, c_t and y_{t-1}."""
         return dim + key_dim + input_dim
 
-    def advance(
-        self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState, noise: Noise
-    ) -> tuple[Float[Tensor, "sentences beam dim"], Attended, DecoderState]:
-        """What has to happen inside the loop: attend, then recur."""
-        attended = self.attention.look(state.cells[-1][0], state.memory, state.past)
-        top, cells = self.recur(torch.cat([embedded, attended.context], dim=-1), state.cells, noise)
-        return top, attended, replace(state, cells=cells, past=attended.past)
-
     def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
         """Attend with s_{t-1}, recur, read out."""
-        top, attended, state = self.advance(embedded, state, self.no_noise())
+        attended = self.attention.look(state.cells[-1][0], state.memory, state.past)
+        top, cells = self.recur(torch.cat([embedded, attended.context], dim=-1), state.cells)
         outputs = torch.tanh(self.readout(torch.cat([top, attended.context, embedded], dim=-1)))
-        return DecoderOutput(outputs, attended.weights, state)
+        return DecoderOutput(outputs, attended.weights, replace(state, cells=cells, past=attended.past))
 
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
         """Loop over attention and cell; the readout of all positions at once."""
-        noise = self.draw_noise(embedded)
+        loops, memory, past, cells = self.loops(embedded), state.memory.repeated(), state.past, one_slot(state.cells)
         tops, contexts, weights = [], [], []
-        for position, current in enumerate(torch.split(embedded, 1, dim=1)):
-            top, attended, state = self.advance(current, state, at(noise, position))
+        for position in range(embedded.shape[1]):
+            attended = self.attention.look(cells[-1][0][:, None], memory, past)
+            top, cells = loops.step(position, attended.context[:, 0], cells)
+            past = attended.past
             tops.append(top)
             contexts.append(attended.context)
             weights.append(attended.weights)
-        outputs = torch.tanh(self.readout(torch.cat([torch.cat(tops, 1), torch.cat(contexts, 1), embedded], dim=-1)))
-        return DecoderOutput(outputs, torch.cat(weights, 1), state)
+        joined = torch.cat([torch.stack(tops, 1), torch.cat(contexts, 1), embedded], dim=-1)
+        state = replace(state, cells=slotted(cells), past=past)
+        return DecoderOutput(torch.tanh(self.readout(joined)), torch.cat(weights, 1), state)
 
 
 @wiring("luong")
@@ -221,7 +231,7 @@ class Luong(Decoder):
 
     def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
         """Recur, then attend with s_t."""
-        top, cells = self.recur(embedded, state.cells, self.no_noise())
+        top, cells = self.recur(embedded, state.cells)
         attended = self.attention.look(top, state.memory, state.past)
         return DecoderOutput(
             self.join(attended, top), attended.weights, replace(state, cells=cells, past=attended.past)
@@ -253,28 +263,40 @@ class LuongInputFeeding(Luong):
         """Zeros: nothing has been attended to yet."""
         return source.final.new_zeros(source.final.shape[0], 1, self.output_dim)
 
-    def advance(
-        self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState, noise: Noise
-    ) -> DecoderOutput:
+    def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
         """Recur on [y; a], then attend."""
-        if state.fed is None:
-            raise ValueError("this decoder state was made by a wiring without input feeding")
-        top, cells = self.recur(torch.cat([embedded, state.fed], dim=-1), state.cells, noise)
+        top, cells = self.recur(torch.cat([embedded, self.fed(state)], dim=-1), state.cells)
         attended = self.attention.look(top, state.memory, state.past)
         outputs = self.join(attended, top)
         return DecoderOutput(outputs, attended.weights, DecoderState(state.memory, cells, outputs, attended.past))
 
-    def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
-        """One step of the loop, without dropout."""
-        return self.advance(embedded, state, self.no_noise())
-
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
         """A loop: each step needs the attentional state of the one before."""
-        noise = self.draw_noise(embedded)
+        loops, memory, past, cells = self.loops(embedded), state.memory.repeated(), state.past, one_slot(state.cells)
+        matrix, fed = repeat(self.readout.weight.t().contiguous()), self.fed(state)[:, 0]
         outputs, weights = [], []
-        for position, current in enumerate(torch.split(embedded, 1, dim=1)):
-            output = self.advance(current, state, at(noise, position))
-            state = output.state
-            outputs.append(output.outputs)
-            weights.append(output.weights)
-        return DecoderOutput(torch.cat(outputs, 1), torch.cat(weights, 1), state)
+        for position in range(embedded.shape[1]):
+            top, cells = loops.step(position, fed, cells)
+            attended = self.attention.look(top[:, None], memory, past)
+            past = attended.past
+            fed = torch.tanh(product(torch.cat([attended.context[:, 0], top], dim=-1), matrix) + self.readout.bias)
+            outputs.append(fed)
+            weights.append(attended.weights)
+        state = DecoderState(state.memory, slotted(cells), fed[:, None], past)
+        return DecoderOutput(torch.stack(outputs, 1), torch.cat(weights, 1), state)
+
+    def fed(self, state: DecoderState) -> Float[Tensor, "sentences beam output_dim"]:
+        """a_{t-1}."""
+        if state.fed is None:
+            raise ValueError("this decoder state was made by a wiring without input feeding")
+        return state.fed
+
+
+def one_slot(cells: tuple[State, ...]) -> tuple[State, ...]:
+    """States with one beam slot as [batch, dim]."""
+    return tuple(tuple(part[:, 0] for part in layer) for layer in cells)
+
+
+def slotted(cells: tuple[State, ...]) -> tuple[State, ...]:
+    """States [batch, dim] with one beam slot."""
+    return tuple(tuple(part[:, None] for part in layer) for layer in cells)

@@ -7,7 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-CHUNK = 256  # rows whose logits exist at one time
+CHUNK = (
+    512  # rows whose logits exist at one time; 2026-11-26: products at 0.91 to 1.08 of a matmul, at 256 0.86 to 1.03
+)
 
 
 class Loss(NamedTuple):
@@ -30,28 +32,30 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, smoothing: float
     ) -> tuple[Tensor, Tensor]:
         grad_outputs, grad_weight = torch.empty_like(outputs), torch.zeros_like(weight)
-        grad_bias = torch.zeros_like(bias)
-        total, nll = outputs.new_zeros(()), outputs.new_zeros(())
-        vocabulary = weight.shape[0]
-        for start in range(0, outputs.shape[0], CHUNK):
-            rows = slice(start, start + CHUNK)
-            logits = torch.addmm(bias, outputs[rows], weight.t())
-            target = targets[rows, None]
-            logits -= logits.amax(dim=-1, keepdim=True)
-            wanted = logits.gather(1, target).sum()
-            mean = logits.sum() / vocabulary if smoothing else 0.0
-            gradient = logits.exp_()
+        grad_bias, total, nll = torch.zeros_like(bias), outputs.new_zeros(()), outputs.new_zeros(())
+        vocabulary, spread = weight.shape[0], smoothing / weight.shape[0]
+        sums = weight.sum(dim=0)  # of all rows: what the evenly spread part of q needs, without a pass over logits
+        buffer = outputs.new_empty(min(CHUNK, len(outputs)), vocabulary)
+        for start in range(0, len(outputs), CHUNK):
+            rows, target = outputs[start : start + CHUNK], targets[start : start + CHUNK, None]
+            logits = torch.mm(rows, weight.t(), out=buffer[: len(rows)]).add_(bias)
+            highest = logits.amax(dim=-1, keepdim=True)
+            wanted = logits.gather(1, target)
+            gradient = logits.sub_(highest).exp_()
             norm = gradient.sum(dim=-1, keepdim=True)
-            log_norm = norm.log().sum()
-            nll += log_norm - wanted
-            total += (1 - smoothing) * (log_norm - wanted) + smoothing * (log_norm - mean)
-            gradient /= norm
+            log_norm = norm.log() + highest
+            nll += (log_norm - wanted).sum()
             if smoothing:
-                gradient -= smoothing / vocabulary
-            gradient.scatter_add_(1, target, torch.full_like(norm, smoothing - 1))
-            torch.mm(gradient, weight, out=grad_outputs[rows])
-            grad_weight.addmm_(gradient.t(), outputs[rows])
-            grad_bias += gradient.sum(dim=0)
+                total += smoothing * (log_norm[:, 0] - (rows @ sums + bias.sum()) / vocabulary).sum()
+            gradient.scatter_add_(1, target, (smoothing - 1) * norm)  # norm times softmax(z) - (1 - ε) onehot
+            torch.mm(gradient, weight, out=grad_outputs[start : start + CHUNK])
+            grad_outputs[start : start + CHUNK].div_(norm).sub_(sums, alpha=spread)
+            grad_weight.addmm_(gradient.t(), rows / norm)
+            grad_bias.addmv_(gradient.t(), 1 / norm[:, 0])
+        total += (1 - smoothing) * nll
+        if smoothing:
+            grad_weight.sub_(outputs.sum(dim=0), alpha=spread)
+            grad_bias.sub_(len(outputs) * spread)
         ctx.save_for_backward(grad_outputs, grad_weight, grad_bias)
         ctx.mark_non_differentiable(nll)
         return total, nll

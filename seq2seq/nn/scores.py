@@ -14,7 +14,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from seq2seq.nn.additive import additive_energies
 from seq2seq.nn.registry import enter
+from seq2seq.nn.repeated import comparison
 
 
 class ScoreFunction(nn.Module, ABC):
@@ -87,7 +89,7 @@ class Additive(ScoreFunction):
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source attention_dim"]
     ) -> Float[Tensor, "batch target source"]:
         """vᵀ tanh(W q + U k) for each pair."""
-        return torch.tanh(self.query_layer(query)[:, :, None, :] + keys[:, None, :, :]) @ self.v
+        return additive_energies(self.query_layer(query), keys, self.v)
 
 
 @score_function("multiplicative")
@@ -107,7 +109,7 @@ class Multiplicative(ScoreFunction):
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source query_dim"]
     ) -> Float[Tensor, "batch target source"]:
         """qᵀ (W k) for each pair."""
-        return query @ keys.transpose(1, 2)
+        return comparison(query, keys)
 
 
 @score_function("dot")
@@ -122,7 +124,7 @@ class Dot(ScoreFunction):
         self, query: Float[Tensor, "batch target dim"], keys: Float[Tensor, "batch source dim"]
     ) -> Float[Tensor, "batch target source"]:
         """qᵀ k for each pair."""
-        return query @ keys.transpose(1, 2)
+        return comparison(query, keys)
 
 
 @score_function("scaled_dot")
@@ -137,7 +139,7 @@ class ScaledDot(ScoreFunction):
         self, query: Float[Tensor, "batch target dim"], keys: Float[Tensor, "batch source dim"]
     ) -> Float[Tensor, "batch target source"]:
         """qᵀ k / √dim for each pair."""
-        return (query @ keys.transpose(1, 2)) / math.sqrt(query.shape[-1])
+        return comparison(query, keys) / math.sqrt(query.shape[-1])
 
 
 @score_function("uniform")
@@ -196,7 +198,7 @@ class Concat(ScoreFunction):
     ) -> Float[Tensor, "batch target source"]:
         """vᵀ tanh(W₁ q + W₂ k) for each pair."""
         inner = F.linear(query, self.layer.weight[:, : self.query_dim])
-        return torch.tanh(inner[:, :, None, :] + keys[:, None, :, :]) @ self.v
+        return additive_energies(inner, keys, self.v)
 
 
 @score_function("cosine")
@@ -222,7 +224,7 @@ class Cosine(ScoreFunction):
         self, query: Float[Tensor, "batch target dim"], keys: Float[Tensor, "batch source dim"]
     ) -> Float[Tensor, "batch target source"]:
         """β qᵀ k / |q| |k| for each pair."""
-        return self.beta * (F.normalize(query, dim=-1) @ keys.transpose(1, 2))
+        return self.beta * comparison(F.normalize(query, dim=-1), keys)
 
 
 @score_function("coverage")

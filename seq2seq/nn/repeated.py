@@ -1,0 +1,108 @@
+"""Tensors that every step of a loop multiplies by, with one gradient for all steps instead of one each.
+
+Autograd would make, for every step, a gradient as large as the matrix and add it to the last one's. The sum over steps
+of xᵀ g is one product of all x with all g, so the steps leave both here, and the product is made when the last is done.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class _Repeated(torch.autograd.Function):
+    """The tensor itself; its gradient is what autograd brings, and what the products below have left on this node."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        ctx.set_materialize_grads(False)
+        ctx.factors = []  # pairs (x, g) of products x M, whose gradient for M is Σ xᵀ g
+        ctx.sum = None  # of gradients made in place
+        ctx.notes = {}  # what a rule has made of the tensor once
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Tensor | None:
+        gradient, factors = gradients[0], ctx.factors
+        if factors:
+            left, right = (torch.cat(parts, dim=-2) for parts in zip(*factors, strict=True))
+            made = left.transpose(-2, -1) @ right
+            gradient = made if gradient is None else gradient + made
+        if ctx.sum is not None:
+            gradient = ctx.sum if gradient is None else gradient + ctx.sum
+        ctx.factors, ctx.sum = [], None
+        return gradient
+
+
+class _Product(torch.autograd.Function):
+    """x M, where M is repeated."""
+
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, matrix: Tensor, node: Any) -> Tensor:
+        ctx.save_for_backward(left, matrix)
+        ctx.node = node
+        return left @ matrix
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
+        left, matrix = ctx.saved_tensors
+        gradient = gradients[0]
+        ctx.node.factors.append((left, gradient))
+        return gradient @ matrix.transpose(-2, -1) if ctx.needs_input_grad[0] else None, None, None
+
+
+_repeat: Callable[..., Tensor] = _Repeated.apply  # torch leaves them untyped
+_product: Callable[..., Tensor] = _Product.apply
+
+
+def repeat(tensor: Tensor) -> Tensor:
+    """The tensor, prepared for `product` in a loop; where no gradient is wanted, just the tensor.
+
+    Under autocast it is cast here, once.
+    """
+    kind = tensor.device.type
+    if torch.is_autocast_enabled(kind):
+        tensor = tensor.to(torch.get_autocast_dtype(kind))
+    return _repeat(tensor) if torch.is_grad_enabled() and tensor.requires_grad else tensor
+
+
+def node_of(tensor: Tensor) -> Any:
+    """The node that gathers a repeated tensor's gradients; None for any other tensor."""
+    node = tensor.grad_fn
+    return node if isinstance(node, _Repeated._backward_cls) else None
+
+
+def product(left: Float[Tensor, "*rows m k"], matrix: Float[Tensor, "*rows k n"]) -> Float[Tensor, "*rows m n"]:
+    """left @ matrix, of matrices or of batches of them."""
+    node = node_of(matrix)
+    return left @ matrix if node is None else _product(left.to(matrix.dtype), matrix, node)
+
+
+class _Comparison(torch.autograd.Function):
+    """x Mᵀ, where M is repeated."""
+
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, matrix: Tensor, node: Any) -> Tensor:
+        ctx.save_for_backward(left, matrix)
+        ctx.node = node
+        return left @ matrix.transpose(-2, -1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
+        left, matrix = ctx.saved_tensors
+        gradient = gradients[0]
+        ctx.node.factors.append((gradient, left))
+        return gradient @ matrix if ctx.needs_input_grad[0] else None, None, None
+
+
+_comparison: Callable[..., Tensor] = _Comparison.apply
+
+
+def comparison(left: Float[Tensor, "*rows m k"], matrix: Float[Tensor, "*rows n k"]) -> Float[Tensor, "*rows m n"]:
+    """left @ matrixᵀ, of matrices or of batches of them."""
+    node = node_of(matrix)
+    if node is None:
+        return left @ matrix.transpose(-2, -1)
+    return _comparison(left.to(matrix.dtype), matrix, node)

@@ -1,0 +1,180 @@
+"""What is written for speed gives the numbers and the gradients of the plain way."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+import torch
+from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, tiny_model
+from torch import Tensor
+
+from seq2seq.batching import make_batch
+from seq2seq.nn import additive
+from seq2seq.nn.additive import additive_energies
+from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout
+from seq2seq.nn.repeated import comparison, product, repeat
+
+
+def numbers(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (scale * torch.randn(*shape, generator=generator, dtype=torch.float64)).requires_grad_()
+
+
+def gradients(outputs: list[Tensor], inputs: list[Tensor]) -> tuple[Tensor, ...]:
+    """Of a sum in which every output counts differently, once of each input."""
+    total = sum((output * torch.arange(1, output.numel() + 1).view(output.shape)).sin().sum() for output in outputs)
+    assert isinstance(total, Tensor)
+    return torch.autograd.grad(total, inputs)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])  # of numbers whose exp is in range, and beyond
+@pytest.mark.parametrize("block", [1, 1000, 1 << 18])
+def test_additive_energies_equal_the_formula(block: int, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(additive.BLOCK, "cpu", block)
+    query, keys, v = numbers(2, 5, 7, seed=1, scale=scale), numbers(2, 3, 7, seed=2, scale=scale), numbers(7, seed=3)
+    plain = torch.tanh(query[:, :, None] + keys[:, None]) @ v
+    ours = additive_energies(query, keys, v)
+    torch.testing.assert_close(ours, plain, rtol=1e-9, atol=1e-9)
+    wanted, found = gradients([plain], [query, keys, v]), gradients([ours], [query, keys, v])
+    torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_additive_gradients_numerically(scale: float) -> None:
+    query, keys, v = numbers(2, 3, 5, seed=1, scale=scale), numbers(2, 7, 5, seed=2, scale=scale), numbers(5, seed=3)
+    assert torch.autograd.gradcheck(additive_energies, (query, keys, v))
+    assert torch.autograd.gradcheck(lambda q, k, v: additive_energies(q, repeat(k), v), (query, keys, v))
+
+
+@pytest.mark.parametrize("opposite", [3.0, 20.0, 60.0, 1000.0])
+def test_a_query_and_a_key_that_cancel(opposite: float) -> None:
+    query, keys = torch.full((1, 1, 3), opposite), torch.full((1, 2, 3), 0.25 - opposite)
+    energies = additive_energies(query, keys, torch.ones(3))
+    torch.testing.assert_close(energies, torch.full((1, 1, 2), 3 * torch.tanh(query + keys)[0, 0, 0].item()))
+
+
+MEMORY = """
+import resource, sys, torch
+from seq2seq.nn.additive import additive_energies
+torch.set_num_threads(1)
+query, keys, v = torch.randn(64, 100, 512), torch.randn(64, 100, 512), torch.randn(512)
+wish = torch.randn(64, 100, 100)
+inputs = [part.requires_grad_() for part in (query, keys, v)]
+additive_energies(*(part.detach()[:1].clone().requires_grad_() for part in inputs[:2]), v.detach()).sum().backward()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+additive_energies(*inputs).backward(wish)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.platform == "darwin" else 1024))
+some = [value.detach()[:3].double().requires_grad_() for value in inputs[:2]]
+(torch.tanh(some[0][:, :, None] + some[1][:, None]) @ v.detach().double()).backward(wish[:3].double())
+for value, exact in zip(inputs, some):
+    error = (value.grad[:3] - exact.grad).abs().max() / exact.grad.abs().max()
+    assert error < 1e-5, error
+"""
+
+
+def test_memory_of_additive_attention_stays_below_an_eighth() -> None:
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 64 * 100 * 100 * 512 * 4 / 8
+
+
+def loop(repeated: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], list[Tensor]]:
+    def run(hidden: Tensor, matrix: Tensor, values: Tensor) -> list[Tensor]:
+        matrix, values = repeated(matrix), repeated(values)
+        for _ in range(3):
+            weights = comparison(product(hidden, matrix).tanh()[:, None], values).softmax(-1)
+            hidden = product(weights, values)[:, 0]
+        return [hidden, hidden @ matrix]  # and one that is not repeated
+
+    return run
+
+
+def test_repeated_tensors_have_autograds_gradients() -> None:
+    inputs = [numbers(2, 5, seed=1), numbers(5, 5, seed=2), numbers(2, 7, 5, seed=3)]
+    wanted = gradients(loop(lambda tensor: tensor)(*inputs), inputs)
+    torch.testing.assert_close(gradients(loop(repeat)(*inputs), inputs), wanted)
+
+
+def test_the_gradient_of_a_repeated_tensor_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix, hidden, seen = numbers(5, 5, seed=2), numbers(2, 5, seed=1), list[torch.Size]()
+    made = Tensor.__matmul__
+
+    def watched(left: Tensor, right: Tensor) -> Tensor:
+        seen.append(left.shape)
+        return made(left, right)
+
+    repeated = repeat(matrix)
+    for _ in range(3):
+        hidden = product(hidden, repeated).tanh()
+    monkeypatch.setattr(Tensor, "__matmul__", watched)
+    torch.autograd.grad(hidden.sum(), matrix)
+    assert seen.count(torch.Size([5, 6])) == 1  # all rows of the three steps together
+    assert torch.Size([5, 2]) not in seen
+
+
+def test_no_gradient_no_node() -> None:
+    with torch.no_grad():
+        assert repeat(numbers(2, 3)).grad_fn is None
+    assert repeat(torch.ones(2, 3)).grad_fn is None
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_sequence_equals_torchs(cell: str) -> None:
+    layer = RecurrentLayer(cell, 3, 5).double()
+    inputs, state = numbers(2, 7, 3, seed=1), [numbers(2, 5, seed=2 + part) for part in range(layer.state_count)]
+    ours, last = layer.sequence(inputs, tuple(state))
+    plain, end = layer._torch_sequence(inputs, tuple(state))
+    torch.testing.assert_close([ours, *last], [plain, *end])
+    everything = [inputs, *state, *layer.parameters()]
+    wanted = gradients([plain, *end], everything)
+    torch.testing.assert_close(gradients([ours, *last], everything), wanted)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("late_dim", [2, 3])  # the rest, or all, of the inputs
+def test_a_loop_equals_torchs_cell(cell: str, late_dim: int) -> None:
+    layer = RecurrentLayer(cell, 3, 5).double()
+    inputs, first = numbers(2, 7, 3, seed=1), [numbers(2, 5, seed=2 + part) for part in range(layer.state_count)]
+    ours, plain = tuple(first), tuple(first)
+    known = None if late_dim == 3 else inputs[:, :, : 3 - late_dim]
+    steps = layer.loop(known)
+    outputs, wanted = [], []
+    for position in range(7):
+        ours = steps.step(position, inputs[:, position, 3 - late_dim :], ours)
+        plain = layer.step(inputs[:, position], plain)
+        outputs.append(ours[0])
+        wanted.append(plain[0])
+    torch.testing.assert_close([*outputs, *ours], [*wanted, *plain])
+    everything = [inputs, *first, *layer.parameters()]
+    exact = gradients([*wanted, *plain], everything)
+    torch.testing.assert_close(gradients([*outputs, *ours], everything), exact)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("mechanism", ["additive", "multiplicative", "coverage", "monotonic", "heads"])
+def test_training_has_the_gradients_of_the_steps_of_search(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
+    model = tiny_model(mechanism, wiring, cell, decoder_layers=2).double().eval()
+    batch = make_batch(
+        random_ids([1, 9, 4], SOURCE_VOCABULARY, seed=5), random_ids([6, 1, 3], TARGET_VOCABULARY, seed=6)
+    )
+    forced = model.force(batch.source, batch.source_lengths, batch.target_input)
+    state, steps = model.start(batch.source, batch.source_lengths), []
+    for column in batch.target_input.split(1, dim=1):
+        output = model.decoder.step(model.target_embedding(column), state)
+        state = output.state
+        steps.append(output)
+    plain = [torch.cat([step.outputs for step in steps], 1), torch.cat([step.weights for step in steps], 1)]
+    torch.testing.assert_close([forced.outputs, forced.weights], plain)
+    used = [parameter for name, parameter in model.named_parameters() if not name.startswith("output_layer")]
+    wanted = gradients(plain, used)
+    torch.testing.assert_close(gradients([forced.outputs, forced.weights], used), wanted)
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.3, 0.999])
+def test_dropout_keeps_its_share_and_the_mean(rate: float) -> None:
+    torch.manual_seed(1)
+    factors = SequenceDropout(rate, variational=False).train()(torch.ones(40, 50, 103))
+    kept = factors[factors != 0]
+    assert len(kept) / factors.numel() == pytest.approx(1 - rate, abs=4 * (rate * (1 - rate) / factors.numel()) ** 0.5)
+    assert kept.unique().tolist() == pytest.approx([1 / (1 - rate)], rel=1e-2 if rate > 0.9 else 1e-4)
