@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from seq2seq.checkpoint import LoadedModel, build_model
-from seq2seq.config import Config, parse_config
+from seq2seq.config import Config, load_config, parse_config
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.evaluation.flops import forward_flops, work_of
+from seq2seq.evaluation.pace import apart
 from seq2seq.nn.model import initialise
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.translator import Translator
@@ -100,3 +102,11 @@ def test_memory_is_measured_of_the_formula_that_is_meant() -> None:
     assert query.grad is not None
     for plain in (True, False):
         torch.testing.assert_close(memory.gradients(plain, shape)[0], query.grad, rtol=1e-5, atol=1e-7)
+
+
+def test_a_measurement_that_fails_says_so() -> None:
+    """In its own words where it has some; elsewhere its name and the process's code."""
+    with pytest.raises(InputError, match="cannot read the config"):
+        apart("speed of nothing", load_config, Path("nowhere.toml"))
+    with pytest.raises(Seq2SeqError, match="speed of nothing: its measurement ended with code 3"):
+        apart("speed of nothing", sys.exit, 3)

@@ -144,7 +144,8 @@ def apart(name: str, function: Callable[..., T], *arguments: object) -> T:
 def side_by_side(name: str, function: Callable[..., T], arguments: Sequence[Sequence[object]]) -> list[T]:
     """What a function answers for each of these, in fresh processes that run at the same time.
 
-    Raises Seq2SeqError, naming what was measured, where a process ends without an answer.
+    Raises the Seq2SeqError of a function that ends with one, and one that names what was measured where a process ends
+    without an answer.
     """
     context = multiprocessing.get_context("spawn")
     started = []
@@ -157,16 +158,22 @@ def side_by_side(name: str, function: Callable[..., T], arguments: Sequence[Sequ
     found = []
     for process, here in started:
         try:
-            found.append(here.recv())
+            answer = here.recv()
         except EOFError:
             process.join()
             raise Seq2SeqError(f"{name}: its measurement ended with code {process.exitcode}") from None
         process.join()
+        if isinstance(answer, Seq2SeqError):
+            raise answer
+        found.append(answer)
     return found
 
 
 def _answer(there: Connection, function: Callable[..., Any], arguments: Sequence[object]) -> None:
-    there.send(function(*arguments))
+    try:
+        there.send(function(*arguments))
+    except Seq2SeqError as error:
+        there.send(error)
 
 
 def spread(values: Sequence[float]) -> float:
