@@ -124,6 +124,11 @@ def test_tables_are_what_the_script_writes() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_speed_is_what_the_benchmark_writes() -> None:
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "benchmark", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_links_and_files_exist() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         if "://" not in target:

@@ -6,26 +6,18 @@ gave at that moment.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import platform
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
-from itertools import count
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.measuring import load_tests
+from seq2seq.evaluation.pace import apart, matmul_rate, spread, training_pace
 from seq2seq.evaluation.results import Cost, Machine
 from seq2seq.evaluation.runs import Task
-
-_WARM_UP = 2  # steps before the clock starts
-_MATMUL = 2048  # rows and columns
 
 
 def measure_costs(
@@ -40,7 +32,7 @@ def measure_costs(
         for place, task in enumerate(tasks):
             if stopped():
                 break
-            found.setdefault(task.system, []).append(_apart(task))
+            found.setdefault(task.system, []).append(apart(f"cost of {task.name}", _measure, task))
             tell(turn * len(tasks) + place + 1, repeats * len(tasks))
     costs = {system: _cost(turns) for system, turns in found.items()}
     return costs, _machine([turn for turns in found.values() for turn in turns])
@@ -51,19 +43,6 @@ def describe_machine() -> Machine:
     import torch
 
     return _machine([{"matmul": matmul_rate(), "threads": torch.get_num_threads()}])
-
-
-def matmul_rate() -> float:
-    """FLOP/s of a float32 matmul of 2048 x 2048 matrices: the best of five."""
-    import torch
-
-    left, right = torch.ones(_MATMUL, _MATMUL), torch.ones(_MATMUL, _MATMUL)
-    seconds = []
-    for _ in range(5):
-        began = time.perf_counter()
-        torch.mm(left, right)
-        seconds.append(time.perf_counter() - began)
-    return 2 * _MATMUL**3 / min(seconds)
 
 
 def _machine(turns: Sequence[dict[str, Any]]) -> Machine:
@@ -85,84 +64,23 @@ def _cost(turns: Sequence[dict[str, Any]]) -> Cost:
         training_tokens=statistics.median(training),
         training_peak=max(turn["peak"] for turn in turns),
         translation_sentences=statistics.median(translation),
-        training_spread=_spread(training),
-        translation_spread=_spread(translation),
+        training_spread=spread(training),
+        translation_spread=spread(translation),
     )
 
 
-def _spread(values: Sequence[float]) -> float:
-    return (max(values) - min(values)) / statistics.median(values)
-
-
-def _apart(task: Task) -> dict[str, Any]:
-    """One measurement in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_measure, args=(task, there), name=f"cost of {task.name}")
-    process.start()
-    there.close()
-    try:
-        found: dict[str, Any] = here.recv()
-    except EOFError:
-        process.join()
-        raise Seq2SeqError(f"{task.name}: measuring its cost ended with code {process.exitcode}") from None
-    process.join()
-    return found
-
-
-def _measure(task: Task, answer: Connection) -> None:
+def _measure(task: Task) -> dict[str, Any]:
+    """Training first, for then the peak of memory is its own."""
     import torch
 
-    if task.config.training.threads:
-        torch.set_num_threads(task.config.training.threads)
-    training, peak = _train(task)
-    answer.send(
-        {
-            "training": training,
-            "peak": peak,
-            "translation": _translate(task),
-            "matmul": matmul_rate(),
-            "threads": torch.get_num_threads(),
-        }
-    )
-
-
-def _train(task: Task) -> tuple[float, int]:
-    """Real target tokens per second of whole steps, a run's first, and the peak of memory in bytes."""
-    import torch
-
-    from seq2seq.checkpoint import load_model
-    from seq2seq.training.allocator import keep_freed_memory
-    from seq2seq.training.data import prepare, read_texts
-    from seq2seq.training.engine import make_accelerator, make_optimizer
-    from seq2seq.training.epoch import Place, make_pools
-    from seq2seq.training.processes import Processes
-
-    config, loaded = task.config, load_model(task.run)
-    keep_freed_memory()
-    torch.manual_seed(config.training.seed)
-    processes = Processes(make_accelerator(config, task.run / "training"))
-    text = prepare(config, read_texts(config), loaded.tokenizers, task.run / "cache", processes)
-    pool = next(make_pools(text, config, 0, Place()))
-    optimizer, training = make_optimizer(config, loaded.model), config.training
-    loaded.model.train()
-    done, began = 0, 0.0
-    for number in count():
-        if number == _WARM_UP:
-            done, began = 0, time.perf_counter()
-        rows = pool.steps[number % len(pool.steps)]
-        tokens = pool.tokens(rows)
-        loss = loaded.model(*pool.batch(rows).tensors(), training.label_smoothing, training.coverage_loss)
-        (loss.total / tokens).backward()
-        torch.nn.utils.clip_grad_norm_(loaded.model.parameters(), training.clip_norm or float("inf"))
-        optimizer.step()
-        optimizer.zero_grad()
-        done += tokens
-        if number > _WARM_UP and time.perf_counter() - began >= task.grid.cost.seconds:
-            break
-    seconds = time.perf_counter() - began
-    unit = 1 if sys.platform == "darwin" else 1024
-    return done / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    pace = training_pace(task.config, task.run, seconds=task.grid.cost.seconds)
+    return {
+        "training": pace.tokens,
+        "peak": pace.peak,
+        "translation": _translate(task),
+        "matmul": pace.matmul,
+        "threads": torch.get_num_threads(),
+    }
 
 
 def _translate(task: Task) -> float:

@@ -1,0 +1,1 @@
+"""The parts of scripts/benchmark, one measurement each: they answer plain dictionaries, which become JSON."""

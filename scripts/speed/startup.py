@@ -1,0 +1,56 @@
+"""The command line, from its start to the first translation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from speed.translation import VARIANTS
+from speed.turns import Show, in_turns, summary
+
+
+def measure(run: Path, line: str, variants: Sequence[str], repeats: int, show: Show) -> list[dict[str, Any]]:
+    """Seconds of `seq2seq translate MODEL` until a line comes out, and until it ends; and of `seq2seq --help`."""
+    words = {f"translate, {name}": ["translate", str(run), *_flags(name)] for name in variants}
+    jobs = {name: (arguments, line) for name, arguments in {**words, "--help": ["--help"]}.items()}
+
+    def told(name: str, turn: tuple[float, float]) -> None:
+        show(name, f"{turn[0]:.2f} s to the first line, {turn[1]:.2f} s to the end")
+
+    found = in_turns(jobs, _once, repeats, told)
+    return [
+        {
+            "command": name,
+            "first_line_seconds": summary([turn[0] for turn in turns], 3),
+            "end_seconds": summary([turn[1] for turn in turns], 3),
+        }
+        for name, turns in found.items()
+    ]
+
+
+def _flags(variant: str) -> list[str]:
+    """The options of a variant as the command line has them."""
+    chosen = VARIANTS[variant].load | VARIANTS[variant].options
+    named = {f"--{name.replace('_', '-')}": value for name, value in chosen.items()}
+    return [word for flag, value in named.items() for word in ([flag] if value is True else [flag, str(value)])]
+
+
+def _once(arguments: list[str], line: str) -> tuple[float, float]:
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "seq2seq", *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        if arguments[0] == "translate":
+            process.stdin.write(f"{line}\n")
+        process.stdin.close()
+        process.stdout.readline()
+        first = time.perf_counter() - began
+        process.stdout.read()
+    if process.returncode:
+        sys.exit(f"seq2seq {' '.join(arguments)} ended with code {process.returncode}")
+    return first, time.perf_counter() - began

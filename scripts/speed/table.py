@@ -1,0 +1,166 @@
+"""The README's section on speed, from the newest committed measurement of each part and the peers' file."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MARKERS = r"(<!-- speed:begin -->\n).*?(<!-- speed:end -->)"
+
+
+def fill(text: str, results: Path, peers: Path) -> str:
+    """The README with the section between its markers."""
+    section = "\n\n".join([*ours(load(results)), others(tomllib.loads(peers.read_text(encoding="utf-8")))])
+    filled, count = re.subn(MARKERS, lambda found: f"{found[1]}{section}\n{found[2]}", text, flags=re.DOTALL)
+    if count != 1:
+        sys.exit("README.md: markers of speed not found")
+    return filled
+
+
+def load(folder: Path) -> list[dict[str, Any]]:
+    """Every committed result, the oldest first."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+    return sorted(found, key=lambda result: str(result["date"]))
+
+
+def ours(history: list[dict[str, Any]]) -> list[str]:
+    """A table for each part that has been measured, with what it was measured on."""
+    blocks = []
+    for part, table in TABLES.items():
+        newest = next((result for result in reversed(history) if part in result), None)
+        if newest is not None:
+            blocks += ["\n".join([*table(newest[part]["results"]), "", provenance(newest, part)])]
+    return blocks
+
+
+def provenance(result: dict[str, Any], part: str) -> str:
+    """Machine, threads, date, commit, repeats."""
+    machine, repeats = result["machine"], result[part]["repeats"]
+    turns = f"median of {repeats} turns, ± half of largest - smallest" if repeats > 1 else "one turn"
+    threads = f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}"
+    remark = f"; {result['remark']}" if "remark" in result else ""
+    return (
+        f"{part.capitalize().replace('-', ' ')}: {result['date'][:10]}, commit `{result['commit']}`, "
+        f"{machine['cores']} {machine['vectors']} cores, {threads}, torch {machine['torch']}, {turns}{remark}."
+    )
+
+
+def value(summary: dict[str, Any], form: str = ",.0f", scale: float = 1.0) -> str:
+    """A median, with half its range where it was measured more than once."""
+    middle = f"{summary['median'] * scale:{form}}"
+    if len(summary["values"]) == 1:
+        return middle
+    half = (max(summary["values"]) - min(summary["values"])) / 2 * scale
+    return f"{middle} ± {half:{form}}"
+
+
+def training(results: list[dict[str, Any]]) -> list[str]:
+    """Every system, and how near it comes to the bound."""
+    heads = "real target tokens/s | of the matmul's FLOP/s | matmul, GFLOP/s | MFLOP/token | padding | peak RSS"
+    lines = [f"| training | {heads} |", "|---|---|---|---|---|---|---|"]
+    for one in results:
+        lines.append(
+            f"| {one['score']}, {one['wiring']} | {value(one['tokens_per_second'])} "
+            f"| {value(one['fraction_of_bound'], '.2f')} | {value(one['matmul_gflops'])} "
+            f"| {one['mflop_per_token']:.1f} | {one['padding']:.1%} | {one['peak_bytes'] / 1e9:.2f} GB |"
+        )
+    return lines
+
+
+def translation(found: dict[str, Any]) -> list[str]:
+    """Every variant and setting, with its BLEU."""
+    heads = "tokens/s | sentences/s | of exact's bound | peak RSS | BLEU"
+    lines = [f"| translating {found['sentences']:,} sentences | {heads} |", "|---|---|---|---|---|---|"]
+    for one in found["results"]:
+        batch = f", batches of {one['batch']}" if one["batch"] else ""
+        workers = f", {one['workers']} workers" if one["workers"] > 1 else ""
+        lines.append(
+            f"| {one['variant']}, {'greedy' if one['beam'] == 1 else 'beam ' + str(one['beam'])}{batch}{workers} "
+            f"| {value(one['tokens_per_second'])} | {value(one['sentences_per_second'])} "
+            f"| {value(one['fraction_of_exact_bound'], '.2f')} | {one['peak_bytes'] / 1e9:.2f} GB | {one['bleu']:.2f} |"
+        )
+    costs = ", ".join(f"{kind} {work['flop_per_token'] / 1e6:.0f}" for kind, work in found["work"].items())
+    signatures = sorted({one["signature"] for one in found["results"]})
+    return [*lines, "", f"MFLOP a token of the output: {costs}. BLEU: `{'`, `'.join(signatures)}`."]
+
+
+def latency(results: list[dict[str, Any]]) -> list[str]:
+    """One sentence at a time."""
+    lines = ["| one sentence at a time, beam 5 | p50, ms | p95, ms | p99, ms |", "|---|---|---|---|"]
+    for one in results:
+        lines.append(f"| {one['variant']} | {' | '.join(value(one[rank]) for rank in ('p50', 'p95', 'p99'))} |")
+    return lines
+
+
+def startup(results: list[dict[str, Any]]) -> list[str]:
+    """The command line."""
+    lines = ["| `seq2seq ...` | to the first line, s | to the end, s |", "|---|---|---|"]
+    for one in results:
+        lines.append(
+            f"| {one['command']} | {value(one['first_line_seconds'], '.2f')} | {value(one['end_seconds'], '.2f')} |"
+        )
+    return lines
+
+
+def attention_memory(found: dict[str, Any]) -> list[str]:
+    """Ours against the plain formula."""
+    shape = found["shape"]
+    return [
+        f"Additive attention, forward and backward, batch {shape['batch']}, source = target = {shape['source']}, "
+        f"{shape['units']} units, takes {found['bytes'] / 1e6:,.0f} MB; the formula as it stands "
+        f"{found['plain_bytes'] / 1e6:,.0f} MB. Our gradients lie within {found['gradient_error']:.0e} of exact ones "
+        f"(of the largest; batch 8, double precision), the formula's own within {found['plain_gradient_error']:.0e}."
+    ]
+
+
+TABLES: dict[str, Callable[[Any], list[str]]] = {
+    "training": training,
+    "translation": translation,
+    "latency": latency,
+    "startup": startup,
+    "attention-memory": attention_memory,
+}
+
+
+def others(peers: dict[str, Any]) -> str:
+    """What other toolkits reached, and how they were run."""
+    setting = peers["setting"]
+    lines = ["| others | attention | training, tokens/s | peak RSS, GB | beam 5, tokens/s | sentences/s | |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for peer in peers["peer"]:
+        cells = [peer.get(key, "") for key in ("kind", "training", "memory", "translation", "sentences", "remark")]
+        lines.append(f"| {peer['name']} | {' | '.join(cells)} |")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"The others were run by themselves, at another time: {setting['text']}; {setting['model']}; "
+            f"{setting['machine']}; {setting['translation']}. Networks so described differ in what they multiply: "
+            f"there {setting['parameters']} parameters and {setting['mflop_per_token']} MFLOP for a trained token, "
+            "here what the table says, for the output layer reads as many units as an embedding has.",
+        ]
+    )
+
+
+def history(results: list[dict[str, Any]]) -> list[str]:
+    """A line for each figure of each result, so that a regression is seen: its date, commit, and name."""
+    lines = []
+    for result in results:
+        mark = f"{result['date']}  {result['commit']:11}"
+        for one in result.get("training", {}).get("results", []):
+            name = f"training {one['score']}, {one['wiring']}"
+            speed, share = (one[key]["median"] for key in ("tokens_per_second", "fraction_of_bound"))
+            lines.append((name, f"{mark}  {name:48} {speed:9,.0f} tokens/s  {share:.2f} of the bound"))
+        for one in result.get("translation", {}).get("results", {}).get("results", []):
+            name = f"{one['variant']}, beam {one['beam']}, batch {one['batch'] or '-'}, workers {one['workers']}"
+            speed, share = (one[key]["median"] for key in ("tokens_per_second", "fraction_of_exact_bound"))
+            lines.append((name, f"{mark}  {name:48} {speed:9,.0f} tokens/s  {share:.2f} of exact's bound"))
+        for one in result.get("latency", {}).get("results", []):
+            name = f"one sentence, {one['variant']}"
+            lines.append((name, f"{mark}  {name:48} {one['p50']['median']:9,.0f} ms"))
+    return [line for _, line in sorted(lines, key=lambda line: line[0])]

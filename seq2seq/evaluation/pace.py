@@ -1,0 +1,181 @@
+"""How fast a training goes, beside what the machine's matrix products reach at the same time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from seq2seq.config import Config
+from seq2seq.errors import Seq2SeqError
+from seq2seq.evaluation.flops import Work, training_flops, work_of
+
+if TYPE_CHECKING:
+    from seq2seq.training.epoch import Pool
+
+T = TypeVar("T")
+
+_MATMUL = 2048  # rows and columns
+_WARM_UP = 3  # steps before the clock starts
+_READING_EVERY = 4.0  # seconds of training between two readings of the matmul
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What training reached.
+
+    tokens: real target tokens per second, ends counted. flops: real FLOP per second, as `training_flops` counts.
+    matmul: FLOP/s of a matmul, the median of readings before, between and after. padding: share of the positions in all
+    batches of the epoch, of both sides, that hold no token. peak: resident bytes of the process at their most.
+    """
+
+    tokens: float
+    flops: float
+    matmul: float
+    padding: float
+    peak: int
+    steps: int
+    seconds: float
+
+    @property
+    def fraction(self) -> float:
+        """Of the bound: how much of the matmul's rate the products of real tokens reached."""
+        return self.flops / self.matmul
+
+
+def matmul_rate() -> float:
+    """FLOP/s of a float32 matmul of 2048 x 2048 matrices: the best of five."""
+    import torch
+
+    left, right = torch.ones(_MATMUL, _MATMUL), torch.ones(_MATMUL, _MATMUL)
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        torch.mm(left, right)
+        seconds.append(time.perf_counter() - began)
+    return 2 * _MATMUL**3 / min(seconds)
+
+
+def peak_memory() -> int:
+    """Most resident bytes that this process has had."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int = 1) -> Pace:
+    """Take a config's first training steps, from fresh weights, at least so many and for so long.
+
+    Tokenizers and encoded text are a run's. By steps, systems of one text and seed meet the very same batches.
+    To be called in a process of its own (`apart`), whose peak of memory is then the training's.
+    """
+    import torch
+
+    from seq2seq.checkpoint import build_model, load_tokenizers
+    from seq2seq.nn.model import initialise
+    from seq2seq.training.allocator import keep_freed_memory
+    from seq2seq.training.data import prepare, read_texts
+    from seq2seq.training.engine import make_accelerator, make_optimizer
+    from seq2seq.training.epoch import Place, make_pools
+    from seq2seq.training.processes import Processes
+
+    keep_freed_memory()
+    if config.training.threads:
+        torch.set_num_threads(config.training.threads)
+    torch.manual_seed(config.training.seed)
+    tokenizers = load_tokenizers(run)
+    processes = Processes(make_accelerator(config, run / "training"))
+    text = prepare(config, read_texts(config), tokenizers, run / "cache", processes)
+    pool = next(make_pools(text, config, 0, Place()))
+    model = build_model(config, tokenizers)
+    initialise(model, config.training.seed)
+    optimizer, training = make_optimizer(config, model.train()), config.training
+    work, spent, read_at, readings = Work(0, 0, 0, 0), 0.0, 0.0, [matmul_rate()]
+    for number in count(-_WARM_UP):
+        began = time.perf_counter()
+        rows = pool.steps[number % len(pool.steps)]
+        tokens, batch = pool.tokens(rows), pool.batch(rows)
+        loss = model(*batch.tensors(), training.label_smoothing, training.coverage_loss)
+        (loss.total / tokens).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm or float("inf"))
+        optimizer.step()
+        optimizer.zero_grad()
+        if number < 0:
+            continue
+        spent += time.perf_counter() - began
+        work += work_of(batch.source_lengths.tolist(), batch.target_lengths.tolist())
+        if spent >= seconds and number + 1 >= steps:
+            break
+        if spent - read_at >= _READING_EVERY:
+            read_at, readings = spent, [*readings, matmul_rate()]
+    return Pace(
+        tokens=work.target / spent,
+        flops=training_flops(config.model, tokenizers.target.vocabulary_size, work) / spent,
+        matmul=statistics.median([*readings, matmul_rate()]),
+        padding=_padding(pool),
+        peak=peak_memory(),
+        steps=number + 1,
+        seconds=spent,
+    )
+
+
+def _padding(pool: Pool) -> float:
+    """Of whole batches, as each side is padded to its longest."""
+    tokens = cells = 0
+    for rows in pool.steps:
+        for side in (pool.source, pool.target):
+            lengths = [len(side[row]) + 1 for row in rows]
+            tokens, cells = tokens + sum(lengths), cells + len(rows) * max(lengths)
+    return 1 - tokens / cells
+
+
+def apart(name: str, function: Callable[..., T], *arguments: object) -> T:
+    """What a function answers in a fresh process of its own. Raises Seq2SeqError as `side_by_side` does."""
+    return side_by_side(name, function, [arguments])[0]
+
+
+def side_by_side(name: str, function: Callable[..., T], arguments: Sequence[Sequence[object]]) -> list[T]:
+    """What a function answers for each of these, in fresh processes that run at the same time.
+
+    Raises the Seq2SeqError of a function that ends with one, and one that names what was measured where a process ends
+    without an answer.
+    """
+    context = multiprocessing.get_context("spawn")
+    started = []
+    for own in arguments:
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=_answer, args=(there, function, own), name=name, daemon=True)
+        process.start()
+        there.close()
+        started.append((process, here))
+    found = []
+    for process, here in started:
+        try:
+            answer = here.recv()
+        except EOFError:
+            process.join()
+            raise Seq2SeqError(f"{name}: its measurement ended with code {process.exitcode}") from None
+        process.join()
+        if isinstance(answer, Seq2SeqError):
+            raise answer
+        found.append(answer)
+    return found
+
+
+def _answer(there: Connection, function: Callable[..., Any], arguments: Sequence[object]) -> None:
+    try:
+        there.send(function(*arguments))
+    except Seq2SeqError as error:
+        there.send(error)
+
+
+def spread(values: Sequence[float]) -> float:
+    """(largest - smallest) / median."""
+    return (max(values) - min(values)) / statistics.median(values)

@@ -1,0 +1,112 @@
+"""What scripts/benchmark counts and puts together; what it times, no test can say."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from seq2seq.checkpoint import LoadedModel, build_model
+from seq2seq.config import Config, load_config, parse_config
+from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.evaluation.flops import forward_flops, work_of
+from seq2seq.evaluation.pace import apart
+from seq2seq.nn.model import initialise
+from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
+from seq2seq.translator import Translator
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+from speed import memory, training, translation
+
+LINES = ["der hund sieht die katze", "die katze", "ein hund schläft", "der hund und die katze schlafen lange"]
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    data = {"source_language": "de", "target_language": "en"}
+    texts = {name: {"source": "a", "target": "b"} for name in ("train", "validation")}
+    sizes = {"embedding_dim": 12, "encoder_dim": 8, "decoder_dim": 16, "attention_dim": 10}
+    return parse_config({"data": data | texts, "tokenizer": {"vocabulary_size": 60}, "model": sizes}, "test")
+
+
+@pytest.fixture
+def loaded(config: Config) -> LoadedModel:
+    pair: TokenizerPair = train_tokenizers(LINES * 5, LINES * 5, config.tokenizer)
+    model = build_model(config, pair)
+    initialise(model, 1)
+    return LoadedModel(Path("tiny"), config, pair, model.eval(), {})
+
+
+def test_greedy_work_is_the_work_of_what_it_wrote(loaded: LoadedModel) -> None:
+    """One live hypothesis a token; a beam has more, some of which lose."""
+    counted = translation.work_of_search(loaded, LINES, 1)
+    written = Translator([loaded]).translate(LINES, beam_size=1)
+    read = loaded.tokenizers.source.encode_batch(LINES)
+    tokens = [len(one.tokens) + one.finished for one in written]
+    work = work_of([len(ids) + 1 for ids in read], tokens)
+    flops = forward_flops(loaded.config.model, loaded.tokenizers.target.vocabulary_size, work)
+    assert counted["slots_per_token"] == 1
+    assert counted["flop_per_token"] == pytest.approx(sum(flops.values()) / sum(tokens), rel=1e-12)
+    assert translation.work_of_search(loaded, LINES, 5)["slots_per_token"] > 2
+
+
+def test_workers_share_the_lines_and_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers' lines come back in order, in the time of the slower one."""
+
+    def answer(name: str, function: Any, arguments: list[Any]) -> list[dict[str, Any]]:
+        return [
+            {
+                "seconds": 2.0 + number,
+                "tokens": 10,
+                "peak": 100,
+                "matmul": 0.0 if number else 5.0,
+                "texts": [line.upper() for line in job.lines[number :: job.workers]],
+            }
+            for job, number, _ in arguments
+        ]
+
+    monkeypatch.setattr(translation, "side_by_side", answer)
+    found = translation._together(translation.Job(Path("run"), "float32", 5, None, 2, ["a", "b", "c", "d", "e"]))
+    assert found == {"seconds": 3.0, "tokens": 20, "matmul": 5.0, "peak": 200, "texts": ["A", "B", "C", "D", "E"]}
+
+
+def test_only_what_the_translator_knows_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = {"none such": translation.Variant(options={"no_such_option": True}), "beam": translation.Variant()}
+    monkeypatch.setattr(translation, "VARIANTS", unknown)
+    assert translation.available() == ["beam"]
+
+
+def test_a_system_differs_in_score_and_wiring_alone(config: Config) -> None:
+    for name, wiring in training.WIRINGS.items():
+        before, after = config.model_dump(), training._config(config, "dot", name).model_dump()
+        changed = {key for key in before["model"] if before["model"][key] != after["model"][key]}
+        assert changed <= {"score", "wiring", "input_feeding"}
+        assert {key: after["model"][key] for key in wiring} == wiring
+        assert before | {"model": None} == after | {"model": None}
+
+
+def test_memory_is_measured_of_the_formula_that_is_meant() -> None:
+    """Gradients of additive attention are those of vᵀ tanh(W q + U k), written out once more."""
+    shape = {"batch": 2, "target": 3, "source": 5, "units": 7}
+    score, query, states = memory.inputs(True, shape)
+    energies = torch.einsum(
+        "btsa,a->bts",
+        torch.tanh((query @ score.query_layer.weight.T)[:, :, None] + (states @ score.key_layer.weight.T)[:, None]),
+        score.v,
+    )
+    energies.softmax(dim=-1).square().sum().backward()
+    assert query.grad is not None
+    for plain in (True, False):
+        torch.testing.assert_close(memory.gradients(plain, shape)[0], query.grad, rtol=1e-5, atol=1e-7)
+
+
+def test_a_measurement_that_fails_says_so() -> None:
+    """In its own words where it has some; elsewhere its name and the process's code."""
+    with pytest.raises(InputError, match="cannot read the config"):
+        apart("speed of nothing", load_config, Path("nowhere.toml"))
+    with pytest.raises(Seq2SeqError, match="speed of nothing: its measurement ended with code 3"):
+        apart("speed of nothing", sys.exit, 3)
