@@ -73,6 +73,7 @@ class SampleOptions(TypedDict, total=False):
     max_source_length: int | None  # pieces of a source that are read; the rest is cut off and `truncated` set
     batch_size: int | None  # most sentences in a batch
     batch_tokens: int | None  # most source pieces in a batch, padding counted
+    int8: bool | None  # with weights in 8-bit integers, on a CPU; False: in the precision of the model
 
 
 class SearchOptions(SampleOptions, total=False):
@@ -106,6 +107,7 @@ class Settings:
     batch_size: int
     batch_tokens: int
     shortlist: bool
+    int8: bool
 
     def longest(self, source: Source) -> int:
         """Most pieces for this sentence, the end counted: a matter of its own length alone."""

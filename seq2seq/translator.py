@@ -22,6 +22,7 @@ from seq2seq.errors import InputError, nearest
 from seq2seq.evaluation.alignment import NO_WORD, check_reading, links_from_weights
 from seq2seq.forcing import attend, evaluating, force, forced_batches
 from seq2seq.nn.decoder import DecoderState
+from seq2seq.nn.integer import integer_model
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.output import NarrowState
 from seq2seq.search.beam import beam_search
@@ -71,6 +72,7 @@ class Translator:
         _check_vocabularies(models)
         self.models = list(models)
         self._shortlists = None if shortlists is None else list(shortlists)
+        self._integer_networks: list[Seq2Seq] | None = None
         self.config, self.tokenizers = models[0].config, models[0].tokenizers
 
     @classmethod
@@ -88,15 +90,16 @@ class Translator:
         """The best translations of each text: distinct, by falling score, the unfinished last; one for a blank text.
 
         With `shortlist` a sentence is written in the few tokens that its own pieces allow, by the shortlists of all
-        models together: faster, and nearly always the same text. Raises InputError for options out of range (n_best
-        may not pass beam_size), and for a shortlist that is missing or was made for other weights.
+        models together. With `int8` the weights are rounded to 8 bits when that is first asked for (a model in training
+        is then no longer followed). Raises InputError for options out of range (n_best may not pass beam_size), for a
+        shortlist that is missing or was made for other weights, and for int8 elsewhere than on a CPU.
         """
         settings = self._settings(options, SearchOptions)
 
-        shortlists = self.shortlists if settings.shortlist else None
+        shortlists, networks = self.shortlists if settings.shortlist else [], self._chosen(settings)
 
         def search(sources: list[Source]) -> list[list[Hypothesis]]:
-            step, state = self._start(sources) if shortlists is None else self._start_narrow(sources, shortlists)
+            step, state = self._start(sources, networks, shortlists)
             return beam_search(
                 step,
                 state,
@@ -135,9 +138,10 @@ class Translator:
         if count < 1:
             raise InputError(f"count must be 1 or more, given {count}")
         settings = self._settings(options, SampleOptions, samples=count)
+        networks = self._chosen(settings)
 
         def search(sources: list[Source]) -> list[list[Hypothesis]]:
-            step, state = self._start(sources)
+            step, state = self._start(sources, networks)
             return sample(
                 step,
                 state,
@@ -276,6 +280,7 @@ class Translator:
             batch_size=given.get("batch_size", BATCH_SIZE),
             batch_tokens=given.get("batch_tokens", BATCH_TOKENS),
             shortlist=given.get("shortlist", False),
+            int8=given.get("int8", False),
         )
         settings.check()
         return settings
@@ -294,24 +299,31 @@ class Translator:
                     answers[source.row] = [self._translation(source, hypothesis) for hypothesis in hypotheses]
         return answers
 
-    def _start(self, sources: list[Source]) -> tuple[StepFunction[Any], EnsembleState[Any]]:
-        """What a search begins with: the step function of all models together, and their states."""
-        return Ensemble([_step_function(network) for network in self._networks]), EnsembleState(self._states(sources))
+    def _chosen(self, settings: Settings) -> list[Seq2Seq]:
+        """The networks as the options want them: with integer weights, made when first asked for, or as they are."""
+        if not settings.int8:
+            return self._networks
+        if self._device.type != "cpu":
+            raise InputError(f"int8 is for translating on the CPU, and the model is on {self._device}; leave it out")
+        if self._integer_networks is None:
+            self._integer_networks = [integer_model(network) for network in self._networks]
+        return self._integer_networks
 
-    def _start_narrow(
-        self, sources: list[Source], shortlists: Sequence[Shortlist]
+    def _start(
+        self, sources: list[Source], networks: Sequence[Seq2Seq], shortlists: Sequence[Shortlist] = ()
     ) -> tuple[StepFunction[Any], EnsembleState[Any]]:
-        """As `_start`, among the tokens that each sentence's source allows."""
-        tokens = candidates(shortlists, [[*source.ids, EOS] for source in sources]).to(self._device)
-        pairs = zip(self._networks, self._states(sources), strict=True)
-        states = tuple(network.narrow(state, tokens) for network, state in pairs)
-        return Ensemble([_narrow_step_function(network) for network in self._networks]), EnsembleState(states)
+        """What a search begins with: the step function of all models together, and their states.
 
-    def _states(self, sources: list[Source]) -> tuple[DecoderState, ...]:
-        """What each model has read."""
+        With shortlists, among the tokens that each sentence's source allows.
+        """
         ids, lengths = source_batch([source.ids for source in sources])
         ids, lengths = ids.to(self._device), lengths.to(self._device)
-        return tuple(network.start(ids, lengths) for network in self._networks)
+        states = [network.start(ids, lengths) for network in networks]
+        if not shortlists:
+            return Ensemble([_step_function(network) for network in networks]), EnsembleState(tuple(states))
+        tokens = candidates(shortlists, [[*source.ids, EOS] for source in sources]).to(self._device)
+        narrow = tuple(network.narrow(state, tokens) for network, state in zip(networks, states, strict=True))
+        return Ensemble([_narrow_step_function(network) for network in networks]), EnsembleState(narrow)
 
     def _translation(self, source: Source, hypothesis: Hypothesis) -> Translation:
         """A hypothesis as text, with its weights cut from the batch's width to the sentence's own."""

@@ -81,6 +81,7 @@ def evaluate(
     max_length: options.MaxLength = None,
     max_source_length: options.MaxSourceLength = None,
     shortlist: options.Shortlist = False,
+    int8: options.Int8 = False,
     batch_size: options.BatchSize = None,
     device: options.Device = "cpu",
     threads: options.Threads = None,
@@ -101,6 +102,7 @@ def evaluate(
         max_source_length=max_source_length,
         batch_size=batch_size,
         shortlist=shortlist or None,
+        int8=int8 or None,
     )
     sides = [_Side(models or [], hypothesis)] + ([] if against is None else [_side_of(against)])
     _check_combination(sides, source, references or [], output, search, samples)

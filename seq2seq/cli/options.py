@@ -109,6 +109,14 @@ Shortlist = Annotated[
         rich_help_panel=_SEARCH,
     ),
 ]
+Int8 = Annotated[
+    bool,
+    typer.Option(
+        "--int8",
+        help="With weights rounded to 8-bit integers: faster on a CPU, and nearly the same probabilities.",
+        rich_help_panel=_MACHINE,
+    ),
+]
 BatchSize = Annotated[
     int | None,
     typer.Option(

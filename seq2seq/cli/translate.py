@@ -71,6 +71,7 @@ def translate(
     max_length: options.MaxLength = None,
     max_source_length: options.MaxSourceLength = None,
     shortlist: options.Shortlist = False,
+    int8: options.Int8 = False,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw translations at random, not by search.", rich_help_panel=_SAMPLING)
     ] = False,
@@ -187,6 +188,7 @@ def translate(
         max_source_length=max_source_length,
         batch_size=batch_size,
         shortlist=shortlist or None,
+        int8=int8 or None,
     )
     drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     drawing = {name: value for name, value in drawing.items() if value is not None}

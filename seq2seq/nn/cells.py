@@ -85,6 +85,22 @@ def _gru_back(
     return to_output * z
 
 
+def lstm_cell(gates: Float[Tensor, "rows gates"], before: Float[Tensor, "rows dim"]) -> tuple[Tensor, Tensor]:
+    """Output and cell of one step without gradients; the gates are used up."""
+    cell, squashed, output = (torch.empty_like(before) for _ in range(3))
+    _lstm(gates, before, cell, squashed, output)
+    return output, cell
+
+
+def gru_cell(
+    gates: Float[Tensor, "rows gates"], inner: Float[Tensor, "rows gates"], before: Float[Tensor, "rows dim"]
+) -> Float[Tensor, "rows dim"]:
+    """State after one step without gradients; both shares of the gates are used up."""
+    output = torch.empty_like(before)
+    _gru(gates, inner, before, output)
+    return output
+
+
 class _LSTMStep(torch.autograd.Function):
     """One step; the gates are used up."""
 

@@ -45,7 +45,7 @@ class RecurrentLayer(nn.Module):
     def _own_sequence(
         self, inputs: Float[Tensor, "time rows input_dim"], state: State
     ) -> tuple[Float[Tensor, "time rows dim"], State]:
-        weight, matrix, bias, inner_bias = self._doubled()
+        weight, matrix, bias, inner_bias = self.doubled()
         matrix, state = matrix.t().contiguous(), tuple(part.to(weight.dtype) for part in state)
         if self.state_count == 2:
             outputs, last = lstm_sequence(nn.functional.linear(inputs, weight, bias + inner_bias), matrix, *state)
@@ -59,7 +59,7 @@ class RecurrentLayer(nn.Module):
         outputs, last = self.rnn(inputs, first if self.state_count == 2 else first[0])
         return outputs, tuple(part[0] for part in (last if self.state_count == 2 else (last,)))
 
-    def _doubled(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def doubled(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """weight_ih, weight_hh, bias_ih, bias_hh, as cells.py wants them."""
         rnn = self.rnn
         weights = (rnn.weight_ih_l0, rnn.weight_hh_l0, rnn.bias_ih_l0, rnn.bias_hh_l0)
@@ -68,7 +68,7 @@ class RecurrentLayer(nn.Module):
 
     def loop(self, known: Float[Tensor, "rows time known_dim"] | None) -> "Loop":
         """The layer for a loop whose inputs are these, with the rest, which come after them, given step by step."""
-        return Loop(self.cell, self._doubled(), known)
+        return Loop(self.cell, self.doubled(), known)
 
     def step(self, inputs: Float[Tensor, "rows input_dim"], state: State) -> State:
         """The state one position later."""
