@@ -102,6 +102,13 @@ def _check_sizes(sentences: int, beam_size: int, nbest: int, max_lengths: Sequen
         raise ValueError(f"one maximum length per sentence: {sentences} sentences but {len(max_lengths)} lengths")
 
 
+class _Candidates(NamedTuple):
+    """Continuations of each live hypothesis: log_prob of the whole, -inf where it is not allowed, and last token."""
+
+    log_probs: Float[Tensor, "sentences beam candidates"]
+    tokens: Int[Tensor, "sentences beam candidates"]
+
+
 class _Growth(NamedTuple):
     """The continuations chosen at one step, live ones first. `tied`: some are equal, so that topk chose as it liked."""
 
@@ -145,12 +152,10 @@ class _Beam:
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept beam"], S]:
         """Take the model's answer into the beam. Returns tokens and state of the sentences that go on."""
         frontier = self._frontier
-        candidates = frontier.log_probs[:, :, None] + answer.log_probs
-        self._limits.forbid(candidates, frontier.sentences, self.history.steps, answer.tokens)
-        growth = self._grow(candidates, answer)
+        growth = self._grow(self._best_of_each(answer))
         grown, report = self._assess(growth)
         if any(report[-2]):
-            growth = self._grow(candidates, answer, in_order=True)
+            growth = self._grow(self._all_of_each(answer), in_order=True)
             grown, report = self._assess(growth)
         done, live, _, broken = report
         if any(broken):
@@ -165,25 +170,49 @@ class _Beam:
         rows = torch.tensor(going, dtype=torch.long, device=growth.tokens.device)
         self._frontier = grown.keep(rows, width)
         state = answer.state if len(going) == len(done) else answer.state.keep(rows)
-        if not candidates.shape[1] == width == 1:  # one slot that stays one: nothing to reorder
+        if not answer.log_probs.shape[1] == width == 1:  # one slot that stays one: nothing to reorder
             state = state.select(growth.parents[rows, :width])
         return growth.tokens[rows, :width], state
 
-    def _grow(
-        self, candidates: Float[Tensor, "sentences beam vocabulary"], answer: Step[S], in_order: bool = False
-    ) -> _Growth:
+    def _best_of_each(self, answer: Step[S]) -> _Candidates:
+        """The continuations of each hypothesis that may be among the best of its sentence.
+
+        One more than there is room for, so that a tie with what is left out shows as a tie among what is taken, and as
+        many more as are forbidden. The log_prob before is added to these few alone: a pass over all candidates less.
+        """
+        count = min(self._beam_size + 1 + self._limits.few, answer.log_probs.shape[2])
+        log_probs, columns = answer.log_probs.topk(count)
+        tokens = (
+            columns if answer.tokens is None else answer.tokens[:, None].expand_as(answer.log_probs).gather(2, columns)
+        )
+        return self._allowed(log_probs, tokens)
+
+    def _all_of_each(self, answer: Step[S]) -> _Candidates:
+        """All continuations of each hypothesis, by their token."""
+        tokens = answer.tokens
+        if tokens is None:
+            tokens = torch.arange(answer.log_probs.shape[2], device=answer.log_probs.device)[None]
+        return self._allowed(answer.log_probs, tokens[:, None].expand_as(answer.log_probs))
+
+    def _allowed(self, log_probs: Tensor, tokens: Tensor) -> _Candidates:
+        frontier = self._frontier
+        log_probs = frontier.log_probs[:, :, None] + log_probs
+        self._limits.forbid(log_probs, frontier.sentences, self.history.steps, tokens)
+        return _Candidates(log_probs, tokens)
+
+    def _grow(self, candidates: _Candidates, in_order: bool = False) -> _Growth:
         """The best continuations of each sentence, as many as it has room for."""
-        flat = candidates.flatten(1)
+        flat, tokens = candidates.log_probs.flatten(1), candidates.tokens.flatten(1)
         width = min(self._beam_size, flat.shape[1])
         ranked, indices, tied = rank_in_order(flat, width) if in_order else rank(flat, width)
         beyond = torch.arange(width, device=flat.device) >= self._frontier.room[:, None]
         log_probs = ranked.masked_fill(beyond, -torch.inf)
-        tokens = answer.tokens_at(indices % candidates.shape[2])
+        tokens = tokens.gather(1, indices)
         live = log_probs.isfinite() & (tokens != self._limits.eos)
         order = (~live).to(torch.uint8).argsort(dim=1, stable=True)
         return _Growth(
             tokens=tokens.gather(1, order),
-            parents=indices.gather(1, order) // candidates.shape[2],
+            parents=indices.gather(1, order) // candidates.tokens.shape[2],
             log_probs=log_probs.gather(1, order),
             live=live.gather(1, order),
             tied=tied,

@@ -47,22 +47,27 @@ class Limits:
         log_probs: Float[Tensor, "sentences beam vocabulary"],
         sentences: Int[Tensor, " sentences"],
         produced: int,
-        tokens: Int[Tensor, "sentences vocabulary"] | None = None,
+        tokens: Int[Tensor, "sentences _ vocabulary"] | None = None,
     ) -> None:
-        """Set to -inf, in place, what may not follow `produced` tokens. tokens: those of the columns, as in `Step`."""
+        """Set to -inf, in place, what may not follow `produced` tokens. tokens: those of the columns."""
         if tokens is None:
             log_probs.index_fill_(2, self._forbidden, -torch.inf)
         else:
             never = torch.zeros_like(tokens, dtype=torch.bool)
             for token in self._listed:  # torch.isin takes ten times as long
                 never |= tokens == token
-            log_probs.masked_fill_(never[:, None], -torch.inf)
+            log_probs.masked_fill_(never, -torch.inf)
         if produced < self._longest_minimum:
             early = produced < self.min_lengths[sentences]
             if tokens is None:
                 log_probs[:, :, self.eos].masked_fill_(early[:, None], -torch.inf)
             else:
-                log_probs.masked_fill_(((tokens == self.eos) & early[:, None])[:, None], -torch.inf)
+                log_probs.masked_fill_((tokens == self.eos) & early[:, None, None], -torch.inf)
+
+    @property
+    def few(self) -> int:
+        """Most tokens that `forbid` takes from a hypothesis."""
+        return len(self._listed) + 1
 
     def scores(self, log_probs: Float[Tensor, "*shape"], length: int) -> Float[Tensor, "*shape"]:
         """Scores of hypotheses with `length` tokens produced."""

@@ -46,10 +46,6 @@ class Step(Generic[S]):
     state: S
     tokens: Int[Tensor, "sentences vocabulary"] | None = None
 
-    def tokens_at(self, columns: Int[Tensor, "sentences slots"]) -> Int[Tensor, "sentences slots"]:
-        """The tokens of columns of log_probs."""
-        return columns if self.tokens is None else self.tokens.gather(1, columns)
-
 
 @runtime_checkable
 class StepFunction(Protocol[S]):
