@@ -112,7 +112,10 @@ def strongest_links(merged: NDArray[np.float64]) -> set[Link]:
 
     The first one where several have most. A target word without attention on any word gets no link.
     """
-    return {(int(row.argmax()), target) for target, row in enumerate(merged) if row.any()}
+    if not merged.size:
+        return set()
+    targets = np.flatnonzero(merged.any(axis=1))
+    return set(zip(merged.argmax(axis=1)[targets].tolist(), targets.tolist(), strict=True))
 
 
 def links_from_threshold(merged: NDArray[np.float64], threshold: float) -> set[Link]:

@@ -183,31 +183,33 @@ class Tokenizer:
         starts_unknown = self.kind == "word" and kept[:1] == [UNK]
         return text.removeprefix(" ") if starts_unknown else text
 
+    @cached_property
+    def _shapes(self) -> list[str]:
+        """Of each piece, where it has spaces and where not: each run of one kind as one character, " " or "x"."""
+        texts = ["x" if piece.type == BYTE else piece.text.replace(SPACE, " ") for piece in self._description.pieces]
+        texts[UNK] = " x" if self.kind == "word" else "x"
+        for special in (PAD, BOS, EOS):
+            texts[special] = ""
+        return [re.sub(r"\S+", "x", re.sub(r"\s+", " ", text)) for text in texts]
+
     def words_of(self, ids: Sequence[int]) -> list[int]:
         """For each id the index of the word it belongs to, in decode(ids).split(); -1 for pad, begin and end.
 
         A space that is a piece of its own belongs to the word after it, at the end of the text to the one before; -1
         where there is no word at all. Text without spaces, such as Chinese, is one word.
         """
-        word, inside, indices = -1, False, []
-        pieces = self._description.pieces
+        word, inside, indices, shapes = -1, False, [], self._shapes
         for id_ in ids:
-            if id_ in (PAD, BOS, EOS):
-                indices.append(-1)
-                continue
-            if id_ == UNK:
-                solid = " x" if self.kind == "word" else "x"
-            else:
-                solid = "x" if pieces[id_].type == BYTE else pieces[id_].text.replace(SPACE, " ")
             index = None
-            for character in solid:
-                if character.isspace():
+            for character in shapes[id_]:
+                if character == " ":
                     inside = False
                     continue
                 if not inside:
                     word, inside = word + 1, True
                 index = word if index is None else index
             indices.append(word + 1 if index is None else index)
+        indices = [-1 if id_ in (PAD, BOS, EOS) else index for id_, index in zip(ids, indices, strict=True)]
         return [min(index, word) for index in indices]
 
 
