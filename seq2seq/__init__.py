@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seq2seq.checkpoint import LoadedModel, load_model, push_model
     from seq2seq.config import Config, load_config
     from seq2seq.errors import InputError, Seq2SeqError
+    from seq2seq.onnx.translator import OnnxTranslator
     from seq2seq.translation import PairScore, Translation
     from seq2seq.translator import Translator
     from seq2seq.word_alignment import Alignment
@@ -27,6 +28,7 @@ __all__ = [
     "Config",
     "InputError",
     "LoadedModel",
+    "OnnxTranslator",
     "PairScore",
     "Seq2SeqError",
     "Translation",
@@ -42,6 +44,7 @@ _HOMES = {
     "Config": "config",
     "InputError": "errors",
     "LoadedModel": "checkpoint",
+    "OnnxTranslator": "onnx.translator",
     "PairScore": "translation",
     "Seq2SeqError": "errors",
     "Translation": "translation",

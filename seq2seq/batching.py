@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from seq2seq.budget import cut_by_budget
 from seq2seq.text.tokenizer import BOS, EOS, PAD
 
 
@@ -71,17 +72,3 @@ def plan_batches(source_lengths: Tensor, target_lengths: Tensor, budget: int, se
 def deal(rows: Sequence[int], parts: int) -> list[list[int]]:
     """Rows, sorted by length, as so many parts of much the same size and lengths; some empty where rows are few."""
     return [list(rows[part::parts]) for part in range(parts)]
-
-
-def cut_by_budget(order: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Cut rows, taken in this order, into groups of at most `budget` tokens, padding and end tokens included."""
-    batches: list[list[int]] = []
-    longest = 0
-    for row in order:
-        longest = max(longest, lengths[row] + 1)
-        if batches and (len(batches[-1]) + 1) * longest <= budget:
-            batches[-1].append(row)
-        else:
-            batches.append([row])
-            longest = lengths[row] + 1
-    return batches

@@ -235,6 +235,11 @@ def _read_files(directory: Path) -> tuple[Manifest, dict[str, bytes]]:
     """The files of a model, the weights only if they have no more bytes than the config's model can need."""
 
     def limits(manifest: Manifest) -> dict[str, int]:
+        if manifest.exported:
+            hint = (
+                "it translates (seq2seq translate, OnnxTranslator.load); for all else use the model that it was made of"
+            )
+            raise InputError(f"{directory}: an exported model; {hint}")
         config = parse_config(manifest.config, str(directory / CONFIG))
         if not all(4 < size <= MOST_PIECES for size in (manifest.vocabulary.source, manifest.vocabulary.target)):
             raise InputError(f"{directory / CONFIG}: damaged: vocabulary: {manifest.vocabulary}")

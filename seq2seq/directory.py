@@ -29,7 +29,8 @@ from seq2seq.errors import InputError
 FORMAT = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 JOINT, SOURCE, TARGET = "tokenizer.model", "tokenizer.source.model", "tokenizer.target.model"
-HASHED = (WEIGHTS, JOINT, SOURCE, TARGET)
+GRAPHS = ENCODER, STEP = "encoder.onnx", "step.onnx"  # of an export, in place of the weights
+HASHED = (WEIGHTS, *GRAPHS, JOINT, SOURCE, TARGET)
 
 LARGEST_CONFIG = 8 << 20  # bytes; a run's TOML has at most 1 MiB, and the indented JSON of its keys a few times that
 _DEEPEST = 32  # levels of config.json; json and pydantic recurse, and so does who prints it
@@ -57,10 +58,21 @@ class Manifest(BaseModel):
     files: dict[str, str]  # name -> SHA-256
     record: dict[str, Any]  # what training says about the model
 
+    @property
+    def exported(self) -> bool:
+        """Whether graphs stand in place of the weights."""
+        return WEIGHTS not in self.files
+
 
 def sha256(content: bytes) -> str:
     """As it stands in config.json."""
     return hashlib.sha256(content).hexdigest()
+
+
+def is_export(name: str | Path) -> bool:
+    """Whether a name is that of a directory with an export rather than a model in it."""
+    directory = Path(name).expanduser()
+    return all((directory / graph).is_file() for graph in GRAPHS) and not (directory / WEIGHTS).exists()
 
 
 def write_files(directory: Path, manifest: Manifest, contents: Mapping[str, bytes], card: str) -> None:
@@ -133,9 +145,10 @@ def _manifest(path: Path, document: bytes) -> Manifest:
     except ValidationError as error:
         problem = error.errors()[0]
         raise InputError(f"{path}: damaged: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
-    if set(manifest.files) not in ({WEIGHTS, JOINT}, {WEIGHTS, SOURCE, TARGET}):
+    network = {WEIGHTS} if WEIGHTS in manifest.files else set(GRAPHS)
+    if set(manifest.files) not in (network | {JOINT}, network | {SOURCE, TARGET}):
         listed = ", ".join(sorted(manifest.files)) or "nothing"
-        allowed = f"{WEIGHTS} with {JOINT}, or with {SOURCE} and {TARGET}"
+        allowed = f"{WEIGHTS} (or {ENCODER} and {STEP}) with {JOINT}, or with {SOURCE} and {TARGET}"
         raise InputError(f"{path}: damaged: files: {listed}; allowed: {allowed}")
     return manifest
 

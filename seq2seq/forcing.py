@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from seq2seq.batching import Batch, cut_by_budget, make_batch
+from seq2seq.batching import Batch, make_batch
+from seq2seq.budget import cut_by_budget
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.translation import BATCH_TOKENS

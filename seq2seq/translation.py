@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.batching import cut_by_budget
-from seq2seq.errors import InputError
+from seq2seq.budget import cut_by_budget
+from seq2seq.config import SearchConfig
+from seq2seq.errors import InputError, nearest
+from seq2seq.evaluation.alignment import NO_WORD, links_from_weights
 from seq2seq.search.penalty import LengthPenalty
+from seq2seq.text.tokenizer import BOS, PAD, UNK, Tokenizer, TokenizerPair
 
 MAX_SOURCE_LENGTH = 1000  # pieces
 BATCH_SIZE = 128  # sentences
 BATCH_TOKENS = 4096  # pieces of the source, or of the longer side where both are known
+FORBIDDEN = (PAD, UNK, BOS)  # never produced
 HYPOTHESES = 1024  # most that live together in a batch: each has a row of the vocabulary's size
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search found, whichever engine searched: as seq2seq.search.stepping.Hypothesis, its weights an array."""
+
+    tokens: list[int]
+    log_prob: float
+    score: float
+    weights: NDArray[np.float32]  # [length, source], as wide as the batch
+    finished: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +174,83 @@ def blank(text: str) -> Translation:
         finished=True,
         truncated=False,
     )
+
+
+def resolve(
+    search: SearchConfig, options: Mapping[str, Any], allowed: type[SampleOptions], samples: int | None = None
+) -> Settings:
+    """The options, with the config where they are silent. Raises InputError for values out of range."""
+    given = {key: value for key, value in options.items() if value is not None}
+    if unknown := min(options.keys() - allowed.__annotations__.keys(), default=None):
+        raise TypeError(f"unknown option {unknown!r}; {nearest(unknown, allowed.__annotations__)}")
+    kind = given.get("length_penalty", search.length_penalty)
+    if kind == "none" and "length_alpha" in given:
+        raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
+    settings = Settings(
+        slots=given.get("beam_size", search.beam_size) if samples is None else samples,
+        penalty=LengthPenalty(kind, given.get("length_alpha", search.length_alpha)),
+        min_length=given.get("min_length", search.min_length),
+        max_length=given.get("max_length"),
+        ratio=search.max_length_ratio,
+        offset=search.max_length_offset,
+        max_source_length=given.get("max_source_length", MAX_SOURCE_LENGTH),
+        batch_size=given.get("batch_size", BATCH_SIZE),
+        batch_tokens=given.get("batch_tokens", BATCH_TOKENS),
+        shortlist=given.get("shortlist", False),
+        int8=given.get("int8", False),
+    )
+    settings.check()
+    return settings
+
+
+def read_sources(tokenizers: TokenizerPair, texts: Sequence[str], settings: Settings) -> list[Source]:
+    """The texts as pieces, no more of each than is read."""
+    refuse_string(texts)
+    return [
+        Source(row, text, ids[: settings.max_source_length], len(ids) > settings.max_source_length)
+        for row, (text, ids) in enumerate(zip(texts, encode(tokenizers.source, texts), strict=True))
+    ]
+
+
+def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome) -> Translation:
+    """What a search found as text, with its weights cut from the batch's width to the sentence's own."""
+    reader, writer = tokenizers.source, tokenizers.target
+    weights = found.weights[:, : len(source.ids) + 1].copy()
+    source_words, target_words = reader.words_of(source.ids), writer.words_of(found.tokens)
+    end = [NO_WORD] if found.finished else []
+    return Translation(
+        source=source.text,
+        # A vocabulary with byte pieces can spell a line break, and a translation is one line.
+        text=writer.decode(found.tokens).replace("\n", " "),
+        score=found.score,
+        log_prob=found.log_prob,
+        tokens=found.tokens,
+        pieces=writer.to_pieces(found.tokens),
+        source_pieces=reader.to_pieces(source.ids),
+        source_words=source_words,
+        target_words=target_words,
+        weights=weights,
+        alignment=sorted(links_from_weights(weights, [*source_words, NO_WORD], [*target_words, *end])),
+        finished=found.finished,
+        truncated=source.truncated,
+    )
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of each text, none for a blank one."""
+    refuse_surrogates(texts)
+    ids = tokenizer.encode_batch(list(texts))
+    return [pieces if text.strip() else [] for text, pieces in zip(texts, ids, strict=True)]
+
+
+def refuse_surrogates(texts: Sequence[str]) -> None:
+    """Raise InputError for text that is no valid Unicode."""
+    for number, text in enumerate(texts, start=1):
+        if _SURROGATE.search(text):
+            raise InputError(f"sentence {number}: a lone surrogate, no valid Unicode; decode the text as UTF-8")
+
+
+def refuse_string(texts: Sequence[Any]) -> None:
+    """Raise TypeError for one string where several are needed."""
+    if isinstance(texts, str):
+        raise TypeError("a list of sentences is needed, not one string; for one sentence, write [text]")

@@ -6,8 +6,7 @@ A sentence's translation does not depend on its batch: maximum lengths, samples 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack
@@ -18,8 +17,8 @@ from torch import Tensor
 
 from seq2seq.batching import source_batch
 from seq2seq.checkpoint import LoadedModel, load_model
-from seq2seq.errors import InputError, nearest
-from seq2seq.evaluation.alignment import NO_WORD, check_reading, links_from_weights
+from seq2seq.errors import InputError
+from seq2seq.evaluation.alignment import check_reading
 from seq2seq.forcing import attend, evaluating, force, forced_batches
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.integer import integer_model
@@ -27,17 +26,15 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.output import NarrowState
 from seq2seq.search.beam import beam_search
 from seq2seq.search.ensemble import Ensemble, EnsembleState
-from seq2seq.search.penalty import LengthPenalty
 from seq2seq.search.sampling import sample
 from seq2seq.search.shortlist import Shortlist, candidates
 from seq2seq.search.stepping import Hypothesis, Step, StepFunction
-from seq2seq.shortlist_file import read_shortlist
-from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from seq2seq.shortlist_file import digest, read_shortlist
+from seq2seq.text.tokenizer import BOS, EOS, Tokenizer
 from seq2seq.text.words import WordedText, joined, spaced
 from seq2seq.translation import (
-    BATCH_SIZE,
-    BATCH_TOKENS,
-    MAX_SOURCE_LENGTH,
+    FORBIDDEN,
+    Outcome,
     PairScore,
     SampleOptions,
     SearchOptions,
@@ -46,12 +43,14 @@ from seq2seq.translation import (
     Translation,
     batches,
     blank,
+    encode,
+    read_sources,
+    refuse_string,
+    refuse_surrogates,
+    resolve,
+    write_translation,
 )
 from seq2seq.word_alignment import Alignment, Join, Side, read_alignment, sides
-
-FORBIDDEN = (PAD, UNK, BOS)  # never produced
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
 
 _Search = Callable[[list[Source]], list[list[Hypothesis]]]
 
@@ -94,7 +93,7 @@ class Translator:
         is then no longer followed). Raises InputError for options out of range (n_best may not pass beam_size), for a
         shortlist that is missing or was made for other weights, and for int8 elsewhere than on a CPU.
         """
-        settings = self._settings(options, SearchOptions)
+        settings = resolve(self.config.search, options, SearchOptions)
 
         shortlists, networks = self.shortlists if settings.shortlist else [], self._chosen(settings)
 
@@ -137,7 +136,7 @@ class Translator:
         """
         if count < 1:
             raise InputError(f"count must be 1 or more, given {count}")
-        settings = self._settings(options, SampleOptions, samples=count)
+        settings = resolve(self.config.search, options, SampleOptions, samples=count)
         networks = self._chosen(settings)
 
         def search(sources: list[Source]) -> list[list[Hypothesis]]:
@@ -181,19 +180,19 @@ class Translator:
         with another log_prob; `score_tokens` scores the very pieces. Nothing is truncated. Two blanks have 0 tokens.
         Raises InputError for unequal numbers, and for a blank source beside a target that is not blank.
         """
-        _refuse_string(sources)
-        _refuse_string(targets)
-        return self.score_tokens(sources, _encode(self.tokenizers.target, targets))
+        refuse_string(sources)
+        refuse_string(targets)
+        return self.score_tokens(sources, encode(self.tokenizers.target, targets))
 
     def score_tokens(self, sources: Sequence[str], targets: Sequence[Sequence[int]]) -> list[PairScore]:
         """As `score`, of targets given as ids without specials (`Translation.tokens`).
 
         The log_prob of an unfinished translation is the sum without the last of `log_probs`, which is the end's.
         """
-        _refuse_string(sources)
+        refuse_string(sources)
         if len(sources) != len(targets):
             raise InputError(f"{len(sources)} sources but {len(targets)} targets; pairs are needed")
-        ids = _encode(self.tokenizers.source, sources)
+        ids = encode(self.tokenizers.source, sources)
         for number, (source, target) in enumerate(zip(ids, targets, strict=True), start=1):
             if target and not source:
                 raise InputError(f"pair {number}: the source is blank but the target is not; nothing to score by")
@@ -224,8 +223,8 @@ class Translator:
         Nothing is truncated. Two blanks have no links. Raises InputError for unequal numbers, one blank side, and
         values out of range.
         """
-        _refuse_string(sources)
-        _refuse_string(targets)
+        refuse_string(sources)
+        refuse_string(targets)
         check_reading(shift, threshold)
         if len(sources) != len(targets):
             raise InputError(f"{len(sources)} sources but {len(targets)} targets; pairs are needed")
@@ -258,40 +257,9 @@ class Translator:
     def _device(self) -> torch.device:
         return next(self._networks[0].parameters()).device
 
-    def _settings(
-        self, options: Mapping[str, Any], allowed: type[SampleOptions], samples: int | None = None
-    ) -> Settings:
-        """The options, with the config where they are silent."""
-        given = {key: value for key, value in options.items() if value is not None}
-        if unknown := min(options.keys() - allowed.__annotations__.keys(), default=None):
-            raise TypeError(f"unknown option {unknown!r}; {nearest(unknown, allowed.__annotations__)}")
-        search = self.config.search
-        kind = given.get("length_penalty", search.length_penalty)
-        if kind == "none" and "length_alpha" in given:
-            raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
-        settings = Settings(
-            slots=given.get("beam_size", search.beam_size) if samples is None else samples,
-            penalty=LengthPenalty(kind, given.get("length_alpha", search.length_alpha)),
-            min_length=given.get("min_length", search.min_length),
-            max_length=given.get("max_length"),
-            ratio=search.max_length_ratio,
-            offset=search.max_length_offset,
-            max_source_length=given.get("max_source_length", MAX_SOURCE_LENGTH),
-            batch_size=given.get("batch_size", BATCH_SIZE),
-            batch_tokens=given.get("batch_tokens", BATCH_TOKENS),
-            shortlist=given.get("shortlist", False),
-            int8=given.get("int8", False),
-        )
-        settings.check()
-        return settings
-
     def _search_all(self, texts: Sequence[str], settings: Settings, search: _Search) -> list[list[Translation]]:
         """Search the texts that are not blank, in batches of similar length; all answers in the order of the texts."""
-        _refuse_string(texts)
-        sources = [
-            Source(row, text, ids[: settings.max_source_length], len(ids) > settings.max_source_length)
-            for row, (text, ids) in enumerate(zip(texts, _encode(self.tokenizers.source, texts), strict=True))
-        ]
+        sources = read_sources(self.tokenizers, texts, settings)
         answers = [[blank(source.text)] for source in sources]
         with evaluating(self._networks):
             for batch in batches(sources, settings):
@@ -326,27 +294,17 @@ class Translator:
         return Ensemble([_narrow_step_function(network) for network in networks]), EnsembleState(narrow)
 
     def _translation(self, source: Source, hypothesis: Hypothesis) -> Translation:
-        """A hypothesis as text, with its weights cut from the batch's width to the sentence's own."""
-        reader, writer = self.tokenizers.source, self.tokenizers.target
-        weights = hypothesis.weights[:, : len(source.ids) + 1].numpy().copy()
-        source_words, target_words = reader.words_of(source.ids), writer.words_of(hypothesis.tokens)
-        end = [NO_WORD] if hypothesis.finished else []
-        return Translation(
-            source=source.text,
-            # A vocabulary with byte pieces can spell a line break, and a translation is one line.
-            text=writer.decode(hypothesis.tokens).replace("\n", " "),
-            score=hypothesis.score,
-            log_prob=hypothesis.log_prob,
-            tokens=hypothesis.tokens,
-            pieces=writer.to_pieces(hypothesis.tokens),
-            source_pieces=reader.to_pieces(source.ids),
-            source_words=source_words,
-            target_words=target_words,
-            weights=weights,
-            alignment=sorted(links_from_weights(weights, [*source_words, NO_WORD], [*target_words, *end])),
-            finished=hypothesis.finished,
-            truncated=source.truncated,
-        )
+        found = hypothesis.tokens, hypothesis.log_prob, hypothesis.score, hypothesis.weights.numpy()
+        return write_translation(self.tokenizers, source, Outcome(*found, finished=hypothesis.finished))
+
+    def shortlist_digests(self) -> list[str]:
+        """SHA-256 of what each model's shortlist allows."""
+        return [digest(each) for each in self.shortlists]
+
+    def numerics(self) -> dict[str, Any]:
+        """What the last digits of scores depend on besides the models."""
+        # Threads change the order of sums.
+        return {"--threads": torch.get_num_threads(), "torch": str(torch.__version__)}
 
 
 def _step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
@@ -386,24 +344,6 @@ def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
                 )
 
 
-def _encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """The ids of each text, none for a blank one."""
-    _refuse_surrogates(texts)
-    ids = tokenizer.encode_batch(list(texts))
-    return [pieces if text.strip() else [] for text, pieces in zip(texts, ids, strict=True)]
-
-
 def _sides(tokenizer: Tokenizer, texts: Sequence[str], worded: Callable[[str], WordedText]) -> list[Side]:
-    _refuse_surrogates(texts)
+    refuse_surrogates(texts)
     return sides(tokenizer, [worded(text) for text in texts])
-
-
-def _refuse_surrogates(texts: Sequence[str]) -> None:
-    for number, text in enumerate(texts, start=1):
-        if _SURROGATE.search(text):
-            raise InputError(f"sentence {number}: a lone surrogate, no valid Unicode; decode the text as UTF-8")
-
-
-def _refuse_string(texts: Sequence[Any]) -> None:
-    if isinstance(texts, str):
-        raise TypeError("a list of sentences is needed, not one string; for one sentence, write [text]")

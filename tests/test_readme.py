@@ -97,10 +97,19 @@ def test_shortlist_block_runs_as_written(workplace: Path) -> None:
     assert len((workplace / "new.shortlist.en").read_text(encoding="utf-8").split("\n")) == 4
 
 
+def test_export_block_runs_as_written(workplace: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    if not (workplace / "runs" / "mine").exists():
+        test_own_text_block_runs_as_written(workplace)
+    shown = shell(workplace, block_with("sh", "seq2seq export").replace("runs/demo", "runs/mine"))
+    assert shown.count("\n") == 1 + len((workplace / "test.de").read_text(encoding="utf-8").splitlines())
+
+
 def test_every_command_named_exists_and_helps() -> None:
     names = set(
         re.findall(
-            r"seq2seq (train|translate|score|align|evaluate|compare|config|inspect|plot|push|shortlist)\b", README
+            r"seq2seq (train|translate|score|align|evaluate|compare|config|inspect|plot|push|shortlist|export)\b",
+            README,
         )
     )
     assert names == {each.name for each in (*app.registered_commands, *app.registered_groups)}

@@ -9,7 +9,20 @@ from typing import Annotated
 
 import typer
 
-from seq2seq.cli import align, compare, config, evaluate, inspect, plot, push, score, shortlist, train, translate
+from seq2seq.cli import (
+    align,
+    compare,
+    config,
+    evaluate,
+    export,
+    inspect,
+    plot,
+    push,
+    score,
+    shortlist,
+    train,
+    translate,
+)
 from seq2seq.cli.endings import QuietEndings
 from seq2seq.cli.examples import epilog
 
@@ -32,7 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (config, train, translate, score, align, evaluate, shortlist, compare, inspect, push):
+for command in (config, train, translate, score, align, evaluate, shortlist, compare, export, inspect, push):
     name = command.__name__.rpartition(".")[2]
     app.command(name, epilog=epilog(command.EXAMPLES))(getattr(command, name))
 app.add_typer(plot.plot, name="plot")

@@ -17,6 +17,7 @@ from seq2seq.errors import InputError
 from seq2seq.text.lines import describe
 
 if TYPE_CHECKING:
+    from seq2seq.onnx.translator import OnnxTranslator
     from seq2seq.translation import SampleOptions, SearchOptions, Translation
     from seq2seq.translator import Translator
 
@@ -63,7 +64,7 @@ class Job:
 
     def load(self) -> LoadedJob:
         """With its models. Raises InputError as Translator.load does."""
-        return LoadedJob(self, options.load_translator(self.models, self.device, self.threads))
+        return LoadedJob(self, options.load_engine(self.models, self.device, self.threads))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class LoadedJob:
     """A job that can be done."""
 
     job: Job
-    translator: Translator
+    translator: Translator | OnnxTranslator
 
     def identity(self) -> dict[str, Any]:
         """What the output depends on besides the input, by the names that the user knows it by."""
@@ -116,11 +117,8 @@ class LoadedJob:
         return error
 
 
-def _identity(job: Job, translator: Translator) -> dict[str, Any]:
-    import torch
-
+def _identity(job: Job, translator: Translator | OnnxTranslator) -> dict[str, Any]:
     from seq2seq import __version__
-    from seq2seq.shortlist_file import digest
 
     given: dict[str, Any] = {"--n-best": job.n_best, "--format": job.layout.form, "--scores": job.layout.scores}
     given |= {"--alignment": job.layout.alignment, "--sample": job.drawing is not None}
@@ -128,15 +126,9 @@ def _identity(job: Job, translator: Translator) -> dict[str, Any]:
         given[f"--{name.replace('_', '-')}"] = value
     given |= {"--bad-lines": job.bad_lines, "--too-long": job.too_long, "--device": job.device.partition(":")[0]}
     if job.search.get("shortlist"):
-        given["shortlists"] = [digest(each) for each in translator.shortlists]
+        given["shortlists"] = translator.shortlist_digests()
     models = {name: _model_sha256(loaded) for name, loaded in zip(job.models, translator.models, strict=True)}
-    # Threads change the order of sums, and with it the last digits of scores.
-    return given | {
-        "models": models,
-        "--threads": torch.get_num_threads(),
-        "seq2seq": __version__,
-        "torch": str(torch.__version__),
-    }
+    return given | {"models": models, "seq2seq": __version__} | translator.numerics()
 
 
 def _model_sha256(loaded: Any) -> str:

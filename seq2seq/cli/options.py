@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from seq2seq.errors import InputError
 from seq2seq.search.penalty import PENALTIES
 
 if TYPE_CHECKING:
+    from seq2seq.onnx.translator import OnnxTranslator
     from seq2seq.translation import SearchOptions, Translation
     from seq2seq.translator import Translator
 
@@ -170,6 +172,22 @@ def load_translator(models: list[str], device: str, threads: int | None) -> Tran
 
     set_threads(threads)
     return Translator.load(*models, device=device)
+
+
+def load_engine(models: list[str], device: str, threads: int | None) -> Translator | OnnxTranslator:
+    """As `load_translator`; an exported model is run by onnxruntime, and torch is not loaded."""
+    from seq2seq.directory import is_export
+
+    exported = next((name for name in models if is_export(name)), None)
+    if exported is None:
+        return load_translator(models, device, threads)
+    if len(models) > 1:
+        raise InputError(f"{exported}: an exported model joins no ensemble; give the models that exports were made of")
+    if device != "cpu":
+        raise InputError(f"{exported}: an exported model runs on the cpu alone, not on {device!r}")
+    from seq2seq.onnx.translator import OnnxTranslator
+
+    return OnnxTranslator.load(exported, threads=threads)
 
 
 def warn_truncated(name: str, before: int, translations: Iterable[Translation]) -> None:

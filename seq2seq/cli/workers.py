@@ -143,10 +143,7 @@ def _work(job: Job, connection: Connection) -> None:
     """What a worker process does, until the other end of the pipe is closed, even by a kill."""
     os.dup2(2, 1)  # nothing but translations belongs on standard output, and only the first process writes them
     try:
-        import torch
-
-        torch.set_num_threads(job.threads or 1)
-        loaded = _attempt(job.load)
+        loaded = _attempt(replace(job, threads=job.threads or 1).load)
         connection.send(loaded if isinstance(loaded, Seq2SeqError) else loaded.identity())
         while isinstance(loaded, LoadedJob):
             chunk = connection.recv()

@@ -101,6 +101,8 @@ def additive_energies(
     query: Float[Tensor, "batch target dim"], keys: Float[Tensor, "batch source dim"], v: Float[Tensor, " dim"]
 ) -> Float[Tensor, "batch target source"]:
     """Σ_d v_d tanh(q_d + k_d). Bahdanau et al. (2015), appendix A.1.2, of query and keys that have been projected."""
+    if torch.onnx.is_in_onnx_export():  # blocks would be as many as the traced sizes need
+        return torch.tanh(query[:, :, None] + keys[:, None]) @ v
     run: Callable[..., Tensor] = _AdditiveEnergies.apply
     dtype = torch.promote_types(query.dtype, keys.dtype)
     return run(query.to(dtype), keys.to(dtype), v.to(dtype), node_of(keys))

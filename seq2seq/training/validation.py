@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from seq2seq.batching import cut_by_budget, make_batch
+from seq2seq.batching import make_batch
+from seq2seq.budget import cut_by_budget
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.metrics import bleu, default_tokenize

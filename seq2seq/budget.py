@@ -1,0 +1,19 @@
+"""Batches within a budget of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def cut_by_budget(order: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Cut rows, taken in this order, into groups of at most `budget` tokens, padding and end tokens included."""
+    batches: list[list[int]] = []
+    longest = 0
+    for row in order:
+        longest = max(longest, lengths[row] + 1)
+        if batches and (len(batches[-1]) + 1) * longest <= budget:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+            longest = lengths[row] + 1
+    return batches

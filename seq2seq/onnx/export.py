@@ -1,0 +1,194 @@
+"""A model as two ONNX graphs: encoder.onnx reads the source, step.onnx says how each hypothesis goes on.
+
+Exported by torch's older, tracing exporter (dynamo=False). The newer one took 28 s for one encoder on 2026-11-26
+(torch 2.13, one core of two) where tracing takes half a second for both graphs, it needs onnxscript, and it unrolled
+the recurrence, so that the graph read sources of the traced width alone. When torch drops the older one, the
+recurrence has to be told to the newer one as ONNX's own LSTM and GRU.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import jaxtyping
+import torch
+from torch import Tensor, nn
+
+from seq2seq import __version__
+from seq2seq.checkpoint import SPECIAL_IDS, LoadedModel
+from seq2seq.directory import CONFIG, ENCODER, FORMAT, JOINT, SOURCE, STEP, TARGET, Manifest, sha256, write_files
+from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.nn.attention import Memory, Past
+from seq2seq.nn.decoder import DecoderState
+from seq2seq.nn.model import Seq2Seq
+from seq2seq.nn.recurrent import RecurrentLayer, State
+
+_OPSET = 17
+_CARD = """# {name}
+
+Exported by seq2seq {version} for onnxruntime. It translates without torch:
+
+    pip install 'seq2seq[onnx]'
+    seq2seq translate DIRECTORY < text
+"""
+
+
+def export_onnx(loaded: LoadedModel, directory: Path) -> None:
+    """Write the model into a new directory, for `OnnxTranslator`.
+
+    Raises InputError where the directory has files or the package `onnx` is missing, Seq2SeqError where the disk
+    refuses.
+    """
+    check_target(directory)
+    graphs = export_graphs(loaded.model)
+    tokenizers = loaded.tokenizers
+    contents = dict(graphs)
+    if tokenizers.joint:
+        contents[JOINT] = tokenizers.source.model_bytes
+    else:
+        contents |= {SOURCE: tokenizers.source.model_bytes, TARGET: tokenizers.target.model_bytes}
+    manifest = Manifest(
+        format=FORMAT,
+        seq2seq=__version__,
+        config=loaded.config.model_dump(mode="json"),
+        special_ids=SPECIAL_IDS,
+        vocabulary=loaded.vocabulary,
+        files={name: sha256(content) for name, content in contents.items()},
+        record=loaded.card,
+    )
+    try:
+        write_files(directory, manifest, contents, _CARD.format(name=loaded.directory.name, version=__version__))
+    except OSError as error:
+        raise Seq2SeqError(f"{directory}: the export could not be written: {error}") from None
+
+
+def check_target(directory: Path) -> None:
+    """Refuse what is there already."""
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory}: a file; --output names a new directory")
+    if directory.is_dir() and any(directory.iterdir()):
+        what = "a model or an export" if (directory / CONFIG).exists() else "files"
+        raise InputError(f"{directory}: there are {what} in it already; delete it, or name another with --output")
+
+
+def export_graphs(network: Seq2Seq) -> dict[str, bytes]:
+    """encoder.onnx and step.onnx of a network, at single precision."""
+    network = copy.deepcopy(network).to("cpu", torch.float32).eval()
+    for module in network.modules():
+        if isinstance(module, RecurrentLayer):
+            module.__class__ = _TorchLayer
+    source, lengths = torch.tensor([[4, 5, 6], [4, 3, 0]]), torch.tensor([3, 2])
+    with torch.no_grad():
+        state = network.start(source, lengths).select(torch.zeros(2, 2, dtype=torch.long))
+        names, tensors = _names(state), _flat(state)
+        carried = [f"next_{name}" for name in names[_MEMORY:]]
+        step = ["tokens", *names], ["log_probs", "weights", *carried]
+        return {
+            ENCODER: _trace(_Start(network), (source, lengths), ["source", "lengths"], names),
+            STEP: _trace(_Step(network, state), (torch.tensor([[4, 5], [6, 4]]), *tensors), *step),
+        }
+
+
+class _TorchLayer(RecurrentLayer):
+    """Runs a whole sequence by torch's own recurrence, which is one node of a graph; our loop would be unrolled."""
+
+    def sequence(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        return self._torch_sequence(inputs, state)
+
+
+_MEMORY = 3  # keys, values and mask come first, and no step changes them
+
+
+def _names(state: DecoderState) -> list[str]:
+    """Of the tensors of a state, in the order of `_flat`."""
+    cells = [f"cell_{depth}_{part}" for depth, layer in enumerate(state.cells) for part in range(len(layer))]
+    optional = {"fed": state.fed, "position": state.past.position, "coverage": state.past.coverage}
+    return ["keys", "values", "mask", *cells, *(name for name, part in optional.items() if part is not None)]
+
+
+def _flat(state: DecoderState) -> list[Tensor]:
+    parts = [part for layer in state.cells for part in layer]
+    optional = (state.fed, state.past.position, state.past.coverage)
+    memory = state.memory.keys, state.memory.values, state.memory.mask
+    return [*memory, *parts, *(part for part in optional if part is not None)]
+
+
+class _Start(nn.Module):
+    """Source ids and lengths -> the tensors of a state."""
+
+    def __init__(self, network: Seq2Seq) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+        return tuple(_flat(self.network.start(source, lengths)))
+
+
+class _Step(nn.Module):
+    """Tokens and the tensors of a state -> log-probabilities, weights, and the tensors that a step changes."""
+
+    def __init__(self, network: Seq2Seq, like: DecoderState) -> None:
+        super().__init__()
+        self.network, self.like = network, like
+
+    def forward(self, tokens: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        log_probs, output = self.network.step(tokens, self._state(iter(tensors)))
+        return log_probs, output.weights, *_flat(output.state)[_MEMORY:]
+
+    def _state(self, tensors: Iterator[Tensor]) -> DecoderState:
+        memory = Memory(next(tensors), next(tensors), next(tensors))
+        cells = tuple(tuple(next(tensors) for _ in layer) for layer in self.like.cells)
+        fed = None if self.like.fed is None else next(tensors)
+        position = None if self.like.past.position is None else next(tensors)
+        coverage = None if self.like.past.coverage is None else next(tensors)
+        return DecoderState(memory, cells, fed, Past(position, coverage))
+
+
+def _axes(name: str) -> dict[int, str]:
+    """The axes whose sizes may change from call to call."""
+    if name == "lengths":
+        return {0: "sentences"}
+    if name in ("source", "keys", "values", "mask"):
+        return {0: "sentences", 1: "source"}
+    slots = {0: "sentences", 1: "beam"}
+    return slots | {2: "source"} if name.removeprefix("next_") in ("weights", "coverage") else slots
+
+
+def _trace(module: nn.Module, inputs: tuple[Tensor, ...], takes: Sequence[str], gives: Sequence[str]) -> bytes:
+    with TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "graph.onnx"
+        torch.onnx.export(
+            module.eval(),
+            inputs,
+            path,
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=takes,
+            output_names=gives,
+            dynamic_axes={name: _axes(name) for name in (*takes, *gives)},
+        )
+        return path.read_bytes()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Tracing warns of its own age, and of every size that it takes as constant; the tests try other sizes.
+
+    And sizes are tensors to it, where annotations say int: whoever has them checked must not check them here.
+    """
+    checked = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except torch.onnx.errors.UnsupportedOperatorError as error:
+        line = str(error).partition("\n")[0]
+        raise InputError(f"this model has a part that ONNX cannot express: {line}") from None
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", checked)

@@ -1,0 +1,222 @@
+"""An exported model translates as the model does, without torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mechanisms import EVERY, random_ids, stirred, tiny_model
+from test_translator import TARGETS, make_config, sentences
+from typer.testing import CliRunner
+
+from seq2seq.batching import source_batch
+from seq2seq.checkpoint import LoadedModel, build_model, load_model, save_model
+from seq2seq.cli import app
+from seq2seq.errors import InputError
+from seq2seq.nn.model import initialise
+from seq2seq.onnx import beam as numpy_search
+from seq2seq.onnx.engine import ExportedModel, load_export
+from seq2seq.onnx.export import export_graphs, export_onnx
+from seq2seq.onnx.translator import OnnxTranslator
+from seq2seq.search import beam as torch_search
+from seq2seq.search.penalty import LengthPenalty
+from seq2seq.search.stepping import Step
+from seq2seq.text.tokenizer import train_tokenizers
+from seq2seq.translator import Translator
+
+ort = pytest.importorskip("onnxruntime")
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    config = make_config(score="additive", wiring="luong", input_feeding=True)
+    tokenizers = train_tokenizers(sentences(40), TARGETS, config.tokenizer)
+    model = build_model(config, tokenizers)
+    initialise(model, 1)
+    directory = tmp_path_factory.mktemp("onnx") / "model"
+    save_model(directory, config=config, weights=stirred(model).state_dict(), tokenizers=tokenizers, record={})
+    return load_model(directory)
+
+
+@pytest.fixture(scope="module")
+def export(loaded: LoadedModel) -> Path:
+    directory = loaded.directory.parent / "export"
+    export_onnx(loaded, directory)
+    return directory
+
+
+# One of each mechanism, in turns over the wirings and cells.
+SAMPLE = [case for place, case in enumerate(EVERY) if place % 3 == (place // 3) % 3]
+
+
+@pytest.mark.parametrize(("mechanism", "wiring", "cell"), SAMPLE)
+def test_graphs_give_the_numbers_of_the_network(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
+    network = stirred(tiny_model(mechanism, wiring, cell, decoder_layers=1 + (mechanism == "dot"))).eval()
+    sessions = [
+        ort.InferenceSession(graph, providers=["CPUExecutionProvider"]) for graph in export_graphs(network).values()
+    ]
+    exported = ExportedModel(Path(), make_config(), None, *sessions)  # type: ignore[arg-type]
+    for lengths in ([7, 4, 1], [1], [9, 9]):
+        ids = random_ids(lengths, 29, seed=2)
+        state, answer = network.start(*source_batch(ids)), exported.start(ids)
+        with torch.no_grad():
+            for step, slots in enumerate((1, 3, 4)):
+                parents = np.arange(len(ids) * slots).reshape(len(ids), slots) % (1, 1, 3)[step]
+                state = state.select(torch.from_numpy(parents))
+                rows = np.arange(len(ids))[:, None]
+                answer = {n: a if n in numpy_search.SENTENCE else a[rows, parents] for n, a in answer.items()}
+                tokens = torch.arange(len(ids) * slots).view(len(ids), slots) % 19 + 4
+                log_probs, output = network.step(tokens, state)
+                found, weights, answer = exported.step(tokens.numpy(), answer)
+                np.testing.assert_allclose(found, log_probs.numpy(), atol=2e-5)
+                np.testing.assert_allclose(weights, output.weights.numpy(), atol=1e-5)
+                state = output.state
+
+
+class _Nothing:
+    """The state of a table: last tokens say all."""
+
+    def select(self, parents: Any) -> _Nothing:
+        return self
+
+    def keep(self, sentences: Any) -> _Nothing:
+        return self
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    seed=st.integers(0, 10**6),
+    sentence_count=st.integers(1, 4),
+    vocabulary=st.integers(4, 150),
+    beam_size=st.integers(1, 7),
+    kind=st.sampled_from(["average", "gnmt", "none"]),
+    levels=st.sampled_from([2, 3, 1000]),
+    early_exit=st.booleans(),
+    data=st.data(),
+)
+def test_search_finds_what_the_search_in_torch_finds(
+    seed: int, sentence_count: int, vocabulary: int, beam_size: int, kind: str, levels: int, early_exit: bool, data: Any
+) -> None:
+    """Over tables of few levels, so that many hypotheses tie."""
+    drawn = np.random.default_rng(seed).integers(0, levels, (vocabulary, vocabulary)).astype(np.float32)
+    table = torch.from_numpy(drawn / 4).log_softmax(1)
+    nbest = data.draw(st.integers(1, beam_size))
+    minima = data.draw(st.lists(st.integers(0, 3), min_size=sentence_count, max_size=sentence_count))
+    maxima = [least + data.draw(st.integers(1, 6)) for least in minima]
+    shared: dict[str, Any] = {
+        "beam_size": beam_size, "bos": 0, "eos": 1, "max_lengths": maxima, "min_lengths": minima, "nbest": nbest,
+        "length_penalty": LengthPenalty(kind, 0.7), "forbidden": [0], "early_exit": early_exit,
+    }  # fmt: skip
+
+    def step(tokens: torch.Tensor, state: _Nothing) -> Step[_Nothing]:
+        return Step(table[tokens], torch.stack([tokens, tokens + 1], 2).float(), state)
+
+    def step_in_numpy(tokens: Any, state: Any) -> Any:
+        return table.numpy()[tokens], np.stack([tokens, tokens + 1], 2).astype(np.float32), state
+
+    expected = torch_search.beam_search(step, _Nothing(), sentences=sentence_count, **shared)
+    found = numpy_search.beam_search(step_in_numpy, {}, **shared)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert [replace(each, weights=None) for each in ours] == [
+            numpy_search.Outcome(each.tokens, each.log_prob, each.score, None, each.finished)  # type: ignore[arg-type]
+            for each in theirs
+        ]
+        for our, their in zip(ours, theirs, strict=True):
+            assert (our.weights == their.weights.numpy()).all()
+
+
+def test_rank_puts_the_lower_index_first_and_sees_nan() -> None:
+    numbers = np.random.default_rng(1).integers(0, 5, (6, 1000)).astype(np.float32)
+    values, indices = numpy_search.rank(numbers, 9)
+    order = np.argsort(-numbers, axis=1, kind="stable")[:, :9]
+    assert (indices == order).all()
+    assert (values == np.take_along_axis(numbers, order, 1)).all()
+    numbers[2, 700] = np.nan
+    assert np.isnan(numpy_search.rank(numbers, 9)[0]).any(axis=1).tolist() == [False, False, True, False, False, False]
+
+
+def test_translations_are_those_of_the_model_in_any_batch(loaded: LoadedModel, export: Path) -> None:
+    texts = ["", *sentences(20), "  "]
+    expected = Translator([loaded]).translate_nbest(texts, 3, beam_size=4, min_length=2, max_source_length=9)
+    translator = OnnxTranslator.load(export, threads=1)
+    for size in (1, 7, 64):
+        found = translator.translate_nbest(texts, 3, beam_size=4, min_length=2, max_source_length=9, batch_size=size)
+        for ours, theirs in zip(found, expected, strict=True):
+            for our, their in zip(ours, theirs, strict=True):
+                assert our.score == pytest.approx(their.score, abs=1e-5)
+                assert our.log_prob == pytest.approx(their.log_prob, abs=1e-4)
+                np.testing.assert_allclose(our.weights, their.weights, atol=1e-5)
+                blind = {"score": 0.0, "log_prob": 0.0, "weights": np.empty(0)}
+                assert repr(replace(our, **blind)) == repr(replace(their, **blind))
+
+
+NO_TORCH = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "safetensors", "onnx", "entmax"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocker())
+from seq2seq.cli import main
+main()
+"""
+
+
+def test_command_line_translates_without_torch(loaded: LoadedModel, export: Path) -> None:
+    arguments = ["--n-best", "2", "--format", "jsonl", "--scores", "--alignment", "--max-length", "6"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", NO_TORCH, "translate", str(export), *arguments]
+    done = subprocess.run(command, input="der hund\n\nmann\n", capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    expected = Translator([loaded]).translate_nbest(["der hund", "", "mann"], 2, max_length=6)
+    assert [line["text"] for line in found] == [each.text for several in expected for each in several]
+    assert len(found) == 5
+
+
+def refusal(*arguments: str, text: str = "der hund\n") -> str:
+    result = CliRunner().invoke(app, list(arguments), input=text)
+    assert result.exit_code == 2, result.output
+    return result.output
+
+
+def test_what_an_export_cannot_do_is_refused(loaded: LoadedModel, export: Path, tmp_path: Path) -> None:
+    model = str(loaded.directory)
+    assert "does not sample" in refusal("translate", str(export), "--sample")
+    assert "no shortlist" in refusal("translate", str(export), "--shortlist")
+    assert "joins no ensemble" in refusal("translate", model, str(export))
+    assert "cpu alone" in refusal("translate", str(export), "--device", "cuda")
+    assert "an exported model; it translates" in refusal("inspect", str(export))
+    assert "did you mean 'onnx'" in refusal("export", model, "--format", "onx")
+    assert "in it already" in refusal("export", model, "--output", str(export))
+    with pytest.raises(InputError, match="a model, not an export"):
+        OnnxTranslator.load(model)
+
+
+def test_damaged_and_foreign_exports_are_refused(export: Path, tmp_path: Path) -> None:
+    for name in ("encoder.onnx", "tokenizer.source.model", "tokenizer.model"):
+        if (export / name).exists():
+            content = (export / name).read_bytes()
+            (export / name).write_bytes(content[:-1] + b"?")
+            with pytest.raises(InputError, match=f"{name}: not the file that config.json lists"):
+                load_export(export)
+            (export / name).write_bytes(content)
+    manifest = json.loads((export / "config.json").read_bytes())
+    for name in export.iterdir():
+        (tmp_path / name.name).write_bytes(name.read_bytes())
+    (tmp_path / "step.onnx").write_bytes((export / "encoder.onnx").read_bytes())
+    manifest["files"]["step.onnx"] = manifest["files"]["encoder.onnx"]
+    (tmp_path / "config.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(InputError, match="not the two graphs of one exported model"):
+        load_export(tmp_path)
