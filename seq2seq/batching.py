@@ -58,12 +58,15 @@ def plan_batches(source_lengths: Tensor, target_lengths: Tensor, budget: int, se
     """Which rows go together in an epoch: a pure function of its arguments.
 
     Rows are shuffled, sorted by length (so that ties are mixed anew each epoch), cut where rows x longest side
-    would pass the budget of tokens, and the batches shuffled. Lengths are given without the end token; a sentence
-    longer than the budget is a batch of its own.
+    would pass the budget of tokens, and the batches shuffled. From one target length to the next, source lengths rise
+    and fall in turns: a batch across the border then holds like sources. 2026-11-26, Multi30k, 4,096 tokens: padding on
+    both sides 6.5 % to 4.5 %, the target's 0.5 to 0.7 %. Lengths are given without the end token; a sentence longer
+    than the budget is a batch of its own.
     """
     generator = torch.Generator().manual_seed((seed << 20) + epoch)
     shuffled = torch.randperm(len(source_lengths), generator=generator)
-    by_source = shuffled[torch.argsort(source_lengths[shuffled], stable=True)]
+    turning = torch.where(target_lengths % 2 == 0, source_lengths, -source_lengths)
+    by_source = shuffled[torch.argsort(turning[shuffled], stable=True)]
     order = by_source[torch.argsort(target_lengths[by_source], stable=True)]
     batches = cut_by_budget(order.tolist(), torch.maximum(source_lengths, target_lengths).tolist(), budget)
     return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]

@@ -43,7 +43,7 @@ def _of_sum(query: Tensor, keys: Tensor) -> Tensor:
 
 def _of_exponentials(query: Tensor, keys: Tensor) -> Tensor:
     """The same of their exp(-2 x)."""
-    return (query * keys).add_(1).reciprocal_()
+    return torch.addcmul(query.new_ones(()), query, keys).reciprocal_()
 
 
 def _exponential(values: Tensor) -> Tensor | None:
@@ -86,14 +86,15 @@ class _AdditiveEnergies(torch.autograd.Function):
                 gradient[sentences, queries],
             )
             to_v += weights.flatten() @ pairs.flatten(0, 2)
-            slopes = torch.addcmul(pairs, pairs, pairs, value=-1).mul_(v)  # tanh' = 4 σ (1 - σ)
+            slopes = torch.addcmul(pairs, pairs, pairs, value=-1)  # tanh' is 4 of it; that and v come last
             to_query[sentences, queries] = (weights[:, :, None] @ slopes)[:, :, 0]
             for place in range(slopes.shape[1]):
-                to_keys[sentences].addcmul_(slopes[:, place], weights[:, place, :, None], value=4)
-        to_query, to_v = to_query.mul_(4), to_v.mul_(2).sub_(gradient.sum())
+                to_keys[sentences].addcmul_(slopes[:, place], weights[:, place, :, None])
+        scale = 4 * v
+        to_query, to_v = to_query.mul_(scale), to_v.mul_(2).sub_(gradient.sum())
         if ctx.node is None:
-            return to_query, to_keys, to_v, None
-        ctx.node.sum = to_keys
+            return to_query, to_keys.mul_(scale), to_v, None
+        ctx.node.sum, ctx.node.scale = to_keys, scale
         return to_query, None, to_v, None
 
 

@@ -19,7 +19,7 @@ class _Repeated(torch.autograd.Function):
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
         ctx.set_materialize_grads(False)
         ctx.factors = []  # pairs (x, g) of products x M, whose gradient for M is Σ xᵀ g
-        ctx.sum = None  # of gradients made in place
+        ctx.sum = None  # of gradients made in place, which lack the factor `scale`
         ctx.notes = {}  # what a rule has made of the tensor once
         return tensor.view_as(tensor)
 
@@ -31,7 +31,8 @@ class _Repeated(torch.autograd.Function):
             made = left.transpose(-2, -1) @ right
             gradient = made if gradient is None else gradient + made
         if ctx.sum is not None:
-            gradient = ctx.sum if gradient is None else gradient + ctx.sum
+            made = ctx.sum * ctx.scale
+            gradient = made if gradient is None else gradient + made
         ctx.factors, ctx.sum = [], None
         return gradient
 
