@@ -146,6 +146,25 @@ def test_forced_loss_is_the_sum_of_the_steps(
     assert [each.tokens for each in scores] == [len(ids) + 1 for ids in target]
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_integer_weights_do_not_let_the_batch_in(pair: TokenizerPair, cell: str) -> None:
+    """Pitfall 2, where a scale for the whole batch would be the easy way; and they do round."""
+    translator, texts = Translator([tiny(pair, "additive", ("luong", True), cell)]), sentences(11)
+    alone = [translator.translate([text], int8=True)[0] for text in texts]
+    assert all(map(close, alone, translator.translate(texts, int8=True)))
+    exact = translator.translate(texts)
+    assert not any(map(close, alone, exact))
+    sampled = [translator.sample(texts, int8=int8) for int8 in (False, True)]
+    assert sampled[0][0][0].log_prob != sampled[1][0][0].log_prob
+
+
+def test_integer_weights_are_for_the_cpu(pair: TokenizerPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    translator = Translator([tiny(pair)])
+    monkeypatch.setattr(Translator, "_device", torch.device("cuda"))
+    with pytest.raises(InputError, match="int8 is for translating on the CPU, and the model is on cuda; leave it out"):
+        translator.translate(["hund"], int8=True)
+
+
 def test_every_cut_into_batches_gives_the_same(pair: TokenizerPair) -> None:
     loaded = tiny(pair, "multiplicative", ("luong", False), "lstm")
     translator, texts = Translator([loaded]), sentences(37)

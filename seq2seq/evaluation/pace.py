@@ -78,9 +78,9 @@ def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int
     """
     import torch
 
+    from seq2seq.allocator import keep_freed_memory
     from seq2seq.checkpoint import build_model, load_tokenizers
     from seq2seq.nn.model import initialise
-    from seq2seq.training.allocator import keep_freed_memory
     from seq2seq.training.data import prepare, read_texts
     from seq2seq.training.engine import make_accelerator, make_optimizer
     from seq2seq.training.epoch import Place, make_pools

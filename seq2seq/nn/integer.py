@@ -37,8 +37,9 @@ class IntegerMatrix:
     @classmethod
     def of(cls, weight: Float[Tensor, "outputs inputs"]) -> "IntegerMatrix":
         """The nearest multiples of each row's largest entry over 127."""
-        scales = weight.detach().abs().amax(dim=1).clamp_min(torch.finfo(weight.dtype).tiny) / 127
-        entries = (weight.detach() / scales[:, None]).round_().to(torch.int8)
+        weight = weight.detach().float()
+        scales = weight.abs().amax(dim=1).clamp_min(torch.finfo(torch.float32).tiny) / 127
+        entries = (weight / scales[:, None]).round_().to(torch.int8)
         pack: Callable[..., Tensor] = torch.ops.onednn.qlinear_prepack
         return cls(pack(entries, [_ROWS, weight.shape[1]]), scales, torch.zeros(len(scales), dtype=torch.int32))
 
@@ -48,9 +49,21 @@ class IntegerMatrix:
         entries = (inputs / scales).add_(_LARGEST + 1.5).to(torch.uint8)  # rounded, as it cuts
         multiply: Callable[..., Tensor] = torch.ops.onednn.qlinear_pointwise
         products = multiply(
-            entries, 1.0, _LARGEST + 1, self.packed, self.scales, self.zeros, None, 1.0, 0, inputs.dtype, "none", [], ""
+            entries,
+            1.0,
+            _LARGEST + 1,
+            self.packed,
+            self.scales,
+            self.zeros,
+            None,
+            1.0,
+            0,
+            torch.float32,
+            "none",
+            [],
+            "",
         )
-        return products.mul_(scales)
+        return products.to(inputs.dtype).mul_(scales)
 
 
 class IntegerLinear(nn.Module):
