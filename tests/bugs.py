@@ -48,6 +48,7 @@ STEPS = (MODEL + "a_sequence_equals_its_steps",)
 BATCH = (TRANSLATOR + "the_batch_changes_nothing",)
 RESCORED = (TRANSLATOR + "every_hypothesis_rescored",)
 FORCED = (TRANSLATOR + "forced_loss_is_the_sum_of_the_steps",)
+LOSS_OF_TORCH = (LOSS + "equals_torch_in_value_and_gradient",)
 LOSSES = (MODEL + "loss_counts_real_positions_only",)
 ONE_SHAPE = "not changes1 and not changes2"
 # Over every wiring and cell.
@@ -151,14 +152,13 @@ FORCING = [
         "target_output, _ = pad([[*row, EOS] for row in target])", "target_output, _ = pad([[BOS, *row] for row in target])",
         FORCED, every=True),
     Bug(6, "teacher forcing does not feed the attentional state back", "nn/decoder.py",
-        "            state = output.state\n            outputs.append", "            outputs.append",
+        "loops.step(position, fed, cells)", "loops.step(position, self.fed(state)[:, 0], cells)",
         (*STEPS, *FORCED), every=True, only="feeding and not changes1 and not changes2"),
     Bug(6, "teacher forcing starts the decoder from zeros", "nn/decoder.py",
         "tuple(part[:, 0] for part in state.cells[depth])", "tuple(0 * part[:, 0] for part in state.cells[depth])",
         (*STEPS, *FORCED), every=True, only="luong and not changes1 and not changes2"),
     Bug(6, "teacher forcing reads out the context of the step before", "nn/decoder.py",
-        "outputs = torch.tanh(self.readout(torch.cat([torch.cat(tops, 1), torch.cat(contexts, 1), embedded], dim=-1)))",
-        "outputs = torch.tanh(self.readout(torch.cat([torch.cat(tops, 1), torch.cat(contexts, 1).roll(1, 1), embedded], -1)))",
+        "torch.cat(contexts, 1), embedded", "torch.cat(contexts, 1).roll(1, 1), embedded",
         STEPS, every=True, only="bahdanau and not uniform and not changes1 and not changes2"),
     Bug(7, "search leaves the end out of the log-probability", "search/beam.py",
         "log_probs = ranked.masked_fill(beyond, -torch.inf)\n",
@@ -277,10 +277,16 @@ LOSSES_OF_TRAINING = [
         "length_mask(target_lengths, target_input.shape[1])",
         "length_mask(target_lengths - 1, target_input.shape[1])", LOSSES, every=True),
     Bug(14, "smoothing is divided by one word too few", "nn/loss.py",
-        "mean = logits.sum() / vocabulary if", "mean = logits.sum() / (vocabulary - 1) if",
-        (LOSS + "value_by_hand", LOSS + "equals_torch_in_value_and_gradient"), only="not 0.0"),
-    Bug(14, "the gradient is not smoothed", "nn/loss.py",
-        "gradient -= smoothing / vocabulary", "gradient -= 0.0", (LOSS + "equals_torch_in_value_and_gradient",)),
+        "bias.sum()) / vocabulary)", "bias.sum()) / (vocabulary - 1))",
+        (LOSS + "value_by_hand", *LOSS_OF_TORCH), every=True, only="not 0.0"),
+    Bug(14, "the gradient of the outputs is not smoothed", "nn/loss.py", ".sub_(sums, alpha=spread)", "", LOSS_OF_TORCH,
+        every=True, only="not 0.0"),
+    Bug(14, "the gradient of the output layer's weight is not smoothed", "nn/loss.py",
+        "grad_weight.sub_(outputs.sum(dim=0), alpha=spread)", "pass", LOSS_OF_TORCH, every=True, only="not 0.0"),
+    Bug(14, "the gradient of the output layer's bias is not smoothed", "nn/loss.py",
+        "grad_bias.sub_(len(outputs) * spread)", "pass", LOSS_OF_TORCH, every=True, only="not 0.0"),
+    Bug(14, "rows that fill no chunk are left out", "nn/loss.py", "range(0, len(outputs), CHUNK)",
+        "range(0, len(outputs) - CHUNK + 1, CHUNK)", LOSS_OF_TORCH, every=True, only="not 7"),
     Bug(14, "perplexity is the mean over batches of their means", "training/validation.py",
         "sum(nats) / tokens, 700.0",
         "sum(part / sum(len(text.target_ids[row]) + 1 for row in rows) for part, rows in zip(nats, plan(text)))"
@@ -416,7 +422,11 @@ OPTIONS = [
         MODEL_KEYS),
     Bug(20, "the decoder ignores model.residual", "nn/decoder.py", "self.residual = residual", "self.residual = False",
         MODEL_KEYS),
-    Bug(20, "model.variational is ignored", "nn/recurrent.py", "if not self.variational:", "if True:", MODEL_KEYS),
+    Bug(20, "model.variational is ignored between and after the layers", "nn/recurrent.py",
+        "times = 1 if self.variational else values.shape[1]", "times = values.shape[1]", MODEL_KEYS),
+    Bug(20, "model.variational is ignored in the loops of training", "nn/recurrent.py",
+        "times = 1 if self.variational else like.shape[1]", "times = like.shape[1]",
+        (MODEL + "dropout_factors_of_a_loop_equal_dropout_of_the_sequence",), every=True, only="True"),
     Bug(20, "model.dropout_output is ignored", "nn/model.py", "SequenceDropout(dropout_output, variational)",
         "SequenceDropout(0.0, variational)", MODEL_KEYS),
     Bug(20, "training.label_smoothing is ignored", "training/trainer.py", "training.label_smoothing, training.coverage_loss",

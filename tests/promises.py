@@ -1,6 +1,7 @@
 """Bugs that would break a promise of README.md, in the form of bugs.py; pitfalls.py puts them in as well.
 
-Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers.
+Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
+gradients from what is written for speed.
 """
 
 # ruff: noqa: E501  # what is replaced is as long as it is
@@ -19,6 +20,13 @@ ORDER = (BULK + "workers_keep_order_and_every_byte",)
 CUTS = (BULK + "cuts_depend_on_the_text_alone",)
 LONG = (BULK + "what_is_too_long_depends_on_the_text_alone",)
 FOUND_AGAIN = (STREAMING + "a_pool_is_found_again_from_its_place_alone",)
+FAST = "tests/test_fast_paths.py::test_"
+CELL = (FAST + "a_sequence_equals_torchs", FAST + "a_loop_equals_torchs_cell")
+LOOPS = (FAST + "training_has_the_gradients_of_the_steps_of_search",)
+REPEATED = (FAST + "repeated_tensors_have_autograds_gradients",)
+ENERGIES = (FAST + "additive_energies_equal_the_formula",)
+CANCEL = (FAST + "a_query_and_a_key_that_cancel",)
+UNTOUCHED = (FAST + "a_gradient_that_comes_back_is_not_written_over",)
 DRAWN = (STREAMING + "subwords_are_drawn_anew_for_each_pool_epoch_and_side",)
 
 TRANSLATED = [
@@ -131,4 +139,53 @@ STREAMED = [
         ("tests/test_training.py::test_tensorboard_shows_every_step_once_after_a_kill",)),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED]
+QUICK = [
+    Bug(31, "biases are not doubled beside their weights", "nn/recurrent.py",
+        "(doubled(self.cell, parameter) for", "(doubled(self.cell, parameter) if parameter.ndim == 2 else parameter for",
+        CELL, every=True),
+    Bug(31, "another gate is doubled", "nn/cells.py", '"gru": 2}', '"gru": 0}', CELL, every=True, only="gru"),
+    Bug(31, "an LSTM's cell goes back without its forget gate", "nn/cells.py", "    to_cell.mul_(f)\n", "",
+        CELL, every=True, only="lstm"),
+    Bug(31, "the reset gate does not weigh what goes back", "nn/cells.py",
+        "to_inner.chunk(3, dim=-1)[2].mul_(r)", "pass", CELL, every=True, only="gru"),
+    Bug(31, "a step writes over the gradient that it was given", "nn/cells.py",
+        "gradients[1].clone()\n        to_gates = torch", "gradients[1]\n        to_gates = torch", UNTOUCHED),
+    Bug(31, "a sequence writes over the gradient that it was given", "nn/cells.py",
+        "gradients[1].clone()\n        to_gates, to_state", "gradients[1]\n        to_gates, to_state", UNTOUCHED),
+    Bug(31, "a loop forgets a bias where nothing is known before", "nn/recurrent.py",
+        "matrix[:, :0], bias + inner_bias", "matrix[:, :0], bias", (FAST + "a_loop_equals_torchs_cell",), every=True, only="lstm"),
+    Bug(31, "what is known before is that of the first position", "nn/recurrent.py",
+        "self._known[position] if", "self._known[0] if", LOOPS, every=True, only="bahdanau or feeding"),
+    Bug(31, "every position of a loop drops what the first drops", "nn/decoder.py",
+        "outputs * noise[position]", "outputs * noise[0]",
+        (FAST + "dropout_falls_on_every_layer_and_position",), every=True, only="bahdanau or feeding"),
+    Bug(31, "a loop drops nothing", "nn/decoder.py",
+        "outputs if noise is None else outputs * noise[position]", "outputs",
+        (FAST + "dropout_falls_on_every_layer_and_position",), every=True, only="bahdanau or feeding"),
+    Bug(31, "what dropout keeps is not scaled", "nn/recurrent.py", ".mul_(2**16 / max(kept, 1))", "",
+        (FAST + "dropout_keeps_its_share_and_the_mean",), every=True, only="not 0.001"),
+    Bug(31, "gradients that were added up in place are lost", "nn/repeated.py", "if ctx.sum is not None:", "if False:",
+        (FAST + "additive_gradients_numerically",), every=True),
+    Bug(31, "the products of one step make the whole gradient", "nn/repeated.py", "zip(*factors, ", "zip(*factors[:1], ",
+        (*REPEATED, *LOOPS), every=True, only="not additive and not coverage and not luong and not monotonic"),
+    Bug(31, "what autograd brings for a repeated tensor is lost", "nn/repeated.py",
+        "gradient = made if gradient is None else gradient + made", "gradient = made", REPEATED),
+    Bug(31, "each step makes a gradient as large as the matrix", "nn/repeated.py",
+        "return left @ matrix if node is None else _product(left.to(matrix.dtype), matrix, node)", "return left @ matrix",
+        (FAST + "the_gradient_of_a_repeated_tensor_is_made_once",)),
+    Bug(31, "a tensor without a gradient gets a node", "nn/repeated.py",
+        "_repeat(tensor) if torch.is_grad_enabled() and tensor.requires_grad else tensor", "_repeat(tensor)",
+        (FAST + "no_gradient_no_node",)),
+    Bug(31, "the last queries, which fill no block, are left out", "nn/additive.py",
+        "range(0, target, columns)", "range(0, target - columns + 1, columns)", ENERGIES, every=True, only="130"),
+    Bug(31, "the last sentences, which fill no block, are left out", "nn/additive.py",
+        "range(0, batch, rows)", "range(0, batch - rows + 1, rows)", ENERGIES, every=True, only="50"),
+    Bug(31, "exp is taken of what is too large for it", "nn/additive.py", "LARGEST = 43.0", "LARGEST = 50.0", CANCEL),
+    Bug(31, "the gradient of repeated keys is that of one step", "nn/additive.py",
+        "to_keys = torch.zeros_like(keys) if ctx.node is None or ctx.node.sum is None else ctx.node.sum",
+        "to_keys = torch.zeros_like(keys)", LOOPS, every=True, only="additive and (bahdanau or feeding)"),
+    Bug(31, "all pairs exist at one time", "nn/additive.py", '"cpu": 1 << 18', '"cpu": 1 << 26',
+        (FAST + "memory_of_additive_attention_stays_below_an_eighth",)),
+]  # fmt: skip
+
+PROMISES = [*TRANSLATED, *STREAMED, *QUICK]

@@ -259,12 +259,14 @@ def test_variational_dropout_is_one_mask_for_all_positions() -> None:
     assert set(plain.unique().tolist()) == {0.0, 2.0}
 
 
-def test_dropout_factors_of_a_loop_equal_dropout_of_the_sequence() -> None:
-    dropout = SequenceDropout(0.5, variational=False)
+@pytest.mark.parametrize("variational", [False, True])
+def test_dropout_factors_of_a_loop_equal_dropout_of_the_sequence(variational: bool) -> None:
+    dropout = SequenceDropout(0.5, variational)
     torch.manual_seed(1)
     factors = dropout.draw(torch.zeros(2, 3, 9), 5)
+    torch.manual_seed(1)
     assert factors is not None
-    assert factors.shape == (2, 3, 5)
+    assert torch.equal(factors, dropout(torch.ones(2, 3, 5)))
     assert dropout.eval().draw(torch.zeros(2, 3, 9), 5) is None
 
 
