@@ -169,10 +169,11 @@ FORCING = [
     Bug(7, "score leaves the end out of the log-probability", "translator.py",
         "PairScore(sum(log_probs),", "PairScore(sum(log_probs[:-1]),", (*FORCED, *RESCORED), every=True),
     Bug(7, "search shares the probability of forbidden tokens out among the others", "search/beam.py",
-        "candidates = frontier.log_probs[:, :, None] + answer.log_probs\n",
+        "log_probs, columns = answer.log_probs.topk(count)\n",
         "allowed = answer.log_probs.clone()\n"
-        "        self._limits.forbid(allowed, frontier.sentences, self.history.steps, answer.tokens)\n"
-        "        candidates = frontier.log_probs[:, :, None] + allowed.log_softmax(2)\n", RESCORED, every=True),
+        "        listed = None if answer.tokens is None else answer.tokens[:, None]\n"
+        "        self._limits.forbid(allowed, self._frontier.sentences, self.history.steps, listed)\n"
+        "        log_probs, columns = allowed.log_softmax(2).topk(count)\n", RESCORED, every=True),
     Bug(7, "a model in training translates with dropout", "forcing.py",
         "            network.eval()\n", "            network.train()\n",
         (TRANSLATOR + "a_model_in_training_is_translated_with_as_it_is_and_left_in_training",)),
@@ -217,17 +218,20 @@ STATE = [
 
 SEARCH = [
     Bug(9, "there are no more candidates than words", "search/beam.py",
-        "width = min(self._beam_size, flat.shape[1])", "width = min(self._beam_size, candidates.shape[2])",
+        "width = min(self._beam_size, flat.shape[1])", "width = min(self._beam_size, candidates.tokens.shape[2])",
         (BEAM + "a_beam_as_wide_as_the_space_is_exhaustive_search",)),
     Bug(9, "each hypothesis may go on in its best way only", "search/beam.py",
-        "flat = candidates.flatten(1)",
-        "flat = candidates.masked_fill(candidates < candidates.amax(2, keepdim=True), -torch.inf).flatten(1)",
+        "flat, tokens = candidates.log_probs.flatten(1),",
+        "best = candidates.log_probs.amax(2, keepdim=True)\n"
+        "        flat = candidates.log_probs.masked_fill(candidates.log_probs < best, -torch.inf).flatten(1)\n"
+        "        flat, tokens = flat,",
         (BEAM + "a_beam_as_wide_as_the_space_is_exhaustive_search", *PLAIN), every=True),
     Bug(9, "the candidates are flattened over the wrong axis", "search/beam.py",
-        "flat = candidates.flatten(1)", "flat = candidates.transpose(1, 2).flatten(1)",
+        "flat, tokens = candidates.log_probs.flatten(1),", "flat, tokens = candidates.log_probs.transpose(1, 2).flatten(1),",
         (BEAM + "a_beam_as_wide_as_the_space_is_exhaustive_search", *PLAIN), every=True),
     Bug(9, "parents are counted by the wrong axis", "search/beam.py",
-        "parents=indices.gather(1, order) // candidates.shape[2],", "parents=indices.gather(1, order) % candidates.shape[1],", PLAIN),
+        "parents=indices.gather(1, order) // candidates.tokens.shape[2],",
+        "parents=indices.gather(1, order) % candidates.tokens.shape[1],", PLAIN),
     Bug(9, "greedy search is a beam of two", "search/beam.py",
         "        beam_size=1,\n", "        beam_size=2,\n", (BEAM + "a_beam_of_one_is_greedy",)),
     Bug(10, "the search stops at the first end", "search/beam.py",
@@ -524,8 +528,8 @@ SHORTLISTS = [
         "self.state.keep(sentences), self.rows.keep(torch.arange(len(sentences), device=sentences.device))", OWN, every=True),
     Bug(26, "rows of sentences that have left are read for others", "nn/output.py",
         "logits[self.places] if partial", "logits[: len(self.places)] if partial", OWN, every=True),
-    Bug(26, "columns are taken for tokens", "search/stepping.py",
-        "return columns if self.tokens is None else self.tokens.gather(1, columns)", "return columns", OWN, every=True),
+    Bug(26, "columns are taken for tokens", "search/beam.py",
+        "answer.tokens[:, None].expand_as(answer.log_probs).gather(2, columns))", "columns)", OWN, every=True),
     Bug(26, "the end is forbidden in the column of its number", "search/limits.py",
         "            if tokens is None:\n", "            if produced >= 0:\n", OWN, every=True),
     Bug(26, "forbidden tokens are produced from a list", "search/limits.py",

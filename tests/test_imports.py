@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "seq2seq"
-HEAVY = ("torch", "datasets", "matplotlib", "sentencepiece", "sacrebleu", "accelerate", "pydantic", "numpy", "scipy", "onnxruntime")
+HEAVY = (
+    "torch",
+    "datasets",
+    "matplotlib",
+    "sentencepiece",
+    "sacrebleu",
+    "accelerate",
+    "pydantic",
+    "numpy",
+    "scipy",
+    "onnxruntime",
+)
 
 # A module imports only from rooms above its own, or from its own. Longer names count before shorter ones.
 ROOMS = [

@@ -5,6 +5,7 @@ of xᵀ g is one product of all x with all g, so the steps leave both here, and 
 """
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import torch
@@ -25,16 +26,14 @@ class _Repeated(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Tensor | None:
-        gradient, factors = gradients[0], ctx.factors
-        if factors:
-            left, right = (torch.cat(parts, dim=-2) for parts in zip(*factors, strict=True))
-            made = left.transpose(-2, -1) @ right
-            gradient = made if gradient is None else gradient + made
+        made = [] if gradients[0] is None else [gradients[0]]
+        if ctx.factors:
+            left, right = (torch.cat(parts, dim=-2) for parts in zip(*ctx.factors, strict=True))
+            made.append(left.transpose(-2, -1) @ right)
         if ctx.sum is not None:
-            made = ctx.sum * ctx.scale
-            gradient = made if gradient is None else gradient + made
+            made.append(ctx.sum * ctx.scale)
         ctx.factors, ctx.sum = [], None
-        return gradient
+        return reduce(torch.add, made) if made else None
 
 
 class _Product(torch.autograd.Function):

@@ -182,10 +182,9 @@ class _Beam:
         """
         count = min(self._beam_size + 1 + self._limits.few, answer.log_probs.shape[2])
         log_probs, columns = answer.log_probs.topk(count)
-        tokens = (
-            columns if answer.tokens is None else answer.tokens[:, None].expand_as(answer.log_probs).gather(2, columns)
-        )
-        return self._allowed(log_probs, tokens)
+        if answer.tokens is None:
+            return self._allowed(log_probs, columns)
+        return self._allowed(log_probs, answer.tokens[:, None].expand_as(answer.log_probs).gather(2, columns))
 
     def _all_of_each(self, answer: Step[S]) -> _Candidates:
         """All continuations of each hypothesis, by their token."""
