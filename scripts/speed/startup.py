@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from speed.translation import VARIANTS
+from speed.translation import VARIANTS, directory
 from speed.turns import Show, in_turns, summary
 
 
 def measure(run: Path, line: str, variants: Sequence[str], repeats: int, show: Show) -> list[dict[str, Any]]:
     """Seconds of `seq2seq translate MODEL` until a line comes out, and until it ends; and of `seq2seq --help`."""
-    words = {f"translate, {name}": ["translate", str(run), *_flags(name)] for name in variants}
+    words = {f"translate, {name}": ["translate", str(directory(run, name)), *_flags(name)] for name in variants}
     jobs = {name: (arguments, line) for name, arguments in {**words, "--help": ["--help"]}.items()}
 
     def told(name: str, turn: tuple[float, float]) -> None:

@@ -25,6 +25,7 @@ class Variant:
 
     load: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    exported: bool = False  # by onnxruntime, from `directory`
 
 
 VARIANTS = {  # the first is exact, and the measure of the others' BLEU
@@ -32,6 +33,7 @@ VARIANTS = {  # the first is exact, and the measure of the others' BLEU
     "shortlist": Variant(options={"shortlist": True}),
     "int8": Variant(options={"int8": True}),
     "shortlist, int8": Variant(options={"shortlist": True, "int8": True}),
+    "onnx": Variant(exported=True),
 }
 
 
@@ -68,7 +70,10 @@ def available() -> list[str]:
 
 def usable(run: Path, line: str, show: Show) -> list[str]:
     """Those of them that this model can be used with; why another cannot is shown."""
-    problems = {name: apart(f"trying {name}", _problem, run, name, line) for name in available()}
+    names = available()
+    if any(VARIANTS[name].exported for name in names):
+        apart("the export", export, run)
+    problems = {name: apart(f"trying {name}", _problem, run, name, line) for name in names}
     for name, problem in problems.items():
         if problem:
             show(name, f"left out: {problem}")
@@ -134,9 +139,31 @@ def _together(job: Job) -> dict[str, Any]:
     }
 
 
+def directory(run: Path, variant: str) -> Path:
+    """What a variant loads: the run, or its export, which is made beside it."""
+    return run.with_name(f"{run.name}.onnx") if VARIANTS[variant].exported else run
+
+
+def export(run: Path) -> None:
+    """Make the export anew, so that it is never an old one."""
+    import shutil
+
+    from seq2seq.checkpoint import load_model
+    from seq2seq.onnx.export import export_onnx
+
+    target = directory(run, "onnx")
+    shutil.rmtree(target, ignore_errors=True)
+    export_onnx(load_model(run), target)
+
+
 def _load(run: Path, variant: str) -> Any:
+    import torch
+
+    from seq2seq.onnx.translator import OnnxTranslator
     from seq2seq.translator import Translator
 
+    if VARIANTS[variant].exported:
+        return OnnxTranslator.load(directory(run, variant), threads=torch.get_num_threads())
     return Translator.load(run, **VARIANTS[variant].load)
 
 
