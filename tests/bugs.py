@@ -514,7 +514,6 @@ SEEDS = [
 ]  # fmt: skip
 
 OWN = (SHORTLIST + "the_batch_changes_nothing",)
-WHOLE = (SHORTLIST + "a_list_of_everything_changes_nothing",)
 
 SHORTLISTS = [
     Bug(26, "the shortlist is the whole batch's", "search/shortlist.py",
