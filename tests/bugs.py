@@ -50,7 +50,7 @@ RESCORED = (TRANSLATOR + "every_hypothesis_rescored",)
 FORCED = (TRANSLATOR + "forced_loss_is_the_sum_of_the_steps",)
 LOSS_OF_TORCH = (LOSS + "equals_torch_in_value_and_gradient",)
 LOSSES = (MODEL + "loss_counts_real_positions_only",)
-ONE_SHAPE = "not changes1 and not changes2"
+ONE_SHAPE = "not deep and not oneway"
 # Over every wiring and cell.
 STATES = (MODEL + "every_part_of_the_state_follows_its_hypothesis",)
 SWITCHED = (MODEL + "switching_the_score_changes_the_score_alone",)
@@ -153,13 +153,13 @@ FORCING = [
         FORCED, every=True),
     Bug(6, "teacher forcing does not feed the attentional state back", "nn/decoder.py",
         "loops.step(position, fed, cells)", "loops.step(position, self.fed(state)[:, 0], cells)",
-        (*STEPS, *FORCED), every=True, only="feeding and not changes1 and not changes2"),
+        (*STEPS, *FORCED), every=True, only="feeding and not deep and not oneway"),
     Bug(6, "teacher forcing starts the decoder from zeros", "nn/decoder.py",
         "tuple(part[:, 0] for part in state.cells[depth])", "tuple(0 * part[:, 0] for part in state.cells[depth])",
-        (*STEPS, *FORCED), every=True, only="luong and not changes1 and not changes2"),
+        (*STEPS, *FORCED), every=True, only="luong and not deep and not oneway"),
     Bug(6, "teacher forcing reads out the context of the step before", "nn/decoder.py",
         "torch.cat(contexts, 1), embedded", "torch.cat(contexts, 1).roll(1, 1), embedded",
-        STEPS, every=True, only="bahdanau and not uniform and not changes1 and not changes2"),
+        STEPS, every=True, only="bahdanau and not uniform and not deep and not oneway"),
     Bug(7, "search leaves the end out of the log-probability", "search/beam.py",
         "log_probs = ranked.masked_fill(beyond, -torch.inf)\n",
         "ends = indices % candidates.shape[2] == self._limits.eos\n"

@@ -1,9 +1,20 @@
 """Shape annotations of the tensor code are enforced while testing, and only then; slow tests run when asked for."""
 
+from collections.abc import Iterator
+
 import pytest
+from jaxtyping import config as shapes
 from jaxtyping import install_import_hook
 
 install_import_hook(["seq2seq.nn", "seq2seq.search"], "beartype.beartype")
+
+
+@pytest.fixture
+def without_shape_checks() -> Iterator[None]:
+    """For long runs of what shorter tests run with the checks over the same mechanisms: they take half of the time."""
+    shapes.update("jaxtyping_disable", True)
+    yield
+    shapes.update("jaxtyping_disable", False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -75,6 +75,7 @@ def seq2seq(*arguments: str, text: str = "") -> str:
     return result.stdout
 
 
+@pytest.mark.usefixtures("without_shape_checks")  # test_model.py has them on for every mechanism and wiring
 @pytest.mark.parametrize("wiring", WIRINGS)
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_learns_to_reverse_digits(

@@ -91,6 +91,7 @@ def close(first: Translation, second: Translation) -> bool:
 # ------------------------------------------------------------------------------------------- pitfalls 2, 6 and 7
 
 
+@pytest.mark.usefixtures("without_shape_checks")  # the next tests have them on
 @pytest.mark.parametrize(("mechanism", "wiring", "cell"), EVERY)
 def test_the_batch_changes_nothing(pair: TokenizerPair, mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
     """Pitfalls 2 and 5: alone, in batches, shuffled: the same texts, in order, with the same numbers."""
