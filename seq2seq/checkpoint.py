@@ -23,6 +23,7 @@ from seq2seq.directory import (
     CARD,
     CONFIG,
     FORMAT,
+    GRAPHS,
     HASHED,
     JOINT,
     SOURCE,
@@ -308,7 +309,7 @@ def _download(repository: str, revision: str | None) -> Path:
     import huggingface_hub
 
     try:
-        wanted = [CONFIG, CARD, SHORTLIST, *HASHED]
+        wanted = [CONFIG, CARD, SHORTLIST, *(name for name in HASHED if name not in GRAPHS)]
         return Path(huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=wanted))
     except Exception as error:  # the hub's errors have no common class, and a lost connection surfaces as any of them
         found = f"no such model directory, and not to be had from the hub: {_reason(error)}"

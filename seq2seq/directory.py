@@ -71,8 +71,11 @@ def sha256(content: bytes) -> str:
 
 def is_export(name: str | Path) -> bool:
     """Whether a name is that of a directory with an export rather than a model in it."""
-    directory = Path(name).expanduser()
-    return all((directory / graph).is_file() for graph in GRAPHS) and not (directory / WEIGHTS).exists()
+    try:
+        directory = Path(name).expanduser()
+        return all((directory / graph).is_file() for graph in GRAPHS) and not (directory / WEIGHTS).exists()
+    except (OSError, RuntimeError):  # a name too long, or of nobody's home: who loads it will say so
+        return False
 
 
 def write_files(directory: Path, manifest: Manifest, contents: Mapping[str, bytes], card: str) -> None:

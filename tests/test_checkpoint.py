@@ -277,7 +277,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "no weights listed": (
         lambda p: rewrite(p, lambda tree: tree["files"].pop("model.safetensors")),
-        r"config.json: damaged: files: tokenizer.model; allowed: model.safetensors with tokenizer.model, or",
+        r"config.json: damaged: files: tokenizer.model; allowed: model.safetensors \(or encoder.onnx",
     ),
     "config key": (
         lambda p: rewrite(p, lambda tree: tree["config"]["model"].update(scores="dot")),
