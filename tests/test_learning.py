@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mechanisms import MECHANISMS, WIRINGS
+from mechanisms import MECHANISMS, SCORES, WIRINGS
 from typer.testing import CliRunner
 
 from seq2seq.cli import app
@@ -75,9 +75,22 @@ def seq2seq(*arguments: str, text: str = "") -> str:
     return result.stdout
 
 
+# Every score function in every wiring. Windows, normalisations and heads, which do not know the wiring, in one each, in
+# turns; in the others with --slow.
+LEARNERS = [
+    pytest.param(
+        mechanism,
+        wiring,
+        id=f"{mechanism}-{wiring[0]}{'-feeding' * wiring[1]}",
+        marks=[] if mechanism in SCORES or place % len(WIRINGS) == turn else [pytest.mark.slow],
+    )
+    for place, mechanism in enumerate(MECHANISMS)
+    for turn, wiring in enumerate(WIRINGS)
+]
+
+
 @pytest.mark.usefixtures("without_shape_checks")  # test_model.py has them on for every mechanism and wiring
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize(("mechanism", "wiring"), LEARNERS)
 def test_learns_to_reverse_digits(
     digits: Path, monkeypatch: pytest.MonkeyPatch, mechanism: str, wiring: tuple[str, bool]
 ) -> None:
