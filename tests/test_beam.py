@@ -264,7 +264,9 @@ def test_lengths_are_each_sentences_own() -> None:
 
 
 def test_forbidden_tokens_are_not_produced_and_nothing_is_renormalised() -> None:
-    (best, *_) = search(GARDEN_PATH, forbidden=[0, A])[0]
+    found = search(GARDEN_PATH, beam_size=3, nbest=3, forbidden=[0, A])[0]
+    assert not any(A in hypothesis.tokens for hypothesis in found)
+    best = found[0]
     assert (best.tokens, best.log_prob) == ([B, C], pytest.approx(math.log(0.4 * 0.9)))
 
 
