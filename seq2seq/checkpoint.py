@@ -136,6 +136,13 @@ def _stored(model: Seq2Seq) -> tuple[dict[str, Tensor], dict[str, str]]:
 # ----------------------------------------------------------------------------------------------------------------- save
 
 
+def tokenizer_files(tokenizers: TokenizerPair) -> dict[str, bytes]:
+    """Their models, by the names that they have in a model directory."""
+    if tokenizers.joint:
+        return {JOINT: tokenizers.source.model_bytes}
+    return {SOURCE: tokenizers.source.model_bytes, TARGET: tokenizers.target.model_bytes}
+
+
 def save_model(
     directory: Path,
     *,
@@ -150,11 +157,7 @@ def save_model(
     new one. Raises Seq2SeqError when the disk refuses, ValueError for weights that are not this config's model's.
     """
     sizes = _sizes(config, tokenizers)
-    contents = {WEIGHTS: _pack(weights, _build(config, sizes))}
-    if tokenizers.joint:
-        contents[JOINT] = tokenizers.source.model_bytes
-    else:
-        contents |= {SOURCE: tokenizers.source.model_bytes, TARGET: tokenizers.target.model_bytes}
+    contents = {WEIGHTS: _pack(weights, _build(config, sizes)), **tokenizer_files(tokenizers)}
     manifest = Manifest(
         format=FORMAT,
         seq2seq=__version__,

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq import __version__
-from seq2seq.checkpoint import SPECIAL_IDS, LoadedModel
-from seq2seq.directory import CONFIG, ENCODER, FORMAT, JOINT, SOURCE, STEP, TARGET, Manifest, sha256, write_files
+from seq2seq.checkpoint import SPECIAL_IDS, LoadedModel, tokenizer_files
+from seq2seq.directory import CONFIG, ENCODER, FORMAT, STEP, Manifest, sha256, write_files
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.attention import Memory, Past
 from seq2seq.nn.decoder import DecoderState
@@ -47,11 +47,7 @@ def export_onnx(loaded: LoadedModel, directory: Path) -> None:
     check_target(directory)
     graphs = export_graphs(loaded.model)
     tokenizers = loaded.tokenizers
-    contents = dict(graphs)
-    if tokenizers.joint:
-        contents[JOINT] = tokenizers.source.model_bytes
-    else:
-        contents |= {SOURCE: tokenizers.source.model_bytes, TARGET: tokenizers.target.model_bytes}
+    contents = {**graphs, **tokenizer_files(tokenizers)}
     manifest = Manifest(
         format=FORMAT,
         seq2seq=__version__,
