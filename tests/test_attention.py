@@ -42,6 +42,8 @@ def by_hand(name: str, score: torch.nn.Module, query: torch.Tensor, key: torch.T
             return sum(float(v) * math.tanh(float(x)) for v, x in zip(parameters["v"], inner, strict=True))
         case "multiplicative":
             return float(query @ (parameters["key_layer.weight"] @ key))
+        case "scaled_multiplicative":
+            return float(query @ (parameters["key_layer.weight"] @ key)) / math.sqrt(len(query))
         case "dot":
             return sum(float(q) * float(k) for q, k in zip(query, key, strict=True))
         case "scaled_dot":

@@ -52,10 +52,10 @@ def compare(
       title = "Scores and wirings"
       config = "run.toml"
       seeds = [1, 2, 3]
-      [grid]
+      \\[grid]
       "model.score" = ["additive", "dot"]
       "model.wiring" = ["bahdanau", "luong"]
-      [tests.test]
+      \\[tests.test]
       source = "test.de"
       reference = "test.en"
 

@@ -70,11 +70,13 @@ def _query(sizes: Sizes) -> int:
 
 
 _ADDITIVE = ScoreCost(lambda s: s.key * s.attention, lambda s: s.query * s.attention, lambda s: s.attention)
+_MULTIPLICATIVE = ScoreCost(lambda s: s.key * s.query, _none, _query)
 SCORE_COSTS: dict[str, ScoreCost] = {
     "additive": _ADDITIVE,
     "coverage": _ADDITIVE,
     "concat": ScoreCost(lambda s: s.key * s.query, lambda s: s.query**2, _query),
-    "multiplicative": ScoreCost(lambda s: s.key * s.query, _none, _query),
+    "multiplicative": _MULTIPLICATIVE,
+    "scaled_multiplicative": _MULTIPLICATIVE,
     "dot": ScoreCost(_none, _none, _query),
     "scaled_dot": ScoreCost(_none, _none, _query),
     "cosine": ScoreCost(_none, _none, _query),

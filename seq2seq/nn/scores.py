@@ -142,6 +142,18 @@ class ScaledDot(ScoreFunction):
         return comparison(query, keys) / math.sqrt(query.shape[-1])
 
 
+@score_function("scaled_multiplicative")
+class ScaledMultiplicative(Multiplicative):
+    """e = qᵀ W k / √dim, dim being the query's: the scale of Vaswani et al. (2017), equation 1, on Luong's "general".
+
+    For wide states: Britz et al. (2017), Table 5, see multiplicative attention without a scale fail at 1,024 units.
+    """
+
+    def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
+        """W h / √dim: scaled here, once for all steps."""
+        return super().project(states) / math.sqrt(self.key_layer.out_features)
+
+
 @score_function("uniform")
 class Uniform(ScoreFunction):
     """e = 0: every source state weighs the same at every step. The control that cannot attend."""
