@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,94 @@ def test_text_is_prepared_and_the_gold_left_alone(tmp_path: Path) -> None:
     refused = subprocess.run(command, check=False, capture_output=True, text=True)
     assert refused.returncode == 2
     assert "val.en: No such file" in refused.stderr
+
+
+@pytest.fixture(scope="module")
+def mean() -> Callable[..., float]:
+    """One number of a committed comparison: mean(comparison, system, field, test)."""
+    found = {path.stem: load_results(path) for path in STUDY.glob("*.json")}
+
+    def get(name: str, system: str, field: str, test: str = "test") -> float:
+        summary = next(one for one in found[name].systems if one.name == system).summary[test]
+        return float(summary.aer[field].mean if field in summary.aer else getattr(summary, field).mean)
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def phrasebook() -> list[str]:
+    return [one.name for one in load_results(STUDY / "phrasebook.json").systems]
+
+
+def test_the_step_is_the_reading_of_every_attention(mean: Any, phrasebook: list[str]) -> None:
+    for name in phrasebook:
+        if not name.startswith("uniform"):
+            assert mean("phrasebook", name, "step") < mean("phrasebook", name, "shifted"), name
+    for name in ("additive", "multiplicative"):
+        assert mean("zh_en", name, "step", "tsinghua450") < mean("zh_en", name, "shifted", "tsinghua450")
+
+
+def test_what_the_page_says_of_the_phrasebook(mean: Any, phrasebook: list[str]) -> None:
+    def bleu(name: str, test: str = "test") -> float:
+        return float(mean("phrasebook", name, "bleu", test))
+
+    def aer(name: str) -> float:
+        return float(mean("phrasebook", name, "step"))
+
+    def entropy(name: str) -> float:
+        return float(mean("phrasebook", name, "entropy"))
+
+    assert entropy("multiplicative luong") < entropy("dot luong") < entropy("additive luong") < entropy("uniform luong")
+    assert aer("dot luong") < min(aer("additive luong"), aer("multiplicative luong"))
+    assert bleu("multiplicative luong") < bleu("dot luong") < bleu("additive luong")
+    assert bleu("multiplicative luong") < bleu("slow-multiplicative")
+    assert bleu("scaled_dot luong") < bleu("dot luong") - 5
+    assert bleu("additive bahdanau") > bleu("additive luong")
+    assert aer("additive bahdanau") > aer("additive luong")
+    for score in ("additive", "multiplicative"):
+        assert bleu(f"{score} feeding") < bleu(f"{score} luong")
+    attend = [name for name in phrasebook if not name.startswith("uniform") and name != "coverage-loss"]
+    assert min(attend, key=bleu) == "location luong"
+    for name in phrasebook:
+        if name not in ("monotonic", "location luong"):
+            assert bleu(name, "long") < bleu(name) / 2, name
+    assert max(attend, key=lambda name: bleu(name, "long")) == "monotonic"
+    assert bleu("coverage-loss") < bleu("uniform luong")
+
+
+def test_what_the_page_says_of_real_text(mean: Any) -> None:
+    def bleu(name: str, test: str = "test2016") -> float:
+        return float(mean("multi30k", name, "bleu", test))
+
+    for test in ("test2016", "test2017"):
+        fed = bleu("additive feeding", test) - bleu("multiplicative feeding", test)
+        other = bleu("additive bahdanau", test) - bleu("multiplicative bahdanau", test)
+        assert fed > 3 * other > 0
+        assert bleu("additive feeding", test) > bleu("additive bahdanau", test)
+        assert bleu("multiplicative feeding", test) < bleu("multiplicative bahdanau", test)
+    perplexities = [
+        mean("multi30k", f"additive {wiring}", "perplexity", "test2016") for wiring in ("feeding", "bahdanau")
+    ]
+    assert perplexities[0] > perplexities[1]
+    noise = {
+        one.name: {kind: dict(points) for kind, points in one.noise.items()}
+        for one in load_results(STUDY / "multi30k.json").systems
+    }
+    alone = noise.pop("uniform feeding")
+    for name, kinds in noise.items():
+        for kind, points in kinds.items():
+            kept, kept_alone = (of[0.2].mean / of[0.0].mean for of in (points, alone[kind]))
+            assert kept < kept_alone + 0.015, (name, kind)
+            assert points[0.2].mean > alone[kind][0.2].mean + 4, (name, kind)
+
+
+def test_what_the_page_says_of_links_and_of_size(mean: Any) -> None:
+    runs = {one.name: one.runs[0].tests["tsinghua450"] for one in load_results(STUDY / "zh_en.json").systems}
+    first, second = (runs[name].alignment["step"].aer for name in ("additive", "multiplicative"))
+    assert second.low < first.high
+    assert first.low < second.high
+    wide = {name: mean("wide", name, "bleu") for name in ("additive", "scaled_multiplicative", "slow-multiplicative")}
+    lost = wide["additive"] - mean("wide", "multiplicative", "bleu")
+    assert lost > 40
+    assert wide["additive"] - wide["scaled_multiplicative"] < lost / 3
+    assert wide["additive"] - wide["slow-multiplicative"] < lost / 3
