@@ -121,7 +121,8 @@ def test_what_the_page_says_of_the_phrasebook(mean: Any, phrasebook: list[str]) 
         return float(mean("phrasebook", name, "entropy"))
 
     assert entropy("multiplicative luong") < entropy("dot luong") < entropy("additive luong") < entropy("uniform luong")
-    assert aer("dot luong") < min(aer("additive luong"), aer("multiplicative luong"))
+    assert all(abs(aer(f"{score} luong") - aer("additive luong")) < 0.03 for score in ("dot", "multiplicative"))
+    assert abs(aer("coverage luong") - aer("additive luong")) < 0.03
     assert bleu("multiplicative luong") < bleu("dot luong") < bleu("additive luong")
     assert bleu("multiplicative luong") < bleu("slow-multiplicative")
     assert bleu("scaled_dot luong") < bleu("dot luong") - 5
@@ -133,8 +134,9 @@ def test_what_the_page_says_of_the_phrasebook(mean: Any, phrasebook: list[str]) 
     assert min(attend, key=bleu) == "location luong"
     for name in phrasebook:
         if name not in ("monotonic", "location luong"):
-            assert bleu(name, "long") < bleu(name) / 2, name
-    assert max(attend, key=lambda name: bleu(name, "long")) == "monotonic"
+            assert bleu(name, "long") < 0.62 * bleu(name), name
+    assert sorted(attend, key=lambda name: -bleu(name, "long"))[:2] == ["monotonic", "additive bahdanau"]
+    assert bleu("location luong", "long") > bleu("additive luong", "long") - 1
     assert bleu("coverage-loss") < bleu("uniform luong")
 
 
