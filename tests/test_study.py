@@ -68,7 +68,7 @@ def test_text_is_prepared_and_the_gold_left_alone(tmp_path: Path) -> None:
     gold.mkdir()
     for part in ("train", "val", "test"):
         (corpus / f"{part}.zh").write_text("我们 不。\n\u2028\n", encoding="utf-8")
-        (corpus / f"{part}.en").write_text("We don't.\nA\u2028B\n", encoding="utf-8")
+        (corpus / f"{part}.en").write_text("We don't.\nA\u2028B\r\rC\n", encoding="utf-8")
     for suffix, text in (("zh", "我们 不 。\n"), ("en", "we wo n't .\n"), ("gold", "0-0 1p2\n")):
         (gold / f"tsinghua450.{suffix}").write_text(text, encoding="utf-8")
     command = [sys.executable, PREPARE, "--corpus", corpus, "--gold", gold, "--output", output]
@@ -80,9 +80,11 @@ def test_text_is_prepared_and_the_gold_left_alone(tmp_path: Path) -> None:
         name = f"tsinghua450.{suffix}"
         assert (output / name).read_bytes() == (gold / name).read_bytes()
     (corpus / "val.en").unlink()
+    (corpus / "train.en").write_text("New.\nText.\n", encoding="utf-8")
     refused = subprocess.run(command, check=False, capture_output=True, text=True)
     assert refused.returncode == 2
-    assert "val.en: No such file" in refused.stderr
+    assert refused.stderr.splitlines() == [f"prepare-tsinghua450: {corpus / 'val.en'}: no such file"]
+    assert (output / "train.en").read_text(encoding="utf-8").startswith("we do n't .\n")
 
 
 @pytest.fixture(scope="module")
