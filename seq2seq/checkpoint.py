@@ -1,10 +1,8 @@
-"""Models from and to model directories, and the Hugging Face hub. No pickle anywhere."""
+"""Models from and to model directories. No pickle anywhere."""
 
 from __future__ import annotations
 
 import math
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +21,6 @@ from seq2seq.directory import (
     CARD,
     CONFIG,
     FORMAT,
-    GRAPHS,
-    HASHED,
     JOINT,
     SOURCE,
     TARGET,
@@ -37,6 +33,7 @@ from seq2seq.directory import (
     write_files,
 )
 from seq2seq.errors import InputError, Seq2SeqError, nearest
+from seq2seq.hub import locate, upload
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
 from seq2seq.nn.scores import SCORE_FUNCTIONS
@@ -216,7 +213,7 @@ def load_model(name: str | Path, *, device: str = "cpu") -> LoadedModel:
     when a newer version wrote it, and when the device is not there. Nothing is unpickled.
     """
     _check_device(device)
-    directory = _locate(name)
+    directory = locate(name)
     manifest, contents = _read_files(directory)
     config = parse_config(manifest.config, str(directory / CONFIG))
     tokenizers = _tokenizers(directory, manifest, contents)
@@ -290,33 +287,7 @@ def _unpack(path: Path, content: bytes, expected: Mapping[str, Tensor]) -> dict[
     return weights
 
 
-# ------------------------------------------------------------------------------------------------------------------ hub
-
-
-def _locate(name: str | Path) -> Path:
-    """The directory of a model's name; the hub is asked only for what cannot be meant as a path."""
-    path = Path(os.path.expanduser(name))  # Path's own raises for an unknown user
-    if os.path.isdir(path):  # and its is_dir, exists for a name that is too long, or hidden by permissions
-        return path
-    if os.path.exists(path):
-        raise InputError(f"{path}: a file; give the model directory that holds it: {path.parent}")
-    parts = re.fullmatch(r"((?P<owner>\w[\w.-]*)/\w[\w.-]*)(@(?P<revision>[\w./-]+))?", str(name))
-    if parts is None:
-        raise InputError(f"{name}: no such model directory")
-    if parts["revision"] is None and Path(parts["owner"]).is_dir():
-        raise InputError(f"{name}: no such model directory; for the hub's model of that name write {name}@main")
-    return _download(parts[1], parts["revision"])
-
-
-def _download(repository: str, revision: str | None) -> Path:
-    import huggingface_hub
-
-    try:
-        wanted = [CONFIG, CARD, SHORTLIST, *(name for name in HASHED if name not in GRAPHS)]
-        return Path(huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=wanted))
-    except Exception as error:  # the hub's errors have no common class, and a lost connection surfaces as any of them
-        found = f"no such model directory, and not to be had from the hub: {_reason(error)}"
-        raise InputError(f"{repository}: {found}") from None
+# ----------------------------------------------------------------------------------------------------------------- push
 
 
 def push_model(directory: Path, repository: str, *, private: bool = False, token: str | None = None) -> str:
@@ -325,29 +296,11 @@ def push_model(directory: Path, repository: str, *, private: bool = False, token
     Nothing else in the directory is uploaded but its shortlist, and only a model that loads. token: None takes the one
     stored by `hf auth login`. Raises InputError for a bad directory or shortlist, Seq2SeqError when the hub refuses.
     """
-    from huggingface_hub import HfApi
-
     loaded = load_model(directory)
     settle(directory)
     more = [SHORTLIST] if (directory / SHORTLIST).exists() else []
     if more:
         read_shortlist(directory, loaded.files, loaded.vocabulary)
     manifest, _ = _read_files(directory)
-    api = HfApi(token=token)
-    try:
-        address = api.create_repo(repository, private=private, exist_ok=True)
-        api.upload_folder(
-            repo_id=repository,
-            folder_path=directory,
-            allow_patterns=[CONFIG, CARD, *manifest.files, *more],
-            commit_message=f"Model of seq2seq {manifest.seq2seq}",
-        )
-    except Exception as error:  # as in _download
-        raise Seq2SeqError(f"{repository}: the upload to the hub failed: {_reason(error)}") from None
-    return str(address)
-
-
-def _reason(error: Exception) -> str:
-    """An error of the hub in one line."""
-    line = next((line.strip() for line in str(error).split("\n") if line.strip()), "")
-    return f"{type(error).__name__}: {line}"[:300]
+    names = [CONFIG, CARD, *manifest.files, *more]
+    return upload(directory, repository, names, f"Model of seq2seq {manifest.seq2seq}", private, token)

@@ -33,6 +33,7 @@ ROOMS = [
     ["budget", "batching"],
     ["card", "directory"],
     ["shortlist_file"],
+    ["hub"],
     ["checkpoint"],
     ["evaluation.metrics", "evaluation.alignment"],
     ["translation", "forcing", "word_alignment", "lexicon"],
