@@ -787,7 +787,7 @@ def test_lines_are_given_out_as_they_arrive() -> None:
 @given(st.binary().map(lambda text: text.replace(b"\0", b"")), st.integers(1, 7))
 def test_chunks_hold_all_lines(text: bytes, size: int) -> None:
     text = text.decode("utf-8", errors="replace").removeprefix("\ufeff").encode()
-    chunks = list(Source("text", io.BufferedReader(io.BytesIO(text))).chunks(size))  # type: ignore[arg-type]
+    chunks = list(Source("text", io.BufferedReader(io.BytesIO(text))).chunks(size))
     lines = text.decode().split("\n")
     expected = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
     assert list(chain(*chunks)) == expected
