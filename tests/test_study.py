@@ -49,6 +49,7 @@ def test_numbers_have_a_grid() -> None:
         ('He said "1,000.5 men"', 'he said " 1,000.5 men "'),
         ("", ""),
         ("rock 'n' roll's o'clock", "rock 'n' roll 's o'clock"),
+        ("'s-Hertogenbosch, O'Shea", "'s-hertogenbosch , o'shea"),
     ],
 )
 def test_english_takes_the_form_of_the_gold(like_gold: Any, line: str, wanted: str) -> None:
