@@ -33,7 +33,7 @@ def test_every_grid_can_be_planned_and_has_its_numbers(name: str) -> None:
     planned = cells(load_grid(STUDY / f"{name}.toml"), STUDY / f"{name}.toml")
     results = load_results(STUDY / f"{name.replace('-', '_')}.json")
     ran = {(system.name, run.seed) for system in results.systems for run in system.runs}
-    assert ran == {(cell.system, cell.seed) for cell in planned if cell.seed in results.seeds}
+    assert ran == {(cell.system, cell.seed) for cell in planned}
     assert not results.missing
 
 
@@ -136,10 +136,10 @@ def test_what_the_page_says_of_the_phrasebook(mean: Any, phrasebook: list[str]) 
     attend = [name for name in phrasebook if not name.startswith("uniform") and name != "coverage-loss"]
     assert min(attend, key=bleu) == "location luong"
     for name in phrasebook:
-        if name not in ("monotonic", "location luong"):
-            assert bleu(name, "long") < 0.62 * bleu(name), name
+        if name != "monotonic":
+            assert bleu(name, "long") < 0.6 * bleu(name), name
     assert sorted(attend, key=lambda name: -bleu(name, "long"))[:2] == ["monotonic", "additive bahdanau"]
-    assert bleu("location luong", "long") > bleu("additive luong", "long") - 1
+    assert bleu("location luong", "long") > bleu("dot luong", "long")
     assert bleu("coverage-loss") < bleu("uniform luong")
 
 
