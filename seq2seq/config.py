@@ -168,6 +168,9 @@ class ModelConfig(Section):
     encoder_dim: int = Field(256, ge=1, description="units of the encoder, per direction")
     decoder_dim: int = Field(512, ge=1, description="units of the decoder")
     attention_dim: int = Field(256, ge=1, description="units inside the score function, where it has any")
+    output_dim: int = Field(
+        0, ge=0, description="units that the output layer reads (of the attentional state); 0: as many as an embedding"
+    )
     encoder_layers: int = Field(1, ge=1, le=64, description="recurrent layers of the encoder")
     decoder_layers: int = Field(1, ge=1, le=64, description="recurrent layers of the decoder")
     bidirectional: bool = Field(True, description="read the source in both directions")
@@ -181,6 +184,11 @@ class ModelConfig(Section):
     dropout_output: float = Field(0.2, ge=0, lt=1, description="dropout before the output layer")
     variational: bool = Field(False, description="one dropout mask per sentence, the same at every position (Gal 2016)")
 
+    @property
+    def outputs(self) -> int:
+        """Units that the output layer reads."""
+        return self.output_dim or self.embedding_dim
+
     @model_validator(mode="after")
     def _idle(self) -> Self:
         if self.wiring != "luong":
@@ -191,6 +199,11 @@ class ModelConfig(Section):
             raise ValueError("normalisation has no effect with score = 'uniform', whose energies are all equal")
         if self.encoder_layers == self.decoder_layers == 1:
             self._refuse_idle(["residual"], "with one layer; set encoder_layers or decoder_layers to 2 or more")
+        if self.tie != "none" and self.output_dim not in (0, self.embedding_dim):
+            raise ValueError(
+                f"output_dim = {self.output_dim} needs tie = 'none': an output layer that shares the weights of an "
+                f"embedding reads {self.embedding_dim} units"
+            )
         if not (self.dropout_embedding or self.dropout_layer or self.dropout_output):
             self._refuse_idle(["variational"], "when every dropout is 0")
         return self

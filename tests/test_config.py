@@ -35,6 +35,7 @@ DATA = {"train": {"tsv": "train.tsv"}, "validation": {"tsv": "validation.tsv"}}
             "input_feeding has no effect with wiring = 'bahdanau'",
         ),
         ("model", {"residual": True}, "residual has no effect with one layer"),
+        ("model", {"output_dim": 512}, "output_dim = 512 needs tie = 'none'"),
         (
             "model",
             {"dropout_embedding": 0, "dropout_layer": 0, "dropout_output": 0, "variational": True},
@@ -80,6 +81,7 @@ MODEL: list[tuple[dict[str, Any], dict[str, Any]]] = [  # a network, and what is
     ({}, {"encoder_dim": 5}),
     ({}, {"decoder_dim": 17}),
     ({}, {"attention_dim": 3}),
+    ({}, {"output_dim": 10}),
     ({}, TWO_ENCODERS),
     ({}, TWO_DECODERS),
     ({}, {"bidirectional": False}),

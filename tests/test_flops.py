@@ -18,7 +18,7 @@ from seq2seq.nn.model import Seq2Seq
 
 SENTENCES, SOURCE, TARGET = 3, 17, 19  # every sentence as long, so that nothing is padding
 WORK = work_of([SOURCE] * SENTENCES, [TARGET] * SENTENCES)
-SIZES = {"embedding_dim": 13, "encoder_dim": 7, "decoder_dim": 11, "attention_dim": 5}
+SIZES = {"embedding_dim": 13, "encoder_dim": 7, "decoder_dim": 11, "attention_dim": 5, "output_dim": 9}
 
 
 def config(mechanism: str, wiring: tuple[str, bool], cell: str, **changes: Any) -> ModelConfig:

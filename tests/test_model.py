@@ -319,7 +319,7 @@ def test_wirings_follow_their_papers(wiring: tuple[str, bool]) -> None:
         return torch.tanh(decoder.readout.weight @ torch.cat(parts) + decoder.readout.bias)
 
     hidden = torch.tanh(decoder.bridge.weight @ encoded.final[0] + decoder.bridge.bias)
-    fed, state = torch.zeros(13), model.start(source, lengths)
+    fed, state = torch.zeros(decoder.output_dim), model.start(source, lengths)
     for token in (5, 7):
         embedded = model.target_embedding.weight[token]
         if wiring[0] == "bahdanau":

@@ -97,8 +97,8 @@ def forward_flops(model: ModelConfig, vocabulary: int, work: Work) -> dict[str, 
         "bridge": key_dim * model.decoder_layers * model.decoder_dim * work.sentences,
         "decoder cells": _cells(model) * work.target,
         "attention": _attention(model, work),
-        "readout": _readout_input(model) * model.embedding_dim * work.target,
-        "output layer": model.embedding_dim * vocabulary * work.target,
+        "readout": _readout_input(model) * model.outputs * work.target,
+        "output layer": model.outputs * vocabulary * work.target,
     }
     return {part: 2 * count for part, count in counts.items()}
 
@@ -133,7 +133,7 @@ def _encoder(model: ModelConfig) -> int:
 
 def _cells(model: ModelConfig) -> int:
     """For each target token; the first layer reads more than the embedding where something is fed back."""
-    fed = model.embedding_dim if model.input_feeding else _key_dim(model) if model.wiring == "bahdanau" else 0
+    fed = model.outputs if model.input_feeding else _key_dim(model) if model.wiring == "bahdanau" else 0
     first = _cell(model, model.embedding_dim + fed, model.decoder_dim)
     return first + (model.decoder_layers - 1) * _cell(model, model.decoder_dim, model.decoder_dim)
 

@@ -37,6 +37,7 @@ class Seq2Seq(nn.Module):
         encoder_dim: int,
         decoder_dim: int,
         attention_dim: int,
+        output_dim: int,
         encoder_layers: int,
         decoder_layers: int,
         bidirectional: bool,
@@ -70,18 +71,18 @@ class Seq2Seq(nn.Module):
             attention_dim=attention_dim,
         )
         decoder = DECODERS[wiring + "_input_feeding" if input_feeding else wiring]
-        # The attentional state has as many units as an embedding, so that the output layer can share its weights.
+        output_dim = output_dim or embedding_dim  # those of an embedding let the output layer share its weights
         self.decoder = decoder(
             attention=attention,
             dim=decoder_dim,
             key_dim=key_dim,
-            output_dim=embedding_dim,
+            output_dim=output_dim,
             layers=decoder_layers,
             **shared,
         )
         self.source_embedding = nn.Embedding(source_vocabulary, embedding_dim)
         self.target_embedding = nn.Embedding(target_vocabulary, embedding_dim)
-        self.output_layer = nn.Linear(embedding_dim, target_vocabulary)
+        self.output_layer = nn.Linear(output_dim, target_vocabulary)
         if tie != "none":
             self.output_layer.weight = self.target_embedding.weight
         if tie == "all":
