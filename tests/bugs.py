@@ -292,8 +292,10 @@ LOSSES_OF_TRAINING = [
         "grad_weight.sub_(outputs.sum(dim=0), alpha=spread)", "pass", LOSS_OF_TORCH, every=True, only="not 0.0"),
     Bug(14, "the gradient of the output layer's bias is not smoothed", "nn/loss.py",
         "grad_bias.sub_(len(outputs) * spread)", "pass", LOSS_OF_TORCH, every=True, only="not 0.0"),
-    Bug(14, "rows that fill no chunk are left out", "nn/loss.py", "range(0, len(outputs), CHUNK)",
-        "range(0, len(outputs) - CHUNK + 1, CHUNK)", LOSS_OF_TORCH, every=True, only="not 7"),
+    Bug(14, "rows that fill no chunk are left out", "nn/loss.py", "range(0, len(outputs), size)",
+        "range(0, len(outputs) - size + 1, size)", LOSS_OF_TORCH, every=True, only="not 100"),
+    Bug(14, "rows that fill no block are left out", "nn/loss.py", "range(0, len(rows), block)",
+        "range(0, len(rows) - block + 1, block)", LOSS_OF_TORCH, every=True),
     Bug(14, "perplexity is the mean over batches of their means", "training/validation.py",
         "sum(nats) / tokens, 700.0",
         "sum(part / sum(len(text.target_ids[row]) + 1 for row in rows) for part, rows in zip(nats, plan(text)))"

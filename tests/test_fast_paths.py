@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -137,7 +137,7 @@ def test_a_loop_equals_torchs_cell(cell: str, late_dim: int) -> None:
     layer = RecurrentLayer(cell, 3, 5).double()
     inputs, first = numbers(2, 7, 3, seed=1), [numbers(2, 5, seed=2 + part) for part in range(layer.state_count)]
     ours, plain = tuple(first), tuple(first)
-    known = None if late_dim == 3 else inputs[:, :, : 3 - late_dim]
+    known = inputs[:, :, : 3 - late_dim]
     steps = layer.loop(known)
     outputs, wanted = [], []
     for position in range(7):
@@ -151,10 +151,33 @@ def test_a_loop_equals_torchs_cell(cell: str, late_dim: int) -> None:
     torch.testing.assert_close(gradients([*outputs, *ours], everything), exact)
 
 
+@pytest.fixture
+def poisoned() -> Iterator[None]:
+    """New memory holds NaN."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("poisoned")
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_loop_of_which_only_a_step_is_asked(cell: str) -> None:
+    layer = RecurrentLayer(cell, 3, 5).double()
+    inputs, first = numbers(2, 7, 3, seed=1), tuple(numbers(2, 5, seed=2 + part) for part in range(layer.state_count))
+    ours, plain, steps = first, first, layer.loop(inputs[:, :, :1])
+    for position in range(4):
+        ours, plain = steps.step(position, inputs[:, position, 1:], ours), layer.step(inputs[:, position], plain)
+    everything = [inputs, *first, *layer.parameters()]
+    torch.testing.assert_close(gradients([ours[0]], everything), gradients([plain[0]], everything))
+
+
 def test_a_gradient_that_comes_back_is_not_written_over() -> None:
     """Autograd may hand the same tensor to another node."""
     layer, state = RecurrentLayer("lstm", 3, 5).double(), (numbers(2, 5, seed=1), numbers(2, 5, seed=2))
-    ends = (layer.sequence(numbers(2, 7, 3), state)[1][1], layer.loop(None).step(0, numbers(2, 3), state)[1])
+    ends = (
+        layer.sequence(numbers(2, 7, 3), state)[1][1],
+        layer.loop(numbers(2, 7, 0)).step(0, numbers(2, 3), state)[1],
+    )
     for end in ends:
         given = torch.ones_like(end)
         torch.autograd.grad(end, state, given)

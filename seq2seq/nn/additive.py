@@ -18,7 +18,7 @@ from torch import Tensor
 
 from seq2seq.nn.repeated import node_of
 
-BLOCK = {"cpu": 1 << 18}  # numbers in a block, 1 MiB of float32; elsewhere:
+BLOCK = {"cpu": 1 << 19}  # numbers in a block, 2 MiB of float32; elsewhere:
 LARGE_BLOCK = 1 << 26
 LARGEST = 43.0  # exp(-2 x) of both signs is a normal float32; a product beyond float32 is ∞ or 0, and so σ 0 or 1
 
@@ -86,7 +86,7 @@ class _AdditiveEnergies(torch.autograd.Function):
                 gradient[sentences, queries],
             )
             to_v += weights.flatten() @ pairs.flatten(0, 2)
-            slopes = torch.addcmul(pairs, pairs, pairs, value=-1)  # tanh' is 4 of it; that and v come last
+            slopes = torch.addcmul(pairs, pairs, pairs, value=-1, out=pairs)  # tanh' is 4 of it; that and v come last
             to_query[sentences, queries] = (weights[:, :, None] @ slopes)[:, :, 0]
             for place in range(slopes.shape[1]):
                 to_keys[sentences].addcmul_(slopes[:, place], weights[:, place, :, None])

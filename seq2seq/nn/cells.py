@@ -26,7 +26,7 @@ def doubled(cell: str, parameter: Tensor) -> Tensor:
     return (by_gate * scale[:, None]).view_as(parameter)
 
 
-def _lstm(gates: Tensor, before: Tensor, cell: Tensor, squashed: Tensor, output: Tensor) -> None:
+def lstm_gates(gates: Tensor, before: Tensor, cell: Tensor, squashed: Tensor, output: Tensor) -> None:
     """From gates before σ and the cell before: σ of the gates in place, and the cell, its tanh and the output."""
     i, f, g, o = gates.sigmoid_().chunk(4, dim=-1)
     torch.mul(f, before, out=cell)
@@ -36,7 +36,7 @@ def _lstm(gates: Tensor, before: Tensor, cell: Tensor, squashed: Tensor, output:
     torch.mul(o, squashed, out=output)
 
 
-def _lstm_back(
+def lstm_gates_back(
     gates: Tensor, before: Tensor, squashed: Tensor, to_output: Tensor, to_cell: Tensor, to_gates: Tensor
 ) -> None:
     """Gradients of the gates before σ, into `to_gates`; `to_cell` becomes that of the cell before."""
@@ -52,7 +52,7 @@ def _lstm_back(
     to_gates.mul_(torch.addcmul(gates, gates, gates, value=-1))
 
 
-def _gru(gates: Tensor, inner: Tensor, before: Tensor, output: Tensor) -> None:
+def gru_gates(gates: Tensor, inner: Tensor, before: Tensor, output: Tensor) -> None:
     """From the input's and the state's shares of the gates: σ of the gates in `gates`, and the new state.
 
     inner: the state's share; its last part, which r weighs, stays, the rest is used up.
@@ -65,7 +65,7 @@ def _gru(gates: Tensor, inner: Tensor, before: Tensor, output: Tensor) -> None:
     output.addcmul_(z, before - output)
 
 
-def _gru_back(
+def gru_gates_back(
     gates: Tensor, inner: Tensor, before: Tensor, to_output: Tensor, to_gates: Tensor, to_inner: Tensor
 ) -> Tensor:
     """Gradients of both shares, into `to_gates` and `to_inner`. Returns the part of the state before's through z.
@@ -88,7 +88,7 @@ def _gru_back(
 def lstm_cell(gates: Float[Tensor, "rows gates"], before: Float[Tensor, "rows dim"]) -> tuple[Tensor, Tensor]:
     """Output and cell of one step without gradients; the gates are used up."""
     cell, squashed, output = (torch.empty_like(before) for _ in range(3))
-    _lstm(gates, before, cell, squashed, output)
+    lstm_gates(gates, before, cell, squashed, output)
     return output, cell
 
 
@@ -97,45 +97,8 @@ def gru_cell(
 ) -> Float[Tensor, "rows dim"]:
     """State after one step without gradients; both shares of the gates are used up."""
     output = torch.empty_like(before)
-    _gru(gates, inner, before, output)
+    gru_gates(gates, inner, before, output)
     return output
-
-
-class _LSTMStep(torch.autograd.Function):
-    """One step; the gates are used up."""
-
-    @staticmethod
-    def forward(ctx: Any, gates: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        cell, squashed, output = (torch.empty_like(before) for _ in range(3))
-        _lstm(gates, before, cell, squashed, output)
-        ctx.save_for_backward(gates, before, squashed)
-        return output, cell
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        gates, before, squashed = ctx.saved_tensors
-        to_output, to_cell = gradients[0], gradients[1].clone()
-        to_gates = torch.empty_like(gates)
-        _lstm_back(gates, before, squashed, to_output, to_cell, to_gates)
-        return to_gates, to_cell
-
-
-class _GRUStep(torch.autograd.Function):
-    """One step; both shares of the gates are used up."""
-
-    @staticmethod
-    def forward(ctx: Any, gates: Tensor, inner: Tensor, before: Tensor) -> Tensor:
-        output = torch.empty_like(before)
-        _gru(gates, inner, before, output)
-        ctx.save_for_backward(gates, inner[..., 2 * before.shape[-1] :], before)
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        gates, inner, before = ctx.saved_tensors
-        to_gates, to_inner = torch.empty_like(gates), torch.empty_like(gates)
-        to_before = _gru_back(gates, inner, before, gradients[0], to_gates, to_inner)
-        return to_gates, to_inner, to_before
 
 
 class _LSTMSequence(torch.autograd.Function):
@@ -149,7 +112,7 @@ class _LSTMSequence(torch.autograd.Function):
         states[0], cells[0] = first, cell
         for step in range(time):
             torch.addmm(gates[step], states[step], matrix, out=gates[step])
-            _lstm(gates[step], cells[step], cells[step + 1], squashed[step], states[step + 1])
+            lstm_gates(gates[step], cells[step], cells[step + 1], squashed[step], states[step + 1])
         ctx.save_for_backward(gates, matrix, states, cells, squashed)
         return states[1:], cells[time].clone()
 
@@ -160,7 +123,7 @@ class _LSTMSequence(torch.autograd.Function):
         to_gates, to_state = torch.empty_like(gates), torch.zeros_like(to_cell)
         for step in reversed(range(gates.shape[0])):
             to_state.add_(to_outputs[step])
-            _lstm_back(gates[step], cells[step], squashed[step], to_state, to_cell, to_gates[step])
+            lstm_gates_back(gates[step], cells[step], squashed[step], to_state, to_cell, to_gates[step])
             torch.mm(to_gates[step], matrix.t(), out=to_state)
         to_matrix = states[:-1].flatten(0, 1).t() @ to_gates.flatten(0, 1)
         return to_gates, to_matrix, to_state, to_cell
@@ -176,7 +139,7 @@ class _GRUSequence(torch.autograd.Function):
         states[0] = first
         for step in range(time):
             inner = torch.addmm(bias, states[step], matrix)
-            _gru(gates[step], inner, states[step], states[step + 1])
+            gru_gates(gates[step], inner, states[step], states[step + 1])
             inners[step] = inner[:, 2 * dim :]
         ctx.save_for_backward(gates, matrix, states, inners)
         return states[1:]
@@ -188,14 +151,10 @@ class _GRUSequence(torch.autograd.Function):
         to_state = torch.zeros_like(states[0])
         for step in reversed(range(gates.shape[0])):
             to_state.add_(to_outputs[step])
-            kept = _gru_back(gates[step], inners[step], states[step], to_state, to_gates[step], to_inner[step])
+            kept = gru_gates_back(gates[step], inners[step], states[step], to_state, to_gates[step], to_inner[step])
             torch.addmm(kept, to_inner[step], matrix.t(), out=to_state)
         flat = to_inner.flatten(0, 1)
         return to_gates, states[:-1].flatten(0, 1).t() @ flat, flat.sum(dim=0), to_state
-
-
-lstm_step: Callable[..., tuple[Tensor, Tensor]] = _LSTMStep.apply  # torch leaves them untyped
-gru_step: Callable[..., Tensor] = _GRUStep.apply
 
 
 def lstm_sequence(

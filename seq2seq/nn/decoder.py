@@ -18,7 +18,7 @@ from seq2seq.nn.attention import Attended, Attention, Memory, Past
 from seq2seq.nn.encoder import EncoderOutput
 from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout, State
 from seq2seq.nn.registry import enter
-from seq2seq.nn.repeated import product, repeat
+from seq2seq.nn.steps import Shared, tanh_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,9 @@ class LayerLoops:
 
     def __init__(self, decoder: Decoder, embedded: Float[Tensor, "batch target input_dim"], noise: Noise) -> None:
         self._norms = [norm for _, norm in decoder.stack()]
-        self._loops = [layer.loop(None if depth else embedded) for depth, (layer, _) in enumerate(decoder.stack())]
+        self._loops = [
+            layer.loop(embedded[..., :0] if depth else embedded) for depth, (layer, _) in enumerate(decoder.stack())
+        ]
         self._noise = [None if factor is None else factor.unbind(1) for factor in noise]
         self._residual = decoder.residual
 
@@ -273,13 +275,14 @@ class LuongInputFeeding(Luong):
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
         """A loop: each step needs the attentional state of the one before."""
         loops, memory, past, cells = self.loops(embedded), state.memory.repeated(), state.past, one_slot(state.cells)
-        matrix, fed = repeat(self.readout.weight.t().contiguous()), self.fed(state)[:, 0]
+        fed = self.fed(state)[:, 0]
+        readout = Shared(self.readout.weight.t().contiguous(), self.readout.bias, *reversed(embedded.shape[:2]))
         outputs, weights = [], []
         for position in range(embedded.shape[1]):
             top, cells = loops.step(position, fed, cells)
             attended = self.attention.look(top[:, None], memory, past)
             past = attended.past
-            fed = torch.tanh(product(torch.cat([attended.context[:, 0], top], dim=-1), matrix) + self.readout.bias)
+            fed = tanh_step(readout, position, attended.context[:, 0], top)
             outputs.append(fed)
             weights.append(attended.weights)
         state = DecoderState(state.memory, slotted(cells), fed[:, None], past)

@@ -140,9 +140,9 @@ class Seq2Seq(nn.Module):
         """
         forced = self.force(source, source_lengths, target_input)
         outputs, real = self.output_dropout(forced.outputs), length_mask(target_lengths, target_input.shape[1])
-        loss = cross_entropy(
-            outputs[real], self.output_layer.weight, self.output_layer.bias, target_output[real], smoothing
-        )
+        layer, padded = self.output_layer, not bool(real.all())  # sentences of one length are many: batches are sorted
+        outputs, wanted = (part[real] if padded else part.flatten(0, 1) for part in (outputs, target_output))
+        loss = cross_entropy(outputs, layer.weight, layer.bias, wanted, smoothing)
         if not coverage_loss:
             return loss
         return loss._replace(total=loss.total + coverage_loss * repetition(forced.weights, real))

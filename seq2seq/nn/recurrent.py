@@ -1,15 +1,14 @@
 """One recurrent layer, run over a whole sequence or step by step with the same parameters; and dropout over time."""
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seq2seq.nn.cells import doubled, gru_sequence, gru_step, lstm_sequence, lstm_step
-from seq2seq.nn.repeated import product, repeat
+from seq2seq.nn.cells import doubled, gru_sequence, lstm_sequence
+from seq2seq.nn.steps import Shared, gru_step, lstm_step
 
 State = tuple[Tensor, ...]  # what a cell carries: (h,) of a GRU, (h, c) of an LSTM; h comes first
 
@@ -66,8 +65,10 @@ class RecurrentLayer(nn.Module):
         weight, matrix, bias, inner_bias = (doubled(self.cell, parameter) for parameter in weights)
         return weight, matrix, bias, inner_bias
 
-    def loop(self, known: Float[Tensor, "rows time known_dim"] | None) -> "Loop":
-        """The layer for a loop whose inputs are these, with the rest, which come after them, given step by step."""
+    def loop(self, known: Float[Tensor, "rows time known_dim"]) -> "Loop":
+        """The layer for a loop whose inputs are these (of 0 units, where none is known before), with the rest, which
+        come after them, given step by step.
+        """
         return Loop(self.cell, self.doubled(), known)
 
     def step(self, inputs: Float[Tensor, "rows input_dim"], state: State) -> State:
@@ -82,36 +83,31 @@ class Loop:
     """A recurrent layer in training, step by step, with all that can be done for the steps together done together.
 
     The share of the inputs that are known before is one product for all steps, and the gradients of the matrices are
-    made once (repeated.py).
+    made once (steps.py).
     """
 
-    def __init__(self, cell: str, parameters: tuple[Tensor, Tensor, Tensor, Tensor], known: Tensor | None) -> None:
+    def __init__(self, cell: str, parameters: tuple[Tensor, Tensor, Tensor, Tensor], known: Tensor) -> None:
         weight, matrix, bias, inner_bias = parameters
+        (rows, steps, known_dim), late = known.shape, weight[:, known.shape[-1] :]
         self._advance = {"lstm": self._lstm, "gru": self._gru}[cell]
-        known_dim = 0 if known is None else known.shape[-1]
-        late, self._bias = weight[:, known_dim:], bias
+        offset = bias + inner_bias if cell == "lstm" else bias
+        if known_dim:
+            offset = nn.functional.linear(known.transpose(0, 1), weight[:, :known_dim], offset)
         if cell == "lstm":
-            late, matrix, self._bias = torch.cat([late, matrix], dim=1), matrix[:, :0], bias + inner_bias
-        self._late, self._matrix, self._inner_bias = (
-            repeat(part) for part in (late.t().contiguous(), matrix.t().contiguous(), inner_bias)
-        )
-        self._known: Sequence[Tensor] = ()
-        if known is not None:
-            self._known = nn.functional.linear(known.transpose(0, 1), weight[:, :known_dim], self._bias).unbind(0)
+            self._shared = Shared(torch.cat([late, matrix], dim=1).t().contiguous(), offset, steps, rows)
+        else:
+            self._shared = Shared(late.t().contiguous(), offset, steps, rows)
+            self._inner = Shared(matrix.t().contiguous(), inner_bias, steps, rows)
 
     def step(self, position: int, late: Float[Tensor, "rows late_dim"], state: State) -> State:
-        """The state after this position; late: the inputs that were not known before."""
-        return self._advance(self._known[position] if self._known else self._bias, late, state)
+        """The state after this position; late: the inputs that were not known before. Each position comes once."""
+        return self._advance(position, late, state)
 
-    def _lstm(self, known: Tensor, late: Tensor, state: State) -> State:
-        inputs = torch.cat([late, state[0]], dim=-1)
-        return lstm_step((product(inputs, self._late) + known).to(state[1].dtype), state[1])
+    def _lstm(self, position: int, late: Tensor, state: State) -> State:
+        return lstm_step(self._shared, position, late, *state)
 
-    def _gru(self, known: Tensor, late: Tensor, state: State) -> State:
-        gates = product(late, self._late) + known
-        inner = product(state[0], self._matrix) + self._inner_bias
-        dtype = state[0].dtype
-        return (gru_step(gates.to(dtype), inner.to(dtype), state[0]),)
+    def _gru(self, position: int, late: Tensor, state: State) -> State:
+        return (gru_step(self._shared, self._inner, position, late, *state),)
 
 
 class SourceLayer(nn.Module):
