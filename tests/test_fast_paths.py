@@ -1,7 +1,9 @@
 """What is written for speed gives the numbers and the gradients of the plain way."""
 
+import gc
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,10 +12,11 @@ from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, ran
 from torch import Tensor
 
 from seq2seq.batching import make_batch
-from seq2seq.nn import additive
+from seq2seq.nn import additive, wide
 from seq2seq.nn.additive import additive_energies
 from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout
 from seq2seq.nn.repeated import comparison, product, repeat
+from seq2seq.nn.wide import token_log_probs
 
 
 def numbers(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
@@ -119,6 +122,19 @@ def test_no_gradient_no_node() -> None:
     assert repeat(unwanted) is unwanted
 
 
+@pytest.mark.parametrize("grad", [True, False])
+def test_log_probs_in_pieces_equal_the_plain_ones(grad: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wide, "COLUMNS", 4)  # of 11: the last piece is smaller
+    monkeypatch.setattr(wide, "BLOCK", 2 * 11)  # two of five rows
+    layer, outputs = torch.nn.Linear(3, 11).double(), numbers(1, 5, 3)
+    torch.nn.init.normal_(layer.bias)
+    wanted = layer(outputs).log_softmax(-1)
+    with torch.set_grad_enabled(grad):
+        found = token_log_probs(layer, outputs)
+    torch.testing.assert_close(found.detach(), wanted.detach())
+    assert found.requires_grad == grad
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_sequence_equals_torchs(cell: str) -> None:
     layer = RecurrentLayer(cell, 3, 5).double()
@@ -169,6 +185,24 @@ def test_a_loop_of_which_only_a_step_is_asked(cell: str) -> None:
         ours, plain = steps.step(position, inputs[:, position, 1:], ours), layer.step(inputs[:, position], plain)
     everything = [inputs, *first, *layer.parameters()]
     torch.testing.assert_close(gradients([ours[0]], everything), gradients([plain[0]], everything))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_a_loop_recorded_goes_with_its_last_output(cell: str) -> None:
+    """Not only when Python looks for cycles: it is the most of a step's memory."""
+    layer, record = RecurrentLayer(cell, 3, 5).double(), []
+
+    def run() -> None:
+        loop = layer.loop(numbers(2, 7, 1))
+        loop.step(0, numbers(2, 2), tuple(numbers(2, 5) for _ in range(layer.state_count)))[0].sum().backward()
+        record.append(weakref.ref(loop._shared.record))
+
+    gc.disable()
+    try:
+        run()
+        assert record[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_a_gradient_that_comes_back_is_not_written_over() -> None:

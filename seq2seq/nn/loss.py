@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from seq2seq.nn.wide import BLOCK, wide_product
+
 LOGITS = 1 << 23  # of a chunk, which exist at one time: 32 MiB of float32
 LEAST = 256  # rows of a chunk, however large the vocabulary: products of fewer are slow
-BLOCK = 1 << 19  # logits that are made into their gradient at one time: 2 MiB, which stay in a processor's cache
 
 
 class Loss(NamedTuple):
@@ -44,7 +45,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         norms, log_norms = outputs.new_empty(size, 1), outputs.new_empty(size, 1)
         for start in range(0, len(outputs), size):
             rows, target = outputs[start : start + size], targets[start : start + size, None]
-            gradient = torch.mm(rows, weight.t(), out=buffer[: len(rows)])
+            gradient = wide_product(rows, weight, buffer[: len(rows)])
             norm, log_norm = norms[: len(rows)], log_norms[: len(rows)]
             for part in range(0, len(rows), block):
                 some = slice(part, part + block)

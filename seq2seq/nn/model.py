@@ -15,6 +15,7 @@ from seq2seq.nn.masking import length_mask
 from seq2seq.nn.output import NarrowState, OutputRows
 from seq2seq.nn.recurrent import SequenceDropout
 from seq2seq.nn.scores import ScoreFunction
+from seq2seq.nn.wide import token_log_probs
 
 
 class Seq2Seq(nn.Module):
@@ -100,7 +101,7 @@ class Seq2Seq(nn.Module):
     ) -> tuple[Float[Tensor, "sentences beam vocabulary"], DecoderOutput]:
         """Log-probabilities (nats) of what follows each hypothesis whose last token is given."""
         output = self.decoder.step(self.target_embedding(tokens), state)
-        return self.output_layer(output.outputs).log_softmax(dim=-1), output
+        return token_log_probs(self.output_layer, output.outputs), output
 
     def narrow(self, state: DecoderState, tokens: Int[Tensor, "batch width"]) -> NarrowState:
         """A state from which each sentence goes on with its own tokens alone, padded with -1."""

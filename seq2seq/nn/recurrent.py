@@ -89,24 +89,20 @@ class Loop:
     def __init__(self, cell: str, parameters: tuple[Tensor, Tensor, Tensor, Tensor], known: Tensor) -> None:
         weight, matrix, bias, inner_bias = parameters
         (rows, steps, known_dim), late = known.shape, weight[:, known.shape[-1] :]
-        self._advance = {"lstm": self._lstm, "gru": self._gru}[cell]
+        self._inner: Shared | None = None
         offset = bias + inner_bias if cell == "lstm" else bias
         if known_dim:
             offset = nn.functional.linear(known.transpose(0, 1), weight[:, :known_dim], offset)
         if cell == "lstm":
-            self._shared = Shared(torch.cat([late, matrix], dim=1).t().contiguous(), offset, steps, rows)
+            late = torch.cat([late, matrix], dim=1)
         else:
-            self._shared = Shared(late.t().contiguous(), offset, steps, rows)
             self._inner = Shared(matrix.t().contiguous(), inner_bias, steps, rows)
+        self._shared = Shared(late.t().contiguous(), offset, steps, rows)
 
     def step(self, position: int, late: Float[Tensor, "rows late_dim"], state: State) -> State:
         """The state after this position; late: the inputs that were not known before. Each position comes once."""
-        return self._advance(position, late, state)
-
-    def _lstm(self, position: int, late: Tensor, state: State) -> State:
-        return lstm_step(self._shared, position, late, *state)
-
-    def _gru(self, position: int, late: Tensor, state: State) -> State:
+        if self._inner is None:
+            return lstm_step(self._shared, position, late, *state)
         return (gru_step(self._shared, self._inner, position, late, *state),)
 
 

@@ -2,7 +2,7 @@
 
 A step of a loop computes x_t M + b_t, where only x_t is new. What the gradient of M needs, every x_t and the gradient
 of every result, is written side by side where the steps make it, so that one product of the whole remains for the end
-and nothing has to be joined for it. `Shared` is M with this record; each step is one node of autograd.
+and nothing has to be joined for it. `Shared` is M with this `Record`; each step is one node of autograd.
 
 2026-11-26, reference model with input feeding: what autograd's own steps left was joined in 40 ms of 1,230.
 """
@@ -17,24 +17,18 @@ from torch import Tensor
 from seq2seq.nn.cells import gru_gates, gru_gates_back, lstm_gates, lstm_gates_back
 
 
-class Shared:
-    """A matrix M and the offsets b_t of all steps, with the record of what the steps did.
+class Record:
+    """What the steps did: every x_t, every b_t, and on the way back the gradient of every result.
 
-    offset: [steps, rows, n], which is used up, or [n], the same at each step. Under autocast the products are made in
-    its precision.
+    It knows no node of autograd, or both would live until Python looks for cycles.
     """
 
     def __init__(self, matrix: Tensor, offset: Tensor, steps: int, rows: int) -> None:
-        kind = matrix.device.type
-        if torch.is_autocast_enabled(kind):
-            matrix = matrix.to(torch.get_autocast_dtype(kind))
         self.left = matrix.new_empty(steps, rows, matrix.shape[0])
-        self.right: Tensor | None = None  # gradients of the results, made on the way back
+        self.right: Tensor | None = None
         self.taken: set[int] = set()  # steps that there were
         self.reached: set[int] = set()  # those that a gradient has come to
         self.offset = offset.detach()
-        share: Callable[..., Tensor] = _Share.apply  # torch leaves it untyped
-        self.matrix = share(matrix, offset, self)
 
     def join(self, position: int, *parts: Tensor) -> Tensor:
         """x_t, from its parts."""
@@ -58,7 +52,7 @@ class Shared:
         return self.right[position]
 
     def gradients(self) -> tuple[Tensor, Tensor]:
-        """Of the matrix and of the offset, and the record forgotten."""
+        """Of the matrix and of the offset; the gradients of the results are forgotten."""
         right, self.right = self.right, None
         assert right is not None  # a step has been here
         for held, good in ((self.left, self.taken), (right, self.reached)):
@@ -74,34 +68,50 @@ class _Share(torch.autograd.Function):
     """The matrix itself. Its gradient and the offset's come from the record, after the last step on the way back."""
 
     @staticmethod
-    def forward(ctx: Any, matrix: Tensor, offset: Tensor, shared: Shared) -> Tensor:
+    def forward(ctx: Any, matrix: Tensor, offset: Tensor, record: Record) -> Tensor:
         ctx.set_materialize_grads(False)
-        ctx.shared = shared
+        ctx.record = record
         return matrix.view_as(matrix)
 
     @staticmethod
     def backward(ctx: Any, *gradients: None) -> tuple[Tensor, Tensor, None]:
-        return *ctx.shared.gradients(), None
+        return *ctx.record.gradients(), None
+
+
+class Shared:
+    """A matrix M and the offsets b_t of all steps.
+
+    offset: [steps, rows, n], which is used up, or [n], the same at each step. Under autocast the products are made in
+    its precision.
+    """
+
+    def __init__(self, matrix: Tensor, offset: Tensor, steps: int, rows: int) -> None:
+        kind = matrix.device.type
+        if torch.is_autocast_enabled(kind):
+            matrix = matrix.to(torch.get_autocast_dtype(kind))
+        self.record = Record(matrix, offset, steps, rows)
+        share: Callable[..., Tensor] = _Share.apply  # torch leaves it untyped
+        self.matrix = share(matrix, offset, self.record)
 
 
 class _LSTMStep(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, late: Tensor, state: Tensor, before: Tensor, matrix: Tensor, shared: Shared, position: int
+        ctx: Any, late: Tensor, state: Tensor, before: Tensor, matrix: Tensor, record: Record, position: int
     ) -> tuple[Tensor, Tensor]:
-        gates = shared.apply(position, matrix, shared.join(position, late, state)).to(before.dtype)
+        gates = record.apply(position, matrix, record.join(position, late, state)).to(before.dtype)
         cell, squashed, output = (torch.empty_like(before) for _ in range(3))
         lstm_gates(gates, before, cell, squashed, output)
         ctx.save_for_backward(before, squashed, matrix)
         ctx.gates = gates  # not saved: other steps write beside it, which torch would take for a change
-        ctx.shared, ctx.position, ctx.widths = shared, position, (late.shape[-1], state.shape[-1])
+        ctx.record, ctx.position, ctx.widths = record, position, (late.shape[-1], state.shape[-1])
         return output, cell
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         gates, (before, squashed, matrix) = ctx.gates, ctx.saved_tensors
         to_output, to_cell = gradients[0], gradients[1].clone()
-        room = ctx.shared.room(ctx.position)
+        room = ctx.record.room(ctx.position)
         to_gates = room if room.dtype == gates.dtype else torch.empty_like(gates)
         lstm_gates_back(gates, before, squashed, to_output, to_cell, to_gates)
         if to_gates is not room:
@@ -118,23 +128,23 @@ class _GRUStep(torch.autograd.Function):
         state: Tensor,
         matrix: Tensor,
         inner_matrix: Tensor,
-        shared: Shared,
-        inner_shared: Shared,
+        record: Record,
+        inner_record: Record,
         position: int,
     ) -> Tensor:
-        gates = shared.apply(position, matrix, shared.join(position, late)).to(state.dtype)
-        inner = inner_shared.apply(position, inner_matrix, inner_shared.join(position, state)).to(state.dtype)
+        gates = record.apply(position, matrix, record.join(position, late)).to(state.dtype)
+        inner = inner_record.apply(position, inner_matrix, inner_record.join(position, state)).to(state.dtype)
         output = torch.empty_like(state)
         gru_gates(gates, inner, state, output)
         ctx.save_for_backward(inner[..., 2 * state.shape[-1] :], state, matrix, inner_matrix)
         ctx.gates = gates  # as above
-        ctx.shared, ctx.inner_shared, ctx.position = shared, inner_shared, position
+        ctx.record, ctx.inner_record, ctx.position = record, inner_record, position
         return output
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         gates, (inner, before, matrix, inner_matrix) = ctx.gates, ctx.saved_tensors
-        rooms = ctx.shared.room(ctx.position), ctx.inner_shared.room(ctx.position)
+        rooms = ctx.record.room(ctx.position), ctx.inner_record.room(ctx.position)
         made = rooms if rooms[0].dtype == gates.dtype else (torch.empty_like(gates), torch.empty_like(gates))
         kept = gru_gates_back(gates, inner, before, gradients[0], *made)
         if made is not rooms:
@@ -146,16 +156,16 @@ class _GRUStep(torch.autograd.Function):
 
 class _TanhStep(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, first: Tensor, second: Tensor, matrix: Tensor, shared: Shared, position: int) -> Tensor:
-        output = shared.apply(position, matrix, shared.join(position, first, second)).tanh_()
+    def forward(ctx: Any, first: Tensor, second: Tensor, matrix: Tensor, record: Record, position: int) -> Tensor:
+        output = record.apply(position, matrix, record.join(position, first, second)).tanh_()
         ctx.save_for_backward(output, matrix)
-        ctx.shared, ctx.position, ctx.widths = shared, position, (first.shape[-1], second.shape[-1])
+        ctx.record, ctx.position, ctx.widths = record, position, (first.shape[-1], second.shape[-1])
         return output
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         output, matrix = ctx.saved_tensors
-        room = ctx.shared.room(ctx.position)
+        room = ctx.record.room(ctx.position)
         room.copy_(torch.ops.aten.tanh_backward(gradients[0], output))
         to_first, to_second = (room @ matrix.t()).split(ctx.widths, dim=-1)
         return to_first, to_second, None, None, None
@@ -170,7 +180,7 @@ def lstm_step(
 ) -> tuple[Float[Tensor, "rows dim"], Float[Tensor, "rows dim"]]:
     """Output and cell, where the gates are [late; state] M + b."""
     run: Callable[..., tuple[Tensor, Tensor]] = _LSTMStep.apply
-    return run(late, state, cell, shared.matrix, shared, position)
+    return run(late, state, cell, shared.matrix, shared.record, position)
 
 
 def gru_step(
@@ -182,7 +192,7 @@ def gru_step(
 ) -> Float[Tensor, "rows dim"]:
     """The new state, where the gates are made of late M + b, and of state M + b with the matrix and bias of `inner`."""
     run: Callable[..., Tensor] = _GRUStep.apply
-    return run(late, state, shared.matrix, inner.matrix, shared, inner, position)
+    return run(late, state, shared.matrix, inner.matrix, shared.record, inner.record, position)
 
 
 def tanh_step(
@@ -190,4 +200,4 @@ def tanh_step(
 ) -> Float[Tensor, "rows output_dim"]:
     """tanh([first; second] M + b)."""
     run: Callable[..., Tensor] = _TanhStep.apply
-    return run(first, second, shared.matrix, shared, position)
+    return run(first, second, shared.matrix, shared.record, position)
