@@ -140,9 +140,9 @@ def others(peers: dict[str, Any]) -> str:
             *lines,
             "",
             f"The others were run by themselves, at another time: {setting['text']}; {setting['model']}; "
-            f"{setting['machine']}; {setting['translation']}. Networks so described differ in what they multiply: "
+            f"{setting['machine']}; {setting['translation']}. Networks so described differ a little in what they multiply: "
             f"there {setting['parameters']} parameters and {setting['mflop_per_token']} MFLOP for a trained token, "
-            "here what the table says, for the output layer reads as many units as an embedding has.",
+            "here 12.9 M and what the table says.",
         ]
     )
 
