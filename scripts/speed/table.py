@@ -140,9 +140,9 @@ def others(peers: dict[str, Any]) -> str:
             *lines,
             "",
             f"The others were run by themselves, at another time: {setting['text']}; {setting['model']}; "
-            f"{setting['machine']}; {setting['translation']}. Networks so described differ a little in what they multiply: "
-            f"there {setting['parameters']} parameters and {setting['mflop_per_token']} MFLOP for a trained token, "
-            "here 12.9 M and what the table says.",
+            f"{setting['machine']}; {setting['translation']}. Networks so described differ a little in what they "
+            f"multiply: there {setting['parameters']} parameters and {setting['mflop_per_token']} MFLOP for a "
+            "trained token, here 12.9 M and what the table says.",
         ]
     )
 
