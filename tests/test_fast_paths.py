@@ -133,6 +133,8 @@ def test_log_probs_in_pieces_equal_the_plain_ones(grad: bool, monkeypatch: pytes
         found = token_log_probs(layer, outputs)
     torch.testing.assert_close(found.detach(), wanted.detach())
     assert found.requires_grad == grad
+    with torch.set_grad_enabled(grad):
+        assert token_log_probs(layer, outputs[:0]).shape == (0, 5, 11)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -40,4 +40,4 @@ def token_log_probs(layer: nn.Module, outputs: Float[Tensor, "*rows output_dim"]
     for start in range(0, len(logits), size):
         block = logits[start : start + size]
         torch.log_softmax(block if bias is None else block.add_(bias), dim=-1, out=block)
-    return logits.view(*outputs.shape[:-1], -1)
+    return logits.view(*outputs.shape[:-1], logits.shape[1])
