@@ -107,7 +107,7 @@ class _Unfilled(TorchFunctionMode):
 
 
 def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
-    settings: dict[str, Any] = config.model.model_dump()
+    settings: dict[str, Any] = config.model.model_dump() | {"output_dim": config.model.outputs}
     for key, table, kind in _CHOICES:
         if settings[key] not in table:
             raise InputError(f"model.{key} = {settings[key]!r}: no such {kind}; {nearest(settings[key], table)}")

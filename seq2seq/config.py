@@ -1,6 +1,8 @@
 """What can be set, with its meaning, unit and default. TOML in, JSON out.
 
 Keys are strict: an unknown key, a wrong type, or a key that would change nothing in the combination given is refused.
+
+Reading stands beside the sections, as what it says of a wrong key is made of their fields and descriptions.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def tiny_model(
         "encoder_dim": 7,
         "decoder_dim": 11,
         "attention_dim": 5,
-        "output_dim": 9 if changes.get("tie", "none") == "none" else 0,
+        "output_dim": 9 if changes.get("tie", "none") == "none" else 13,
         "encoder_layers": 1,
         "decoder_layers": 1,
         "bidirectional": True,

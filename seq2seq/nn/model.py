@@ -19,7 +19,10 @@ from seq2seq.nn.wide import token_log_probs
 
 
 class Seq2Seq(nn.Module):
-    """p(target | source), a token at a time. The keywords are those of the config's [model] section."""
+    """p(target | source), a token at a time. The keywords are those of the config's [model] section.
+
+    An output layer that shares an embedding's weights needs output_dim = embedding_dim.
+    """
 
     def __init__(
         self,
@@ -72,7 +75,6 @@ class Seq2Seq(nn.Module):
             attention_dim=attention_dim,
         )
         decoder = DECODERS[wiring + "_input_feeding" if input_feeding else wiring]
-        output_dim = output_dim or embedding_dim  # those of an embedding let the output layer share its weights
         self.decoder = decoder(
             attention=attention,
             dim=decoder_dim,

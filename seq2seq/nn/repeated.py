@@ -2,6 +2,9 @@
 
 Autograd would make, for every step, a gradient as large as the matrix and add it to the last one's. The sum over steps
 of xᵀ g is one product of all x with all g, so the steps leave both here, and the product is made when the last is done.
+
+For what attention compares and sums, which it asks for in ways of its own. The matrices of a loop's cells and readout,
+whose steps are always the same, have steps.py, which spares the joining as well.
 """
 
 from collections.abc import Callable
