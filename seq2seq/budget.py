@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def cut_by_budget(order: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Cut rows, taken in this order, into groups of at most `budget` tokens, padding and end tokens included."""
+def cut_by_budget(
+    order: Sequence[int], lengths: Sequence[int], budget: int, most: int | None = None
+) -> list[list[int]]:
+    """Cut rows, taken in this order, into groups of at most `budget` tokens, padding and end tokens included.
+
+    most: rows in a group.
+    """
     batches: list[list[int]] = []
     longest = 0
     for row in order:
         longest = max(longest, lengths[row] + 1)
-        if batches and (len(batches[-1]) + 1) * longest <= budget:
+        if batches and (len(batches[-1]) + 1) * longest <= budget and len(batches[-1]) != most:
             batches[-1].append(row)
         else:
             batches.append([row])

@@ -152,9 +152,8 @@ def batches(sources: Sequence[Source], settings: Settings) -> Iterator[list[Sour
     """The sentences that are not blank, by length, within all limits of a batch."""
     order = sorted((source.row for source in sources if source.ids), key=lambda row: len(sources[row].ids))
     size = max(1, min(settings.batch_size, HYPOTHESES // settings.slots))
-    for rows in cut_by_budget(order, [len(source.ids) for source in sources], settings.batch_tokens):
-        for start in range(0, len(rows), size):
-            yield [sources[row] for row in rows[start : start + size]]
+    for rows in cut_by_budget(order, [len(source.ids) for source in sources], settings.batch_tokens, size):
+        yield [sources[row] for row in rows]
 
 
 def blank(text: str) -> Translation:

@@ -24,6 +24,7 @@ from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.integer import integer_model
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.output import NarrowState
+from seq2seq.nn.slots import Slots
 from seq2seq.search.beam import beam_search
 from seq2seq.search.ensemble import Ensemble, EnsembleState
 from seq2seq.search.sampling import sample
@@ -311,8 +312,9 @@ def _step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
     """A network as what a search asks for."""
 
     def step(tokens: Tensor, state: DecoderState) -> Step[DecoderState]:
-        log_probs, output = network.step(tokens, state)
-        return Step(log_probs, output.weights, output.state)
+        slots = Slots.of(tokens)
+        log_probs, output = network.step(tokens, state, slots)
+        return Step(log_probs, output.weights, output.state, slots=slots.taken)
 
     return step
 
@@ -321,8 +323,10 @@ def _narrow_step_function(network: Seq2Seq) -> StepFunction[NarrowState]:
     """As `_step_function`, among each sentence's own tokens."""
 
     def step(tokens: Tensor, state: NarrowState) -> Step[NarrowState]:
-        log_probs, output = network.narrow_step(tokens, state)
-        return Step(log_probs, output.weights, NarrowState(output.state, state.rows), state.rows.tokens)
+        slots = Slots.of(tokens)
+        log_probs, output = network.narrow_step(tokens, state, slots)
+        after = NarrowState(output.state, state.output)
+        return Step(log_probs, output.weights, after, state.output.tokens, slots.taken if log_probs.ndim == 2 else None)
 
     return step
 

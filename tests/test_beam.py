@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.search.beam import beam_search, greedy_search
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
-from seq2seq.search.ranking import rank
+from seq2seq.search.ranking import rank, rank_sums
 from seq2seq.search.stepping import Hypothesis, SearchState, Step, StepFunction
 
 BOS, EOS, A, B, C = 2, 3, 4, 5, 6
@@ -283,8 +283,70 @@ def test_impossible_candidates_are_no_tie() -> None:
     values, indices, tied = rank(numbers, 3)
     assert values.tolist() == [[-1.0, -2.0, -3.0], [-4.0, -5.0, -INF]]
     assert (indices[0].tolist(), indices[1, :2].tolist()) == ([0, 4, 2], [4, 0])
-    assert not tied
+    assert not tied.any()
     assert rank(torch.tensor([[-1.0, -3.0, -2.0, -3.0]]), 3)[2]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6), width=st.integers(1, 400), levels=st.sampled_from([0, 2, 50]), count=st.integers(1, 7)
+)
+def test_sums_are_ranked_as_if_all_were_made(seed: int, width: int, levels: int, count: int) -> None:
+    """Of rows that groups share, with ties, impossible ones and empty members."""
+    draw = torch.Generator().manual_seed(seed)
+    numbers = torch.randn(9, width, generator=draw)
+    if levels:
+        numbers = torch.randint(levels, (9, width), generator=draw).float()
+    numbers[torch.rand(9, width, generator=draw) < 0.2] = -INF
+    offsets = torch.randint(3, (4, 3), generator=draw).float()
+    offsets[torch.rand(4, 3, generator=draw) < 0.3] = -INF
+    rows = torch.randint(9, (4, 3), generator=draw)
+    everything = (numbers[rows] + offsets[:, :, None]).flatten(1)
+    count = min(count, everything.shape[1])
+    values, indices, tied = rank_sums(offsets, numbers, rows, count)
+    plain, _, expected = rank(everything, count)
+    assert torch.equal(values, plain)
+    assert torch.equal(tied, expected)
+    assert torch.equal(everything.gather(1, indices), values)
+    for row, possible in zip(indices.tolist(), values.isfinite().tolist(), strict=True):
+        chosen = [index for index, is_one in zip(row, possible, strict=True) if is_one]
+        assert len(set(chosen)) == len(chosen)
+
+
+def test_a_ranking_shows_what_is_no_number() -> None:
+    numbers = torch.zeros(2, 300)
+    numbers[1, 290] = math.nan
+    assert rank_sums(torch.zeros(1, 2), numbers, torch.tensor([[0, 1]]), 2).values.isnan().any()
+
+
+class Ragged(Table):
+    """Answers for the slots that are taken alone, and refuses to know of others."""
+
+    empty = 0
+
+    def __call__(self, tokens: Tensor, state: Walk) -> Step[Walk]:
+        answer = super().__call__(tokens, state)
+        taken = (tokens.flatten() >= 0).nonzero().squeeze(1)
+        self.empty += tokens.numel() - len(taken)
+        return replace(answer, log_probs=answer.log_probs.flatten(0, 1)[taken], slots=taken)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), levels=st.sampled_from([0, 3]), beam_size=st.integers(1, 4))
+def test_a_step_may_answer_for_the_taken_slots_alone(seed: int, levels: int, beam_size: int) -> None:
+    table, options = random_table(seed, levels), {"beam_size": beam_size, "nbest": beam_size, "length": 6}
+    ragged = Ragged(table)
+    expected = search(Table(table), range(5), min_lengths=[0, 3, 1, 0, 2], forbidden=[0], **options)
+    found = search(ragged, range(5), min_lengths=[0, 3, 1, 0, 2], forbidden=[0], **options)
+    assert list(map(plain, found)) == list(map(plain, expected))
+
+
+def test_empty_slots_are_told() -> None:
+    """Else every step would work on them: in this search a third of all."""
+    ragged = Ragged(random_table(3))
+    search(ragged, range(40), beam_size=4, length=6)
+    slots = sum(math.prod(shape) for shape in ragged.calls)
+    assert 0.2 * slots < ragged.empty < 0.5 * slots
 
 
 # Against exhaustive and plain search

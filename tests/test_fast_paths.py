@@ -16,6 +16,7 @@ from seq2seq.nn import additive, wide
 from seq2seq.nn.additive import additive_energies
 from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout
 from seq2seq.nn.repeated import comparison, product, repeat
+from seq2seq.nn.slots import Slots
 from seq2seq.nn.wide import token_log_probs
 
 
@@ -240,7 +241,7 @@ def test_dropout_falls_on_every_layer_and_position(wiring: tuple[str, bool], mon
     for position, column in enumerate(target.split(1, dim=1)):
         for norm, part in zip(model.decoder.norms, drawn, strict=True):
             norm.register_forward_hook(lambda _, given, out, noise=part[:, position]: given[0] * noise)
-        output = model.decoder.step(model.target_embedding(column), state)
+        output = model.decoder.step(model.target_embedding(column[:, 0]), state, Slots(len(column), 1))
         state = output.state
         torch.testing.assert_close(output.outputs, forced.outputs[:, position : position + 1])
 
@@ -256,7 +257,7 @@ def test_training_has_the_gradients_of_the_steps_of_search(mechanism: str, wirin
     forced = model.force(batch.source, batch.source_lengths, batch.target_input)
     state, steps = model.start(batch.source, batch.source_lengths), []
     for column in batch.target_input.split(1, dim=1):
-        output = model.decoder.step(model.target_embedding(column), state)
+        output = model.decoder.step(model.target_embedding(column[:, 0]), state, Slots(len(column), 1))
         state = output.state
         steps.append(output)
     plain = [torch.cat([step.outputs for step in steps], 1), torch.cat([step.weights for step in steps], 1)]

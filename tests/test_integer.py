@@ -34,6 +34,15 @@ def test_rounding_errors_are_those_of_the_bits() -> None:
     assert 0.001 < error.std() / (inputs @ weight.t()).std() < 0.02
 
 
+def test_a_part_has_the_numbers_of_the_whole() -> None:
+    matrix, inputs, rows = (
+        IntegerMatrix.of(numbers(48, 96, seed=1)),
+        numbers(40, 96, seed=2),
+        torch.tensor([47, 3, 3, 0]),
+    )
+    assert torch.equal(matrix.part(rows)(inputs), matrix(inputs)[:, rows])
+
+
 def test_rows_do_not_feel_each_other() -> None:
     matrix, inputs = IntegerMatrix.of(numbers(48, 96, seed=1)), numbers(40, 96, seed=2)
     inputs[3] *= 1e4

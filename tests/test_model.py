@@ -24,6 +24,7 @@ from seq2seq.batching import make_batch, source_batch
 from seq2seq.nn.decoder import DECODERS, DecoderState
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.recurrent import SequenceDropout, SourceLayer
+from seq2seq.nn.slots import Slots
 
 SOURCES = random_ids([1, 9, 4], SOURCE_VOCABULARY, seed=5)
 TARGETS = random_ids([6, 1, 3], TARGET_VOCABULARY, seed=6)
@@ -164,6 +165,27 @@ def test_beam_slots_are_independent(mechanism: str, wiring: tuple[str, bool], ce
         own = slice(slot, slot + 1)
         narrow = model.step(first[:, own], model.start(*source_batch(SOURCES)))[1].state
         torch.testing.assert_close(together[:, slot], model.step(second[:, own], narrow)[0][:, 0])
+
+
+@pytest.mark.parametrize(("mechanism", "wiring", "cell"), EVERY)
+def test_empty_slots_change_nothing(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
+    """A step for the taken slots alone, and one more from what it leaves."""
+    model = stirred(tiny_model(mechanism, wiring, cell, decoder_layers=2)).eval()
+    first, second = torch.tensor([[4, 5], [6, 7], [8, 9]]), torch.tensor([[10, 11], [12, 13], [14, 15]])
+    plain = wide = model.start(*source_batch(SOURCES)).select(torch.zeros(3, 2, dtype=torch.long))
+    empty = torch.tensor([[False, False], [False, True], [True, True]])
+    slots = Slots.of(first.masked_fill(empty, -1))
+    assert slots.taken is not None
+    assert slots.owners(first.device).tolist() == [0, 0, 1]
+    for tokens in (first, second):
+        everything, expected = model.step(tokens, plain)
+        found, output = model.step(tokens.masked_fill(empty, -1), wide, slots)
+        plain, wide = expected.state, output.state
+        torch.testing.assert_close(found, everything[~empty])
+        torch.testing.assert_close(output.outputs[~empty], expected.outputs[~empty])
+        torch.testing.assert_close(output.weights[~empty], expected.weights[~empty])
+        assert output.outputs[empty].eq(0).all()
+        assert not output.weights.isnan().any()
 
 
 @pytest.mark.parametrize(("wiring", "cell"), list(itertools.product(WIRINGS, CELLS)))

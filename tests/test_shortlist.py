@@ -72,11 +72,12 @@ def test_candidates_are_the_sentences_own() -> None:
 
 @pytest.mark.parametrize("wiring", WIRINGS)
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_the_batch_changes_nothing(pair: TokenizerPair, wiring: tuple[str, bool], cell: str) -> None:
+@pytest.mark.parametrize("int8", [False, True])
+def test_the_batch_changes_nothing(pair: TokenizerPair, wiring: tuple[str, bool], cell: str, int8: bool) -> None:
     """Pitfall 26: alone, in batches, shuffled: the same texts of the sentence's own pieces, with the same numbers."""
     shortlist = drawn(pair)
     translator, texts = Translator([tiny(pair, "additive", wiring, cell)], [shortlist]), sentences(11)
-    alone = [translator.translate([text], shortlist=True, min_length=2)[0] for text in texts]
+    alone = [translator.translate([text], shortlist=True, min_length=2, int8=int8)[0] for text in texts]
     assert any(found.finished for found in alone)
     assert len({found.text for found in alone}) > 5
     for found in alone:
@@ -86,17 +87,19 @@ def test_the_batch_changes_nothing(pair: TokenizerPair, wiring: tuple[str, bool]
     for batch_size in (7, 64):
         order = random.Random(batch_size).sample(range(len(texts)), len(texts))
         shuffled = [texts[row] for row in order]
-        together = translator.translate(shuffled, shortlist=True, min_length=2, batch_size=batch_size)
+        options = {"shortlist": True, "min_length": 2, "batch_size": batch_size, "int8": int8}
+        together = translator.translate(shuffled, **options)
         assert all(close(alone[row], found) for row, found in zip(order, together, strict=True))
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)
-def test_a_list_of_everything_changes_nothing(pair: TokenizerPair, wiring: tuple[str, bool]) -> None:
+@pytest.mark.parametrize("int8", [False, True])
+def test_a_list_of_everything_changes_nothing(pair: TokenizerPair, wiring: tuple[str, bool], int8: bool) -> None:
     models, texts = [tiny(pair, wiring=wiring, seed=seed) for seed in (1, 2)], sentences(11)
     for several in (models[:1], models):
         translator = Translator(several, [everything(pair)] * len(several))
-        exact = translator.translate_nbest(texts, 3, min_length=3)
-        narrow = translator.translate_nbest(texts, 3, min_length=3, shortlist=True)
+        exact = translator.translate_nbest(texts, 3, min_length=3, int8=int8)
+        narrow = translator.translate_nbest(texts, 3, min_length=3, int8=int8, shortlist=True)
         for one, other in zip(exact, narrow, strict=True):
             assert all(map(close, one, other))
 

@@ -29,7 +29,7 @@ class Memory:
 
     def select(self, rows: Int[Tensor, " selected"]) -> "Memory":
         """The memory of these sentences, in this order."""
-        return Memory(self.keys[rows], self.values[rows], self.mask[rows])
+        return Memory(*(part.index_select(0, rows) for part in (self.keys, self.values, self.mask)))
 
     def repeated(self) -> "Memory":
         """The same for a loop in training: keys and values get one gradient for all steps (repeated.py)."""

@@ -14,10 +14,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seq2seq.nn.attention import Attended, Attention, Memory, Past
+from seq2seq.nn.attention import Attention, Memory, Past
 from seq2seq.nn.encoder import EncoderOutput
 from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout, State
 from seq2seq.nn.registry import enter
+from seq2seq.nn.slots import Slots
 from seq2seq.nn.steps import Shared, tanh_step
 
 
@@ -36,12 +37,17 @@ class DecoderState:
 
     def select(self, parents: Int[Tensor, "sentences beam"]) -> "DecoderState":
         """Reorder within each sentence: new slot k continues old slot parents[:, k]."""
-        rows = torch.arange(parents.shape[0], device=parents.device)[:, None]
-        return self._map(lambda part: part[rows, parents], self.memory)
+        slots = self.cells[0][0].shape[1]
+        first = torch.arange(parents.shape[0], device=parents.device)[:, None] * slots
+        rows, shape = (first + parents).flatten(), parents.shape
+        # index_select copies a row at a time, where indexing by two tensors goes number by number.
+        return self._map(
+            lambda part: part.flatten(0, 1).index_select(0, rows).view(*shape, *part.shape[2:]), self.memory
+        )
 
     def keep(self, sentences: Int[Tensor, " kept"]) -> "DecoderState":
         """Only these sentences."""
-        return self._map(lambda part: part[sentences], self.memory.select(sentences))
+        return self._map(lambda part: part.index_select(0, sentences), self.memory.select(sentences))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,25 +120,23 @@ class Decoder(nn.Module, ABC):
         return None
 
     @abstractmethod
-    def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
-        """One token for every beam slot of every sentence."""
+    def step(self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots) -> DecoderOutput:
+        """One token for every beam slot that is taken; the output of an empty one is zeros, its state too."""
 
     @abstractmethod
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
         """Teacher forcing: all positions of known targets, from a state with one beam slot."""
 
     def recur(
-        self, inputs: Float[Tensor, "sentences beam input"], cells: tuple[State, ...]
-    ) -> tuple[Float[Tensor, "sentences beam dim"], tuple[State, ...]]:
+        self, inputs: Float[Tensor, "rows input"], cells: tuple[State, ...], slots: Slots
+    ) -> tuple[Float[Tensor, "rows dim"], tuple[State, ...]]:
         """All layers, one step of a search: the top layer's output and the new states."""
         after: list[State] = []
-        sentences, beam = inputs.shape[:2]
         for depth, (layer, norm) in enumerate(self.stack()):
-            before = tuple(part.flatten(0, 1) for part in cells[depth])
-            new = tuple(part.view(sentences, beam, -1) for part in layer.step(inputs.flatten(0, 1), before))
+            new = layer.step(inputs, tuple(slots.rows(part) for part in cells[depth]))
             outputs = norm(new[0])
             inputs = outputs + inputs if self.residual and depth else outputs
-            after.append(new)
+            after.append(tuple(slots.spread(part) for part in new))
         return inputs, tuple(after)
 
     def stack(self) -> Iterator[tuple[RecurrentLayer, nn.Module]]:
@@ -198,11 +202,12 @@ class Bahdanau(Decoder):
         """s_t, c_t and y_{t-1}."""
         return dim + key_dim + input_dim
 
-    def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
+    def step(self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots) -> DecoderOutput:
         """Attend with s_{t-1}, recur, read out."""
         attended = self.attention.look(state.cells[-1][0], state.memory, state.past)
-        top, cells = self.recur(torch.cat([embedded, attended.context], dim=-1), state.cells)
-        outputs = torch.tanh(self.readout(torch.cat([top, attended.context, embedded], dim=-1)))
+        context = slots.rows(attended.context)
+        top, cells = self.recur(torch.cat([embedded, context], dim=-1), state.cells, slots)
+        outputs = slots.spread(torch.tanh(self.readout(torch.cat([top, context, embedded], dim=-1))))
         return DecoderOutput(outputs, attended.weights, replace(state, cells=cells, past=attended.past))
 
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
@@ -226,18 +231,24 @@ class Luong(Decoder):
     """The cell runs first; the query is s_t; a_t = tanh(W[c_t; s_t]). Luong et al. (2015), section 3, equation 5."""
 
     def join(
-        self, attended: Attended, top: Float[Tensor, "batch target dim"]
-    ) -> Float[Tensor, "batch target output_dim"]:
+        self, context: Float[Tensor, "*rows key_dim"], top: Float[Tensor, "*rows dim"]
+    ) -> Float[Tensor, "*rows output_dim"]:
         """What s_t saw, joined with s_t."""
-        return torch.tanh(self.readout(torch.cat([attended.context, top], dim=-1)))
+        return torch.tanh(self.readout(torch.cat([context, top], dim=-1)))
 
-    def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
+    def step(self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots) -> DecoderOutput:
         """Recur, then attend with s_t."""
-        top, cells = self.recur(embedded, state.cells)
-        attended = self.attention.look(top, state.memory, state.past)
-        return DecoderOutput(
-            self.join(attended, top), attended.weights, replace(state, cells=cells, past=attended.past)
-        )
+        top, cells = self.recur(self.entering(embedded, state, slots), state.cells, slots)
+        attended = self.attention.look(slots.spread(top), state.memory, state.past)
+        outputs = slots.spread(self.join(slots.rows(attended.context), top))
+        fed = None if state.fed is None else outputs
+        return DecoderOutput(outputs, attended.weights, DecoderState(state.memory, cells, fed, attended.past))
+
+    def entering(
+        self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots
+    ) -> Float[Tensor, "rows input"]:
+        """What the first layer reads in a step of a search: y."""
+        return embedded
 
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
         """Nothing of a step depends on where the last one looked, so every layer runs over all positions at once."""
@@ -249,7 +260,7 @@ class Luong(Decoder):
             after.append(tuple(part[:, None] for part in last))
         attended = self.attention.read(inputs, state.memory, state.past)
         state = replace(state, cells=tuple(after), past=attended.past)
-        return DecoderOutput(self.join(attended, inputs), attended.weights, state)
+        return DecoderOutput(self.join(attended.context, inputs), attended.weights, state)
 
 
 @wiring("luong_input_feeding")
@@ -265,12 +276,11 @@ class LuongInputFeeding(Luong):
         """Zeros: nothing has been attended to yet."""
         return source.final.new_zeros(source.final.shape[0], 1, self.output_dim)
 
-    def step(self, embedded: Float[Tensor, "sentences beam input_dim"], state: DecoderState) -> DecoderOutput:
-        """Recur on [y; a], then attend."""
-        top, cells = self.recur(torch.cat([embedded, self.fed(state)], dim=-1), state.cells)
-        attended = self.attention.look(top, state.memory, state.past)
-        outputs = self.join(attended, top)
-        return DecoderOutput(outputs, attended.weights, DecoderState(state.memory, cells, outputs, attended.past))
+    def entering(
+        self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots
+    ) -> Float[Tensor, "rows input"]:
+        """[y; a]."""
+        return torch.cat([embedded, slots.rows(self.fed(state))], dim=-1)
 
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
         """A loop: each step needs the attentional state of the one before."""

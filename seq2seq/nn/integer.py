@@ -30,23 +30,33 @@ _ROWS = 64  # that the packing is told to expect
 class IntegerMatrix:
     """W of x Wᵀ, for float inputs and outputs."""
 
-    packed: Tensor
+    entries: Int[Tensor, "outputs inputs"]
     scales: Float[Tensor, " outputs"]
     zeros: Int[Tensor, " outputs"]
+    packed: Tensor  # the entries, as the products read them
 
     @classmethod
     def of(cls, weight: Float[Tensor, "outputs inputs"]) -> "IntegerMatrix":
         """The nearest multiples of each row's largest entry over 127."""
         weight = weight.detach().float()
         scales = weight.abs().amax(dim=1).clamp_min(torch.finfo(torch.float32).tiny) / 127
-        entries = (weight / scales[:, None]).round_().to(torch.int8)
+        return cls._pack((weight / scales[:, None]).round_().to(torch.int8), scales)
+
+    @classmethod
+    def _pack(cls, entries: Int[Tensor, "outputs inputs"], scales: Float[Tensor, " outputs"]) -> "IntegerMatrix":
         pack: Callable[..., Tensor] = torch.ops.onednn.qlinear_prepack
-        return cls(pack(entries, [_ROWS, weight.shape[1]]), scales, torch.zeros(len(scales), dtype=torch.int32))
+        packed = pack(entries, [_ROWS, entries.shape[1]])
+        return cls(entries, scales, torch.zeros(len(scales), dtype=torch.int32), packed)
+
+    def part(self, outputs: Int[Tensor, " some"]) -> "IntegerMatrix":
+        """These rows of W alone. Each has its own scale, so its integers stay."""
+        return self._pack(self.entries.index_select(0, outputs), self.scales[outputs])
 
     def __call__(self, inputs: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows outputs"]:
         """x Wᵀ, with each row of x rounded to 127 values between its largest entry and minus that."""
         scales = inputs.abs().amax(dim=-1, keepdim=True).clamp_min_(torch.finfo(inputs.dtype).tiny) / _LARGEST
-        entries = (inputs / scales).add_(_LARGEST + 1.5).to(torch.uint8)  # rounded, as it cuts
+        # Rounded, as the conversion cuts. None passes 127, so they are the same as int8, which is made 7 times as fast.
+        entries = (inputs / scales).add_(_LARGEST + 1.5).to(torch.int8).view(torch.uint8)
         multiply: Callable[..., Tensor] = torch.ops.onednn.qlinear_pointwise
         products = multiply(
             entries,
@@ -67,16 +77,19 @@ class IntegerMatrix:
 
 
 class IntegerLinear(nn.Module):
-    """A linear layer with integer weights; `weight` and `bias` are the layer's own, for who reads their rows."""
+    """A linear layer with integer weights."""
 
-    def __init__(self, layer: nn.Linear) -> None:
+    def __init__(self, matrix: IntegerMatrix, bias: Float[Tensor, " outputs"]) -> None:
         super().__init__()
-        self.weight, self.bias = layer.weight, layer.bias
-        self._matrix = IntegerMatrix.of(layer.weight)
+        self._matrix, self._bias = matrix, bias
 
     def forward(self, inputs: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows outputs"]:
         """x Wᵀ + b."""
-        return self._matrix(inputs).add_(self.bias)
+        return self._matrix(inputs).add_(self._bias)
+
+    def part(self, outputs: Int[Tensor, " outputs"]) -> "IntegerLinear":
+        """The layer of these outputs alone."""
+        return IntegerLinear(self._matrix.part(outputs), self._bias[outputs])
 
 
 class IntegerLayer(RecurrentLayer):
@@ -123,5 +136,5 @@ def integer_model(model: Seq2Seq) -> Seq2Seq:
     for name in ("decoder.readout", "output_layer"):
         layer = made.get_submodule(name)
         assert isinstance(layer, nn.Linear)
-        made.set_submodule(name, IntegerLinear(layer))
+        made.set_submodule(name, IntegerLinear(IntegerMatrix.of(layer.weight), layer.bias.detach()))
     return made.eval()

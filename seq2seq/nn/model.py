@@ -12,9 +12,10 @@ from seq2seq.nn.decoder import DECODERS, DecoderOutput, DecoderState
 from seq2seq.nn.encoder import Encoder
 from seq2seq.nn.loss import Loss, cross_entropy, repetition
 from seq2seq.nn.masking import length_mask
-from seq2seq.nn.output import NarrowState, OutputRows
+from seq2seq.nn.output import NarrowState, narrow_output
 from seq2seq.nn.recurrent import SequenceDropout
 from seq2seq.nn.scores import ScoreFunction
+from seq2seq.nn.slots import Slots
 from seq2seq.nn.wide import token_log_probs
 
 
@@ -99,22 +100,33 @@ class Seq2Seq(nn.Module):
         return self.decoder.start(self.encoder(embedded, lengths))
 
     def step(
-        self, tokens: Int[Tensor, "sentences beam"], state: DecoderState
-    ) -> tuple[Float[Tensor, "sentences beam vocabulary"], DecoderOutput]:
-        """Log-probabilities (nats) of what follows each hypothesis whose last token is given."""
-        output = self.decoder.step(self.target_embedding(tokens), state)
-        return token_log_probs(self.output_layer, output.outputs), output
+        self, tokens: Int[Tensor, "sentences beam"], state: DecoderState, slots: Slots | None = None
+    ) -> tuple[Float[Tensor, "*slots vocabulary"], DecoderOutput]:
+        """Log-probabilities (nats) of what follows each hypothesis whose last token is given.
+
+        [sentences, beam, vocabulary], or, where `slots` says that some are empty, a row for each of the others.
+        """
+        slots, output = self._decode(tokens, state, slots)
+        if slots.taken is None:
+            return token_log_probs(self.output_layer, output.outputs), output
+        return token_log_probs(self.output_layer, slots.rows(output.outputs)), output
+
+    def _decode(
+        self, tokens: Int[Tensor, "sentences beam"], state: DecoderState, slots: Slots | None
+    ) -> tuple[Slots, DecoderOutput]:
+        slots = Slots(tokens.shape[0], tokens.shape[1]) if slots is None else slots
+        return slots, self.decoder.step(self.target_embedding(slots.rows(tokens)), state, slots)
 
     def narrow(self, state: DecoderState, tokens: Int[Tensor, "batch width"]) -> NarrowState:
         """A state from which each sentence goes on with its own tokens alone, padded with -1."""
-        return NarrowState(state, OutputRows.gather(self.output_layer, tokens))
+        return NarrowState(state, narrow_output(self.output_layer, tokens))
 
     def narrow_step(
-        self, tokens: Int[Tensor, "sentences beam"], state: NarrowState
-    ) -> tuple[Float[Tensor, "sentences beam width"], DecoderOutput]:
+        self, tokens: Int[Tensor, "sentences beam"], state: NarrowState, slots: Slots | None = None
+    ) -> tuple[Float[Tensor, "*slots width"], DecoderOutput]:
         """As `step`, of each sentence's own tokens: the probabilities of the others are shared out among these."""
-        output = self.decoder.step(self.target_embedding(tokens), state.state)
-        return state.rows.log_probs(output.outputs), output
+        slots, output = self._decode(tokens, state.state, slots)
+        return state.output.log_probs(output.outputs, slots), output
 
     def force(
         self,

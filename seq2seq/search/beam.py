@@ -12,8 +12,8 @@ from seq2seq.errors import InputError
 from seq2seq.search.history import History, Record, not_a_number
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import AVERAGE, LengthPenalty
-from seq2seq.search.ranking import rank, rank_in_order
-from seq2seq.search.stepping import Hypothesis, S, Step, StepFunction
+from seq2seq.search.ranking import Ranked, rank_in_order, rank_sums
+from seq2seq.search.stepping import EMPTY, Hypothesis, S, Step, StepFunction
 
 
 @torch.no_grad()
@@ -102,11 +102,33 @@ def _check_sizes(sentences: int, beam_size: int, nbest: int, max_lengths: Sequen
         raise ValueError(f"one maximum length per sentence: {sentences} sentences but {len(max_lengths)} lengths")
 
 
-class _Candidates(NamedTuple):
-    """Continuations of each live hypothesis: log_prob of the whole, -inf where it is not allowed, and last token."""
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """The continuations of the live hypotheses: all columns of `log_probs`, -inf where it is not allowed.
 
-    log_probs: Float[Tensor, "sentences beam candidates"]
-    tokens: Int[Tensor, "sentences beam candidates"]
+    before: log_prob of each hypothesis, -inf in an empty slot. rows: of each slot its row in log_probs; of an empty
+    one, any. tokens: of each sentence's columns; None: column t is token t.
+    """
+
+    before: Float[Tensor, "sentences beam"]
+    log_probs: Float[Tensor, "rows columns"]
+    rows: Int[Tensor, "sentences beam"]
+    tokens: Int[Tensor, "sentences columns"] | None
+
+    def best(self, count: int) -> Ranked:
+        """The `count` most probable of each sentence; slot and column are one index."""
+        return rank_sums(self.before, self.log_probs, self.rows, count)
+
+    def best_in_order(self, count: int, sentences: Int[Tensor, " some"]) -> Ranked:
+        """The same of some sentences, with the lower slot, then the lower token first of equal ones."""
+        sums = self.before[sentences][:, :, None] + self.log_probs[self.rows[sentences]]
+        return rank_in_order(sums.flatten(1), count)
+
+    def parts(self, indices: Int[Tensor, "sentences count"]) -> tuple[Tensor, Tensor]:
+        """Token and slot of each."""
+        width = self.log_probs.shape[1]
+        columns = indices % width
+        return columns if self.tokens is None else self.tokens.gather(1, columns), indices // width
 
 
 class _Growth(NamedTuple):
@@ -116,7 +138,7 @@ class _Growth(NamedTuple):
     parents: Int[Tensor, "sentences slots"]
     log_probs: Float[Tensor, "sentences slots"]  # -inf: an empty slot
     live: Bool[Tensor, "sentences slots"]
-    tied: Bool[Tensor, ""]
+    tied: Bool[Tensor, " sentences"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +173,20 @@ class _Beam:
 
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept beam"], S]:
         """Take the model's answer into the beam. Returns tokens and state of the sentences that go on."""
-        frontier = self._frontier
-        growth = self._grow(self._best_of_each(answer))
+        frontier, candidates = self._frontier, self._candidates(answer)
+        width = min(self._beam_size, frontier.log_probs.shape[1] * candidates.log_probs.shape[1])
+        ranked = candidates.best(width)
+        growth = self._grow(candidates, ranked)
         grown, report = self._assess(growth)
-        if any(report[-2]):
-            growth = self._grow(self._all_of_each(answer), in_order=True)
+        if tied := [row for row, ties in enumerate(report[-2]) if ties]:
+            rows = torch.tensor(tied, device=ranked.values.device)
+            values, indices, _ = candidates.best_in_order(width, rows)
+            ranked = Ranked(
+                ranked.values.index_copy(0, rows, values),
+                ranked.indices.index_copy(0, rows, indices),
+                torch.zeros_like(ranked.tied),
+            )
+            growth = self._grow(candidates, ranked)
             grown, report = self._assess(growth)
         done, live, _, broken = report
         if any(broken):
@@ -170,57 +201,43 @@ class _Beam:
         rows = torch.tensor(going, dtype=torch.long, device=growth.tokens.device)
         self._frontier = grown.keep(rows, width)
         state = answer.state if len(going) == len(done) else answer.state.keep(rows)
-        if not answer.log_probs.shape[1] == width == 1:  # one slot that stays one: nothing to reorder
+        if not frontier.log_probs.shape[1] == width == 1:  # one slot that stays one: nothing to reorder
             state = state.select(growth.parents[rows, :width])
-        return growth.tokens[rows, :width], state
+        tokens, lives = growth.tokens[rows, :width], growth.live[rows, :width]
+        return tokens.masked_fill(~lives, EMPTY), state
 
-    def _best_of_each(self, answer: Step[S]) -> _Candidates:
-        """The continuations of each hypothesis that may be among the best of its sentence.
-
-        One more than there is room for, so that a tie with what is left out shows as a tie among what is taken, and as
-        many more as are forbidden. The log_prob before is added to these few alone: a pass over all candidates less.
-        """
-        count = min(self._beam_size + 1 + self._limits.few, answer.log_probs.shape[2])
-        log_probs, columns = answer.log_probs.topk(count)
-        if answer.tokens is None:
-            return self._allowed(log_probs, columns)
-        return self._allowed(log_probs, answer.tokens[:, None].expand_as(answer.log_probs).gather(2, columns))
-
-    def _all_of_each(self, answer: Step[S]) -> _Candidates:
-        """All continuations of each hypothesis, by their token."""
-        tokens = answer.tokens
-        if tokens is None:
-            tokens = torch.arange(answer.log_probs.shape[2], device=answer.log_probs.device)[None]
-        return self._allowed(answer.log_probs, tokens[:, None].expand_as(answer.log_probs))
-
-    def _allowed(self, log_probs: Tensor, tokens: Tensor) -> _Candidates:
+    def _candidates(self, answer: Step[S]) -> _Candidates:
+        """What the model answered, less what is not allowed."""
         frontier = self._frontier
-        log_probs = frontier.log_probs[:, :, None] + log_probs
-        self._limits.forbid(log_probs, frontier.sentences, self.history.steps, tokens)
-        return _Candidates(log_probs, tokens)
+        sentences, beam = frontier.log_probs.shape
+        numbers = torch.arange(sentences * beam, device=frontier.log_probs.device)
+        slots, rows = numbers, numbers
+        if answer.slots is not None:
+            slots = answer.slots
+            rows = torch.zeros_like(numbers).index_copy_(0, slots, numbers[: len(slots)])
+        log_probs = answer.log_probs.flatten(0, -2)
+        self._limits.forbid(log_probs, slots // beam, frontier.sentences, self.history.steps, answer.tokens)
+        return _Candidates(frontier.log_probs, log_probs, rows.view(sentences, beam), answer.tokens)
 
-    def _grow(self, candidates: _Candidates, in_order: bool = False) -> _Growth:
+    def _grow(self, candidates: _Candidates, ranked: Ranked) -> _Growth:
         """The best continuations of each sentence, as many as it has room for."""
-        flat, tokens = candidates.log_probs.flatten(1), candidates.tokens.flatten(1)
-        width = min(self._beam_size, flat.shape[1])
-        ranked, indices, tied = rank_in_order(flat, width) if in_order else rank(flat, width)
-        beyond = torch.arange(width, device=flat.device) >= self._frontier.room[:, None]
-        log_probs = ranked.masked_fill(beyond, -torch.inf)
-        tokens = tokens.gather(1, indices)
+        beyond = torch.arange(ranked.values.shape[1], device=ranked.values.device) >= self._frontier.room[:, None]
+        log_probs = ranked.values.masked_fill(beyond, -torch.inf)
+        tokens, parents = candidates.parts(ranked.indices)
         live = log_probs.isfinite() & (tokens != self._limits.eos)
         order = (~live).to(torch.uint8).argsort(dim=1, stable=True)
         return _Growth(
             tokens=tokens.gather(1, order),
-            parents=indices.gather(1, order) // candidates.tokens.shape[2],
+            parents=parents.gather(1, order),
             log_probs=log_probs.gather(1, order),
             live=live.gather(1, order),
-            tied=tied,
+            tied=ranked.tied,
         )
 
     def _assess(self, growth: _Growth) -> tuple[_Frontier, list[list[int]]]:
         """The frontier after this growth, before any sentence leaves, and a report, the one transfer of a step.
 
-        Report: for each sentence whether it is done, and how many are live; whether log_probs tied, were NaN.
+        Report: for each sentence whether it is done, how many are live, and whether log_probs tied, were NaN.
         """
         frontier, length = self._frontier, self.history.steps + 1
         finished = growth.log_probs.isfinite() & ~growth.live
@@ -233,5 +250,5 @@ class _Beam:
             # At equality too: of two equal scores the one that ended earlier ranks first.
             done = done | (best[:, -1] >= self._limits.bounds(log_probs.amax(1), frontier.sentences))
         broken = growth.log_probs.isnan().any(1)
-        report = torch.stack([done.long(), live, growth.tied.expand_as(live), broken])
+        report = torch.stack([done.long(), live, growth.tied, broken])
         return _Frontier(frontier.sentences, log_probs, best, room), report.tolist()

@@ -40,15 +40,16 @@ class Ensemble(Generic[S]):
 
     def __call__(self, tokens: Int[Tensor, "sentences beam"], state: EnsembleState[S]) -> Step[EnsembleState[S]]:
         answers = [step(tokens, part) for step, part in zip(self._steps, state.states, strict=True)]
-        _check_equal("vocabulary", [answer.log_probs.shape[2] for answer in answers])
+        _check_equal("vocabulary", [answer.log_probs.shape[-1] for answer in answers])
         _check_equal("source", [answer.weights.shape[2] for answer in answers])
         after = EnsembleState(tuple(answer.state for answer in answers))
         if len(answers) == 1:
-            return Step(answers[0].log_probs, answers[0].weights, after, answers[0].tokens)
+            one = answers[0]
+            return Step(one.log_probs, one.weights, after, one.tokens, one.slots)
         log_probs = torch.stack([answer.log_probs for answer in answers]).logsumexp(0) - math.log(len(answers))
         weights = torch.stack([answer.weights for answer in answers]).mean(0)
         # Clamped, for rounding may pass 0, which no log-probability may.
-        return Step(log_probs.clamp(max=0), weights, after, answers[0].tokens)
+        return Step(log_probs.clamp(max=0), weights, after, answers[0].tokens, answers[0].slots)
 
 
 def _check_equal(what: str, sizes: Sequence[int]) -> None:

@@ -44,30 +44,28 @@ class Limits:
 
     def forbid(
         self,
-        log_probs: Float[Tensor, "sentences beam vocabulary"],
+        log_probs: Float[Tensor, "rows columns"],
+        owners: Int[Tensor, " rows"],
         sentences: Int[Tensor, " sentences"],
         produced: int,
-        tokens: Int[Tensor, "sentences _ vocabulary"] | None = None,
+        tokens: Int[Tensor, "sentences columns"] | None = None,
     ) -> None:
-        """Set to -inf, in place, what may not follow `produced` tokens. tokens: those of the columns."""
-        if tokens is None:
-            log_probs.index_fill_(2, self._forbidden, -torch.inf)
-        else:
-            never = torch.zeros_like(tokens, dtype=torch.bool)
-            for token in self._listed:  # torch.isin takes ten times as long
-                never |= tokens == token
-            log_probs.masked_fill_(never, -torch.inf)
-        if produced < self._longest_minimum:
-            early = produced < self.min_lengths[sentences]
-            if tokens is None:
-                log_probs[:, :, self.eos].masked_fill_(early[:, None], -torch.inf)
-            else:
-                log_probs.masked_fill_((tokens == self.eos) & early[:, None, None], -torch.inf)
+        """Set to -inf, in place, what may not follow `produced` tokens.
 
-    @property
-    def few(self) -> int:
-        """Most tokens that `forbid` takes from a hypothesis."""
-        return len(self._listed) + 1
+        owners: the sentence of each row, by its place in `sentences`. tokens: those of each sentence's columns.
+        """
+        early = produced < self.min_lengths[sentences] if produced < self._longest_minimum else None
+        if tokens is None:
+            log_probs.index_fill_(1, self._forbidden, -torch.inf)
+            if early is not None:
+                log_probs[:, self.eos].masked_fill_(early[owners], -torch.inf)
+            return
+        never = torch.zeros_like(tokens, dtype=torch.bool)
+        for token in self._listed:  # torch.isin takes ten times as long
+            never |= tokens == token
+        if early is not None:
+            never |= (tokens == self.eos) & early[:, None]
+        log_probs.masked_fill_(never.index_select(0, owners), -torch.inf)
 
     def scores(self, log_probs: Float[Tensor, "*shape"], length: int) -> Float[Tensor, "*shape"]:
         """Scores of hypotheses with `length` tokens produced."""

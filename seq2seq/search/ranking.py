@@ -3,27 +3,75 @@
 torch.topk promises no order among equal numbers, and what it does depends on the shape, so on the rest of the batch.
 """
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+BLOCK = 64  # numbers whose maximum is taken at once
 
-def rank(
-    numbers: Float[Tensor, "rows candidates"], count: int
-) -> tuple[Float[Tensor, "rows count"], Int[Tensor, "rows count"], Bool[Tensor, ""]]:
-    """The `count` highest of each row, falling; their indices; whether finite ties make this choice arbitrary.
+
+class Ranked(NamedTuple):
+    """The highest numbers of each row, falling; their indices; and whether finite ties make this choice arbitrary."""
+
+    values: Float[Tensor, "rows count"]
+    indices: Int[Tensor, "rows count"]
+    tied: Bool[Tensor, " rows"]
+
+
+def rank(numbers: Float[Tensor, "rows candidates"], count: int) -> Ranked:
+    """The `count` highest of each row.
 
     Where they do, rank_in_order gives the answer. The two are apart so that a caller can learn of ties together with
     whatever else it transfers from the device.
     """
     values, indices = numbers.topk(min(count + 1, numbers.shape[1]))
     tied = (values[:, 1:] == values[:, :-1]) & values[:, 1:].isfinite()
-    return values[:, :count], indices[:, :count], tied.any()
+    return Ranked(values[:, :count], indices[:, :count], tied.any(1))
 
 
-def rank_in_order(
-    numbers: Float[Tensor, "rows candidates"], count: int
-) -> tuple[Float[Tensor, "rows count"], Int[Tensor, "rows count"], Bool[Tensor, ""]]:
+def rank_in_order(numbers: Float[Tensor, "rows candidates"], count: int) -> Ranked:
     """As rank, never arbitrary, but it sorts everything, which takes several times as long."""
     values, indices = numbers.sort(dim=1, descending=True, stable=True)
-    return values[:, :count], indices[:, :count], torch.zeros((), dtype=torch.bool, device=values.device)
+    return Ranked(values[:, :count], indices[:, :count], torch.zeros_like(values[:, 0], dtype=torch.bool))
+
+
+def rank_sums(
+    offsets: Float[Tensor, "groups members"],
+    numbers: Float[Tensor, "rows columns"],
+    rows: Int[Tensor, "groups members"],
+    count: int,
+) -> Ranked:
+    """As rank of each group's sums offsets[g, m] + numbers[rows[g, m]], its members side by side.
+
+    Not all sums are made: the highest lie in the blocks with the highest maxima, one block each at most. 2026-11-26,
+    128 groups of 5 rows, 8,000 columns, one thread: 1.5 ms; topk of all sums 8.1, and of each row by itself 8.0. For
+    one group 0.11 ms, 0.08 and 0.05.
+    """
+    members = offsets.shape[1]
+    width = numbers.shape[1]
+    if width <= BLOCK:
+        return rank((numbers[rows] + offsets[:, :, None]).flatten(1), count)
+    maxima = _block_maxima(numbers)
+    blocks = maxima.shape[1]
+    sums = (maxima.index_select(0, rows.flatten()).view(*rows.shape, blocks) + offsets[:, :, None]).flatten(1)
+    chosen = sums.topk(min(count + 1, members * blocks)).indices
+    member, block = chosen // blocks, chosen % blocks
+    columns = block[:, :, None] * BLOCK + torch.arange(BLOCK, device=numbers.device)
+    places = rows.gather(1, member)[:, :, None] * width + columns.clamp(max=width - 1)
+    found = numbers.take(places) + offsets.gather(1, member)[:, :, None]
+    if width % BLOCK:
+        found = found.masked_fill(columns >= width, -torch.inf)
+    best = rank(found.flatten(1), count)
+    indices = (member[:, :, None] * width + columns).flatten(1).gather(1, best.indices)
+    return best._replace(indices=indices)
+
+
+def _block_maxima(numbers: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows blocks"]:
+    """The last block may be narrower than the others."""
+    whole = numbers.shape[1] // BLOCK * BLOCK
+    maxima = numbers[:, :whole].view(len(numbers), -1, BLOCK).amax(2)
+    if whole == numbers.shape[1]:
+        return maxima
+    return torch.cat([maxima, numbers[:, whole:].amax(1, keepdim=True)], dim=1)

@@ -125,7 +125,7 @@ class _Filter:
         if self.top_k is None:
             return rank_in_order(logits, logits.shape[1])[:2]
         values, indices, tied = rank(logits, self.top_k)
-        return rank_in_order(logits, self.top_k)[:2] if bool(tied) else (values, indices)
+        return rank_in_order(logits, self.top_k)[:2] if bool(tied.any()) else (values, indices)
 
 
 class _Noise:
@@ -198,8 +198,10 @@ class _Samples:
         self, log_probs: Float[Tensor, "sentences samples vocabulary"]
     ) -> tuple[Int[Tensor, "sentences samples"], Float[Tensor, "sentences samples"]]:
         """A token for each sample, and the log_prob of the sample so far, -inf where no token could be drawn."""
-        logits = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32), copy=True)
-        self._limits.forbid(logits, self._sentences, self.history.steps)
+        wide = torch.promote_types(log_probs.dtype, torch.float32)
+        logits = log_probs.to(wide, copy=True, memory_format=torch.contiguous_format)
+        owners = torch.arange(len(logits), device=logits.device).repeat_interleave(logits.shape[1])
+        self._limits.forbid(logits.flatten(0, 1), owners, self._sentences, self.history.steps)
         logits = self._filter(logits)
         tokens = (logits + self._noise.draw(logits.shape[2]).to(logits)).argmax(2, keepdim=True)
         drawn = log_probs.gather(2, tokens).masked_fill(logits.gather(2, tokens) == -torch.inf, -torch.inf)

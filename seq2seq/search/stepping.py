@@ -10,6 +10,8 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 from jaxtyping import Float, Int
 from torch import Tensor
 
+EMPTY = -1  # in place of the last token: a slot without a hypothesis
+
 Same = TypeVar("Same")  # typing.Self, which the shape checks of the tests cannot read on a method
 
 
@@ -35,21 +37,27 @@ S = TypeVar("S", bound=SearchState)
 class Step(Generic[S]):
     """What the model says about the next token.
 
-    log_probs: normalised, in nats, never above 0 (the early exit of beam search rests on that). weights: attention
-    weights of this step; their width is the same at every step of a search. state: after the tokens given.
+    log_probs: normalised, in nats, never above 0 (the early exit of beam search rests on that), [sentences, beam,
+    vocabulary], or, with `slots`, a row for some slots alone; the search writes into it. weights: attention weights of
+    this step; their width is the same at every step of a search. state: after the tokens given.
     tokens: where sentences choose among a few tokens of their own, the token that each column of log_probs stands for,
     ascending; of columns that only pad a row, which have a log_prob of -inf, any. None: column t is token t.
+    slots: the slots that have a row in log_probs, numbered sentence by sentence, ascending: all that are not EMPTY.
     """
 
-    log_probs: Float[Tensor, "sentences beam vocabulary"]
+    log_probs: Float[Tensor, "*slots vocabulary"]
     weights: Float[Tensor, "sentences beam source"]
     state: S
     tokens: Int[Tensor, "sentences vocabulary"] | None = None
+    slots: Int[Tensor, " rows"] | None = None
 
 
 @runtime_checkable
 class StepFunction(Protocol[S]):
-    """Reads one token per slot and says how each may go on."""
+    """Reads one token per slot and says how each may go on.
+
+    What it answers for a slot that is EMPTY is not read, but is no NaN.
+    """
 
     def __call__(self, tokens: Int[Tensor, "sentences beam"], state: S, /) -> Step[S]: ...
 
