@@ -21,9 +21,11 @@ from seq2seq.errors import InputError
 from seq2seq.evaluation.alignment import check_reading
 from seq2seq.forcing import attend, evaluating, force, forced_batches
 from seq2seq.nn.decoder import DecoderState
-from seq2seq.nn.integer import integer_model
+from seq2seq.nn.fixed import fixed_model
+from seq2seq.nn.integer import IntegerMatrix
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.output import NarrowState
+from seq2seq.nn.packed import PackedMatrix, packs
 from seq2seq.nn.slots import Slots
 from seq2seq.search.beam import beam_search
 from seq2seq.search.ensemble import Ensemble, EnsembleState
@@ -54,6 +56,7 @@ from seq2seq.translation import (
 from seq2seq.word_alignment import Alignment, Join, Side, read_alignment, sides
 
 _Search = Callable[[list[Source]], list[list[Hypothesis]]]
+_Stamp = list[tuple[int, int, float]]
 
 
 class Translator:
@@ -72,7 +75,7 @@ class Translator:
         _check_vocabularies(models)
         self.models = list(models)
         self._shortlists = None if shortlists is None else list(shortlists)
-        self._integer_networks: list[Seq2Seq] | None = None
+        self._fixed: dict[bool, tuple[_Stamp, list[Seq2Seq]]] = {}  # by int8
         self.config, self.tokenizers = models[0].config, models[0].tokenizers
 
     @classmethod
@@ -90,9 +93,9 @@ class Translator:
         """The best translations of each text: distinct, by falling score, the unfinished last; one for a blank text.
 
         With `shortlist` a sentence is written in the few tokens that its own pieces allow, by the shortlists of all
-        models together. With `int8` the weights are rounded to 8 bits when that is first asked for (a model in training
-        is then no longer followed). Raises InputError for options out of range (n_best may not pass beam_size), for a
-        shortlist that is missing or was made for other weights, and for int8 elsewhere than on a CPU.
+        models together. With `int8` the weights are rounded to 8 bits. Raises InputError for options out of range
+        (n_best may not pass beam_size), for a shortlist that is missing or was made for other weights, and for int8
+        elsewhere than on a CPU.
         """
         settings = resolve(self.config.search, options, SearchOptions)
 
@@ -269,14 +272,20 @@ class Translator:
         return answers
 
     def _chosen(self, settings: Settings) -> list[Seq2Seq]:
-        """The networks as the options want them: with integer weights, made when first asked for, or as they are."""
-        if not settings.int8:
-            return self._networks
-        if self._device.type != "cpu":
+        """The networks as the options want them, their weights laid out for translating where that is possible.
+
+        That is done when it is first asked for, and again when the weights have changed, as those of a training do.
+        """
+        if settings.int8 and self._device.type != "cpu":
             raise InputError(f"int8 is for translating on the CPU, and the model is on {self._device}; leave it out")
-        if self._integer_networks is None:
-            self._integer_networks = [integer_model(network) for network in self._networks]
-        return self._integer_networks
+        parameters = [parameter for network in self._networks for parameter in network.parameters()]
+        if not settings.int8 and not packs(*parameters):
+            return self._networks
+        stamp = [_stamp(parameter) for parameter in parameters]
+        if settings.int8 not in self._fixed or self._fixed[settings.int8][0] != stamp:
+            matrix_of = IntegerMatrix.of if settings.int8 else PackedMatrix.of
+            self._fixed[settings.int8] = stamp, [fixed_model(network, matrix_of) for network in self._networks]
+        return self._fixed[settings.int8][1]
 
     def _start(
         self, sources: list[Source], networks: Sequence[Seq2Seq], shortlists: Sequence[Shortlist] = ()
@@ -329,6 +338,14 @@ def _narrow_step_function(network: Seq2Seq) -> StepFunction[NarrowState]:
         return Step(log_probs, output.weights, after, state.output.tokens, slots.taken if log_probs.ndim == 2 else None)
 
     return step
+
+
+def _stamp(parameter: Tensor) -> tuple[int, int, float]:
+    """What tells that a parameter was changed: where it lies, how often it was written, and a sum of some of it.
+
+    torch counts what is written in place, but not what its fused optimizers write, and these write everywhere.
+    """
+    return parameter.data_ptr(), parameter._version, float(parameter.detach()[::64].sum())
 
 
 def _seed(seed: int, row: int) -> int:

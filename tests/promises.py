@@ -20,7 +20,7 @@ ORDER = (BULK + "workers_keep_order_and_every_byte",)
 CUTS = (BULK + "cuts_depend_on_the_text_alone",)
 LONG = (BULK + "what_is_too_long_depends_on_the_text_alone",)
 FOUND_AGAIN = (STREAMING + "a_pool_is_found_again_from_its_place_alone",)
-FAST = "tests/test_fast_paths.py::test_"
+FAST, PACKED = "tests/test_fast_paths.py::test_", "tests/test_packed.py::test_"
 CELL = (FAST + "a_sequence_equals_torchs", FAST + "a_loop_equals_torchs_cell")
 LOOPS = (FAST + "training_has_the_gradients_of_the_steps_of_search",)
 REPEATED = (FAST + "repeated_tensors_have_autograds_gradients",)
@@ -140,6 +140,13 @@ STREAMED = [
 ]  # fmt: skip
 
 QUICK = [
+    Bug(31, "the weights of a training are translated with as they once were", "translator.py",
+        "self._fixed[settings.int8][0] != stamp", "False", (PACKED + "a_translator_follows_the_weights",), every=True),
+    Bug(31, "what a fused optimizer writes is not seen", "translator.py",
+        "float(parameter.detach()[::64].sum())", "0.0", (PACKED + "a_translator_follows_the_weights",), only="fused"),
+    Bug(31, "a recurrent layer laid out leaves a bias out", "nn/fixed.py",
+        "self._inputs(inputs, self._bias), state)", "self._inputs(inputs, 0 * self._bias), state)",
+        (PACKED + "a_model_laid_out_is_the_model",), every=True),
     Bug(31, "biases are not doubled beside their weights", "nn/recurrent.py",
         "(doubled(self.cell, parameter) for", "(doubled(self.cell, parameter) if parameter.ndim == 2 else parameter for",
         CELL, every=True),

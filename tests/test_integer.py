@@ -6,7 +6,8 @@ from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, ran
 from torch import Tensor
 
 from seq2seq.batching import make_batch
-from seq2seq.nn.integer import IntegerMatrix, integer_model
+from seq2seq.nn.fixed import fixed_model
+from seq2seq.nn.integer import IntegerMatrix
 
 
 def numbers(*shape: int, seed: int) -> Tensor:
@@ -60,7 +61,7 @@ def test_rows_do_not_feel_each_other() -> None:
 def test_a_model_of_integers_is_near_its_model(wiring: tuple[str, bool], cell: str) -> None:
     model = tiny_model("additive", wiring, cell, decoder_layers=2, encoder_layers=2).eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    made = integer_model(model)
+    made = fixed_model(model, IntegerMatrix.of)
     batch = make_batch(
         random_ids([1, 9, 4], SOURCE_VOCABULARY, seed=5), random_ids([6, 1, 3], TARGET_VOCABULARY, seed=6)
     )

@@ -211,9 +211,9 @@ def work_of_search(loaded: LoadedModel, lines: Sequence[str], beam: int) -> dict
 
     step, slots = loaded.model.step, list[tuple[int, int]]()
 
-    def counted(tokens: Any, state: Any) -> Any:
+    def counted(tokens: Any, state: Any, *rest: Any) -> Any:
         slots.append((tokens.numel(), state.memory.mask.shape[1]))
-        return step(tokens, state)
+        return step(tokens, state, *rest)
 
     loaded.model.step = counted
     translator = Translator([loaded])

@@ -12,7 +12,7 @@ from seq2seq.nn.decoder import DECODERS, DecoderOutput, DecoderState
 from seq2seq.nn.encoder import Encoder
 from seq2seq.nn.loss import Loss, cross_entropy, repetition
 from seq2seq.nn.masking import length_mask
-from seq2seq.nn.output import NarrowState, narrow_output
+from seq2seq.nn.output import NarrowOutput, NarrowState
 from seq2seq.nn.recurrent import SequenceDropout
 from seq2seq.nn.scores import ScoreFunction
 from seq2seq.nn.slots import Slots
@@ -119,7 +119,7 @@ class Seq2Seq(nn.Module):
 
     def narrow(self, state: DecoderState, tokens: Int[Tensor, "batch width"]) -> NarrowState:
         """A state from which each sentence goes on with its own tokens alone, padded with -1."""
-        return NarrowState(state, narrow_output(self.output_layer, tokens))
+        return NarrowState(state, NarrowOutput.of(self.output_layer, tokens))
 
     def narrow_step(
         self, tokens: Int[Tensor, "sentences beam"], state: NarrowState, slots: Slots | None = None
