@@ -18,7 +18,7 @@ from seq2seq.search.penalty import LengthPenalty
 from seq2seq.text.tokenizer import BOS, PAD, UNK, Tokenizer, TokenizerPair
 
 MAX_SOURCE_LENGTH = 1000  # pieces
-BATCH_SIZE = 128  # sentences
+BATCH_SIZE = 200  # sentences
 BATCH_TOKENS = 4096  # pieces of the source, or of the longer side where both are known
 FORBIDDEN = (PAD, UNK, BOS)  # never produced
 HYPOTHESES = 1024  # most that live together in a batch: each has a row of the vocabulary's size

@@ -168,22 +168,19 @@ def _load(run: Path, variant: str) -> Any:
 
 
 def _work(job: Job, number: int, barrier: Any) -> dict[str, Any]:
-    """One worker's share. The first reads the matmul, with all threads, before and after all have worked."""
+    """One worker's share. The first reads the matmul, with all threads, before and after, while the others wait."""
     import torch
 
     threads = torch.get_num_threads()
-    readings = [matmul_rate()] if number == 0 else []
     torch.set_num_threads(max(1, threads // job.workers))
     translator, lines = _load(job.run, job.variant), job.lines[number :: job.workers]
     options = {"beam_size": job.beam, "batch_size": job.batch, **VARIANTS[job.variant].options}
     translator.translate(lines[:8], **options)
-    barrier.wait()
+    readings = _reading(number, threads, barrier)
     began = time.perf_counter()
     translations = translator.translate(lines, **options)
     seconds = time.perf_counter() - began
-    barrier.wait()
-    torch.set_num_threads(threads)
-    readings += [matmul_rate()] if number == 0 else []
+    readings += _reading(number, threads, barrier)
     return {
         "seconds": seconds,
         "tokens": written(translations),
@@ -191,6 +188,19 @@ def _work(job: Job, number: int, barrier: Any) -> dict[str, Any]:
         "matmul": statistics.median(readings) if readings else 0.0,
         "peak": peak_memory(),
     }
+
+
+def _reading(number: int, threads: int, barrier: Any) -> list[float]:
+    """The matmul of the first worker, once all have come and before any goes on."""
+    import torch
+
+    barrier.wait()
+    own = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    reading = [matmul_rate()] if number == 0 else []
+    torch.set_num_threads(own)
+    barrier.wait()
+    return reading
 
 
 def count_work(run: Path, lines: Sequence[str], beam: int) -> dict[str, float]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seq2seq.translation import SearchOptions, Translation
     from seq2seq.translator import Translator
 
-BATCH_SIZE = 128
+BATCH_SIZE = 200
 _SEARCH, _MACHINE = "Search", "Machine"
 _MODELS_OWN = "the model's"
 

@@ -7,7 +7,7 @@ with 7 bits, 3.9 % with 8, of which exact sums would have left 0.9 %).
 
 The products are oneDNN's, through the operators that torch's compiler uses. torch's own quantised tensors and layers,
 whose kernel was faster still for few rows (5 rows: 135 against 344 µs, float32 561), are deprecated and will go. What
-stays in float32: embeddings, attention, and the rows that a shortlist gathers.
+stays in float32: embeddings and attention.
 """
 
 from collections.abc import Callable
