@@ -17,9 +17,11 @@ import pytest
 
 from seq2seq.checkpoint import load_model
 from seq2seq.errors import InputError
+from seq2seq.evaluation.measuring import perplexity
 from seq2seq.evaluation.metrics import evaluate
 from seq2seq.evaluation.plan import cells, load_grid
 from seq2seq.evaluation.results import Results, load_results
+from seq2seq.translation import PairScore
 from seq2seq.translator import Translator
 
 SAMPLE = Path(__file__).parents[1] / "data" / "phrasebook"
@@ -283,9 +285,15 @@ def test_ctrl_c_stops_all_runs_and_says_how_to_go_on(folder: Path) -> None:
     assert not children_of("stopped")
 
 
+def test_a_useless_model_has_a_perplexity() -> None:
+    """A training that went wrong without NaN: one with a rate of 1e30 ended the comparison with an overflow."""
+    assert perplexity([PairScore(-9.0, 2, []), PairScore(-1.0, 3, [])]) == pytest.approx(math.exp(2.0))
+    assert math.isfinite(perplexity([PairScore(-1e9, 2, [])]))
+
+
 def test_a_run_that_fails_is_missing_and_the_others_count(folder: Path) -> None:
     text = GRID.replace("seeds = [1, 2]", "seeds = [1]").replace("[tests.test]", '[[systems]]\nname = "broken"\n'
-        "training.learning_rate = 1e30\ntraining.clip_norm = 0.0\n[tests.test]")  # fmt: skip
+        "training.learning_rate = 1e300\ntraining.clip_norm = 0.0\n[tests.test]")  # fmt: skip
     (folder / "broken.toml").write_text(text, encoding="utf-8")
     said = run(folder, "compare", "broken.toml", "--output", "broken", code=1)
     assert re.search("error: broken-seed-1: .*(the loss is|diverged)", said)

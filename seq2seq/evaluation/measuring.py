@@ -33,6 +33,7 @@ from seq2seq.evaluation.segments import count_segments
 from seq2seq.evaluation.statistics import exact_matches, interval, proportion
 from seq2seq.text.lines import read_lines
 from seq2seq.text.words import joined
+from seq2seq.translation import PairScore
 from seq2seq.translator import Translator
 from seq2seq.word_alignment import Alignment, Join
 
@@ -180,7 +181,7 @@ class Measurer:
         return TestResult(
             bleu=interval(bleu),
             chrf=interval(chrf),
-            perplexity=math.exp(-sum(one.log_prob for one in scored) / sum(one.tokens for one in scored)),
+            perplexity=perplexity(scored),
             exact=proportion(sum(exact), len(exact)),
             attention=attention_numbers([one.piece_weights[:-1] for one in forced]),
             buckets=length_buckets(
@@ -249,6 +250,12 @@ def _by_words(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDAr
 def _kept_step(directory: Path) -> int:
     record = json.loads((directory / "config.json").read_text(encoding="utf-8"))["record"]
     return int(record["step"])
+
+
+def perplexity(scored: Sequence[PairScore]) -> float:
+    """exp(nats / token) of all pairs together."""
+    nats = -sum(one.log_prob for one in scored) / sum(one.tokens for one in scored)
+    return math.exp(min(nats, 700.0))  # 700: the largest exponent that a float holds
 
 
 def _agreement(forced: Sequence[Alignment], gold: Sequence[tuple[set[Link], set[Link]]]) -> dict[str, AlignmentNumbers]:
