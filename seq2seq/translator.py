@@ -335,7 +335,7 @@ def _narrow_step_function(network: Seq2Seq) -> StepFunction[NarrowState]:
         slots = Slots.of(tokens)
         log_probs, output = network.narrow_step(tokens, state, slots)
         after = NarrowState(output.state, state.output)
-        return Step(log_probs, output.weights, after, state.output.tokens, slots.taken if log_probs.ndim == 2 else None)
+        return Step(log_probs, output.weights, after, state.output.tokens, slots.taken)
 
     return step
 
