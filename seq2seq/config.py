@@ -254,7 +254,9 @@ class TrainingConfig(Section):
     average: int = Field(5, ge=1, description="averaged checkpoint: mean of the last this many validations' weights")
     log_interval: int = Field(50, ge=1, description="steps between progress lines")
     trackers: list[str] = Field(default_factory=lambda: ["tensorboard"], description="experiment trackers, by name")
-    mixed_precision: Literal["no", "bf16", "fp16"] = Field("no", description="arithmetic of the forward pass")
+    mixed_precision: Literal["no", "bf16", "fp16"] = Field(
+        "no", description="numbers of the matrix products: bf16 for GPUs and for CPUs with instructions for it"
+    )
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 leaves it to torch")
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ ORDER = (BULK + "workers_keep_order_and_every_byte",)
 CUTS = (BULK + "cuts_depend_on_the_text_alone",)
 LONG = (BULK + "what_is_too_long_depends_on_the_text_alone",)
 FOUND_AGAIN = (STREAMING + "a_pool_is_found_again_from_its_place_alone",)
-FAST, PACKED = "tests/test_fast_paths.py::test_", "tests/test_packed.py::test_"
+FAST, PACKED, SHORT = "tests/test_fast_paths.py::test_", "tests/test_packed.py::test_", "tests/test_precision.py::test_"
 CELL = (FAST + "a_sequence_equals_torchs", FAST + "a_loop_equals_torchs_cell")
 LOOPS = (FAST + "training_has_the_gradients_of_the_steps_of_search",)
 REPEATED = (FAST + "repeated_tensors_have_autograds_gradients",)
@@ -147,6 +147,19 @@ QUICK = [
     Bug(31, "a recurrent layer laid out leaves a bias out", "nn/fixed.py",
         "self._inputs(inputs, self._bias), state)", "self._inputs(inputs, 0 * self._bias), state)",
         (PACKED + "a_model_laid_out_is_near_its_model",), every=True),
+    Bug(31, "a sequence has no products of bfloat16", "nn/recurrent.py",
+        "dtype = product_dtype(self.rnn.weight_ih_l0)", "dtype = self.rnn.weight_ih_l0.dtype",
+        (SHORT + "products_are_of_bfloat16",), every=True),
+    Bug(31, "the loss has no products of bfloat16", "nn/loss.py", "asked == torch.bfloat16", "False",
+        (SHORT + "products_are_of_bfloat16",), every=True),
+    Bug(31, "logits of bfloat16 go into the gradient as they were", "nn/loss.py",
+        "                    gradient[some] = logits\n", "                    pass\n", (SHORT + "gradients_point_where_those_of_float32_do",), every=True),
+    Bug(31, "gradients of chunks are added up in bfloat16", "nn/loss.py", "torch.zeros_like(weight)",
+        "torch.zeros_like(weight, dtype=dtype)", (SHORT + "sums_over_a_batch_are_exact",), every=True),
+    Bug(31, "weights of attention are rounded to 8 bits", "nn/normalisation.py", "energies = energies.float()", "pass",
+        (SHORT + "weights_of_short_numbers_sum_to_one",), every=True, only="softmax"),
+    Bug(31, "validation has the precision of training", "training/trainer.py", ", keep_fp32_wrapper=False", "",
+        ("tests/test_training.py::test_bfloat16_reaches_every_step_and_is_advised_against_where_it_is_slow",), every=True, only="bf16"),
     Bug(31, "biases are not doubled beside their weights", "nn/recurrent.py",
         "(doubled(self.cell, parameter) for", "(doubled(self.cell, parameter) if parameter.ndim == 2 else parameter for",
         CELL, every=True),

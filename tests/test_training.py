@@ -22,8 +22,11 @@ from safetensors.torch import load_file
 
 from seq2seq.batching import make_batch
 from seq2seq.checkpoint import load_model
+from seq2seq.cli.display import event_line
 from seq2seq.config import Config, TrainingConfig, parse_config
 from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.evaluation.pace import training_pace
+from seq2seq.nn.model import Seq2Seq
 from seq2seq.text.corpus import EncodedCorpus
 from seq2seq.training.averaging import Averager
 from seq2seq.training.schedule import Schedule
@@ -460,6 +463,31 @@ def test_what_this_machine_cannot_do_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         train(config(corpus, **changes), tmp_path / "run")
+
+
+@pytest.mark.parametrize("able", [True, False])
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_bfloat16_reaches_every_step_and_is_advised_against_where_it_is_slow(
+    precision: str, able: bool, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able})
+    asked, seen = [], []
+
+    def forward(self: Seq2Seq, *inputs: Any) -> Any:
+        asked.append(torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16)
+        return plain(self, *inputs)
+
+    plain = Seq2Seq.forward
+    monkeypatch.setattr(Seq2Seq, "forward", forward)
+    settings = config(corpus, training__max_steps=2, training__mixed_precision=precision)
+    train(settings, tmp_path / "run", observe=lambda event: seen.append(event_line(event)))
+    assert asked.count(precision == "bf16") >= 2
+    assert asked.count(True) == (2 if precision == "bf16" else 0)  # and no validation
+    slow = [line for line in seen if line and "no instructions for bfloat16" in line]
+    assert len(slow) == (precision == "bf16" and not able)
+    asked.clear()
+    training_pace(settings, tmp_path / "run")
+    assert set(asked) == {precision == "bf16"}
 
 
 def test_parts_of_the_model_learn_at_their_own_rate(corpus: Path, tmp_path: Path) -> None:

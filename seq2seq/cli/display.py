@@ -189,6 +189,9 @@ def _finish(event: Event) -> str:
 _WORDS: dict[str, Callable[[Event], str]] = {
     "start": _start,
     "resume": lambda event: f"going on after step {event['step']:,}",
+    "slow_bfloat16": lambda event: (
+        "this processor has no instructions for bfloat16: training.mixed_precision = 'no' is faster here"
+    ),
     "change": lambda event: f"changed since it was stopped: {'; '.join(event['changes'])}",
     "data": _data,
     "epoch": _epoch,

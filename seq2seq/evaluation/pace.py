@@ -47,7 +47,7 @@ class Pace:
 
     @property
     def fraction(self) -> float:
-        """Of the bound: how much of the matmul's rate the products of real tokens reached."""
+        """Of the bound: the products of real tokens, over the matmul. In bfloat16 it may be above 1."""
         return self.flops / self.matmul
 
 
@@ -102,7 +102,8 @@ def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int
         began = time.perf_counter()
         rows = pool.steps[number % len(pool.steps)]
         tokens, batch = pool.tokens(rows), pool.batch(rows)
-        loss = model(*batch.tensors(), training.label_smoothing, training.coverage_loss)
+        with processes.accelerator.autocast():
+            loss = model(*batch.tensors(), training.label_smoothing, training.coverage_loss)
         (loss.total / tokens).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm or float("inf"))
         optimizer.step()

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seq2seq.nn.precision import affine
+
 TANH_GATE = {"lstm": 2, "gru": 2}  # which gate passes a tanh
 GATES = {"lstm": 4, "gru": 3}
 
@@ -102,7 +104,10 @@ def gru_cell(
 
 
 class _LSTMSequence(torch.autograd.Function):
-    """All steps; the gates are used up. One product of the whole makes the gradient of the matrix."""
+    """All steps; the gates are used up. One product of the whole makes the gradient of the matrix.
+
+    Products are in the matrix's precision, all else in that of the gates.
+    """
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, matrix: Tensor, first: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,7 +116,7 @@ class _LSTMSequence(torch.autograd.Function):
         squashed = first.new_empty(time, rows, dim)
         states[0], cells[0] = first, cell
         for step in range(time):
-            torch.addmm(gates[step], states[step], matrix, out=gates[step])
+            affine(states[step], matrix, gates[step], out=gates[step])
             lstm_gates(gates[step], cells[step], cells[step + 1], squashed[step], states[step + 1])
         ctx.save_for_backward(gates, matrix, states, cells, squashed)
         return states[1:], cells[time].clone()
@@ -121,16 +126,20 @@ class _LSTMSequence(torch.autograd.Function):
         gates, matrix, states, cells, squashed = ctx.saved_tensors
         to_outputs, to_cell = gradients[0], gradients[1].clone()
         to_gates, to_state = torch.empty_like(gates), torch.zeros_like(to_cell)
+        factors = to_gates if matrix.dtype == gates.dtype else torch.empty_like(gates, dtype=matrix.dtype)
         for step in reversed(range(gates.shape[0])):
             to_state.add_(to_outputs[step])
             lstm_gates_back(gates[step], cells[step], squashed[step], to_state, to_cell, to_gates[step])
-            torch.mm(to_gates[step], matrix.t(), out=to_state)
-        to_matrix = states[:-1].flatten(0, 1).t() @ to_gates.flatten(0, 1)
+            if factors is to_gates:
+                torch.mm(factors[step], matrix.t(), out=to_state)
+            else:
+                to_state.copy_(factors[step].copy_(to_gates[step]) @ matrix.t())
+        to_matrix = states[:-1].to(matrix.dtype).flatten(0, 1).t() @ factors.flatten(0, 1)
         return to_gates, to_matrix, to_state, to_cell
 
 
 class _GRUSequence(torch.autograd.Function):
-    """All steps; the gates are used up. One product of the whole makes the gradient of the matrix."""
+    """As above; here the state's share of the gates has a bias of its own."""
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, matrix: Tensor, bias: Tensor, first: Tensor) -> Tensor:
@@ -138,7 +147,7 @@ class _GRUSequence(torch.autograd.Function):
         states, inners = first.new_empty(time + 1, rows, dim), first.new_empty(time, rows, dim)
         states[0] = first
         for step in range(time):
-            inner = torch.addmm(bias, states[step], matrix)
+            inner = affine(states[step], matrix, bias)
             gru_gates(gates[step], inner, states[step], states[step + 1])
             inners[step] = inner[:, 2 * dim :]
         ctx.save_for_backward(gates, matrix, states, inners)
@@ -152,9 +161,10 @@ class _GRUSequence(torch.autograd.Function):
         for step in reversed(range(gates.shape[0])):
             to_state.add_(to_outputs[step])
             kept = gru_gates_back(gates[step], inners[step], states[step], to_state, to_gates[step], to_inner[step])
-            torch.addmm(kept, to_inner[step], matrix.t(), out=to_state)
+            affine(to_inner[step], matrix.t(), kept, out=to_state)
         flat = to_inner.flatten(0, 1)
-        return to_gates, states[:-1].flatten(0, 1).t() @ flat, flat.sum(dim=0), to_state
+        to_matrix = states[:-1].to(matrix.dtype).flatten(0, 1).t() @ flat.to(matrix.dtype)
+        return to_gates, to_matrix, flat.sum(dim=0), to_state
 
 
 def lstm_sequence(

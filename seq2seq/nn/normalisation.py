@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import entmax
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -23,7 +24,12 @@ class Normalisation(nn.Module, ABC):
     def forward(
         self, energies: Float[Tensor, "batch target source"], allowed: Bool[Tensor, "batch rows source"]
     ) -> Float[Tensor, "batch target source"]:
-        """Weights that are exactly 0 where looking is not allowed; allowed has 1 row for all queries, or one each."""
+        """Weights that are exactly 0 where looking is not allowed; allowed has 1 row for all queries, or one each.
+
+        Energies in 16 bits come out as weights in 32: of them, a long sentence needs more than 8 bits are precise to.
+        """
+        if energies.dtype in (torch.bfloat16, torch.float16):
+            energies = energies.float()
         return self.share(energies.masked_fill(~allowed, float("-inf")))
 
     @abstractmethod

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.nn.cells import doubled, gru_sequence, lstm_sequence
+from seq2seq.nn.precision import product_dtype
 from seq2seq.nn.steps import Shared, gru_step, lstm_step
 
 State = tuple[Tensor, ...]  # what a cell carries: (h,) of a GRU, (h, c) of an LSTM; h comes first
@@ -37,19 +38,26 @@ class RecurrentLayer(nn.Module):
         """Outputs at every position, and the state after the last; every row is as long as the time axis."""
         if inputs.device.type != "cpu":
             return self._torch_sequence(inputs, state)
-        with torch.autocast("cpu", enabled=False):  # in the precision of the weights
-            outputs, rest = self._own_sequence(inputs.transpose(0, 1).to(self.rnn.weight_ih_l0.dtype), state)
+        dtype = product_dtype(self.rnn.weight_ih_l0)
+        with torch.autocast("cpu", enabled=False):
+            outputs, rest = self._own_sequence(inputs.transpose(0, 1), state, dtype)
         return outputs.transpose(0, 1), (outputs[-1], *rest)
 
     def _own_sequence(
-        self, inputs: Float[Tensor, "time rows input_dim"], state: State
+        self, inputs: Float[Tensor, "time rows input_dim"], state: State, dtype: torch.dtype
     ) -> tuple[Float[Tensor, "time rows dim"], State]:
+        """dtype: of products; all else is in the precision of the weights."""
         weight, matrix, bias, inner_bias = self.doubled()
-        matrix, state = matrix.t().contiguous(), tuple(part.to(weight.dtype) for part in state)
+        matrix, state = matrix.t().contiguous().to(dtype), tuple(part.to(weight.dtype) for part in state)
+        known = bias + inner_bias if self.state_count == 2 else bias
+        if dtype == weight.dtype:
+            gates = nn.functional.linear(inputs.to(dtype), weight, known)
+        else:
+            gates = nn.functional.linear(inputs.to(dtype), weight.to(dtype)).to(weight.dtype).add_(known)
         if self.state_count == 2:
-            outputs, last = lstm_sequence(nn.functional.linear(inputs, weight, bias + inner_bias), matrix, *state)
+            outputs, last = lstm_sequence(gates, matrix, *state)
             return outputs, (last,)
-        return gru_sequence(nn.functional.linear(inputs, weight, bias), matrix, inner_bias, state[0]), ()
+        return gru_sequence(gates, matrix, inner_bias, state[0]), ()
 
     def _torch_sequence(
         self, inputs: Float[Tensor, "rows time input_dim"], state: State

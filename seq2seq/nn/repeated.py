@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seq2seq.nn.precision import product_dtype
+
 
 class _Repeated(torch.autograd.Function):
     """The tensor itself; its gradient is what autograd brings, and what the products below have left on this node."""
@@ -65,9 +67,7 @@ def repeat(tensor: Tensor) -> Tensor:
 
     Under autocast it is cast here, once.
     """
-    kind = tensor.device.type
-    if torch.is_autocast_enabled(kind):
-        tensor = tensor.to(torch.get_autocast_dtype(kind))
+    tensor = tensor.to(product_dtype(tensor))
     return _repeat(tensor) if torch.is_grad_enabled() and tensor.requires_grad else tensor
 
 

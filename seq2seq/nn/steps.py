@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seq2seq.nn.cells import gru_gates, gru_gates_back, lstm_gates, lstm_gates_back
+from seq2seq.nn.precision import affine, product_dtype
 
 
 class Record:
@@ -38,11 +39,7 @@ class Record:
     def apply(self, position: int, matrix: Tensor, joined: Tensor) -> Tensor:
         """x_t M + b_t."""
         offset = self.offset if self.offset.ndim == 1 else self.offset[position]
-        if matrix.dtype != offset.dtype:
-            return (joined @ matrix).to(offset.dtype).add_(offset)
-        if self.offset.ndim == 1:
-            return torch.addmm(offset, joined, matrix)
-        return torch.addmm(offset, joined, matrix, out=offset)
+        return affine(joined, matrix, offset, out=None if self.offset.ndim == 1 else offset)
 
     def room(self, position: int) -> Tensor:
         """Where the gradient of the result of this step belongs."""
@@ -86,9 +83,7 @@ class Shared:
     """
 
     def __init__(self, matrix: Tensor, offset: Tensor, steps: int, rows: int) -> None:
-        kind = matrix.device.type
-        if torch.is_autocast_enabled(kind):
-            matrix = matrix.to(torch.get_autocast_dtype(kind))
+        matrix = matrix.to(product_dtype(matrix))
         self.record = Record(matrix, offset, steps, rows)
         share: Callable[..., Tensor] = _Share.apply  # torch leaves it untyped
         self.matrix = share(matrix, offset, self.record)

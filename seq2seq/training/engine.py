@@ -9,12 +9,14 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 from torch import nn
 
 from seq2seq.config import Config, TrainingConfig
 from seq2seq.errors import InputError, Seq2SeqError, nearest
 from seq2seq.nn.model import Seq2Seq
+from seq2seq.nn.precision import bfloat16_is_fast
 from seq2seq.training.processes import join
 
 
@@ -46,6 +48,7 @@ def make_accelerator(config: Config, directory: Path) -> Accelerator:
         raise InputError("training.mixed_precision = 'fp16' needs a GPU; use 'bf16' or 'no'")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         join("nccl" if torch.cuda.is_available() else "gloo")
+    AcceleratorState._reset_state()  # or a second training of one process could not have another precision
     accelerator = Accelerator(
         cpu=not torch.accelerator.is_available(),  # else accelerate starts no group, and each process trains alone
         mixed_precision=training.mixed_precision,
@@ -58,6 +61,11 @@ def make_accelerator(config: Config, directory: Path) -> Accelerator:
             f"{found}; start them with torchrun or accelerate launch, one for each GPU, or on CPUs alone"
         )
     return accelerator
+
+
+def makes_bfloat16_slow(accelerator: Accelerator) -> bool:
+    """Whether this training asks its CPU for products that it has no instructions for."""
+    return accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16" and not bfloat16_is_fast()
 
 
 def make_optimizer(config: Config, model: Seq2Seq) -> torch.optim.Optimizer:

@@ -19,7 +19,7 @@ from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.nn.model import Seq2Seq, initialise
 from seq2seq.training.data import TrainingText, prepare, read_texts
-from seq2seq.training.engine import check_factors, check_trackers, make_accelerator, make_optimizer
+from seq2seq.training.engine import check_factors, check_trackers, make_accelerator, make_optimizer, makes_bfloat16_slow
 from seq2seq.training.epoch import Place, Pool, draw, make_pools
 from seq2seq.training.journal import Journal
 from seq2seq.training.keeping import Keeper
@@ -81,7 +81,8 @@ class Trainer:
         initialise(model, config.training.seed)
         self.optimizer = make_optimizer(config, model)
         self.wrapped, self.prepared = self.accelerator.prepare(model, self.optimizer)
-        self.model: Seq2Seq = self.accelerator.unwrap_model(self.wrapped)
+        # Without accelerate's wrapper of `forward`, under which validation would have the precision of training.
+        self.model: Seq2Seq = self.accelerator.unwrap_model(self.wrapped, keep_fp32_wrapper=False)
         self.schedule = Schedule(config.training)
         self.keeper = Keeper(config, run, text, processes, self.model)
         self.journal = Journal(run.directory / "log.jsonl", observe if processes.first else None)
@@ -113,6 +114,8 @@ class Trainer:
 
     def _begin(self) -> None:
         """Take up a stopped run where it stood, or write the first lines of a new one."""
+        if makes_bfloat16_slow(self.accelerator):
+            self.journal.tell("slow_bfloat16")
         if self.run.resumed:
             self.progress, digest, changes = self.run.take_up(self.text.fingerprint)
             states = load_tensors(self.run.state, digest, self.model, self.optimizer)
