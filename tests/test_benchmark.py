@@ -80,9 +80,12 @@ def test_only_what_the_translator_knows_is_measured(monkeypatch: pytest.MonkeyPa
     assert translation.available() == ["beam"]
 
 
-def test_a_system_differs_in_score_and_wiring_alone(config: Config) -> None:
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_a_system_differs_in_score_wiring_and_precision_alone(config: Config, precision: str) -> None:
     for name, wiring in training.WIRINGS.items():
-        before, after = config.model_dump(), training._config(config, "dot", name).model_dump()
+        before, after = config.model_dump(), training._config(config, "dot", name, precision).model_dump()
+        assert after["training"].pop("mixed_precision") == precision
+        del before["training"]["mixed_precision"]
         changed = {key for key in before["model"] if before["model"][key] != after["model"][key]}
         assert changed <= {"score", "wiring", "input_feeding"}
         assert {key: after["model"][key] for key in wiring} == wiring

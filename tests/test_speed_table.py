@@ -23,9 +23,10 @@ def result(date: str, **parts: Any) -> dict[str, Any]:
     return {"date": date, "commit": f"of{date[:10]}", "machine": MACHINE, **measured}
 
 
-def trained(tokens: float) -> list[dict[str, Any]]:
+def trained(tokens: float, **changes: str) -> list[dict[str, Any]]:
     return [
-        {
+        changes
+        | {
             "score": "dot",
             "wiring": "luong",
             "tokens_per_second": summary([tokens - 10, tokens, tokens + 30], 1),
@@ -54,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
     memory = {"shape": shape, "bytes": 9e7, "plain_bytes": 3.9e9, "gradient_error": 3e-6}
     memory |= {"plain_gradient_error": 2e-6}
     written = [  # not in the order of their dates
-        result("2026-02-01T10:00Z", training=trained(2500.0)),
+        result("2026-02-01T10:00Z", training=trained(2500.0) + trained(3500.0, mixed_precision="bf16")),
         result("2026-01-01T10:00Z", training=trained(2000.0), translation=translated(), latency=alone),
         result("2025-12-01T10:00Z", startup=started, attention_memory=memory),
     ]
@@ -69,6 +70,7 @@ def test_each_part_comes_from_its_newest_measurement(folder: Path) -> None:
     assert page.endswith("\n<!-- speed:end -->\nafter\n")
     assert "old" not in page
     assert "| dot, luong | 2,500 ± 20 | 0.71 ± 0.01 | 150 ± 10 | 28.8 | 5.1% | 1.23 GB |" in page
+    assert "| dot, luong, bf16 | 3,500 ± 20 | 0.71 ± 0.01 | 150 ± 10 | 28.8 | 5.1% | 1.23 GB |" in page
     assert "2,000" not in page
     assert "| int8, beam 5, 2 workers | 4,321 | 333 | 1.25 | 0.50 GB | 39.88 |" in page
     assert "beam 5 47" in page
@@ -83,7 +85,11 @@ def test_each_part_comes_from_its_newest_measurement(folder: Path) -> None:
 
 def test_history_sets_a_figure_beside_itself(folder: Path) -> None:
     lines = [line for line in history(load(folder)) if "training dot" in line]
-    assert ["2,000" in lines[0], "2,500" in lines[1], len(lines)] == [True, True, 2]
+    for line, (figure, name) in zip(
+        lines, [("2,000", "luong "), ("2,500", "luong "), ("3,500", "luong, bf16")], strict=True
+    ):
+        assert figure in line
+        assert name in line
 
 
 def test_a_readme_without_the_section_is_refused(folder: Path) -> None:

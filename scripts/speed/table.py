@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from speed.training import name_of
+
 MARKERS = r"(<!-- speed:begin -->\n).*?(<!-- speed:end -->)"
 
 
@@ -59,13 +61,18 @@ def value(summary: dict[str, Any], form: str = ",.0f", scale: float = 1.0) -> st
     return f"{middle} ± {half:{form}}"
 
 
+def _system(one: dict[str, Any]) -> str:
+    """Results from before 2026-11-26 know of float32 alone."""
+    return name_of(one["score"], one["wiring"], one.get("mixed_precision", "no"))
+
+
 def training(results: list[dict[str, Any]]) -> list[str]:
     """Every system, and how near it comes to the bound."""
     heads = "real target tokens/s | of the matmul's FLOP/s | matmul, GFLOP/s | MFLOP/token | padding | peak RSS"
     lines = [f"| training | {heads} |", "|---|---|---|---|---|---|---|"]
     for one in results:
         lines.append(
-            f"| {one['score']}, {one['wiring']} | {value(one['tokens_per_second'])} "
+            f"| {_system(one)} | {value(one['tokens_per_second'])} "
             f"| {value(one['fraction_of_bound'], '.2f')} | {value(one['matmul_gflops'])} "
             f"| {one['mflop_per_token']:.1f} | {one['padding']:.1%} | {one['peak_bytes'] / 1e9:.2f} GB |"
         )
@@ -153,7 +160,7 @@ def history(results: list[dict[str, Any]]) -> list[str]:
     for result in results:
         mark = f"{result['date']}  {result['commit']:11}"
         for one in result.get("training", {}).get("results", []):
-            name = f"training {one['score']}, {one['wiring']}"
+            name = f"training {_system(one)}"
             speed, share = (one[key]["median"] for key in ("tokens_per_second", "fraction_of_bound"))
             lines.append((name, f"{mark}  {name:48} {speed:9,.0f} tokens/s  {share:.2f} of the bound"))
         for one in result.get("translation", {}).get("results", {}).get("results", []):

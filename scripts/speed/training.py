@@ -1,4 +1,4 @@
-"""Training: every score function in every wiring, from the same config otherwise."""
+"""Training: every score function in every wiring, in float32 and, where the CPU has it, with products of bfloat16."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from seq2seq.config import Config
 from seq2seq.evaluation.pace import Pace, apart, training_pace
+from seq2seq.nn.precision import bfloat16_is_fast
 from speed.turns import Show, in_turns, summary
 
 WIRINGS = {  # what [model] says of each
@@ -19,7 +20,10 @@ MAIN = ("additive", "multiplicative", "dot")
 
 def measure(config: Config, run: Path, scores: list[str], repeats: int, steps: int, show: Show) -> list[dict[str, Any]]:
     """One entry a system. Each takes the same first steps from fresh weights, in so many turns."""
-    systems = {f"{score}, {wiring}": (score, wiring) for wiring in WIRINGS for score in scores}
+    kinds = ["no", "bf16"] if bfloat16_is_fast() else ["no"]
+    systems = {
+        name_of(score, wiring, kind): (score, wiring, kind) for kind in kinds for wiring in WIRINGS for score in scores
+    }
     jobs = {name: (name, _take, _config(config, *system), run, steps) for name, system in systems.items()}
 
     def told(name: str, pace: Pace) -> None:
@@ -29,21 +33,28 @@ def measure(config: Config, run: Path, scores: list[str], repeats: int, steps: i
     return [_entry(*systems[name], paces) for name, paces in found.items()]
 
 
+def name_of(score: str, wiring: str, mixed_precision: str) -> str:
+    """What a table calls a system."""
+    return f"{score}, {wiring}" + (f", {mixed_precision}" if mixed_precision != "no" else "")
+
+
 def _take(config: Config, run: Path, steps: int) -> Pace:
     return training_pace(config, run, steps=steps)
 
 
-def _config(config: Config, score: str, wiring: str) -> Config:
-    """The config with another score and wiring, checked as if it had been written so."""
+def _config(config: Config, score: str, wiring: str, mixed_precision: str) -> Config:
+    """The config with another score, wiring and precision, checked as if it had been written so."""
     tree = config.model_dump()
+    tree["training"] |= {"mixed_precision": mixed_precision}
     tree["model"] |= {"score": score, **WIRINGS[wiring]}
     return Config.model_validate(tree)
 
 
-def _entry(score: str, wiring: str, paces: list[Pace]) -> dict[str, Any]:
+def _entry(score: str, wiring: str, mixed_precision: str, paces: list[Pace]) -> dict[str, Any]:
     return {
         "score": score,
         "wiring": wiring,
+        "mixed_precision": mixed_precision,
         "tokens_per_second": summary([pace.tokens for pace in paces], 1),
         "fraction_of_bound": summary([pace.fraction for pace in paces], 4),
         "gflop_per_second": summary([pace.flops / 1e9 for pace in paces], 2),
