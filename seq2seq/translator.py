@@ -21,7 +21,7 @@ from seq2seq.errors import InputError
 from seq2seq.evaluation.alignment import check_reading
 from seq2seq.forcing import attend, evaluating, force, forced_batches
 from seq2seq.nn.decoder import DecoderState
-from seq2seq.nn.fixed import fixed_model
+from seq2seq.nn.fixed import FixedCopies
 from seq2seq.nn.integer import IntegerMatrix
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.output import NarrowState
@@ -56,7 +56,6 @@ from seq2seq.translation import (
 from seq2seq.word_alignment import Alignment, Join, Side, read_alignment, sides
 
 _Search = Callable[[list[Source]], list[list[Hypothesis]]]
-_Stamp = list[tuple[int, int, float]]
 
 
 class Translator:
@@ -75,7 +74,7 @@ class Translator:
         _check_vocabularies(models)
         self.models = list(models)
         self._shortlists = None if shortlists is None else list(shortlists)
-        self._fixed: dict[bool, tuple[_Stamp, list[Seq2Seq]]] = {}  # by int8
+        self._copies = FixedCopies(self._networks)
         self.config, self.tokenizers = models[0].config, models[0].tokenizers
 
     @classmethod
@@ -272,20 +271,13 @@ class Translator:
         return answers
 
     def _chosen(self, settings: Settings) -> list[Seq2Seq]:
-        """The networks as the options want them, their weights laid out for translating where that is possible.
-
-        That is done when it is first asked for, and again when the weights have changed, as those of a training do.
-        """
+        """The networks as the options want them, their weights laid out for translating where that is possible."""
         if settings.int8 and self._device.type != "cpu":
             raise InputError(f"int8 is for translating on the CPU, and the model is on {self._device}; leave it out")
-        parameters = [parameter for network in self._networks for parameter in network.parameters()]
-        if not settings.int8 and not packs(*parameters):
-            return self._networks
-        stamp = [_stamp(parameter) for parameter in parameters]
-        if settings.int8 not in self._fixed or self._fixed[settings.int8][0] != stamp:
-            matrix_of = IntegerMatrix.of if settings.int8 else PackedMatrix.of
-            self._fixed[settings.int8] = stamp, [fixed_model(network, matrix_of) for network in self._networks]
-        return self._fixed[settings.int8][1]
+        if settings.int8:
+            return self._copies.of(IntegerMatrix.of)
+        parameters = (parameter for network in self._networks for parameter in network.parameters())
+        return self._copies.of(PackedMatrix.of) if packs(*parameters) else self._networks
 
     def _start(
         self, sources: list[Source], networks: Sequence[Seq2Seq], shortlists: Sequence[Shortlist] = ()
@@ -338,14 +330,6 @@ def _narrow_step_function(network: Seq2Seq) -> StepFunction[NarrowState]:
         return Step(log_probs, output.weights, after, state.output.tokens, slots.taken)
 
     return step
-
-
-def _stamp(parameter: Tensor) -> tuple[int, int, float]:
-    """What tells that a parameter was changed: where it lies, how often it was written, and a sum of some of it.
-
-    torch counts what is written in place, but not what its fused optimizers write, and these write everywhere.
-    """
-    return parameter.data_ptr(), parameter._version, float(parameter.detach()[::64].sum())
 
 
 def _seed(seed: int, row: int) -> int:

@@ -140,9 +140,9 @@ STREAMED = [
 ]  # fmt: skip
 
 QUICK = [
-    Bug(31, "the weights of a training are translated with as they once were", "translator.py",
-        "self._fixed[settings.int8][0] != stamp", "False", (PACKED + "a_translator_follows_the_weights",), every=True),
-    Bug(31, "what a fused optimizer writes is not seen", "translator.py",
+    Bug(31, "the weights of a training are translated with as they once were", "nn/fixed.py",
+        "self._made[matrix_of][0] != stamps", "False", (PACKED + "a_translator_follows_the_weights",), every=True),
+    Bug(31, "what a fused optimizer writes is not seen", "nn/fixed.py",
         "float(parameter.detach()[::64].sum())", "0.0", (PACKED + "a_translator_follows_the_weights",), only="fused"),
     Bug(31, "a recurrent layer laid out leaves a bias out", "nn/fixed.py",
         "self._inputs(inputs, self._bias), state)", "self._inputs(inputs, 0 * self._bias), state)",

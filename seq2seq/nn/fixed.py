@@ -1,7 +1,7 @@
 """A model for translating whose weights have been laid out once, for faster products than a training's."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -27,6 +27,7 @@ class Matrix(Protocol):
 
 
 MatrixOf = Callable[[Tensor], Matrix]
+_Stamp = tuple[int, int, float]
 
 
 class FixedLinear(nn.Module):
@@ -91,3 +92,26 @@ def fixed_model(model: Seq2Seq, matrix_of: MatrixOf) -> Seq2Seq:
         assert isinstance(layer, nn.Linear)
         made.set_submodule(name, FixedLinear(matrix_of(layer.weight), layer.bias.detach()))
     return made.eval()
+
+
+class FixedCopies:
+    """Models made by `fixed_model`, kept for as long as the weights that they were made of stay as they are."""
+
+    def __init__(self, models: Sequence[Seq2Seq]) -> None:
+        self._models = list(models)
+        self._made: dict[MatrixOf, tuple[list[_Stamp], list[Seq2Seq]]] = {}
+
+    def of(self, matrix_of: MatrixOf) -> list[Seq2Seq]:
+        """One a model, made when first asked for, and again when a weight has changed, as those of a training do."""
+        stamps = [_stamp(parameter) for model in self._models for parameter in model.parameters()]
+        if matrix_of not in self._made or self._made[matrix_of][0] != stamps:
+            self._made[matrix_of] = stamps, [fixed_model(model, matrix_of) for model in self._models]
+        return self._made[matrix_of][1]
+
+
+def _stamp(parameter: Tensor) -> _Stamp:
+    """What tells that a parameter was changed: where it lies, how often it was written, and a sum of some of it.
+
+    torch counts what is written in place, but not what its fused optimizers write, and these write everywhere.
+    """
+    return parameter.data_ptr(), parameter._version, float(parameter.detach()[::64].sum())
