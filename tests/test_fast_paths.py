@@ -1,6 +1,7 @@
 """What is written for speed gives the numbers and the gradients of the plain way."""
 
 import gc
+import os
 import subprocess
 import sys
 import weakref
@@ -11,6 +12,7 @@ import torch
 from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, tiny_model
 from torch import Tensor
 
+from seq2seq.allocator import tune_memory
 from seq2seq.batching import make_batch
 from seq2seq.nn import additive, wide
 from seq2seq.nn.additive import additive_energies
@@ -274,3 +276,15 @@ def test_dropout_keeps_its_share_and_the_mean(rate: float) -> None:
     kept = factors[factors != 0]
     assert len(kept) / factors.numel() == pytest.approx(1 - rate, abs=4 * (rate * (1 - rate) / factors.numel()) ** 0.5)
     assert kept.unique().tolist() == pytest.approx([1 / (1 - rate)], rel=1e-2 if rate > 0.9 else 1e-4)
+
+
+@pytest.mark.parametrize("said", [None, "512"])
+def test_onednn_is_told_how_many_kernels_to_remember_where_nobody_said(
+    said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    monkeypatch.setenv(name, said or "")
+    if said is None:
+        monkeypatch.delenv(name)
+    tune_memory()
+    assert os.environ[name] == (said or "64")

@@ -168,10 +168,10 @@ def set_threads(threads: int | None) -> None:
 
 def load_translator(models: list[str], device: str, threads: int | None) -> Translator:
     """The model or ensemble, where and with as many threads as asked for."""
-    from seq2seq.allocator import keep_freed_memory
+    from seq2seq.allocator import tune_memory
     from seq2seq.translator import Translator
 
-    keep_freed_memory()
+    tune_memory()
     set_threads(threads)
     return Translator.load(*models, device=device)
 

@@ -78,7 +78,7 @@ def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int
     """
     import torch
 
-    from seq2seq.allocator import keep_freed_memory
+    from seq2seq.allocator import tune_memory
     from seq2seq.checkpoint import build_model, load_tokenizers
     from seq2seq.nn.model import initialise
     from seq2seq.training.data import prepare, read_texts
@@ -86,7 +86,7 @@ def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int
     from seq2seq.training.epoch import Place, make_pools
     from seq2seq.training.processes import Processes
 
-    keep_freed_memory()
+    tune_memory()
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     torch.manual_seed(config.training.seed)

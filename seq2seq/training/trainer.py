@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from accelerate.utils import set_seed
 
-from seq2seq.allocator import keep_freed_memory
+from seq2seq.allocator import tune_memory
 from seq2seq.batching import deal
 from seq2seq.checkpoint import LoadedModel, build_model, check_model_config
 from seq2seq.config import Config
@@ -53,7 +53,7 @@ def train(
     check_factors(config.training, check_model_config(config))
     check_trackers(config.training)
     check_tokenizer(config)
-    keep_freed_memory()
+    tune_memory()
     processes = Processes(make_accelerator(config, output / "training"))
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
