@@ -309,9 +309,9 @@ LOSSES_OF_TRAINING = [
     Bug(14, "rows that fill no block are left out", "nn/loss.py", "range(0, len(rows), block)",
         "range(0, len(rows) - block + 1, block)", LOSS_OF_TORCH, every=True),
     Bug(14, "perplexity is the mean over batches of their means", "training/validation.py",
-        "sum(nats) / tokens, 700.0",
-        "sum(part / sum(len(text.target_ids[row]) + 1 for row in rows) for part, rows in zip(nats, plan(text)))"
-        " / len(nats), 700.0", PERPLEXITY, every=False),
+        "sum(nats), sum(len(ids) + 1 for ids in text.target_ids)",
+        "sum(part / sum(len(text.target_ids[row]) + 1 for row in rows) for part, rows in zip(nats, plan(text))), len(nats)",
+        PERPLEXITY, every=False),
     Bug(14, "perplexity is smoothed", "training/validation.py",
         "model(*batch.to(device).tensors()).nll", "model(*batch.to(device).tensors(), smoothing=0.1).total", PERPLEXITY),
     Bug(14, "perplexity does not count the end", "training/validation.py",

@@ -17,11 +17,10 @@ import pytest
 
 from seq2seq.checkpoint import load_model
 from seq2seq.errors import InputError
-from seq2seq.evaluation.measuring import perplexity
 from seq2seq.evaluation.metrics import evaluate
+from seq2seq.evaluation.perplexity import perplexity
 from seq2seq.evaluation.plan import cells, load_grid
 from seq2seq.evaluation.results import Results, load_results
-from seq2seq.translation import PairScore
 from seq2seq.translator import Translator
 
 SAMPLE = Path(__file__).parents[1] / "data" / "phrasebook"
@@ -287,8 +286,9 @@ def test_ctrl_c_stops_all_runs_and_says_how_to_go_on(folder: Path) -> None:
 
 def test_a_useless_model_has_a_perplexity() -> None:
     """A training that went wrong without NaN: one with a rate of 1e30 ended the comparison with an overflow."""
-    assert perplexity([PairScore(-9.0, 2, []), PairScore(-1.0, 3, [])]) == pytest.approx(math.exp(2.0))
-    assert math.isfinite(perplexity([PairScore(-1e9, 2, [])]))
+    assert perplexity(10.0, 5) == pytest.approx(math.exp(2.0))
+    assert math.isfinite(perplexity(1e9, 2))
+    assert perplexity(0.0, 0) == 1.0  # of no text
 
 
 def test_a_run_that_fails_is_missing_and_the_others_count(folder: Path) -> None:

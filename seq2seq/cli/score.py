@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +12,7 @@ from seq2seq.cli import options
 from seq2seq.cli.parallel import check_standard_input, in_step
 from seq2seq.cli.streams import open_input, open_output
 from seq2seq.errors import InputError
+from seq2seq.evaluation.perplexity import perplexity
 
 if TYPE_CHECKING:
     from seq2seq.translation import PairScore
@@ -60,19 +60,15 @@ def score(
             tokens, pairs = tokens + sum(one.tokens for one in found), pairs + len(found)
         if not pairs:
             raise InputError(f"{sources.name}: no lines, nothing to score")
-    summary = f"perplexity {_perplexity(log_prob, tokens):.4f} per token, log-probability {log_prob:.4f} nats"
+    summary = f"perplexity {perplexity(-log_prob, tokens):.4f} per token, log-probability {log_prob:.4f} nats"
     typer.echo(f"{pairs:,} pairs, {tokens:,} tokens (ends counted): {summary}", err=True)
 
 
 def _line(number: int, pair: PairScore, form: str) -> str:
-    perplexity = _perplexity(pair.log_prob, pair.tokens)
+    value = perplexity(-pair.log_prob, pair.tokens)
     if form == "text":
-        return f"{pair.log_prob:.6f}\t{pair.tokens}\t{perplexity:.6f}"
-    return json.dumps({"line": number, "log_prob": pair.log_prob, "tokens": pair.tokens, "perplexity": perplexity})
-
-
-def _perplexity(log_prob: float, tokens: int) -> float:
-    return math.exp(min(-log_prob / max(tokens, 1), 700.0))  # 700: the largest exponent that a float holds
+        return f"{pair.log_prob:.6f}\t{pair.tokens}\t{value:.6f}"
+    return json.dumps({"line": number, "log_prob": pair.log_prob, "tokens": pair.tokens, "perplexity": value})
 
 
 def _check(row: Sequence[str], number: int, name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from seq2seq.evaluation.attention_numbers import attention_numbers
 from seq2seq.evaluation.lengths import length_buckets
 from seq2seq.evaluation.metrics import default_tokenize
 from seq2seq.evaluation.noise import apply_noise
+from seq2seq.evaluation.perplexity import perplexity
 from seq2seq.evaluation.plan import Grid, TestText
 from seq2seq.evaluation.results import (
     AlignmentNumbers,
@@ -181,7 +181,7 @@ class Measurer:
         return TestResult(
             bleu=interval(bleu),
             chrf=interval(chrf),
-            perplexity=perplexity(scored),
+            perplexity=_perplexity_of(scored),
             exact=proportion(sum(exact), len(exact)),
             attention=attention_numbers([one.piece_weights[:-1] for one in forced]),
             buckets=length_buckets(
@@ -252,10 +252,9 @@ def _kept_step(directory: Path) -> int:
     return int(record["step"])
 
 
-def perplexity(scored: Sequence[PairScore]) -> float:
-    """exp(nats / token) of all pairs together."""
-    nats = -sum(one.log_prob for one in scored) / sum(one.tokens for one in scored)
-    return math.exp(min(nats, 700.0))  # 700: the largest exponent that a float holds
+def _perplexity_of(scored: Sequence[PairScore]) -> float:
+    """Of all pairs together."""
+    return perplexity(-sum(one.log_prob for one in scored), sum(one.tokens for one in scored))
 
 
 def _agreement(forced: Sequence[Alignment], gold: Sequence[tuple[set[Link], set[Link]]]) -> dict[str, AlignmentNumbers]:

@@ -13,6 +13,7 @@ from seq2seq.budget import cut_by_budget
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.metrics import bleu, default_tokenize
+from seq2seq.evaluation.perplexity import perplexity
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.text.corpus import EncodedCorpus
 from seq2seq.training.processes import Processes
@@ -47,10 +48,9 @@ def _tokenizer(config: Config) -> str:
     return config.training.validation_tokenize or default_tokenize(config.data.target_language)
 
 
-def perplexity(nats: Sequence[float], text: EncodedCorpus) -> float:
-    """exp(nats / token), from the nats of all batches of the text."""
-    tokens = sum(len(ids) + 1 for ids in text.target_ids)
-    return math.exp(min(sum(nats) / tokens, 700.0))  # 700: the largest exponent that a float holds
+def text_perplexity(nats: Sequence[float], text: EncodedCorpus) -> float:
+    """From the nats of all batches of the text."""
+    return perplexity(sum(nats), sum(len(ids) + 1 for ids in text.target_ids))
 
 
 def nats_of_batches(
@@ -93,7 +93,7 @@ def validate(
         translations = translator.translate(processes.share(text.source), beam_size=training.validation_beam_size)
         found = [translation.text for translation in translations]
     shares = processes.gather((nats, found))
-    measured = perplexity(processes.merge([share[0] for share in shares]), text)
+    measured = text_perplexity(processes.merge([share[0] for share in shares]), text)
     if not training.validation_bleu:
         return Validation(measured, None, None)
     metric = bleu(
