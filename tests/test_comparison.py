@@ -18,9 +18,9 @@ import pytest
 from seq2seq.checkpoint import load_model
 from seq2seq.errors import InputError
 from seq2seq.evaluation.metrics import evaluate
-from seq2seq.evaluation.perplexity import perplexity
 from seq2seq.evaluation.plan import cells, load_grid
 from seq2seq.evaluation.results import Results, load_results
+from seq2seq.perplexity import perplexity
 from seq2seq.translator import Translator
 
 SAMPLE = Path(__file__).parents[1] / "data" / "phrasebook"

@@ -12,7 +12,7 @@ from seq2seq.cli import options
 from seq2seq.cli.parallel import check_standard_input, in_step
 from seq2seq.cli.streams import open_input, open_output
 from seq2seq.errors import InputError
-from seq2seq.evaluation.perplexity import perplexity
+from seq2seq.perplexity import perplexity
 
 if TYPE_CHECKING:
     from seq2seq.translation import PairScore

@@ -18,7 +18,6 @@ from seq2seq.evaluation.attention_numbers import attention_numbers
 from seq2seq.evaluation.lengths import length_buckets
 from seq2seq.evaluation.metrics import default_tokenize
 from seq2seq.evaluation.noise import apply_noise
-from seq2seq.evaluation.perplexity import perplexity
 from seq2seq.evaluation.plan import Grid, TestText
 from seq2seq.evaluation.results import (
     AlignmentNumbers,
@@ -31,6 +30,7 @@ from seq2seq.evaluation.results import (
 )
 from seq2seq.evaluation.segments import count_segments
 from seq2seq.evaluation.statistics import exact_matches, interval, proportion
+from seq2seq.perplexity import perplexity
 from seq2seq.text.lines import read_lines
 from seq2seq.text.words import joined
 from seq2seq.translation import PairScore

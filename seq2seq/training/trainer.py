@@ -17,8 +17,8 @@ from seq2seq.batching import deal
 from seq2seq.checkpoint import LoadedModel, build_model, check_model_config
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
-from seq2seq.evaluation.perplexity import perplexity
 from seq2seq.nn.model import Seq2Seq, initialise
+from seq2seq.perplexity import perplexity
 from seq2seq.training.data import TrainingText, prepare, read_texts
 from seq2seq.training.engine import check_factors, check_trackers, make_accelerator, make_optimizer, makes_bfloat16_slow
 from seq2seq.training.epoch import Place, Pool, draw, make_pools

@@ -13,8 +13,8 @@ from seq2seq.budget import cut_by_budget
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.metrics import bleu, default_tokenize
-from seq2seq.evaluation.perplexity import perplexity
 from seq2seq.nn.model import Seq2Seq
+from seq2seq.perplexity import perplexity
 from seq2seq.text.corpus import EncodedCorpus
 from seq2seq.training.processes import Processes
 from seq2seq.translator import Translator
