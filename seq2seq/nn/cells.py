@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seq2seq.nn.precision import affine
+from seq2seq.nn.precision import affine, multiply
 
 TANH_GATE = {"lstm": 2, "gru": 2}  # which gate passes a tanh
 GATES = {"lstm": 4, "gru": 3}
@@ -126,15 +126,11 @@ class _LSTMSequence(torch.autograd.Function):
         gates, matrix, states, cells, squashed = ctx.saved_tensors
         to_outputs, to_cell = gradients[0], gradients[1].clone()
         to_gates, to_state = torch.empty_like(gates), torch.zeros_like(to_cell)
-        factors = to_gates if matrix.dtype == gates.dtype else torch.empty_like(gates, dtype=matrix.dtype)
         for step in reversed(range(gates.shape[0])):
             to_state.add_(to_outputs[step])
             lstm_gates_back(gates[step], cells[step], squashed[step], to_state, to_cell, to_gates[step])
-            if factors is to_gates:
-                torch.mm(factors[step], matrix.t(), out=to_state)
-            else:
-                to_state.copy_(factors[step].copy_(to_gates[step]) @ matrix.t())
-        to_matrix = states[:-1].to(matrix.dtype).flatten(0, 1).t() @ factors.flatten(0, 1)
+            multiply(to_gates[step], matrix.t(), out=to_state)
+        to_matrix = states[:-1].to(matrix.dtype).flatten(0, 1).t() @ to_gates.to(matrix.dtype).flatten(0, 1)
         return to_gates, to_matrix, to_state, to_cell
 
 

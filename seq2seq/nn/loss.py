@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seq2seq.nn.precision import affine, product_dtype
+from seq2seq.nn.precision import affine, multiply, product_dtype
 from seq2seq.nn.wide import BLOCK, wide_product
 
 LOGITS = 1 << 23  # of a chunk, which exist at one time: 32 MiB of float32
@@ -60,11 +60,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             if smoothing:
                 total += smoothing * (log_norm[:, 0] - (rows @ sums + bias.sum()) / vocabulary).sum()
             to_rows = grad_outputs[start : start + size]
-            if dtype == weight.dtype:
-                torch.mm(gradient, factors, out=to_rows)
-            else:
-                to_rows.copy_(gradient @ factors)
-            to_rows.div_(norm).sub_(sums, alpha=spread)
+            multiply(gradient, factors, out=to_rows).div_(norm).sub_(sums, alpha=spread)
             affine(gradient.t(), (rows / norm).to(dtype), grad_weight, out=grad_weight)
         total += (1 - smoothing) * nll
         if smoothing:

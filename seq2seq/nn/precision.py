@@ -22,6 +22,11 @@ def affine(left: Tensor, matrix: Tensor, offset: Tensor, out: Tensor | None = No
     return torch.add(offset, left.to(matrix.dtype) @ matrix, out=out)
 
 
+def multiply(left: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
+    """left @ matrix into `out`, the product in the matrix's precision."""
+    return torch.mm(left, matrix, out=out) if matrix.dtype == out.dtype else out.copy_(left.to(matrix.dtype) @ matrix)
+
+
 def bfloat16_is_fast() -> bool:
     """Whether this machine's CPU has instructions for products of bfloat16."""
     able = torch.cpu.get_capabilities()

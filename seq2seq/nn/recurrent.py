@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.nn.cells import doubled, gru_sequence, lstm_sequence
-from seq2seq.nn.precision import product_dtype
+from seq2seq.nn.precision import affine, product_dtype
 from seq2seq.nn.steps import Shared, gru_step, lstm_step
 
 State = tuple[Tensor, ...]  # what a cell carries: (h,) of a GRU, (h, c) of an LSTM; h comes first
@@ -50,10 +50,8 @@ class RecurrentLayer(nn.Module):
         weight, matrix, bias, inner_bias = self.doubled()
         matrix, state = matrix.t().contiguous().to(dtype), tuple(part.to(weight.dtype) for part in state)
         known = bias + inner_bias if self.state_count == 2 else bias
-        if dtype == weight.dtype:
-            gates = nn.functional.linear(inputs.to(dtype), weight, known)
-        else:
-            gates = nn.functional.linear(inputs.to(dtype), weight.to(dtype)).to(weight.dtype).add_(known)
+        flat = inputs.flatten(0, 1).to(weight.dtype)
+        gates = affine(flat, weight.t().to(dtype), known).view(*inputs.shape[:2], -1)
         if self.state_count == 2:
             outputs, last = lstm_sequence(gates, matrix, *state)
             return outputs, (last,)
