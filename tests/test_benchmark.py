@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from seq2seq.translator import Translator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from speed import memory, training, translation
+from speed import memory, setting, training, translation
 
 LINES = ["der hund sieht die katze", "die katze", "ein hund schläft", "der hund und die katze schlafen lange"]
 
@@ -113,3 +114,14 @@ def test_a_measurement_that_fails_says_so() -> None:
         apart("speed of nothing", load_config, Path("nowhere.toml"))
     with pytest.raises(Seq2SeqError, match="speed of nothing: its measurement ended with code 3"):
         apart("speed of nothing", sys.exit, 3)
+
+
+def test_a_run_is_measured_with_the_threads_that_are_told(
+    loaded: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = loaded.config.training.model_copy(update={"threads": 1})
+    trained = replace(loaded, config=loaded.config.model_copy(update={"training": alone}))
+    monkeypatch.setattr(setting, "load_model", lambda run: trained)
+    config = setting.config_of(Path("run"), tmp_path)
+    assert config.training.threads == 0
+    assert config.data.root == str(tmp_path)

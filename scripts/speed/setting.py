@@ -59,6 +59,10 @@ def untrained(config: str, data: Path) -> Path:
 
 
 def config_of(run: Path, data: Path) -> Config:
-    """A run's config, its texts read from here."""
+    """A run's config, its texts read from here, with the threads that `describe` tells of."""
     config = load_model(run).config
-    return config.model_copy(update={"data": config.data.model_copy(update={"root": str(data.resolve())})})
+    changes = {
+        "data": config.data.model_copy(update={"root": str(data.resolve())}),
+        "training": config.training.model_copy(update={"threads": 0}),
+    }
+    return config.model_copy(update=changes)
