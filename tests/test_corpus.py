@@ -622,8 +622,10 @@ def test_without_filters_all_pairs_stay(tmp_path):
 MANY = [(f"{number} a", f"b {number * 7}") for number in range(2311)]
 
 
-def test_processes_change_nothing(tmp_path):
+def test_processes_change_nothing(tmp_path, monkeypatch):
     one = encode(tmp_path, MANY)
+    monkeypatch.setattr("seq2seq.text.encoding.PART", 7)
+    assert encode(tmp_path, MANY) == one
     assert encode(tmp_path, MANY, processes=2) == one
     assert encode(tmp_path, MANY, tmp_path / "cache", processes=3) == one
     assert encode(tmp_path, MANY[:2], processes=5) == encode(tmp_path, MANY[:2])
@@ -659,7 +661,7 @@ def test_the_cache_tells_texts_and_tokenizers_apart(tmp_path):
 def test_a_damaged_cache_is_made_anew(tmp_path):
     cache = tmp_path / "cache"
     first = encode(tmp_path, MANY, cache)
-    for damage in (b"", b"no Arrow file"):
+    for damage in (b"", b"no tensors"):
         next(cache.iterdir()).write_bytes(damage)
         assert encode(tmp_path, MANY, cache) == first
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import multiprocessing
+import operator
+import os
+import signal
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
+
+import numpy as np
 
 from seq2seq.config import DataConfig
-from seq2seq.text.hub import quiet_datasets
-from seq2seq.text.tokenizer import Tokenizer, TokenizerPair
+from seq2seq.text.tokenizer import TokenizerPair
 
+PART = 10_000  # pairs that are encoded at a time
+SIDES = ("source", "target")
 EMPTY, TOO_LONG, RATIO, DUPLICATE = "empty", "too long", "length ratio", "duplicate"
 
 
@@ -26,6 +36,57 @@ class ParallelText(Protocol):
     def target(self) -> list[str]: ...
 
 
+class Ids(Sequence[list[int]]):
+    """Token ids of many sentences, at 4 bytes each: in a list of Python's numbers each takes 8 to 36."""
+
+    def __init__(self, rows: Iterable[Sequence[int]] = ()) -> None:
+        self._flat, self._ends = array("i"), array("q")
+        self.extend(rows)
+
+    @classmethod
+    def of(cls, flat: np.ndarray[Any, Any], ends: np.ndarray[Any, Any]) -> Ids:
+        """From what `arrays` gave."""
+        made = cls()
+        made._flat.frombytes(flat.astype(np.int32, copy=False).tobytes())
+        made._ends.frombytes(ends.astype(np.int64, copy=False).tobytes())
+        return made
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """All ids, one sentence after the other, and where each sentence ends."""
+        return {"ids": np.array(self._flat, dtype=np.int32), "ends": np.array(self._ends, dtype=np.int64)}
+
+    def extend(self, rows: Iterable[Sequence[int]]) -> None:
+        """Sentences to come after these."""
+        if isinstance(rows, Ids):
+            first = len(self._flat)
+            self._flat.extend(rows._flat)
+            self._ends.extend(first + end for end in rows._ends)
+            return
+        for row in rows:
+            self._flat.extend(row)
+            self._ends.append(len(self._flat))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, index: int) -> list[int]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Ids: ...
+
+    def __getitem__(self, index: int | slice) -> list[int] | Ids:
+        if isinstance(index, slice):
+            return Ids(self[row] for row in range(*index.indices(len(self))))
+        row = range(len(self))[index]
+        return self._flat[self._ends[row - 1] if row else 0 : self._ends[row]].tolist()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(operator.eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+
 @dataclass(frozen=True, slots=True)
 class EncodedCorpus:
     """The pairs that the filters leave, as ids without begin and end, and as text, in the same order.
@@ -33,8 +94,8 @@ class EncodedCorpus:
     removed: reason -> pairs removed, for every filter.
     """
 
-    source_ids: list[list[int]]
-    target_ids: list[list[int]]
+    source_ids: Sequence[Sequence[int]]
+    target_ids: Sequence[Sequence[int]]
     source: list[str]
     target: list[str]
     removed: dict[str, int]
@@ -73,8 +134,8 @@ def encode_corpus(
         else:
             removed[reason] += 1
     return EncodedCorpus(
-        [source_ids[row] for row in kept],
-        [target_ids[row] for row in kept],
+        Ids(source_ids[row] for row in kept),
+        Ids(target_ids[row] for row in kept),
         [corpus.source[row] for row in kept],
         [corpus.target[row] for row in kept],
         removed,
@@ -102,38 +163,78 @@ def verdicts(
             yield None
 
 
-def _encode(
-    corpus: ParallelText, tokenizers: TokenizerPair, processes: int, cache_dir: Path | None
-) -> tuple[list[list[int]], list[list[int]]]:
-    import datasets
-    import pyarrow
-
-    text = datasets.Dataset.from_dict({"source": corpus.source, "target": corpus.target})
-    ids = datasets.Sequence(datasets.Value("int32"))
+def _encode(corpus: ParallelText, tokenizers: TokenizerPair, processes: int, cache_dir: Path | None) -> tuple[Ids, Ids]:
     inputs = f"{tokenizers.source.sha256} {tokenizers.target.sha256} {fingerprint(corpus)}"
-    key = hashlib.sha256(inputs.encode()).hexdigest()[:32]
-    options: dict[str, Any] = {
-        "batched": True,
-        "remove_columns": ["source", "target"],
-        "features": datasets.Features({"source": ids, "target": ids}),
-        "num_proc": processes if processes > 1 else None,
-        # Given, so that datasets need not hash the tokenizers, nor draw a random one where it cannot.
-        "new_fingerprint": key,
-        "keep_in_memory": cache_dir is None,
-        "desc": "Encoding",
-    }
-    if cache_dir is not None:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        options["cache_file_name"] = str(cache_dir / f"ids-{key}.arrow")
-    encode = partial(_encode_rows, tokenizers.source, tokenizers.target)
-    with quiet_datasets():
-        try:
-            encoded = text.map(encode, load_from_cache_file=cache_dir is not None, **options)
-        except pyarrow.ArrowInvalid:  # the cache is damaged
-            encoded = text.map(encode, load_from_cache_file=False, **options)
-        return encoded["source"][:], encoded["target"][:]
+    name = f"ids-{hashlib.sha256(inputs.encode()).hexdigest()[:32]}.safetensors"
+    found = None if cache_dir is None else _read(cache_dir / name)
+    if found is None:
+        found = Ids(), Ids()
+        for part in _encode_parts(corpus, tokenizers, processes):
+            for ids, more in zip(found, part, strict=True):
+                ids.extend(more)
+        if cache_dir is not None:
+            _write(cache_dir / name, found)
+    return found
 
 
-def _encode_rows(source: Tokenizer, target: Tokenizer, rows: dict[str, list[str]]) -> dict[str, list[list[int]]]:
-    """Encode a batch; in a worker process the tokenizers arrive as their model's bytes."""
-    return {"source": source.encode_batch(rows["source"]), "target": target.encode_batch(rows["target"])}
+def _encode_parts(corpus: ParallelText, tokenizers: TokenizerPair, processes: int) -> Iterator[tuple[Ids, Ids]]:
+    """The ids of PART pairs after the other, with a progress bar where somebody watches."""
+    from rich.console import Console
+    from rich.progress import track
+
+    starts = range(0, len(corpus.source), PART)
+    parts = ((corpus.source[start : start + PART], corpus.target[start : start + PART]) for start in starts)
+    watch = partial(
+        track, description="Encoding", total=len(starts), console=Console(stderr=True), transient=True,
+        disable=not sys.stderr.isatty(),
+    )  # fmt: skip
+    if min(processes, len(starts)) < 2:
+        yield from watch(_encode_part(tokenizers, *part) for part in parts)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(processes, len(starts)), spawn, initializer=_begin, initargs=(tokenizers,))
+    try:
+        yield from watch(pool.map(_encode_in_worker, parts))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _encode_part(tokenizers: TokenizerPair, source: list[str], target: list[str]) -> tuple[Ids, Ids]:
+    return Ids(tokenizers.source.encode_batch(source)), Ids(tokenizers.target.encode_batch(target))
+
+
+_in_worker: list[TokenizerPair] = []  # of a worker process, which gets them once
+
+
+def _begin(tokenizers: TokenizerPair) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process ends the others
+    _in_worker.append(tokenizers)
+
+
+def _encode_in_worker(part: tuple[list[str], list[str]]) -> tuple[Ids, Ids]:
+    return _encode_part(_in_worker[0], *part)
+
+
+def _read(path: Path) -> tuple[Ids, Ids] | None:
+    """The ids kept in a file; None where there is none that can be read."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        held = load_file(path)
+        return tuple(Ids.of(held[f"{side} ids"], held[f"{side} ends"]) for side in SIDES)  # type: ignore[return-value]
+    except (FileNotFoundError, SafetensorError, KeyError):
+        return None
+
+
+def _write(path: Path, found: tuple[Ids, Ids]) -> None:
+    from safetensors.numpy import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    arrays = [ids.arrays() for ids in found]
+    save_file(
+        {f"{side} {what}": array for side, pair in zip(SIDES, arrays, strict=True) for what, array in pair.items()},
+        unfinished,
+    )
+    unfinished.replace(path)
