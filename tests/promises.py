@@ -21,6 +21,7 @@ CUTS = (BULK + "cuts_depend_on_the_text_alone",)
 LONG = (BULK + "what_is_too_long_depends_on_the_text_alone",)
 FOUND_AGAIN = (STREAMING + "a_pool_is_found_again_from_its_place_alone",)
 FAST, PACKED, SHORT = "tests/test_fast_paths.py::test_", "tests/test_packed.py::test_", "tests/test_precision.py::test_"
+PRODUCTS = "tests/test_products.py::test_"
 CELL = (FAST + "a_sequence_equals_torchs", FAST + "a_loop_equals_torchs_cell")
 LOOPS = (FAST + "training_has_the_gradients_of_the_steps_of_search",)
 REPEATED = (FAST + "repeated_tensors_have_autograds_gradients",)
@@ -160,6 +161,23 @@ QUICK = [
         (SHORT + "weights_of_short_numbers_sum_to_one",), every=True, only="softmax"),
     Bug(31, "validation has the precision of training", "training/trainer.py", ", keep_fp32_wrapper=False", "",
         ("tests/test_training.py::test_bfloat16_reaches_every_step_and_is_advised_against_where_it_is_slow",), every=True, only="bf16"),
+    Bug(31, "oneDNN is asked where it rounds", "nn/products.py", "return bool(torch.equal(odd @ torch.eye(32), odd))", "return True",
+        (PRODUCTS + "where_onednn_would_round_mkl_goes_on",)),
+    Bug(31, "oneDNN is asked for good", "nn/products.py", "        setting.matmul.fp32_precision = before\n", "        pass\n",
+        (PRODUCTS + "where_onednn_would_round_mkl_goes_on",)),
+    Bug(31, "the pieces of a gradient are added up in bfloat16", "nn/products.py",
+        "dtype=torch.promote_types(dtype, torch.float32))\n    for", "dtype=dtype)\n    for", (PRODUCTS + "sums_over_pieces_are_not_rounded_to_bfloat16",)),
+    Bug(31, "a bias learns from the first piece alone", "nn/products.py", "to_bias = gradient.sum(", "to_bias = gradient[:PIECE].sum(",
+        (PRODUCTS + "a_linear_map_in_pieces",), every=True, only="True and not 1-True"),
+    Bug(31, "oneDNN makes products of every length of a sequence", "nn/products.py",
+        "for rows, full in pieces(len(inputs), PIECE):", "for rows, full in pieces(len(inputs), len(inputs)):",
+        (PRODUCTS + "onednn_meets_few_shapes",), every=True),
+    Bug(31, "oneDNN makes what is left of a batch's outputs", "nn/loss.py", "if not full or not onednn_is_better():", "if not onednn_is_better():",
+        (PRODUCTS + "onednn_meets_few_shapes",), every=True),
+    Bug(31, "the way back of a step is not rehearsed", "nn/products.py", "    rehearsal.note(matrix, adds=False)\n", "",
+        (PRODUCTS + "a_rehearsal_knows_every_product_of_a_step",), every=True),
+    Bug(31, "a rehearsal forgets what was used last", "nn/products.py", "        self._rows.move_to_end(rows)\n", "",
+        (PRODUCTS + "a_rehearsal_makes_what_the_steps_of_the_last_batch_made",)),
     Bug(31, "biases are not doubled beside their weights", "nn/recurrent.py",
         "(doubled(self.cell, parameter) for", "(doubled(self.cell, parameter) if parameter.ndim == 2 else parameter for",
         CELL, every=True),
@@ -195,7 +213,7 @@ QUICK = [
         (*REPEATED, *LOOPS), every=True,
         only="not additive and not coverage and not luong and not monotonic and not heads"),
     Bug(31, "the first step of a loop makes the whole gradient", "nn/steps.py",
-        "self.left.flatten(0, 1).t() @ flat", "self.left[0].t() @ right[0]",
+        "summed(self.left.flatten(0, 1), flat, flat.dtype)", "summed(self.left[0], right[0], flat.dtype)",
         (FAST + "a_loop_equals_torchs_cell", *LOOPS), every=True, only="not luong-"),
     Bug(31, "what autograd brings for a repeated tensor is lost", "nn/repeated.py",
         "made = [] if gradients[0] is None else [gradients[0]]", "made: list[Tensor] = []", REPEATED),

@@ -17,7 +17,8 @@ from seq2seq.config import parse_config
 from seq2seq.nn.loss import Loss, cross_entropy
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
-from seq2seq.nn.precision import affine, bfloat16_is_fast
+from seq2seq.nn.precision import bfloat16_is_fast
+from seq2seq.nn.products import affine
 from seq2seq.training.engine import make_accelerator, makes_bfloat16_slow
 
 DATA: dict[str, Any] = {

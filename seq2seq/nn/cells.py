@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seq2seq.nn.precision import affine, multiply
+from seq2seq.nn.products import exact_onednn, step_affine, step_multiply, summed
 
 TANH_GATE = {"lstm": 2, "gru": 2}  # which gate passes a tanh
 GATES = {"lstm": 4, "gru": 3}
@@ -115,9 +115,10 @@ class _LSTMSequence(torch.autograd.Function):
         states, cells = first.new_empty(time + 1, rows, dim), first.new_empty(time + 1, rows, dim)
         squashed = first.new_empty(time, rows, dim)
         states[0], cells[0] = first, cell
-        for step in range(time):
-            affine(states[step], matrix, gates[step], out=gates[step])
-            lstm_gates(gates[step], cells[step], cells[step + 1], squashed[step], states[step + 1])
+        with exact_onednn():
+            for step in range(time):
+                step_affine(states[step], matrix, gates[step], out=gates[step])
+                lstm_gates(gates[step], cells[step], cells[step + 1], squashed[step], states[step + 1])
         ctx.save_for_backward(gates, matrix, states, cells, squashed)
         return states[1:], cells[time].clone()
 
@@ -126,11 +127,12 @@ class _LSTMSequence(torch.autograd.Function):
         gates, matrix, states, cells, squashed = ctx.saved_tensors
         to_outputs, to_cell = gradients[0], gradients[1].clone()
         to_gates, to_state = torch.empty_like(gates), torch.zeros_like(to_cell)
-        for step in reversed(range(gates.shape[0])):
-            to_state.add_(to_outputs[step])
-            lstm_gates_back(gates[step], cells[step], squashed[step], to_state, to_cell, to_gates[step])
-            multiply(to_gates[step], matrix.t(), out=to_state)
-        to_matrix = states[:-1].to(matrix.dtype).flatten(0, 1).t() @ to_gates.to(matrix.dtype).flatten(0, 1)
+        with exact_onednn():
+            for step in reversed(range(gates.shape[0])):
+                to_state.add_(to_outputs[step])
+                lstm_gates_back(gates[step], cells[step], squashed[step], to_state, to_cell, to_gates[step])
+                step_multiply(to_gates[step], matrix.t(), out=to_state)
+        to_matrix = summed(states[:-1].flatten(0, 1), to_gates.flatten(0, 1), matrix.dtype)
         return to_gates, to_matrix, to_state, to_cell
 
 
@@ -142,10 +144,11 @@ class _GRUSequence(torch.autograd.Function):
         time, rows, dim = gates.shape[0], *first.shape
         states, inners = first.new_empty(time + 1, rows, dim), first.new_empty(time, rows, dim)
         states[0] = first
-        for step in range(time):
-            inner = affine(states[step], matrix, bias)
-            gru_gates(gates[step], inner, states[step], states[step + 1])
-            inners[step] = inner[:, 2 * dim :]
+        with exact_onednn():
+            for step in range(time):
+                inner = step_affine(states[step], matrix, bias)
+                gru_gates(gates[step], inner, states[step], states[step + 1])
+                inners[step] = inner[:, 2 * dim :]
         ctx.save_for_backward(gates, matrix, states, inners)
         return states[1:]
 
@@ -154,13 +157,13 @@ class _GRUSequence(torch.autograd.Function):
         gates, matrix, states, inners = ctx.saved_tensors
         to_outputs, to_gates, to_inner = gradients[0], torch.empty_like(gates), torch.empty_like(gates)
         to_state = torch.zeros_like(states[0])
-        for step in reversed(range(gates.shape[0])):
-            to_state.add_(to_outputs[step])
-            kept = gru_gates_back(gates[step], inners[step], states[step], to_state, to_gates[step], to_inner[step])
-            affine(to_inner[step], matrix.t(), kept, out=to_state)
+        with exact_onednn():
+            for step in reversed(range(gates.shape[0])):
+                to_state.add_(to_outputs[step])
+                kept = gru_gates_back(gates[step], inners[step], states[step], to_state, to_gates[step], to_inner[step])
+                step_affine(to_inner[step], matrix.t(), kept, out=to_state)
         flat = to_inner.flatten(0, 1)
-        to_matrix = states[:-1].to(matrix.dtype).flatten(0, 1).t() @ flat.to(matrix.dtype)
-        return to_gates, to_matrix, flat.sum(dim=0), to_state
+        return to_gates, summed(states[:-1].flatten(0, 1), flat, matrix.dtype), flat.sum(dim=0), to_state
 
 
 def lstm_sequence(

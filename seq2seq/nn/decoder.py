@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seq2seq.nn.attention import Attention, Memory, Past
 from seq2seq.nn.encoder import EncoderOutput
+from seq2seq.nn.products import SequenceLinear
 from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout, State
 from seq2seq.nn.registry import enter
 from seq2seq.nn.slots import Slots
@@ -92,7 +93,7 @@ class Decoder(nn.Module, ABC):
         self.residual = residual
         self.dropout = SequenceDropout(dropout, variational)
         self.bridge = nn.Linear(key_dim, layers * dim)
-        self.readout = nn.Linear(self.readout_input(input_dim=input_dim, dim=dim, key_dim=key_dim), output_dim)
+        self.readout = SequenceLinear(self.readout_input(input_dim=input_dim, dim=dim, key_dim=key_dim), output_dim)
         self.state_count = RecurrentLayer.states[cell]
 
     @classmethod

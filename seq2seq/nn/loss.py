@@ -1,6 +1,5 @@
 """Label-smoothed cross-entropy, as a sum in nats beside the number of tokens: never a mean of means."""
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seq2seq.nn.precision import affine, multiply, product_dtype
+from seq2seq.nn.precision import product_dtype
+from seq2seq.nn.products import affine, exact_onednn, multiply, onednn_is_better, pieces
 from seq2seq.nn.wide import BLOCK, wide_product
 
 LOGITS = 1 << 23  # of a chunk, which exist at one time: 32 MiB of float32
@@ -42,30 +42,30 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_bias, total, nll = torch.zeros_like(bias), outputs.new_zeros(()), outputs.new_zeros(())
         vocabulary, spread = weight.shape[0], smoothing / weight.shape[0]
         sums = weight.sum(dim=0)  # of all rows: what the evenly spread part of q needs, without a pass over logits
-        size, block = _chunk(len(outputs), vocabulary), max(1, BLOCK // vocabulary)
-        factors, buffer = weight.to(dtype), outputs.new_empty(size, vocabulary, dtype=dtype)
+        size, block = max(LEAST, LOGITS // vocabulary), max(1, BLOCK // vocabulary)
+        factors = weight.to(dtype)
+        buffer = outputs.new_empty(min(size, len(outputs)), vocabulary, dtype=dtype)
         norms, log_norms = outputs.new_empty(size, 1), outputs.new_empty(size, 1)
-        for start in range(0, len(outputs), size):
-            rows, target = outputs[start : start + size], targets[start : start + size, None]
-            gradient = wide_product(rows.to(dtype), factors, buffer[: len(rows)])
+        for chunk, full in pieces(len(outputs), size, size // 2):
+            rows, target = outputs[chunk], targets[chunk, None]
             norm, log_norm = norms[: len(rows)], log_norms[: len(rows)]
+            gradient = _scores(rows.to(dtype), factors, buffer[: len(rows)], full)
             for part in range(0, len(rows), block):
                 some = slice(part, part + block)
                 logits = gradient[some].to(weight.dtype)  # the same memory, where nothing is to be converted
                 wanted = _unnormalised(logits, bias, target[some], smoothing, norm[some], log_norm[some])
+                total += log_norm[some].sum()
                 nll += (log_norm[some] - wanted).sum()
                 grad_bias.addmv_(logits.t(), 1 / norm[some, 0])
                 if dtype != weight.dtype:
                     gradient[some] = logits
-            if smoothing:
-                total += smoothing * (log_norm[:, 0] - (rows @ sums + bias.sum()) / vocabulary).sum()
-            to_rows = grad_outputs[start : start + size]
-            multiply(gradient, factors, out=to_rows).div_(norm).sub_(sums, alpha=spread)
-            affine(gradient.t(), (rows / norm).to(dtype), grad_weight, out=grad_weight)
-        total += (1 - smoothing) * nll
-        if smoothing:
-            grad_weight.sub_(outputs.sum(dim=0), alpha=spread)
-            grad_bias.sub_(len(outputs) * spread)
+            with exact_onednn(full):
+                multiply(gradient, factors, out=grad_outputs[chunk]).div_(norm).sub_(sums, alpha=spread)
+                affine(gradient.t(), (rows / norm).to(dtype), grad_weight, out=grad_weight)
+        of_all = outputs.sum(dim=0)
+        total.sub_((of_all @ sums + len(outputs) * bias.sum()) / vocabulary).mul_(smoothing).add_((1 - smoothing) * nll)
+        grad_weight.sub_(of_all, alpha=spread)
+        grad_bias.sub_(len(outputs) * spread)
         ctx.save_for_backward(grad_outputs, grad_weight, grad_bias)
         ctx.mark_non_differentiable(nll)
         return total, nll
@@ -77,10 +77,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return grad_outputs * scale, grad_weight * scale, grad_bias * scale, None, None, None
 
 
-def _chunk(rows: int, vocabulary: int) -> int:
-    """Rows of a chunk: of equal chunks, for a small rest at the end would be slow."""
-    chunks = math.ceil(rows / max(LEAST, LOGITS // vocabulary))
-    return math.ceil(rows / chunks) if chunks else 1
+def _scores(rows: Tensor, weight: Tensor, out: Tensor, full: bool) -> Tensor:
+    """x Wᵀ into `out`: all columns at once by oneDNN, some at a time by MKL."""
+    if not full or not onednn_is_better():
+        return wide_product(rows, weight, out)
+    with exact_onednn():
+        return torch.mm(rows, weight.t(), out=out)
 
 
 def _unnormalised(

@@ -13,6 +13,7 @@ from seq2seq.nn.encoder import Encoder
 from seq2seq.nn.loss import Loss, cross_entropy, repetition
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.output import NarrowOutput, NarrowState
+from seq2seq.nn.products import rehearsal
 from seq2seq.nn.recurrent import SequenceDropout
 from seq2seq.nn.scores import ScoreFunction
 from seq2seq.nn.slots import Slots
@@ -153,6 +154,7 @@ class Seq2Seq(nn.Module):
 
         coverage_loss: weight λ of the loss for looking twice at one place (`repetition`), part of `total` alone.
         """
+        rehearsal.begin(len(source))
         forced = self.force(source, source_lengths, target_input)
         outputs, real = self.output_dropout(forced.outputs), length_mask(target_lengths, target_input.shape[1])
         layer, padded = self.output_layer, not bool(real.all())  # sentences of one length are many: batches are sorted

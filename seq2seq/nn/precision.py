@@ -15,18 +15,6 @@ def product_dtype(like: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else like.dtype
 
 
-def affine(left: Tensor, matrix: Tensor, offset: Tensor, out: Tensor | None = None) -> Tensor:
-    """left @ matrix + offset: the product in the matrix's precision, the sum in the offset's, which `out` may be."""
-    if matrix.dtype == offset.dtype:
-        return torch.addmm(offset, left, matrix, out=out)
-    return torch.add(offset, left.to(matrix.dtype) @ matrix, out=out)
-
-
-def multiply(left: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
-    """left @ matrix into `out`, the product in the matrix's precision."""
-    return torch.mm(left, matrix, out=out) if matrix.dtype == out.dtype else out.copy_(left.to(matrix.dtype) @ matrix)
-
-
 def bfloat16_is_fast() -> bool:
     """Whether this machine's CPU has instructions for products of bfloat16."""
     able = torch.cpu.get_capabilities()

@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.nn.cells import doubled, gru_sequence, lstm_sequence
-from seq2seq.nn.precision import affine, product_dtype
+from seq2seq.nn.precision import product_dtype
+from seq2seq.nn.products import linear
 from seq2seq.nn.steps import Shared, gru_step, lstm_step
 
 State = tuple[Tensor, ...]  # what a cell carries: (h,) of a GRU, (h, c) of an LSTM; h comes first
@@ -50,8 +51,7 @@ class RecurrentLayer(nn.Module):
         weight, matrix, bias, inner_bias = self.doubled()
         matrix, state = matrix.t().contiguous().to(dtype), tuple(part.to(weight.dtype) for part in state)
         known = bias + inner_bias if self.state_count == 2 else bias
-        flat = inputs.flatten(0, 1).to(weight.dtype)
-        gates = affine(flat, weight.t().to(dtype), known).view(*inputs.shape[:2], -1)
+        gates = linear(inputs.to(weight.dtype), weight, known, dtype=dtype, made=weight.dtype)
         if self.state_count == 2:
             outputs, last = lstm_sequence(gates, matrix, *state)
             return outputs, (last,)
@@ -98,7 +98,7 @@ class Loop:
         self._inner: Shared | None = None
         offset = bias + inner_bias if cell == "lstm" else bias
         if known_dim:
-            offset = nn.functional.linear(known.transpose(0, 1), weight[:, :known_dim], offset)
+            offset = linear(known.transpose(0, 1), weight[:, :known_dim], offset)
         if cell == "lstm":
             late = torch.cat([late, matrix], dim=1)
         else:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seq2seq.nn.additive import additive_energies
+from seq2seq.nn.products import SequenceLinear, linear
 from seq2seq.nn.registry import enter
 from seq2seq.nn.repeated import comparison
 
@@ -76,8 +77,8 @@ class Additive(ScoreFunction):
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
-        self.query_layer = nn.Linear(query_dim, attention_dim, bias=False)
-        self.key_layer = nn.Linear(key_dim, attention_dim, bias=False)
+        self.query_layer = SequenceLinear(query_dim, attention_dim, bias=False)
+        self.key_layer = SequenceLinear(key_dim, attention_dim, bias=False)
         self.v = nn.Parameter(torch.empty(attention_dim))
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source attention_dim"]:
@@ -98,7 +99,7 @@ class Multiplicative(ScoreFunction):
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
-        self.key_layer = nn.Linear(key_dim, query_dim, bias=False)
+        self.key_layer = SequenceLinear(key_dim, query_dim, bias=False)
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
         """W h."""
@@ -177,7 +178,7 @@ class Location(ScoreFunction):
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
-        self.query_layer = nn.Linear(query_dim, attention_dim, bias=False)
+        self.query_layer = SequenceLinear(query_dim, attention_dim, bias=False)
 
     def forward(
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source key_dim"]
@@ -203,13 +204,13 @@ class Concat(ScoreFunction):
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
         """W₂ h."""
-        return F.linear(states, self.layer.weight[:, self.query_dim :])
+        return linear(states, self.layer.weight[:, self.query_dim :])
 
     def forward(
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source query_dim"]
     ) -> Float[Tensor, "batch target source"]:
         """vᵀ tanh(W₁ q + W₂ k) for each pair."""
-        inner = F.linear(query, self.layer.weight[:, : self.query_dim])
+        inner = linear(query, self.layer.weight[:, : self.query_dim])
         return additive_energies(inner, keys, self.v)
 
 

@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seq2seq.nn.cells import gru_gates, gru_gates_back, lstm_gates, lstm_gates_back
-from seq2seq.nn.precision import affine, product_dtype
+from seq2seq.nn.precision import product_dtype
+from seq2seq.nn.products import exact_onednn, step_affine, step_multiply, summed
 
 
 class Record:
@@ -39,7 +40,8 @@ class Record:
     def apply(self, position: int, matrix: Tensor, joined: Tensor) -> Tensor:
         """x_t M + b_t."""
         offset = self.offset if self.offset.ndim == 1 else self.offset[position]
-        return affine(joined, matrix, offset, out=None if self.offset.ndim == 1 else offset)
+        with exact_onednn():
+            return step_affine(joined, matrix, offset, out=None if self.offset.ndim == 1 else offset)
 
     def room(self, position: int) -> Tensor:
         """Where the gradient of the result of this step belongs."""
@@ -58,7 +60,14 @@ class Record:
         self.reached = set()
         flat = right.flatten(0, 1)
         to_offset = right if self.offset.ndim == 3 else flat.sum(dim=0)
-        return self.left.flatten(0, 1).t() @ flat, to_offset.to(self.offset.dtype)
+        to_matrix = summed(self.left.flatten(0, 1), flat, flat.dtype).to(flat.dtype)
+        return to_matrix, to_offset.to(self.offset.dtype)
+
+
+def back(gradient: Tensor, matrix: Tensor) -> Tensor:
+    """The gradient of what stood left of the matrix."""
+    with exact_onednn():
+        return step_multiply(gradient, matrix.t(), out=gradient.new_empty(len(gradient), len(matrix)))
 
 
 class _Share(torch.autograd.Function):
@@ -111,7 +120,7 @@ class _LSTMStep(torch.autograd.Function):
         lstm_gates_back(gates, before, squashed, to_output, to_cell, to_gates)
         if to_gates is not room:
             room.copy_(to_gates)
-        to_late, to_state = (room @ matrix.t()).split(ctx.widths, dim=-1)
+        to_late, to_state = torch.split(back(room, matrix), ctx.widths, dim=-1)
         return to_late, to_state, to_cell, None, None, None
 
 
@@ -145,8 +154,8 @@ class _GRUStep(torch.autograd.Function):
         if made is not rooms:
             for room, values in zip(rooms, made, strict=True):
                 room.copy_(values)
-        to_state = kept.add_(rooms[1] @ inner_matrix.t())
-        return rooms[0] @ matrix.t(), to_state, None, None, None, None, None
+        to_state = kept.add_(back(rooms[1], inner_matrix))
+        return back(rooms[0], matrix), to_state, None, None, None, None, None
 
 
 class _TanhStep(torch.autograd.Function):
@@ -162,7 +171,7 @@ class _TanhStep(torch.autograd.Function):
         output, matrix = ctx.saved_tensors
         room = ctx.record.room(ctx.position)
         room.copy_(torch.ops.aten.tanh_backward(gradients[0], output))
-        to_first, to_second = (room @ matrix.t()).split(ctx.widths, dim=-1)
+        to_first, to_second = torch.split(back(room, matrix), ctx.widths, dim=-1)
         return to_first, to_second, None, None, None
 
 
