@@ -12,7 +12,7 @@ import torch
 from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, tiny_model
 from torch import Tensor
 
-from seq2seq.allocator import tune_memory
+from seq2seq.allocator import KERNELS, tune_memory
 from seq2seq.batching import make_batch
 from seq2seq.nn import additive, wide
 from seq2seq.nn.additive import additive_energies
@@ -287,4 +287,4 @@ def test_onednn_is_told_how_many_kernels_to_remember_where_nobody_said(
     if said is None:
         monkeypatch.delenv(name)
     tune_memory()
-    assert os.environ[name] == (said or "64")
+    assert os.environ[name] == (said or str(KERNELS))

@@ -189,4 +189,6 @@ class SequenceDropout(nn.Module):
         count = math.prod(shape)
         words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
         quarters = words.view(torch.int16)[:count].view(shape)
-        return (quarters <= kept - 2**15 - 1).to(like.dtype).mul_(2**16 / max(kept, 1))
+        # Numbers at once: 0.2 ms for 2 million, where a mask that is converted takes 1.2 to 1.6 (2026-11-27).
+        chosen = torch.le(quarters, kept - 2**15 - 1, out=like.new_empty(shape))
+        return chosen.mul_(2**16 / max(kept, 1))
