@@ -305,7 +305,7 @@ LOSSES_OF_TRAINING = [
     Bug(14, "the gradient of the output layer's bias is not smoothed", "nn/loss.py",
         "grad_bias.sub_(len(outputs) * spread)", "pass", LOSS_OF_TORCH, every=True, only="not 0.0"),
     Bug(14, "rows that fill no chunk are left out", "nn/products.py", "    if done < rows:", "    if False:",
-        LOSS_OF_TORCH, every=True),
+        LOSS_OF_TORCH, every=True, only="4- or 100-"),
     Bug(14, "rows that fill no block are left out", "nn/loss.py", "range(0, len(rows), block)",
         "range(0, len(rows) - block + 1, block)", LOSS_OF_TORCH, every=True),
     Bug(14, "perplexity is the mean over batches of their means", "training/validation.py",

@@ -76,6 +76,7 @@ def test_gradients_point_where_those_of_float32_do(mechanism: str, wiring: tuple
 def test_products_are_of_bfloat16(wiring: tuple[str, bool], cell: str) -> None:
     """All but the sums of rows that smoothing and the biases need, and what additive attention does with v."""
     model = tiny_model("scaled_multiplicative", wiring, cell, decoder_dim=14)
+    learned(model, torch.bfloat16)  # the first batch rehearses what another model's was made of
     with Products() as products:
         learned(model, torch.bfloat16)
     small = products.work[torch.float32]

@@ -93,6 +93,7 @@ def test_where_onednn_would_round_mkl_goes_on(monkeypatch: pytest.MonkeyPatch) -
     """As on a CPU with instructions for matrices; and the setting that torch had comes back, whatever happens."""
     setting: Any = torch.backends.mkldnn
     before = setting.matmul.fp32_precision
+    assert before != "bf16"
     onednn_is_better.cache_clear()
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True})
     monkeypatch.setattr(torch, "full", lambda *shape: torch.rand(32, 32).bfloat16().float() + 2**-12)
