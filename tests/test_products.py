@@ -86,7 +86,7 @@ def test_nothing_is_rounded_by_onednn() -> None:
     )
     with exact_onednn():
         error = (left.float() @ right.float()).double() / (left @ right) - 1
-    assert error.abs().max() < 1e-6  # of bfloat16 it would be 1e-3
+    assert error.abs().max() < 1e-5  # of bfloat16 it would be 1e-3
 
 
 def test_where_onednn_would_round_mkl_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ WIRINGS = {  # what [model] says of each
     "bahdanau": {"wiring": "bahdanau", "input_feeding": False},
 }
 MAIN = ("additive", "multiplicative", "dot")
+WARM_UP = 10  # steps: the first of each shape compiles kernels, and memory is new
 
 
 def measure(config: Config, run: Path, scores: list[str], repeats: int, steps: int, show: Show) -> list[dict[str, Any]]:
@@ -39,7 +40,7 @@ def name_of(score: str, wiring: str, mixed_precision: str) -> str:
 
 
 def _take(config: Config, run: Path, steps: int) -> Pace:
-    return training_pace(config, run, steps=steps)
+    return training_pace(config, run, steps=steps, warm_up=WARM_UP)
 
 
 def _config(config: Config, score: str, wiring: str, mixed_precision: str) -> Config:

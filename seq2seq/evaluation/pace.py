@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MATMUL = 2048  # rows and columns
-_WARM_UP = 3  # steps before the clock starts
 _READING_EVERY = 4.0  # seconds of training between two readings of the matmul
 
 
@@ -74,10 +73,11 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int = 1) -> Pace:
+def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int = 1, warm_up: int = 3) -> Pace:
     """Take a config's first training steps, from fresh weights, at least so many and for so long.
 
-    Tokenizers and encoded text are a run's. By steps, systems of one text and seed meet the very same batches.
+    warm_up: steps before the clock starts. Tokenizers and encoded text are a run's. By steps, systems of one text and
+    seed meet the very same batches.
     To be called in a process of its own (`apart`), whose peak of memory is then the training's.
     """
     import torch
@@ -102,7 +102,7 @@ def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int
     initialise(model, config.training.seed)
     optimizer, training = make_optimizer(config, model.train()), config.training
     work, spent, read_at, readings = Work(0, 0, 0, 0), 0.0, 0.0, [matmul_rate()]
-    for number in count(-_WARM_UP):
+    for number in count(-warm_up):
         began = time.perf_counter()
         rows = pool.steps[number % len(pool.steps)]
         tokens, batch = pool.tokens(rows), pool.batch(rows)

@@ -228,13 +228,16 @@ def _read(path: Path) -> tuple[Ids, Ids] | None:
 
 
 def _write(path: Path, found: tuple[Ids, Ids]) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     arrays = [ids.arrays() for ids in found]
-    save_file(
-        {f"{side} {what}": array for side, pair in zip(SIDES, arrays, strict=True) for what, array in pair.items()},
-        unfinished,
-    )
-    unfinished.replace(path)
+    tensors = {
+        f"{side} {what}": array for side, pair in zip(SIDES, arrays, strict=True) for what, array in pair.items()
+    }
+    try:
+        unfinished.write_bytes(save(tensors))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
