@@ -297,6 +297,30 @@ def test_an_interrupt_from_the_terminal_is_told_once(bulk: Bulk, tmp_path: Path)
     assert errors == f"stopped: {bulk.target}: {kept}\n"
 
 
+def test_an_interrupt_just_after_a_commit_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal's file is there, and the process does not know it yet."""
+    replace, target = os.replace, tmp_path / "out.en"
+
+    def interrupted(source: Path, end: Path) -> None:
+        replace(source, end)
+        raise KeyboardInterrupt
+
+    def run() -> None:
+        with part.open_part(target, "out.en") as held:
+            held.begin({}, resume=False)
+            held.commit(Answer(1, "", "one\n", []))
+            monkeypatch.setattr(os, "replace", interrupted)
+            held.commit(Answer(2, "", "two\n", []))
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    monkeypatch.undo()
+    with part.open_part(target, "out.en") as held:
+        held.begin({}, resume=True)
+        assert held.journal.lines == 2
+    assert target.read_text(encoding="utf-8") == "one\ntwo\n"
+
+
 def test_no_worker_takes_ctrl_c(model: Path) -> None:
     with workers.crew(plain_job(model), 2):
         for process in multiprocessing.active_children():

@@ -97,6 +97,8 @@ class Part:
         if not self._begun:
             self._leave()
             return ""
+        # Ctrl-C may have come between the journal's file and what is known of it here.
+        self.journal = self._read(strict=False) or self.journal
         with suppress(OSError):  # in the end the disk is full or gone: the next run cuts as well
             self._journal_path.with_name(self._journal_path.name + ".new").unlink(missing_ok=True)
             if not self.journal.lines:
