@@ -23,7 +23,8 @@ def tune_memory() -> bool:
     shapes. It is told to remember fewer, unless the environment says how many. They lie between what a step leaves
     free, which then is of less use: what helps is to have few shapes, and to make their kernels where a step begins
     (`seq2seq.nn.products`). 2026-11-26 and 27, 60 training steps with products of bfloat16, GB: 2.4; 64 shapes
-    remembered 2.0; with products in pieces 1.8, and 1.9 with 256 shapes. Neither malloc_trim every 10 steps, nor free
+    remembered 2.0; with products in pieces 1.8, and 1.8 to 1.9 with 256 shapes (180 steps: 2.4,
+    2.0 before). Neither malloc_trim every 10 steps, nor free
     places of the kernels' own size made before all else, nor kernels from a thread whose memory is apart (0.8 of the
     speed, as its own threads then wait beside these), nor sizes rounded up changed as much.
     """
