@@ -11,10 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seq2seq.config import CorpusConfig, DataConfig, TokenizerConfig
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.text.corpus import Corpus, encode_corpus, fingerprint, iter_lines, read_corpus, read_lines
+from seq2seq.text.encoding import Ids
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair, train_tokenizers
 
 ALIGNED = CorpusConfig(source="text.de", target="text.en")
@@ -620,6 +623,24 @@ def test_without_filters_all_pairs_stay(tmp_path):
 
 
 MANY = [(f"{number} a", f"b {number * 7}") for number in range(2311)]
+
+
+@given(st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=4), max_size=6), st.data())
+def test_ids_are_a_list_of_lists(rows, data):
+    ids = Ids(rows)
+    ids.extend(Ids(rows[:2]))
+    rows = rows + rows[:2]
+    assert list(ids) == rows
+    assert ids == rows
+    assert ids != [*rows, []]
+    assert not rows or ids != [*rows[:-1], [*rows[-1], 1]]
+    assert Ids.of(**dict(zip(("flat", "ends"), ids.arrays().values(), strict=True))) == ids
+    for _ in range(3 if rows else 0):
+        place = data.draw(st.integers(-len(rows), len(rows) - 1))
+        assert ids[place] == rows[place]
+        assert ids[place:] == rows[place:]
+    with pytest.raises(IndexError):
+        ids[len(rows)]
 
 
 def test_processes_change_nothing(tmp_path, monkeypatch):

@@ -153,6 +153,9 @@ def test_a_rehearsal_makes_what_the_steps_of_the_last_batch_made() -> None:
     assert batch(8) != []
     assert batch(7) == []
     assert batch(9) == both  # 8 came in its place, which had not been used for longer
+    with torch.no_grad():
+        rehearsal.begin(6)  # a validation's batch
+    assert len(batch(6)) == 2
 
 
 @pytest.mark.usefixtures("onednn")

@@ -115,7 +115,7 @@ class _LSTMSequence(torch.autograd.Function):
         states, cells = first.new_empty(time + 1, rows, dim), first.new_empty(time + 1, rows, dim)
         squashed = first.new_empty(time, rows, dim)
         states[0], cells[0] = first, cell
-        # Apart from each other at once: to index takes 2 µs, and a step has eight of them.
+        # All views at once: to index takes 2 µs, and a step would have to eight times.
         outputs, all_cells = states.unbind(0), cells.unbind(0)
         with exact_onednn():
             for step, (own, tanh) in enumerate(zip(gates.unbind(0), squashed.unbind(0), strict=True)):

@@ -51,7 +51,10 @@ def _asking_onednn() -> Iterator[None]:
 
 @contextmanager
 def exact_onednn(wanted: bool = True) -> Iterator[None]:
-    """Products of float32 on the CPU, as exact as ever, by oneDNN where that is wanted and better."""
+    """Products of float32 on the CPU, as exact as ever, by oneDNN where that is wanted and better.
+
+    The setting is the whole process's, so this is for one thread at a time.
+    """
     if wanted and onednn_is_better():
         with _asking_onednn():
             yield
@@ -175,12 +178,13 @@ class _Kind(NamedTuple):
     def run(self, rows: int) -> None:
         """Make oneDNN compile what this many rows need."""
         inputs, outputs = self.shape
-        matrix = torch.zeros(outputs, inputs, dtype=self.dtype).t() if self.transposed else torch.zeros(self.shape)
-        left, out = torch.zeros(rows, inputs, dtype=self.dtype), torch.zeros(rows, outputs, dtype=self.dtype)
+        stored = (outputs, inputs) if self.transposed else (inputs, outputs)
+        left, out, matrix = (torch.zeros(size, dtype=self.dtype) for size in ((rows, inputs), (rows, outputs), stored))
+        matrix = matrix.t() if self.transposed else matrix
         if self.adds:
-            torch.addmm(out, left, matrix.to(self.dtype), out=out)
+            torch.addmm(out, left, matrix, out=out)
         else:
-            torch.mm(left, matrix.to(self.dtype), out=out)
+            torch.mm(left, matrix, out=out)
 
 
 class Rehearsal:
@@ -203,9 +207,11 @@ class Rehearsal:
 
     def begin(self, rows: int) -> None:
         """Here comes a batch of this many rows, whose products will be as the last one's."""
+        if not torch.is_grad_enabled():
+            return  # a validation's products are half of a training's
         kinds, self._kinds = self._kinds, {}
         if kinds and rows not in self._rows:
-            with exact_onednn(), torch.no_grad():
+            with exact_onednn():
                 for kind in kinds:
                     kind.run(rows)
         self._rows[rows] = None

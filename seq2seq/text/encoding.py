@@ -84,8 +84,6 @@ class Ids(Sequence[list[int]]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(operator.eq, self, other))
 
-    __hash__ = None  # type: ignore[assignment]  # it grows
-
 
 @dataclass(frozen=True, slots=True)
 class EncodedCorpus:
@@ -222,7 +220,8 @@ def _read(path: Path) -> tuple[Ids, Ids] | None:
 
     try:
         held = load_file(path)
-        return tuple(Ids.of(held[f"{side} ids"], held[f"{side} ends"]) for side in SIDES)  # type: ignore[return-value]
+        source, target = (Ids.of(held[f"{side} ids"], held[f"{side} ends"]) for side in SIDES)
+        return source, target
     except (FileNotFoundError, SafetensorError, KeyError):
         return None
 
