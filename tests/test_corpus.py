@@ -10,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save as save_tensors
 
 from seq2seq.config import CorpusConfig, DataConfig, TokenizerConfig
 from seq2seq.errors import InputError, Seq2SeqError
@@ -682,7 +684,7 @@ def test_the_cache_tells_texts_and_tokenizers_apart(tmp_path):
 def test_a_damaged_cache_is_made_anew(tmp_path):
     cache = tmp_path / "cache"
     first = encode(tmp_path, MANY, cache)
-    for damage in (b"", b"no tensors"):
+    for damage in (b"", b"no tensors", save_tensors({"other": np.zeros(3)})):
         next(cache.iterdir()).write_bytes(damage)
         assert encode(tmp_path, MANY, cache) == first
 

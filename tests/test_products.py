@@ -78,6 +78,25 @@ def test_sums_over_pieces_are_not_rounded_to_bfloat16(monkeypatch: pytest.Monkey
     assert summed(ones, ones, torch.bfloat16).item() == 1028  # bfloat16 has 1,024 and 1,032
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_result_is_made_of_the_numbers_that_were_asked_for(bias: bool) -> None:
+    """By short products, whose sum is not rounded to as few bits where the result is not."""
+    layer = nn.Linear(64, 3, bias=bias)
+    inputs = torch.ones(5, 64, requires_grad=True)
+    with torch.no_grad():
+        layer.weight.fill_(1.0)
+        for parameter in list(layer.parameters())[1:]:
+            parameter.fill_(0.125)  # 64 and 64.125 are one number to bfloat16
+    short = linear(inputs, layer.weight, layer.bias, dtype=torch.bfloat16)
+    assert short.dtype == torch.bfloat16
+    long = linear(inputs, layer.weight, layer.bias, dtype=torch.bfloat16, made=torch.float32)
+    assert long.dtype == torch.float32
+    assert long.unique().tolist() == [64.125 if bias else 64.0]
+    (gradient,) = torch.autograd.grad(long.sum(), inputs)
+    assert gradient.dtype == torch.float32
+    assert gradient.unique().tolist() == [3.0]
+
+
 @pytest.mark.skipif(not onednn_is_better(), reason="on this CPU oneDNN is not asked for products of float32")
 def test_nothing_is_rounded_by_onednn() -> None:
     left, right = (
