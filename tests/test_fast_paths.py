@@ -6,11 +6,13 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
 from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, tiny_model
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.allocator import KERNELS, tune_memory
 from seq2seq.batching import make_batch
@@ -18,6 +20,7 @@ from seq2seq.nn import additive, wide
 from seq2seq.nn.additive import additive_energies
 from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout
 from seq2seq.nn.repeated import comparison, product, repeat
+from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.slots import Slots
 from seq2seq.nn.wide import token_log_probs
 
@@ -102,7 +105,7 @@ def test_repeated_tensors_have_autograds_gradients() -> None:
 
 
 def test_the_gradient_of_a_repeated_tensor_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    matrix, hidden, seen = numbers(5, 5, seed=2), numbers(2, 5, seed=1), list[torch.Size]()
+    matrix, hidden, seen = numbers(3, 5, 5, seed=2), numbers(3, 2, 5, seed=1), list[torch.Size]()
     made = Tensor.__matmul__
 
     def watched(left: Tensor, right: Tensor) -> Tensor:
@@ -114,8 +117,47 @@ def test_the_gradient_of_a_repeated_tensor_is_made_once(monkeypatch: pytest.Monk
         hidden = product(hidden, repeated).tanh()
     monkeypatch.setattr(Tensor, "__matmul__", watched)
     torch.autograd.grad(hidden.sum(), matrix)
-    assert seen.count(torch.Size([5, 6])) == 1  # all rows of the three steps together
-    assert torch.Size([5, 2]) not in seen
+    assert seen.count(torch.Size([3, 5, 6])) == 1  # all rows of the three steps together
+    assert torch.Size([3, 5, 2]) not in seen
+
+
+@pytest.mark.parametrize("score", ["additive", "concat", "coverage", "location"])
+def test_the_matrix_of_queries_gets_one_gradient_for_all_steps(score: str) -> None:
+    """It is autograd's, though no step makes a product as large as the matrix."""
+    rule = SCORE_FUNCTIONS[score](3, 3, 3).double()
+    for number, parameter in enumerate(rule.parameters()):
+        parameter.data = numbers(*parameter.shape, seed=number)
+    keys, first, seen = numbers(2, 3, 3, seed=7), numbers(2, 1, 3, seed=8), numbers(2, 1, 3, seed=9)
+
+    def loop(keys: Tensor) -> list[Tensor]:
+        query, told = first, []
+        for _ in range(4):
+            told.append(rule.after(query, keys, seen) + keys.mean())  # location would not read them
+            query = told[-1].tanh()
+        return told
+
+    inputs = [keys, first, *(parameter for name, parameter in rule.named_parameters() if "key" not in name)]
+    with Products() as step_by_step:
+        wanted = gradients(loop(keys), inputs)
+    with Products() as together:
+        torch.testing.assert_close(gradients(loop(repeat(keys)), inputs), wanted)
+    assert step_by_step.sizes.count((3, 2, 3)) == 4  # of the four steps' two rows
+    assert together.sizes.count((3, 2, 3)) == 0
+    assert together.sizes.count((3, 8, 3)) == 1
+
+
+class Products(TorchDispatchMode):
+    """Rows, terms and columns of every product of two matrices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[tuple[int, int, int]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket.__name__ in ("mm", "addmm"):
+            left, right = [part for part in args if isinstance(part, Tensor)][-2:]
+            self.sizes.append((*left.shape, right.shape[1]))
+        return func(*args, **(kwargs or {}))
 
 
 def test_no_gradient_no_node() -> None:

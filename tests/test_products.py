@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.batching import make_batch
 from seq2seq.nn import products
-from seq2seq.nn.products import Rehearsal, SequenceLinear, exact_onednn, linear, onednn_is_better, pieces, summed
+from seq2seq.nn.products import Rehearsal, exact_onednn, linear, onednn_is_better, pieces, summed
 
 
 @pytest.fixture
@@ -125,21 +125,15 @@ def test_where_onednn_would_round_mkl_goes_on(monkeypatch: pytest.MonkeyPatch) -
     assert setting.matmul.fp32_precision == before
 
 
-def test_of_one_step_a_layer_makes_one_product() -> None:
-    layer = SequenceLinear(4, 4, bias=False)
-    with Asked() as asked:
-        layer(torch.ones(products.PIECE + 3, 1, 4))
-    assert [left for _, left, _, _ in asked.found] == [(products.PIECE + 3, 4)]
-
-
 @pytest.mark.usefixtures("onednn")
 @pytest.mark.parametrize("wiring", [("bahdanau", False), ("luong", False), ("luong", True)])
-def test_onednn_meets_few_shapes(monkeypatch: pytest.MonkeyPatch, wiring: tuple[str, bool]) -> None:
+@pytest.mark.parametrize("score", ["additive", "multiplicative"])
+def test_onednn_meets_few_shapes(monkeypatch: pytest.MonkeyPatch, score: str, wiring: tuple[str, bool]) -> None:
     """Two batches of as many rows but of other lengths: no shape of the second was not the first's."""
     monkeypatch.setattr(products, "PIECE", 16)
     monkeypatch.setattr("seq2seq.nn.loss.LEAST", 16)
     monkeypatch.setattr("seq2seq.nn.loss.LOGITS", 0)
-    model, found = tiny_model("multiplicative", wiring, "lstm", decoder_dim=14), []
+    model, found = tiny_model(score, wiring, "lstm", decoder_dim=14), []
     for length in (9, 12):
         batch = make_batch(
             random_ids([length] * 6, SOURCE_VOCABULARY, 1), random_ids([length + 1] * 6, TARGET_VOCABULARY, 2)
@@ -179,15 +173,15 @@ def test_a_rehearsal_makes_what_the_steps_of_the_last_batch_made() -> None:
 
 @pytest.mark.usefixtures("onednn")
 @pytest.mark.parametrize("wiring", [("bahdanau", False), ("luong", False), ("luong", True)])
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize(("score", "cell"), [("multiplicative", "gru"), ("additive", "lstm")])
 def test_a_rehearsal_knows_every_product_of_a_step(
-    monkeypatch: pytest.MonkeyPatch, wiring: tuple[str, bool], cell: str
+    monkeypatch: pytest.MonkeyPatch, wiring: tuple[str, bool], score: str, cell: str
 ) -> None:
     """Of another batch no shape with as many rows comes that was not rehearsed."""
     rehearsal = Rehearsal(kept=100)
     monkeypatch.setattr(products, "rehearsal", rehearsal)
     monkeypatch.setattr("seq2seq.nn.model.rehearsal", rehearsal)
-    model, rows = tiny_model("multiplicative", wiring, cell, decoder_dim=14), 6
+    model, rows = tiny_model(score, wiring, cell, decoder_dim=14), 6
     for count in (4, rows):
         batch = make_batch(random_ids([3] * count, SOURCE_VOCABULARY, 1), random_ids([4] * count, TARGET_VOCABULARY, 2))
         if count == rows:

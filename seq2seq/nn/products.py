@@ -158,13 +158,11 @@ def linear(
 
 
 class SequenceLinear(nn.Linear):
-    """torch's linear layer, for sequences: `linear`. Of a single step's inputs, torch's own."""
+    """torch's linear layer, for sequences in training: `linear`."""
 
     def forward(self, input: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows outputs"]:
         """x Wᵀ + b."""
-        if not torch.is_grad_enabled() or (input.ndim > 2 and input.shape[-2] == 1):
-            return super().forward(input)
-        return linear(input, self.weight, self.bias)
+        return linear(input, self.weight, self.bias) if torch.is_grad_enabled() else super().forward(input)
 
 
 class _Kind(NamedTuple):

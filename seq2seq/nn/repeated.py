@@ -3,8 +3,8 @@
 Autograd would make, for every step, a gradient as large as the matrix and add it to the last one's. The sum over steps
 of xᵀ g is one product of all x with all g, so the steps leave both here, and the product is made when the last is done.
 
-For what attention compares and sums, which it asks for in ways of its own. The matrices of a loop's cells and readout,
-whose steps are always the same, have steps.py, which spares the joining as well.
+For what attention compares and sums, which it asks for in ways of its own, and the matrix that its query goes through.
+Those of a loop's cells and readout, whose steps are always the same, have steps.py, which spares the joining as well.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seq2seq.nn.precision import product_dtype
+from seq2seq.nn.products import exact_onednn, linear, step_multiply, summed
 
 
 class _Repeated(torch.autograd.Function):
@@ -34,11 +35,19 @@ class _Repeated(torch.autograd.Function):
         made = [] if gradients[0] is None else [gradients[0]]
         if ctx.factors:
             left, right = (torch.cat(parts, dim=-2) for parts in zip(*ctx.factors, strict=True))
-            made.append(left.transpose(-2, -1) @ right)
+            batched = left.ndim > 2
+            made.append(left.transpose(-2, -1) @ right if batched else summed(left, right, left.dtype).to(left.dtype))
         if ctx.sum is not None:
             made.append(ctx.sum * ctx.scale)
         ctx.factors, ctx.sum = [], None
         return reduce(torch.add, made) if made else None
+
+
+def _multiply(left: Tensor, right: Tensor) -> Tensor:
+    if right.ndim > 2:
+        return left @ right
+    with exact_onednn():
+        return step_multiply(left, right, out=left.new_empty(len(left), right.shape[1]))
 
 
 class _Product(torch.autograd.Function):
@@ -48,14 +57,14 @@ class _Product(torch.autograd.Function):
     def forward(ctx: Any, left: Tensor, matrix: Tensor, node: Any) -> Tensor:
         ctx.save_for_backward(left, matrix)
         ctx.node = node
-        return left @ matrix
+        return _multiply(left, matrix)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
         left, matrix = ctx.saved_tensors
         gradient = gradients[0]
         ctx.node.factors.append((left, gradient))
-        return gradient @ matrix.transpose(-2, -1) if ctx.needs_input_grad[0] else None, None, None
+        return _multiply(gradient, matrix.transpose(-2, -1)) if ctx.needs_input_grad[0] else None, None, None
 
 
 _repeat: Callable[..., Tensor] = _Repeated.apply  # torch leaves them untyped
@@ -81,6 +90,18 @@ def product(left: Float[Tensor, "*rows m k"], matrix: Float[Tensor, "*rows k n"]
     """left @ matrix, of matrices or of batches of them."""
     node = node_of(matrix)
     return left @ matrix if node is None else _product(left.to(matrix.dtype), matrix, node)
+
+
+def looped(
+    inputs: Float[Tensor, "batch target inputs"], weight: Float[Tensor, "outputs inputs"], beside: Tensor
+) -> Float[Tensor, "batch target outputs"]:
+    """x Wᵀ. In a loop, which repeats the tensor that stands `beside` x, W is repeated as well."""
+    node = node_of(beside)
+    if node is None:
+        return linear(inputs, weight)
+    if "weight" not in node.notes:
+        node.notes["weight"] = repeat(weight.t().contiguous())
+    return product(inputs.flatten(0, 1), node.notes["weight"]).view(*inputs.shape[:2], len(weight))
 
 
 class _Comparison(torch.autograd.Function):

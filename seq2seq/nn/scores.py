@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from seq2seq.nn.additive import additive_energies
 from seq2seq.nn.products import SequenceLinear, linear
 from seq2seq.nn.registry import enter
-from seq2seq.nn.repeated import comparison
+from seq2seq.nn.repeated import comparison, looped, node_of
 
 
 class ScoreFunction(nn.Module, ABC):
@@ -71,6 +71,14 @@ def score_function(name: str) -> Callable[[Score], Score]:
     return enter(table, "score function", name)
 
 
+def ask(
+    layer: nn.Linear, query: Float[Tensor, "batch target query_dim"], keys: Tensor
+) -> Float[Tensor, "batch target outputs"]:
+    """W q; in a loop of training with one gradient of W for all steps."""
+    asked: Tensor = layer(query) if node_of(keys) is None else looped(query, layer.weight, keys)
+    return asked
+
+
 @score_function("additive")
 class Additive(ScoreFunction):
     """e = vᵀ tanh(W q + U k). Bahdanau et al. (2015), appendix A.1.2."""
@@ -90,7 +98,7 @@ class Additive(ScoreFunction):
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source attention_dim"]
     ) -> Float[Tensor, "batch target source"]:
         """vᵀ tanh(W q + U k) for each pair."""
-        return additive_energies(self.query_layer(query), keys, self.v)
+        return additive_energies(ask(self.query_layer, query, keys), keys, self.v)
 
 
 @score_function("multiplicative")
@@ -184,7 +192,7 @@ class Location(ScoreFunction):
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source key_dim"]
     ) -> Float[Tensor, "batch target source"]:
         """(W q)_i for each position i."""
-        energies = self.query_layer(query)[:, :, : keys.shape[1]]
+        energies = ask(self.query_layer, query, keys)[:, :, : keys.shape[1]]
         return F.pad(energies, (0, keys.shape[1] - energies.shape[2]), value=self.IGNORED)
 
 
@@ -210,7 +218,7 @@ class Concat(ScoreFunction):
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source query_dim"]
     ) -> Float[Tensor, "batch target source"]:
         """vᵀ tanh(W₁ q + W₂ k) for each pair."""
-        inner = linear(query, self.layer.weight[:, : self.query_dim])
+        inner = looped(query, self.layer.weight[:, : self.query_dim], keys)
         return additive_energies(inner, keys, self.v)
 
 
@@ -261,5 +269,5 @@ class Coverage(Additive):
         coverage: Float[Tensor, "batch target source"],
     ) -> Float[Tensor, "batch target source"]:
         """vᵀ tanh(W q + U k + w c) for each pair."""
-        inner = self.query_layer(query)[:, :, None, :] + keys[:, None, :, :]
+        inner = ask(self.query_layer, query, keys)[:, :, None, :] + keys[:, None, :, :]
         return torch.tanh(inner + coverage[:, :, :, None] * self.w) @ self.v
