@@ -58,6 +58,22 @@ def test_gradients_numerically() -> None:
     )
 
 
-def test_large_energies_do_not_overflow() -> None:
-    loss = cross_entropy(torch.tensor([[1e4]]), torch.tensor([[1.0], [-1.0]]), torch.zeros(2), torch.tensor([1]), 0.0)
-    assert loss.nll.item() == pytest.approx(2e4)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("size", [10.0, 1e3, 1e6])
+def test_energies_of_any_size(smoothing: float, size: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of the targets are so unlikely that float32 has no number for it, others certain."""
+    monkeypatch.setattr(loss_module, "LEAST", 2)
+    outputs, weight, bias, targets = parts(torch.float32)
+    wide = (size * outputs).detach().requires_grad_()
+    loss = cross_entropy(wide, weight, bias, targets, smoothing)
+    ours = torch.autograd.grad(loss.total, (wide, weight, bias))
+    assert (torch.softmax(wide @ weight.T + bias, dim=-1).gather(1, targets[:, None]) == 0).any() == (size > 10)
+    exact = [part.detach().double().requires_grad_() for part in (wide, weight, bias)]
+    logits = exact[0] @ exact[1].T + exact[2]
+    wanted = torch.nn.functional.cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing)
+    theirs = torch.autograd.grad(wanted, exact)
+    torch.testing.assert_close(loss.total.double(), wanted, rtol=1e-5, atol=1e-5)
+    nll = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+    torch.testing.assert_close(loss.nll.double(), nll, rtol=1e-5, atol=1e-5)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine.double(), other, rtol=1e-4, atol=1e-5 * size)
