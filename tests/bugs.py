@@ -95,7 +95,7 @@ BATCHES = [
     Bug(2, "equal candidates are taken as topk likes", "search/beam.py",
         "if tied := [row for row, ties in enumerate(report[-2]) if ties]:", "if tied := []:", (BEAM + "the_batch_changes_nothing", BEAM + "equal_log_probs_are_taken_in_order")),
     Bug(2, "the state of padded sentences is normalised over the batch", "nn/decoder.py",
-        "hidden = torch.tanh(self.bridge(source.final))", "hidden = torch.tanh(self.bridge(source.final - source.final.mean(0)))",
+        "first = self.bridge(source.final)", "first = self.bridge(source.final - source.final.mean(0))",
         BATCH, every=True),
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from seq2seq.checkpoint import LoadedModel, build_model
 from seq2seq.config import Config, load_config, parse_config
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.evaluation.flops import forward_flops, work_of
-from seq2seq.evaluation.pace import apart
+from seq2seq.evaluation.pace import apart, side_by_side
 from seq2seq.nn.model import initialise
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.translator import Translator
@@ -125,3 +126,10 @@ def test_a_run_is_measured_with_the_threads_that_are_told(
     config = setting.config_of(Path("run"), tmp_path)
     assert config.training.threads == 0
     assert config.data.root == str(tmp_path)
+
+
+def test_when_one_of_several_fails_the_others_end() -> None:
+    """Or they would run beside what is measured next."""
+    with pytest.raises(Seq2SeqError, match="two: its measurement ended with code 3"):
+        side_by_side("two", eval, [["__import__('os')._exit(3)"], ["__import__('time').sleep(600)"]])
+    assert multiprocessing.active_children() == []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, tiny_model
+from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, stirred, tiny_model
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -19,7 +19,7 @@ from seq2seq.batching import make_batch
 from seq2seq.nn import additive, wide
 from seq2seq.nn.additive import additive_energies
 from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout
-from seq2seq.nn.repeated import comparison, product, repeat
+from seq2seq.nn.repeated import comparison, looped, product, repeat
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.slots import Slots
 from seq2seq.nn.wide import token_log_probs
@@ -158,6 +158,40 @@ class Products(TorchDispatchMode):
             left, right = [part for part in args if isinstance(part, Tensor)][-2:]
             self.sizes.append((*left.shape, right.shape[1]))
         return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("score", ["additive", "multiplicative"])
+@pytest.mark.parametrize("wiring", [("bahdanau", False), ("luong", True)])
+def test_a_gradient_of_little_leaves_nothing_for_the_next(score: str, wiring: tuple[str, bool]) -> None:
+    """A backward pass that asks for few gradients does not come to all that gathers them, and the graph stays."""
+    model = stirred(tiny_model(score, wiring, "lstm"))
+    batch = make_batch(random_ids([4, 6], SOURCE_VOCABULARY, 1), random_ids([5, 3], TARGET_VOCABULARY, 2))
+    parameters = [part for name, part in model.named_parameters() if ".rnn.bias_hh" not in name]
+    wanted = torch.autograd.grad(model(*batch.tensors(), 0.1, 0.0).total, parameters)
+    total = model(*batch.tensors(), 0.1, 0.0).total
+    torch.autograd.grad(total, [model.target_embedding.weight], retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(total, parameters), wanted)
+
+
+def test_every_matrix_beside_a_repeated_tensor_is_its_own() -> None:
+    keys, one, other, queries = repeat(numbers(2, 3, 4)), numbers(4, 4, seed=1), numbers(4, 4, seed=2), numbers(2, 1, 4)
+    for weight in (one, other, one, other[:, :4], other[1:]):
+        torch.testing.assert_close(looped(queries, weight, keys), queries @ weight.T)
+
+
+def test_large_keys_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that exp would carry out of float32, too."""
+    asked, plain = list[torch.Size](), additive._exponential
+
+    def watched(values: Tensor) -> Tensor | None:
+        asked.append(values.shape)
+        return plain(values)
+
+    monkeypatch.setattr(additive, "_exponential", watched)
+    keys, query, v = repeat(numbers(2, 3, 4, scale=1000.0)), numbers(2, 1, 4), numbers(4)
+    for _ in range(3):
+        additive_energies(query, keys, v)
+    assert asked.count(keys.shape) == 1
 
 
 def test_no_gradient_no_node() -> None:
@@ -318,6 +352,14 @@ def test_dropout_keeps_its_share_and_the_mean(rate: float) -> None:
     kept = factors[factors != 0]
     assert len(kept) / factors.numel() == pytest.approx(1 - rate, abs=4 * (rate * (1 - rate) / factors.numel()) ** 0.5)
     assert kept.unique().tolist() == pytest.approx([1 / (1 - rate)], rel=1e-2 if rate > 0.9 else 1e-4)
+
+
+def test_dropout_of_nearly_all_keeps_a_little() -> None:
+    """Of 2**16 values one: no rate below 1 is rounded to it."""
+    torch.manual_seed(1)
+    factors = SequenceDropout(1 - 1e-7, variational=False).train()(torch.ones(100, 50, 100))
+    assert 0 < (factors != 0).sum() < 40
+    assert set(factors.unique().tolist()) == {0.0, 2.0**16}
 
 
 @pytest.mark.parametrize("said", [None, "512"])

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.batching import Batch, make_batch
 from seq2seq.config import parse_config
+from seq2seq.nn.additive import additive_energies
 from seq2seq.nn.loss import Loss, cross_entropy
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
@@ -82,6 +83,27 @@ def test_products_are_of_bfloat16(wiring: tuple[str, bool], cell: str) -> None:
     small = products.work[torch.float32]
     assert products.work.keys() == {torch.bfloat16, torch.float32}
     assert small < 0.02 * products.work[torch.bfloat16]
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("wiring", [("bahdanau", False), ("luong", False), ("luong", True)])
+def test_states_are_not_rounded(wiring: tuple[str, bool], cell: str) -> None:
+    """What a loop carries from step to step would lose digits at each."""
+    model, one = tiny_model("additive", wiring, cell), batch()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        state = model.force(one.source, one.source_lengths, one.target_input).state
+    carried = [part for layer in state.cells for part in layer]
+    carried += [] if state.fed is None else [state.fed]
+    assert {part.dtype for part in carried} == {torch.float32}
+
+
+def test_additive_energies_are_not_rounded() -> None:
+    """2 Σ v σ - Σ v, with the sum of 8 bits, would lose what the energies differ by."""
+    generator = torch.Generator().manual_seed(1)
+    query, keys, v = (torch.randn(*shape, generator=generator) for shape in ((2, 3, 64), (2, 5, 64), (64,)))
+    wanted = torch.tanh(query[:, :, None] + keys[:, None]) @ v
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(additive_energies(query, keys, v), wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_nothing_is_of_bfloat16_where_nobody_asked() -> None:

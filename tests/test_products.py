@@ -115,7 +115,7 @@ def test_where_onednn_would_round_mkl_goes_on(monkeypatch: pytest.MonkeyPatch) -
     assert before != "bf16"
     onednn_is_better.cache_clear()
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True})
-    monkeypatch.setattr(torch, "full", lambda *shape: torch.rand(32, 32).bfloat16().float() + 2**-12)
+    monkeypatch.setattr(torch, "full", lambda *shape, **kind: torch.rand(32, 32).bfloat16().float() + 2**-12)
     monkeypatch.setattr(Tensor, "__matmul__", lambda left, right: left.bfloat16().float())
     assert not onednn_is_better()
     monkeypatch.undo()
@@ -123,6 +123,30 @@ def test_where_onednn_would_round_mkl_goes_on(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(KeyError), exact_onednn():
         raise KeyError
     assert setting.matmul.fp32_precision == before
+
+
+def test_who_comes_last_puts_the_setting_back(onednn: None) -> None:
+    """Two threads that ask oneDNN, the first of which leaves first."""
+    setting: Any = torch.backends.mkldnn
+    before = setting.matmul.fp32_precision
+    first, second = exact_onednn(), exact_onednn()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert setting.matmul.fp32_precision == "bf16"
+    second.__exit__(None, None, None)
+    assert setting.matmul.fp32_precision == before
+
+
+def test_the_probe_is_not_rounded_by_who_asks_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True})
+    onednn_is_better.cache_clear()
+    exact = onednn_is_better()
+    onednn_is_better.cache_clear()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert onednn_is_better() == exact
+    monkeypatch.undo()
+    onednn_is_better.cache_clear()
 
 
 @pytest.mark.usefixtures("onednn")

@@ -106,9 +106,10 @@ def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int
         began = time.perf_counter()
         rows = pool.steps[number % len(pool.steps)]
         tokens, batch = pool.tokens(rows), pool.batch(rows)
-        with processes.accelerator.autocast():
+        with torch.autocast("cpu", torch.bfloat16, enabled=training.mixed_precision == "bf16"):  # there the model is
             loss = model(*batch.tensors(), training.label_smoothing, training.coverage_loss)
         (loss.total / tokens).backward()
+        del loss  # as in a training; its graph would stay beside the next step's
         torch.nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm or float("inf"))
         optimizer.step()
         optimizer.zero_grad()
@@ -161,16 +162,21 @@ def side_by_side(name: str, function: Callable[..., T], arguments: Sequence[Sequ
         there.close()
         started.append((process, here))
     found = []
-    for process, here in started:
-        try:
-            answer = here.recv()
-        except EOFError:
+    try:
+        for process, here in started:
+            try:
+                answer = here.recv()
+            except EOFError:
+                process.join()
+                raise Seq2SeqError(f"{name}: its measurement ended with code {process.exitcode}") from None
             process.join()
-            raise Seq2SeqError(f"{name}: its measurement ended with code {process.exitcode}") from None
-        process.join()
-        if isinstance(answer, Seq2SeqError):
-            raise answer
-        found.append(answer)
+            if isinstance(answer, Seq2SeqError):
+                raise answer
+            found.append(answer)
+    finally:
+        for process, _ in started:  # after an error the others would run on beside what is measured next
+            process.terminate()
+            process.join()
     return found
 
 

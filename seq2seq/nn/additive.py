@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seq2seq.nn.repeated import node_of
+from seq2seq.nn.repeated import left_by_this_pass, node_of
 
 BLOCK = {"cpu": 1 << 19}  # numbers in a block, 2 MiB of float32; elsewhere:
 LARGE_BLOCK = 1 << 26
@@ -55,11 +55,10 @@ def _exponential(values: Tensor) -> Tensor | None:
 
 def _prepare(query: Tensor, keys: Tensor, node: Any) -> tuple[Tensor, Tensor, Pairs]:
     """What pairs are made of, and how. Repeated keys are prepared once."""
-    ready = None if node is None else node.notes.get("exponential")
-    if ready is None:
-        ready = _exponential(keys)
-        if node is not None:
-            node.notes["exponential"] = ready
+    notes = {} if node is None else node.notes
+    if "exponential" not in notes:
+        notes["exponential"] = _exponential(keys)
+    ready = notes["exponential"]
     asked = None if ready is None else _exponential(query)
     return (query, keys, _of_sum) if ready is None or asked is None else (asked, ready, _of_exponentials)
 
@@ -79,7 +78,8 @@ class _AdditiveEnergies(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         query, keys, v = ctx.saved_tensors
         gradient, to_query, to_v = gradients[0], torch.empty_like(query), torch.zeros_like(v)
-        to_keys = torch.zeros_like(keys) if ctx.node is None or ctx.node.sum is None else ctx.node.sum
+        before = None if ctx.node is None else left_by_this_pass(ctx.node).sum
+        to_keys = torch.zeros_like(keys) if before is None else before
         for sentences, queries in _blocks(query, keys):
             pairs, weights = (
                 ctx.pairs(query[sentences, queries, None], keys[sentences, None]),
@@ -105,7 +105,6 @@ def additive_energies(
     if torch.onnx.is_in_onnx_export():  # blocks would be as many as the traced sizes need
         return torch.tanh(query[:, :, None] + keys[:, None]) @ v
     run: Callable[..., Tensor] = _AdditiveEnergies.apply
-    dtype = torch.promote_types(query.dtype, keys.dtype)
-    if query.device.type == "cpu" and dtype.itemsize < 4:  # under autocast: exact and, by exponentials, faster
-        dtype = torch.float32
-    return run(query.to(dtype), keys.to(dtype), v.to(dtype), node_of(keys))
+    dtype = torch.promote_types(torch.promote_types(query.dtype, keys.dtype), torch.float32)
+    with torch.autocast(query.device.type, enabled=False):  # 2 σ - 1 and the sums over pairs have more than 8 bits
+        return run(query.to(dtype), keys.to(dtype), v.to(dtype), node_of(keys))

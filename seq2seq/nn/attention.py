@@ -32,7 +32,10 @@ class Memory:
         return Memory(*(part.index_select(0, rows) for part in (self.keys, self.values, self.mask)))
 
     def repeated(self) -> "Memory":
-        """The same for a loop in training: keys and values get one gradient for all steps (repeated.py)."""
+        """The same for a loop in training: keys and values get one gradient for all steps (repeated.py).
+
+        Not those of several heads, each of which takes a part at each step.
+        """
         return Memory(repeat(self.keys), repeat(self.values), self.mask)
 
 

@@ -111,7 +111,8 @@ class Decoder(nn.Module, ABC):
         but from both directions' last states.
         """
         memory = self.attention.bind(source.states, source.mask)
-        hidden = torch.tanh(self.bridge(source.final)).view(-1, 1, len(self.layers), self.dim)
+        first = self.bridge(source.final).to(self.bridge.weight.dtype)  # under autocast too: all later states are as it
+        hidden = torch.tanh(first).view(-1, 1, len(self.layers), self.dim)
         rest = [torch.zeros_like(hidden[:, :, 0])] * (self.state_count - 1)
         cells = tuple((hidden[:, :, depth], *rest) for depth in range(len(self.layers)))
         return DecoderState(memory, cells, self.first_fed(source), self.attention.begin(memory))

@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any, NamedTuple
 
 import torch
@@ -34,26 +35,45 @@ def onednn_is_better() -> bool:
     """Whether oneDNN makes products of float32 that are exact and, as measured with AVX-512, faster than MKL's."""
     if not torch.cpu.get_capabilities().get("avx512_f"):
         return False
-    odd = torch.full((32, 32), 1 + 2**-12)  # rounded to 1 by bfloat16
-    with _asking_onednn():
-        return bool(torch.equal(odd @ torch.eye(32), odd))
+    odd = torch.full((32, 32), 1 + 2**-12, dtype=torch.float32)  # rounded to 1 by bfloat16
+    with _asking_onednn(), torch.autocast("cpu", enabled=False):
+        return bool(torch.equal(odd @ torch.eye(32, dtype=torch.float32), odd))
+
+
+class _Asking:
+    """How many ask oneDNN at this moment. The setting is the whole process's, and the last to leave puts it back."""
+
+    def __init__(self) -> None:
+        self._lock, self._count, self._before = Lock(), 0, ""
+
+    def add(self, change: int) -> None:
+        """One more, or one less."""
+        setting: Any = torch.backends.mkldnn  # which has no types
+        with self._lock:
+            if self._count == 0:
+                self._before, setting.matmul.fp32_precision = setting.matmul.fp32_precision, "bf16"
+            self._count += change
+            if self._count == 0:
+                setting.matmul.fp32_precision = self._before
+
+
+_asking = _Asking()
 
 
 @contextmanager
 def _asking_onednn() -> Iterator[None]:
-    setting: Any = torch.backends.mkldnn  # which has no types
-    before, setting.matmul.fp32_precision = setting.matmul.fp32_precision, "bf16"
+    _asking.add(1)
     try:
         yield
     finally:
-        setting.matmul.fp32_precision = before
+        _asking.add(-1)
 
 
 @contextmanager
 def exact_onednn(wanted: bool = True) -> Iterator[None]:
     """Products of float32 on the CPU, as exact as ever, by oneDNN where that is wanted and better.
 
-    The setting is the whole process's, so this is for one thread at a time.
+    The setting is the whole process's: what other threads multiply meanwhile goes the same way.
     """
     if wanted and onednn_is_better():
         with _asking_onednn():

@@ -28,11 +28,13 @@ class _Repeated(torch.autograd.Function):
         ctx.factors = []  # pairs (x, g) of products x M, whose gradient for M is Σ xᵀ g
         ctx.sum = None  # of gradients made in place, which lack the factor `scale`
         ctx.notes = {}  # what a rule has made of the tensor once
+        ctx.backward_pass = None  # that left this
         return tensor.view_as(tensor)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Tensor | None:
         made = [] if gradients[0] is None else [gradients[0]]
+        ctx = left_by_this_pass(ctx)
         if ctx.factors:
             left, right = (torch.cat(parts, dim=-2) for parts in zip(*ctx.factors, strict=True))
             batched = left.ndim > 2
@@ -41,6 +43,14 @@ class _Repeated(torch.autograd.Function):
             made.append(ctx.sum * ctx.scale)
         ctx.factors, ctx.sum = [], None
         return reduce(torch.add, made) if made else None
+
+
+def left_by_this_pass(node: Any) -> Any:
+    """The node, without what a backward pass left that did not come to it, as nobody had asked for its gradient."""
+    current = torch._C._current_graph_task_id()
+    if node.backward_pass != current:
+        node.backward_pass, node.factors, node.sum = current, [], None
+    return node
 
 
 def _multiply(left: Tensor, right: Tensor) -> Tensor:
@@ -63,7 +73,7 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
         left, matrix = ctx.saved_tensors
         gradient = gradients[0]
-        ctx.node.factors.append((left, gradient))
+        left_by_this_pass(ctx.node).factors.append((left, gradient))
         return _multiply(gradient, matrix.transpose(-2, -1)) if ctx.needs_input_grad[0] else None, None, None
 
 
@@ -99,9 +109,10 @@ def looped(
     node = node_of(beside)
     if node is None:
         return linear(inputs, weight)
-    if "weight" not in node.notes:
-        node.notes["weight"] = repeat(weight.t().contiguous())
-    return product(inputs.flatten(0, 1), node.notes["weight"]).view(*inputs.shape[:2], len(weight))
+    name = (weight.data_ptr(), weight.shape, weight.stride())  # a part of a matrix is a new tensor at each step
+    if name not in node.notes:
+        node.notes[name] = repeat(weight.t().contiguous())
+    return product(inputs.flatten(0, 1), node.notes[name]).view(*inputs.shape[:2], len(weight))
 
 
 class _Comparison(torch.autograd.Function):
@@ -117,7 +128,7 @@ class _Comparison(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
         left, matrix = ctx.saved_tensors
         gradient = gradients[0]
-        ctx.node.factors.append((gradient, left))
+        left_by_this_pass(ctx.node).factors.append((gradient, left))
         return gradient @ matrix if ctx.needs_input_grad[0] else None, None, None
 
 

@@ -29,7 +29,8 @@ class Record:
         self.left = matrix.new_empty(steps, rows, matrix.shape[0])
         self.right: Tensor | None = None
         self.taken: set[int] = set()  # steps that there were
-        self.reached: set[int] = set()  # those that a gradient has come to
+        self.reached: set[int] = set()  # those that a gradient has come to in this backward pass
+        self.backward_pass: int | None = None
         self.offset = offset.detach()
 
     def join(self, position: int, *parts: Tensor) -> Tensor:
@@ -47,6 +48,9 @@ class Record:
         """Where the gradient of the result of this step belongs."""
         if self.right is None:
             self.right = self.left.new_empty(*self.left.shape[:2], self.offset.shape[-1])
+        current = torch._C._current_graph_task_id()
+        if self.backward_pass != current:  # an earlier one may not have asked for the matrix
+            self.backward_pass, self.reached = current, set()
         self.reached.add(position)
         return self.right[position]
 

@@ -222,6 +222,7 @@ class Trainer:
             if part:
                 total, nll = total + float(loss.total.detach()), nll + float(loss.nll)
                 cells += batch.target_output.numel()
+            del loss  # what its graph holds would stay beside the next part's
         return total, nll, cells
 
     def _clip(self) -> float:
