@@ -92,7 +92,7 @@ class DataConfig(Section):
     target_language: str = Field(
         "target", min_length=1, description="language code, also the key in JSONL and datasets"
     )
-    root: str = Field(".", description="folder that relative paths below start from")
+    root: str = Field(".", description="folder that relative paths below start from, found from where a command starts")
     train: CorpusConfig = Field(description="text to learn from")
     validation: CorpusConfig = Field(description="text to choose the best checkpoint by")
     problems: Literal["refuse", "drop"] = Field(
@@ -326,6 +326,10 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         tree = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: TOMLDecodeError, and integers of thousands of digits
         raise InputError(f"{path}: not valid TOML: {error}") from None
+    if "config" in tree and "data" not in tree:
+        raise InputError(
+            f"{path}: the grid of a comparison, for `seq2seq compare`; a training takes the config it names"
+        )
     for override in overrides:
         _override(tree, override)
     return parse_config(tree, str(path), text, overrides)

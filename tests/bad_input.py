@@ -82,7 +82,7 @@ COMPARISONS = [
     Case("grid without end", "compare /dev/zero -o out", "/dev/zero: cannot read the grid: more than"),
     Case("grid not UTF-8", COMPARE, "grid.toml:2: cannot read the grid: not valid UTF-8", put("grid.toml", b"\n\xff")),
     Case("grid no TOML", COMPARE, "grid.toml: not valid TOML", put("grid.toml", b"title")),
-    Case("grid a config", "compare run.toml -o out", "run.toml: unknown key data"),
+    Case("grid a config", "compare run.toml -o out", "run.toml: the config of a training; a comparison's grid"),
     Case("grid without tests", COMPARE, "grid.toml: tests: Field required", grid(GRID[GRID.index(b"[tests") :], b"")),
     Case("grid with a bad key", COMPARE, "system 'dot': .*unknown key model.scroe",
          grid(b"model.score", b"model.scroe")),
@@ -109,6 +109,7 @@ CONFIGS = [
     Case("language empty", "config --source-language ''", "data.source_language = '': .* at least 1 character"),
     Case("name that is no UTF-8", "config --source a\udcff", "data.train.source: not valid Unicode"),
     # ---- train: the config
+    Case("config a grid", "train grid.toml -o out", "grid.toml: the grid of a comparison, for", grid()),
     Case("config a directory", "train model -o out", "model: cannot read the config: Is a directory"),
     Case("config a long name", "train % -o out", "cannot read the config: File name too long"),
     Case("config without end", "train /dev/zero -o out",

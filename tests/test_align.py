@@ -18,7 +18,7 @@ from seq2seq import Translator
 from seq2seq.cli.align import check_direction
 from seq2seq.config import DataConfig
 from seq2seq.errors import InputError
-from seq2seq.evaluation.alignment import Link, alignment_error_rate, alignment_intervals, parse_pharaoh
+from seq2seq.evaluation.alignment import Link, alignment_error_rate, alignment_intervals, format_pharaoh, parse_pharaoh
 from seq2seq.evaluation.grid import text_grid
 from seq2seq.evaluation.symmetrisation import METHODS, symmetrise, turned
 
@@ -200,6 +200,26 @@ def fail_late(*arguments: object) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------- gold
+
+
+def test_gold_links_of_the_other_direction(folder: Path, tmp_path: Path) -> None:
+    firsts = [line.split()[0] for line in lines("words.gold")]  # 0-1 in a pair of two words
+    inverse = [format_pharaoh(turned(parse_pharaoh(line, "gold")[0])) for line in firsts]
+    gold = tmp_path / "other" / "words.gold"
+    gold.parent.mkdir()
+    for path, links in ((gold, firsts), (tmp_path / "words.gold", inverse)):
+        path.write_text("".join(f"{line}\n" for line in links), encoding="utf-8")
+    found = [
+        invoke("align", "digits", *PAIRS, "--gold", str(tmp_path / "words.gold"), "--gold-inverse"),
+        invoke("align", "digits", *PAIRS, "--gold", str(gold)),
+        invoke("align", "digits", *PAIRS, "--gold", str(tmp_path / "words.gold")),
+    ]
+    assert found[0].exit_code == 0, found[0].output
+    told = [one.stderr.split(":", 1)[1] for one in found]
+    assert told[0] == told[1] != told[2]
+    (tmp_path / "words.gold").write_text("0-0\n9-1\n" + "\n" * 98, encoding="utf-8")
+    message = fail_late("align", "digits", *PAIRS, "--gold", str(tmp_path / "words.gold"), "--gold-inverse")
+    assert re.search("words.gold:2: link 9-1 is outside of the pair.* links are target-source", message)
 
 
 def test_error_rates_of_both_shifts(folder: Path) -> None:

@@ -61,13 +61,9 @@ def contents(folder: Path) -> dict[str, str]:
 def check_message(stderr: str, message: str, longest: int = 3) -> None:
     """One or two lines in the user's terms; after a few lines of progress, where a training had begun."""
     assert "Traceback" not in stderr
-    if "error: " in stderr:
-        told = stderr[stderr.index("error: ") :]
-        assert len(told.rstrip("\n").split("\n")) <= longest, told
-        assert len(told) < 2000
-    else:  # usage, which typer explains in a box
-        assert "─ Error ─" in stderr
-        told = " ".join(stderr.replace("│", " ").split())
+    told = stderr[stderr.index("error: ") :]
+    assert len(told.rstrip("\n").split("\n")) <= longest, told
+    assert len(told) < 2000
     assert re.search(message, told), told
 
 

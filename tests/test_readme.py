@@ -17,6 +17,7 @@ from seq2seq.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SIDES = {"source": "de", "target": "en"}
 
 
 def blocks(language: str) -> list[str]:
@@ -70,6 +71,17 @@ def test_own_text_block_runs_as_written(workplace: Path) -> None:
     assert (workplace / "runs" / "mine" / "README.md").is_file()
     described = shell(workplace, "seq2seq inspect runs/mine")
     assert "additive" in described
+
+
+def test_the_switch_runs_as_written(workplace: Path) -> None:
+    """On another text, two steps of it."""
+    (workplace / "scripts").symlink_to(ROOT / "scripts")
+    files = {"train": "train", "validation": "valid"}
+    texts = [f"data.{part}.{side}={name}.{end}" for part, name in files.items() for side, end in SIDES.items()]
+    changes = ["data.root=.", *texts, "tokenizer.vocabulary_size=60", "training.max_steps=2", "training.warmup_steps=1"]
+    block = block_with("sh", "scripts/configs/demo.toml")
+    shell(workplace, f"{block.rstrip()} {' '.join(f'--set {change}' for change in changes)}")
+    assert "scaled_dot" in shell(workplace, "seq2seq inspect runs/dot")
 
 
 def test_python_block_runs_as_written(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,10 +17,13 @@ _MEASURES = {"aer": "AER", "precision": "precision", "recall": "recall", "f1": "
 
 
 class Agreement:
-    """Collects the links of pairs, read with each of `shifts`; the first of these is the one that is written."""
+    """Collects the links of pairs, read with each of `shifts`; the first of these is the one that is written.
 
-    def __init__(self, shifts: Sequence[int]) -> None:
-        self._shifts = shifts
+    inverse: true links count target words first.
+    """
+
+    def __init__(self, shifts: Sequence[int], *, inverse: bool = False) -> None:
+        self._shifts, self._inverse = shifts, inverse
         self._sure: list[set[Link]] = []
         self._possible: list[set[Link]] = []
         self._found: dict[tuple[str, int], list[set[Link]]] = {}
@@ -29,7 +32,7 @@ class Agreement:
         """One more pair, and the Pharaoh line of its true links."""
         from seq2seq.evaluation.alignment import parse_pharaoh
 
-        sure, possible = parse_pharaoh(gold, "gold")
+        sure, possible = parse_pharaoh(gold, "gold", inverse=self._inverse)
         self._sure.append(sure)
         self._possible.append(possible)
         for shift in self._shifts:

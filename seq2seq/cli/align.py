@@ -29,7 +29,7 @@ EXAMPLES = """
 seq2seq align runs/demo --source test.de --target test.en > links
 seq2seq align runs/demo --source test.de --target test.en --format grid
 seq2seq align runs/demo --source test.de --target test.en \\
-    --gold test.de-en.align > /dev/null
+    --gold test.en-de.align --gold-inverse > /dev/null
 seq2seq align runs/de-en --reverse runs/en-de --source test.de \\
     --target test.en --symmetrise intersection > links
 seq2seq align runs/zh-en --source test.zh-words --target test.en \\
@@ -56,6 +56,9 @@ def align(
             help="A human's links, line by line: i-j is sure, ipj possible. Error rates go to standard error.",
         ),
     ] = None,
+    gold_inverse: Annotated[
+        bool, typer.Option("--gold-inverse", help="Links of --gold are target-source, as of the other direction.")
+    ] = False,
     join: Annotated[
         Literal["source", "target", "both"] | None,
         typer.Option(
@@ -124,17 +127,19 @@ def align(
 
     Translations carry links of their own: seq2seq translate --alignment.
     """
+    if gold_inverse and gold is None:
+        raise InputError("--gold-inverse has no effect without --gold, a file of links")
     _check_options(source, target, gold, shift, threshold, reverse, method)
     with ExitStack() as stack:
         files = [stack.enter_context(open_input(path)) for path in (source, target, gold) if path is not None]
         write = stack.enter_context(open_output(output, source, target, gold or STANDARD))
         aligner = _load(models, reverse or [], device, threads, join, shift or 0, threshold, method or _DEFAULT_METHOD)
-        agreement = Agreement((0, 1) if shift is None else (shift,))
+        agreement = Agreement((0, 1) if shift is None else (shift,), inverse=gold_inverse)
         progress = stack.enter_context(progress_over(lambda: _length(source, output)))
         done = 0
         for rows in in_step(options.chunk_size({}), *files):
             for number, row in enumerate(rows, start=done + 1):
-                _check_pair(row, number, files)
+                _check_pair(row, number, files, gold_inverse)
             pairs = aligner.pairs([row[0] for row in rows], [row[1] for row in rows])
             write("".join(_lines(number, pair, form) for number, pair in enumerate(pairs, start=done + 1)))
             for row, pair in zip(rows, pairs, strict=True):
@@ -200,7 +205,7 @@ def check_direction(forward: DataConfig, backward: DataConfig, name: str, revers
         )
 
 
-def _check_pair(row: Sequence[str], number: int, files: Sequence[Source]) -> None:
+def _check_pair(row: Sequence[str], number: int, files: Sequence[Source], inverse: bool) -> None:
     """Refuse a pair of which one side is blank, and links to words that are not there."""
     from seq2seq.evaluation.alignment import parse_pharaoh
 
@@ -212,11 +217,15 @@ def _check_pair(row: Sequence[str], number: int, files: Sequence[Source]) -> Non
     if len(row) == 2:
         return
     where = f"{files[2].name}:{number}"
-    for source, target in sorted(parse_pharaoh(row[2], where)[1]):
+    for source, target in sorted(parse_pharaoh(row[2], where, inverse=inverse)[1]):
         if source >= words[0] or target >= words[1]:
+            link = f"{target}-{source}" if inverse else f"{source}-{target}"
+            read = (
+                "target-source with --gold-inverse" if inverse else "source-target, or with --gold-inverse the reverse"
+            )
             raise InputError(
-                f"{where}: link {source}-{target} is outside of the pair, which has {words[0]} source and {words[1]} "
-                "target words, counted from 0; links are source-target, and words what spaces separate"
+                f"{where}: link {link} is outside of the pair, which has {words[0]} source and {words[1]} target "
+                f"words, counted from 0; links are {read}, and words what spaces separate"
             )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from seq2seq.errors import LostProcess, Seq2SeqError, printable
 
+_UsageError: type[Any] = typer.BadParameter.__mro__[1]  # click's, of which some versions of typer have a copy
 _MEMORY = re.compile(r"(can't allocate|not enough|out of) memory")  # how torch says it, on CPUs and GPUs
 
 
@@ -22,6 +24,18 @@ def speaks() -> bool:
 
 class QuietEndings(TyperGroup):
     """The group of all commands. Exit codes: 1 failure, 2 bad usage or input, 128 + signal where one ended it."""
+
+    def main(self, *arguments: Any, **options: Any) -> NoReturn:
+        """Run the program; bad usage is a line that says where to read on, where typer draws a box."""
+        try:
+            code = super().main(*arguments, **{**options, "standalone_mode": False})
+        except _UsageError as error:
+            if type(error).__name__ == "NoArgsIsHelpError":  # whose message is the help
+                error.show()
+            else:
+                _tell(_usage(error))
+            code = 2
+        sys.exit(code)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command and turn what a user can meet into a message and an exit code."""
@@ -43,6 +57,12 @@ class QuietEndings(TyperGroup):
                 raise
             _tell("not enough memory; smaller batches, beams or models need less")
             raise typer.Exit(1) from None
+
+
+def _usage(error: Any) -> str:
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    message = message[:1].lower() + message[1:]
+    return message if error.ctx is None else f"{message}; see: {error.ctx.command_path} --help"
 
 
 def _tell(error: object) -> None:

@@ -32,9 +32,9 @@ def export(
 
     The directory holds two graphs (encoder.onnx, step.onnx), the tokenizer,
     and config.json with their hashes. 'seq2seq translate DIR' and
-    OnnxTranslator.load(DIR) in Python translate with it, given onnxruntime:
-    pip install 'seq2seq\\[onnx]'. It does not sample, score, align, join an
-    ensemble or use a shortlist.
+    OnnxTranslator.load(DIR) in Python translate with it, given onnxruntime
+    (pip install onnxruntime). An export only translates, with --scores,
+    --alignment, n-best lists and grids.
     """
     if form != "onnx":
         raise InputError(f"--format {form!r} is unknown; {nearest(form, ['onnx'])}")

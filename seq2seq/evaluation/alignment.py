@@ -48,11 +48,11 @@ class AlignmentIntervals:
     seed: int
 
 
-def parse_pharaoh(line: str, where: str) -> tuple[set[Link], set[Link]]:
+def parse_pharaoh(line: str, where: str, *, inverse: bool = False) -> tuple[set[Link], set[Link]]:
     """Read one line of links into (sure, possible): `i-j` is sure, `ipj` possible only; i source, j target, from 0.
 
-    The possible set holds the sure links too, as Och & Ney (2003) define it. A blank line has no links. `where`
-    (file:line) opens the InputError for anything else.
+    inverse: in the line i is the target's word, and j the source's. The possible set holds the sure links too, as Och
+    & Ney (2003) define it. A blank line has no links. `where` (file:line) opens the InputError for anything else.
     """
     sure: set[Link] = set()
     possible: set[Link] = set()
@@ -62,7 +62,8 @@ def parse_pharaoh(line: str, where: str) -> tuple[set[Link], set[Link]]:
             raise InputError(
                 f"{where}: {shown(item)} is no link; write i-j (sure) or ipj (possible), both numbers from 0"
             )
-        link = (int(match[1]), int(match[3]))
+        first, second = int(match[1]), int(match[3])
+        link = (second, first) if inverse else (first, second)
         possible.add(link)
         if match[2] == "-":
             sure.add(link)

@@ -96,12 +96,7 @@ def _load(text: TestText, root: Path) -> Test:
 
 def _gold(path: Path, inverse: bool) -> Iterator[tuple[set[Link], set[Link]]]:
     for number, line in enumerate(read_lines(path), start=1):
-        sure, possible = parse_pharaoh(line, f"{path}:{number}")
-        yield (_turned(sure), _turned(possible)) if inverse else (sure, possible)
-
-
-def _turned(links: set[Link]) -> set[Link]:
-    return {(target, source) for source, target in links}
+        yield parse_pharaoh(line, f"{path}:{number}", inverse=inverse)
 
 
 def fingerprint(grid: Grid, tests: dict[str, Test], weights: bytes) -> str:

@@ -130,6 +130,10 @@ def load_grid(path: Path) -> Grid:
         tree = tomllib.loads(read_toml(path, "grid"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid TOML: {error}") from None
+    if "config" not in tree and "data" in tree:
+        raise InputError(
+            f"{path}: the config of a training; a comparison's grid names one (see: seq2seq compare --help)"
+        )
     try:
         return Grid.model_validate(tree)
     except ValidationError as error:

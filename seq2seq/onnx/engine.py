@@ -80,7 +80,7 @@ def _session(path: Path, content: bytes, threads: int | None) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise InputError("an exported model needs onnxruntime: pip install 'seq2seq[onnx]'") from None
+        raise InputError("an exported model needs onnxruntime: pip install onnxruntime") from None
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = threads or 0  # 0: one a core

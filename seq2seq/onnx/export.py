@@ -31,9 +31,8 @@ from seq2seq.nn.recurrent import RecurrentLayer, State
 _OPSET = 17
 _CARD = """# {name}
 
-Exported by seq2seq {version} for onnxruntime. It translates without torch:
+Exported by seq2seq {version}. With it, onnxruntime, sentencepiece, pydantic and typer, and without torch:
 
-    pip install 'seq2seq[onnx]'
     seq2seq translate DIRECTORY < text
 """
 
