@@ -391,7 +391,7 @@ def _explain(problem: Any, keys: list[str]) -> str:
         return f"unknown key {key}; {nearest(keys[-1], _allowed_keys(keys[:-1]))}"
     if problem["type"] == "missing":
         return f"{key} is missing: {_description(keys)}"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if problem["type"] == "value_error":
         return f"{key}: {message}" if key else message  # no key: a rule between sections
     return f"{key} = {shown(problem['input'])}: {message}"

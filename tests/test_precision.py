@@ -20,6 +20,8 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
 from seq2seq.nn.precision import bfloat16_is_fast
 from seq2seq.nn.products import affine
+from seq2seq.nn.repeated import looped, repeat
+from seq2seq.nn.steps import Shared, tanh_step
 from seq2seq.training.engine import make_accelerator, makes_bfloat16_slow
 
 DATA: dict[str, Any] = {
@@ -135,6 +137,22 @@ def test_sums_over_a_batch_are_exact(smoothing: float, monkeypatch: pytest.Monke
     assert loss.total.item() == pytest.approx(plain.item(), rel=1e-4)
     for mine, theirs, tolerance in zip(found, wanted, (0.01, 0.002, 0.002), strict=True):
         assert (mine - theirs).norm() <= tolerance * theirs.norm()
+
+
+def test_sums_over_the_steps_of_a_loop_are_exact() -> None:
+    """Three steps of 683 rows of ones: 2,049, which bfloat16 does not have."""
+    matrix, bias, ones = torch.ones(1, 1, requires_grad=True), torch.zeros(1, requires_grad=True), torch.ones(683, 1)
+    keys, weight = torch.ones(1, 1, 1, requires_grad=True), torch.ones(1, 1, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        shared, repeated = Shared(torch.cat([matrix, matrix * 0]), bias, 3, 683), repeat(keys)
+        steps = [tanh_step(shared, position, ones, 0 * ones) for position in range(3)]
+        queries = [looped(ones[:, None], weight, repeated) for _ in range(3)]
+    slope = float(1 - steps[0][0, 0].detach() ** 2)
+    torch.stack(steps).mul(1 / slope).sum().backward()
+    torch.stack(queries).float().sum().backward()
+    for found in (matrix.grad, bias.grad, weight.grad):
+        assert found is not None
+        assert found.item() == pytest.approx(2049, abs=0.5)
 
 
 @pytest.mark.parametrize("kind", sorted(NORMALISATIONS))

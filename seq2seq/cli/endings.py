@@ -60,7 +60,7 @@ class QuietEndings(TyperGroup):
 
 
 def _usage(error: Any) -> str:
-    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    message = error.format_message().replace("Value error, ", "").replace("Input should", "should").rstrip(".")
     message = message[:1].lower() + message[1:]
     return message if error.ctx is None else f"{message}; see: {error.ctx.command_path} --help"
 

@@ -27,7 +27,7 @@ def train(
             "--set", metavar="KEY=VALUE", help="Set a key of the config, e.g. model.score=dot. May be repeated."
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped, or begin it.")] = False,
     allow_changes: Annotated[
         bool,
         typer.Option("--allow-changes", help="With --resume: even if config or text differ, where the weights fit."),

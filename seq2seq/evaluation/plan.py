@@ -142,7 +142,7 @@ def load_grid(path: Path) -> Grid:
         key = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
             raise InputError(f"{path}: unknown key {key}; {nearest(str(problem['loc'][-1]), _keys(key))}") from None
-        message = problem["msg"].removeprefix("Value error, ")
+        message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
         raise InputError(f"{path}: {key}: {message}" if key else f"{path}: {message}") from None
 
 

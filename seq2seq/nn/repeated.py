@@ -20,29 +20,32 @@ from seq2seq.nn.products import exact_onednn, linear, step_multiply, summed
 
 
 class _Repeated(torch.autograd.Function):
-    """The tensor itself; its gradient is what autograd brings, and what the products below have left on this node."""
+    """The tensor, in the precision of products. Its gradient is what autograd brings, and what the products below have
+    left on this node; the sum is not rounded to that precision.
+    """
 
     @staticmethod
-    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+    def forward(ctx: Any, tensor: Tensor, dtype: torch.dtype) -> Tensor:
         ctx.set_materialize_grads(False)
+        ctx.kind = tensor.dtype
         ctx.factors = []  # pairs (x, g) of products x M, whose gradient for M is Σ xᵀ g
         ctx.sum = None  # of gradients made in place, which lack the factor `scale`
         ctx.notes = {}  # what a rule has made of the tensor once
         ctx.backward_pass = None  # that left this
-        return tensor.view_as(tensor)
+        return tensor.view_as(tensor) if tensor.dtype == dtype else tensor.to(dtype)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> Tensor | None:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None]:
         made = [] if gradients[0] is None else [gradients[0]]
         ctx = left_by_this_pass(ctx)
         if ctx.factors:
             left, right = (torch.cat(parts, dim=-2) for parts in zip(*ctx.factors, strict=True))
             batched = left.ndim > 2
-            made.append(left.transpose(-2, -1) @ right if batched else summed(left, right, left.dtype).to(left.dtype))
+            made.append(left.transpose(-2, -1) @ right if batched else summed(left, right, left.dtype))
         if ctx.sum is not None:
             made.append(ctx.sum * ctx.scale)
         ctx.factors, ctx.sum = [], None
-        return reduce(torch.add, made) if made else None
+        return reduce(torch.add, made).to(ctx.kind) if made else None, None
 
 
 def left_by_this_pass(node: Any) -> Any:
@@ -86,8 +89,8 @@ def repeat(tensor: Tensor) -> Tensor:
 
     Under autocast it is cast here, once.
     """
-    tensor = tensor.to(product_dtype(tensor))
-    return _repeat(tensor) if torch.is_grad_enabled() and tensor.requires_grad else tensor
+    dtype = product_dtype(tensor)
+    return _repeat(tensor, dtype) if torch.is_grad_enabled() and tensor.requires_grad else tensor.to(dtype)
 
 
 def node_of(tensor: Tensor) -> Any:

@@ -25,8 +25,8 @@ class Record:
     It knows no node of autograd, or both would live until Python looks for cycles.
     """
 
-    def __init__(self, matrix: Tensor, offset: Tensor, steps: int, rows: int) -> None:
-        self.left = matrix.new_empty(steps, rows, matrix.shape[0])
+    def __init__(self, matrix: Tensor, offset: Tensor, steps: int, rows: int, dtype: torch.dtype) -> None:
+        self.left = matrix.new_empty(steps, rows, matrix.shape[0], dtype=dtype)
         self.right: Tensor | None = None
         self.taken: set[int] = set()  # steps that there were
         self.reached: set[int] = set()  # those that a gradient has come to in this backward pass
@@ -63,9 +63,9 @@ class Record:
                 held[position] = 0
         self.reached = set()
         flat = right.flatten(0, 1)
-        to_offset = right if self.offset.ndim == 3 else flat.sum(dim=0)
-        to_matrix = summed(self.left.flatten(0, 1), flat, flat.dtype).to(flat.dtype)
-        return to_matrix, to_offset.to(self.offset.dtype)
+        of_all = torch.promote_types(flat.dtype, torch.float32)
+        to_offset = right if self.offset.ndim == 3 else flat.sum(dim=0, dtype=of_all)
+        return summed(self.left.flatten(0, 1), flat, flat.dtype), to_offset.to(self.offset.dtype)
 
 
 def back(gradient: Tensor, matrix: Tensor) -> Tensor:
@@ -75,17 +75,19 @@ def back(gradient: Tensor, matrix: Tensor) -> Tensor:
 
 
 class _Share(torch.autograd.Function):
-    """The matrix itself. Its gradient and the offset's come from the record, after the last step on the way back."""
+    """The matrix, in the precision of products. Its gradient, which is not rounded to that, and the offset's come from
+    the record, after the last step on the way back.
+    """
 
     @staticmethod
-    def forward(ctx: Any, matrix: Tensor, offset: Tensor, record: Record) -> Tensor:
+    def forward(ctx: Any, matrix: Tensor, offset: Tensor, record: Record, dtype: torch.dtype) -> Tensor:
         ctx.set_materialize_grads(False)
         ctx.record = record
-        return matrix.view_as(matrix)
+        return matrix.view_as(matrix) if matrix.dtype == dtype else matrix.to(dtype)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: None) -> tuple[Tensor, Tensor, None]:
-        return *ctx.record.gradients(), None
+    def backward(ctx: Any, *gradients: None) -> tuple[Tensor, Tensor, None, None]:
+        return *ctx.record.gradients(), None, None
 
 
 class Shared:
@@ -96,10 +98,10 @@ class Shared:
     """
 
     def __init__(self, matrix: Tensor, offset: Tensor, steps: int, rows: int) -> None:
-        matrix = matrix.to(product_dtype(matrix))
-        self.record = Record(matrix, offset, steps, rows)
+        dtype = product_dtype(matrix)
+        self.record = Record(matrix, offset, steps, rows, dtype)
         share: Callable[..., Tensor] = _Share.apply  # torch leaves it untyped
-        self.matrix = share(matrix, offset, self.record)
+        self.matrix = share(matrix, offset, self.record, dtype)
 
 
 class _LSTMStep(torch.autograd.Function):
