@@ -105,6 +105,7 @@ def additive_energies(
     if torch.onnx.is_in_onnx_export():  # blocks would be as many as the traced sizes need
         return torch.tanh(query[:, :, None] + keys[:, None]) @ v
     run: Callable[..., Tensor] = _AdditiveEnergies.apply
-    dtype = torch.promote_types(torch.promote_types(query.dtype, keys.dtype), torch.float32)
+    dtype = torch.promote_types(query.dtype, keys.dtype)
+    dtype = torch.float32 if dtype.itemsize < 4 else dtype
     with torch.autocast(query.device.type, enabled=False):  # 2 σ - 1 and the sums over pairs have more than 8 bits
         return run(query.to(dtype), keys.to(dtype), v.to(dtype), node_of(keys))
