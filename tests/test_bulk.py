@@ -130,11 +130,11 @@ def bulk(model: Path, source: Path, tmp_path: Path) -> Bulk:
     return Bulk(model, source, tmp_path / "bulk")
 
 
-@pytest.fixture
-def expected(model: Path, source: Path, tmp_path: Path) -> bytes:
+@pytest.fixture(scope="module")
+def expected(model: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bytes of a run that nothing ends."""
-    (tmp_path / "whole").mkdir()
-    return Bulk(model, source, tmp_path / "whole").finish()
+    folder = tmp_path_factory.mktemp("whole")
+    return Bulk(model, write(folder / "in.de", sentences(LINES, 2)), folder).finish()
 
 
 @pytest.fixture
