@@ -6,13 +6,12 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 import torch
 from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, stirred, tiny_model
+from test_products import Asked
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.allocator import KERNELS, tune_memory
 from seq2seq.batching import make_batch
@@ -137,27 +136,14 @@ def test_the_matrix_of_queries_gets_one_gradient_for_all_steps(score: str) -> No
         return told
 
     inputs = [keys, first, *(parameter for name, parameter in rule.named_parameters() if "key" not in name)]
-    with Products() as step_by_step:
+    with Asked() as step_by_step:
         wanted = gradients(loop(keys), inputs)
-    with Products() as together:
+    with Asked() as together:
         torch.testing.assert_close(gradients(loop(repeat(keys)), inputs), wanted)
-    assert step_by_step.sizes.count((3, 2, 3)) == 4  # of the four steps' two rows
-    assert together.sizes.count((3, 2, 3)) == 0
-    assert together.sizes.count((3, 8, 3)) == 1
-
-
-class Products(TorchDispatchMode):
-    """Rows, terms and columns of every product of two matrices."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sizes: list[tuple[int, int, int]] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.overloadpacket.__name__ in ("mm", "addmm"):
-            left, right = [part for part in args if isinstance(part, Tensor)][-2:]
-            self.sizes.append((*left.shape, right.shape[1]))
-        return func(*args, **(kwargs or {}))
+    before, after = ([shapes for _, *shapes, _ in asked.found] for asked in (step_by_step, together))
+    assert before.count([(3, 2), (2, 3)]) == 4  # of the four steps' two rows
+    assert after.count([(3, 2), (2, 3)]) == 0
+    assert after.count([(3, 8), (8, 3)]) == 1
 
 
 @pytest.mark.parametrize("score", ["additive", "multiplicative"])
