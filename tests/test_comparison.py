@@ -6,10 +6,12 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,13 @@ import pytest
 
 from seq2seq.checkpoint import load_model
 from seq2seq.errors import InputError
+from seq2seq.evaluation import runs
 from seq2seq.evaluation.metrics import evaluate
 from seq2seq.evaluation.plan import cells, load_grid
 from seq2seq.evaluation.results import Results, load_results
+from seq2seq.evaluation.test_sets import load_tests
 from seq2seq.perplexity import perplexity
+from seq2seq.training.signals import StopRequest
 from seq2seq.translator import Translator
 
 SAMPLE = Path(__file__).parents[1] / "data" / "phrasebook"
@@ -180,8 +185,13 @@ def test_bad_grids_are_explained(folder: Path, old: str, new: str, message: str)
     ],
 )
 def test_bad_tests_are_found_before_any_training(folder: Path, old: str, new: str, message: str) -> None:
+    """And at once: before torch, which takes seconds, is imported."""
     (folder / "bad.toml").write_text(GRID.replace(old, new), encoding="utf-8")
-    said = run(folder, "compare", "bad.toml", "--output", "bad", code=2)
+    code = "import sys; sys.modules['torch'] = None; from seq2seq.cli import main; main()"
+    command = [sys.executable, "-c", code, "compare", "bad.toml", "--output", "bad"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    said = done.stderr
+    assert done.returncode == 2, said
     assert len(said.strip().splitlines()) == 1
     assert re.search(message, said)
     assert not (folder / "bad").exists()
@@ -249,6 +259,28 @@ def test_a_finished_comparison_is_not_done_again(finished: Path, folder: Path) -
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert measured == {path: path.stat().st_mtime_ns for path in measured}
     assert numbers(load_results(finished / "results.json")) == first
+
+
+def test_a_finished_run_needs_no_process(
+    finished: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is one taken for finished whose text, weights or state are others."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(runs.multiprocessing, "get_context", lambda _: None)
+    shutil.copytree(finished, tmp_path / "copy")
+    grid = load_grid(folder / "grid.toml")
+    tasks = [runs.task(cell, grid, tmp_path / "copy") for cell in cells(grid, folder / "grid.toml")]
+    tests, seen = load_tests(grid, Path()), []
+    assert runs.carry_out(tasks, tests, 2, lambda run, event: seen.append((run, event["event"])), StopRequest()) == {}
+    assert seen == [(one.name, event) for one in tasks for event in ("begin", "end")]
+    changed = replace(tests["test"], reference=[*tests["test"].reference[1:], "other"])
+    assert not runs.finished(tasks[0], {"test": changed})
+    weights, state = (tasks[place].run / name for place, name in ((1, "model.safetensors"), (2, "training/state")))
+    weights.write_bytes(weights.read_bytes()[:-4] + b"bits")
+    (state / "state.json").write_text("{", encoding="utf-8")
+    tasks[3].measured.unlink()
+    assert not any(runs.finished(one, tests) for one in tasks[1:])
+    assert runs.finished(tasks[0], tests)
 
 
 def test_a_killed_comparison_goes_on_to_the_same_numbers(finished: Path, folder: Path) -> None:

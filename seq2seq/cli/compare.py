@@ -65,9 +65,11 @@ def compare(
     stops all runs after their step, and --resume goes on.
     """  # fmt: skip
     from seq2seq.evaluation.plan import cells, load_grid
+    from seq2seq.evaluation.test_sets import load_tests
 
     settings = load_grid(grid)
     plan = cells(settings, grid, overrides or [])
+    tests = load_tests(settings, Path(plan[0].config.data.root))
 
     from seq2seq.evaluation.comparison import Stopped
     from seq2seq.evaluation.comparison import compare as carry_out
@@ -76,7 +78,7 @@ def compare(
     count = min(workers or os.cpu_count() or 1, len(plan))
     try:
         with told(len(plan)) as observe:
-            results, failed = carry_out(settings, plan, output, workers=count, resume=resume, observe=observe)
+            results, failed = carry_out(settings, plan, tests, output, workers=count, resume=resume, observe=observe)
             for warning in write_report(results, output):
                 typer.echo(f"warning: {warning}", err=True)
     except Stopped as stopped:

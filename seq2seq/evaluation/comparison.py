@@ -15,7 +15,7 @@ from seq2seq.checkpoint import check_model_config
 from seq2seq.directory import replace_durably
 from seq2seq.errors import InputError
 from seq2seq.evaluation.costs import describe_machine, measure_costs
-from seq2seq.evaluation.measuring import Measured, Test, load_tests
+from seq2seq.evaluation.measuring import Measured
 from seq2seq.evaluation.metrics import default_tokenize, evaluate
 from seq2seq.evaluation.plan import Cell, Grid
 from seq2seq.evaluation.results import (
@@ -31,6 +31,7 @@ from seq2seq.evaluation.results import (
 )
 from seq2seq.evaluation.runs import RUNS, Observe, Task, carry_out, load_measured, task
 from seq2seq.evaluation.statistics import contrasts, spread
+from seq2seq.evaluation.test_sets import Test
 from seq2seq.training.signals import StopRequest
 
 RESULTS, COSTS, LOCK = "results.json", "costs.json", ".lock"
@@ -43,6 +44,7 @@ class Stopped(Exception):
 def compare(
     grid: Grid,
     plan: Sequence[Cell],
+    tests: Mapping[str, Test],
     directory: Path,
     *,
     workers: int,
@@ -51,14 +53,13 @@ def compare(
 ) -> tuple[Results, dict[str, str]]:
     """Carry out a plan in a directory; the results, also written there, and what went wrong, by run.
 
-    What is trained and measured already is taken as it is. Raises InputError for a bad directory or text, and Stopped
-    after a signal.
+    What is trained and measured already is taken as it is. Raises InputError for a bad directory or training text, and
+    Stopped after a signal.
     """
     _check_models(plan)
-    tests = load_tests(grid, Path(plan[0].config.data.root))
     with _own(directory, resume), StopRequest() as stop:
         tasks = [task(cell, grid, directory) for cell in plan]
-        failed = carry_out(tasks, workers, observe, stop)
+        failed = carry_out(tasks, tests, workers, observe, stop)
         if stop.requested:
             raise Stopped(stop.requested)
         measured = {one.name: found for one in tasks if (found := load_measured(one)) and one.name not in failed}

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq.evaluation.measuring import load_tests
 from seq2seq.evaluation.pace import apart, matmul_rate, spread, training_pace
 from seq2seq.evaluation.results import Cost, Machine
 from seq2seq.evaluation.runs import Task
+from seq2seq.evaluation.test_sets import load_tests
 
 
 def measure_costs(

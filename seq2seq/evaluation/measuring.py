@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.errors import InputError
-from seq2seq.evaluation.alignment import Link, alignment_error_rate, alignment_intervals, parse_pharaoh
+from seq2seq.evaluation.alignment import Link, alignment_error_rate, alignment_intervals
 from seq2seq.evaluation.attention_numbers import attention_numbers
 from seq2seq.evaluation.lengths import length_buckets
 from seq2seq.evaluation.metrics import default_tokenize
 from seq2seq.evaluation.noise import apply_noise
-from seq2seq.evaluation.plan import Grid, TestText
+from seq2seq.evaluation.plan import Grid
 from seq2seq.evaluation.results import (
     AlignmentNumbers,
     CurvePoint,
@@ -30,25 +28,13 @@ from seq2seq.evaluation.results import (
 )
 from seq2seq.evaluation.segments import count_segments
 from seq2seq.evaluation.statistics import exact_matches, interval, proportion
+from seq2seq.evaluation.test_sets import Test
 from seq2seq.perplexity import perplexity
-from seq2seq.text.lines import read_lines
-from seq2seq.text.words import joined
 from seq2seq.translation import PairScore
 from seq2seq.translator import Translator
 from seq2seq.word_alignment import Alignment, Join
 
 READINGS = {"step": 0, "shifted": 1}
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """A test's lines. given: the source as its file has it; source: as the model reads it; gold: (sure, possible)."""
-
-    given: list[str]
-    source: list[str]
-    reference: list[str]
-    gold: list[tuple[set[Link], set[Link]]] | None
-    join: Join | None
 
 
 class Look(Part):
@@ -67,47 +53,6 @@ class Measured(Part):
     result: RunResult
     hypotheses: dict[str, list[str]]
     examples: list[Look]
-
-
-def load_tests(grid: Grid, root: Path) -> dict[str, Test]:
-    """All tests of a grid, checked before anything is trained. Raises InputError with file and line."""
-    tests = {name: _load(text, root) for name, text in grid.tests.items()}
-    if grid.examples is not None:
-        count = len(tests[grid.examples.test].source)
-        if bad := [line for line in grid.examples.lines if not 1 <= line <= count]:
-            raise InputError(f"examples.lines: {bad[0]}: the test {grid.examples.test!r} has lines 1 to {count}")
-    return tests
-
-
-def _load(text: TestText, root: Path) -> Test:
-    given, reference = read_lines(root / text.source), read_lines(root / text.reference)
-    if len(given) != len(reference):
-        counts = f"{len(given)} and {len(reference)}"
-        raise InputError(f"{root / text.source} and {root / text.reference} differ in length: {counts} lines")
-    if not given:
-        raise InputError(f"{root / text.source}: no lines; a test needs sentences")
-    joins = text.join in ("source", "both")
-    source = [joined(line).text for line in given] if joins else given
-    gold = None if text.alignment is None else list(_gold(root / text.alignment, text.alignment_inverse))
-    if gold is not None and len(gold) != len(given):
-        raise InputError(f"{root / str(text.alignment)}: {len(gold)} lines of links for {len(given)} pairs")
-    return Test(given, source, reference, gold, text.join)
-
-
-def _gold(path: Path, inverse: bool) -> Iterator[tuple[set[Link], set[Link]]]:
-    for number, line in enumerate(read_lines(path), start=1):
-        yield parse_pharaoh(line, f"{path}:{number}", inverse=inverse)
-
-
-def fingerprint(grid: Grid, tests: dict[str, Test], weights: bytes) -> str:
-    """Of everything that a run's numbers follow from."""
-    settings = {name: grid.model_dump()[name] for name in ("tests", "noise", "examples", "search")}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for test in tests.values():
-        gold = [(sorted(sure), sorted(possible)) for sure, possible in test.gold or []]
-        digest.update(repr((test.given, test.reference, gold)).encode())
-    digest.update(weights)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

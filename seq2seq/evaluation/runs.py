@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -19,8 +19,9 @@ from typing import Any
 from seq2seq.config import Config
 from seq2seq.directory import replace_durably
 from seq2seq.errors import Seq2SeqError
-from seq2seq.evaluation.measuring import Measured, Measurer, fingerprint, load_tests
+from seq2seq.evaluation.measuring import Measured, Measurer
 from seq2seq.evaluation.plan import Cell, Grid
+from seq2seq.evaluation.test_sets import Test, fingerprint, load_tests
 from seq2seq.training.run import FREE, as_written_now
 from seq2seq.training.signals import StopRequest
 from seq2seq.training.state import has_state, load_note
@@ -77,7 +78,21 @@ def _binding(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def carry_out(tasks: Sequence[Task], workers: int, observe: Observe, stop: StopRequest) -> dict[str, str]:
+def finished(task: Task, tests: Mapping[str, Test]) -> bool:
+    """Whether nothing remains to be done for a run. A damaged one is not: its process will say what is wrong."""
+    try:
+        return trained(task) and up_to_date(task.measured, _mark(task, tests))
+    except (OSError, Seq2SeqError):
+        return False
+
+
+def _mark(task: Task, tests: Mapping[str, Test]) -> str:
+    return fingerprint(task.grid, tests, (task.run / "model.safetensors").read_bytes())
+
+
+def carry_out(
+    tasks: Sequence[Task], tests: Mapping[str, Test], workers: int, observe: Observe, stop: StopRequest
+) -> dict[str, str]:
     """Train and measure, `workers` at a time; what went wrong, by the name of the run.
 
     Once `stop` asks, every process ends after its step, and nothing more is begun.
@@ -89,6 +104,10 @@ def carry_out(tasks: Sequence[Task], workers: int, observe: Observe, stop: StopR
     while at_work or (waiting and not stop.requested):
         while waiting and len(at_work) < workers and not stop.requested:
             one = waiting.pop(0)
+            if finished(one, tests):  # a process would import torch to find that out
+                observe(one.name, {"event": "begin"})
+                observe(one.name, {"event": "end", "failed": False})
+                continue
             here, there = context.Pipe()
             process = context.Process(target=_work, args=(one, there, workers), name=one.name)
             process.start()
@@ -154,7 +173,7 @@ def _train_and_measure(task: Task, parent: Connection, workers: int) -> None:
         if record["reason"] == "interrupted":
             return
     tests = load_tests(task.grid, Path(task.config.data.root))
-    mark = fingerprint(task.grid, tests, (task.run / "model.safetensors").read_bytes())
+    mark = _mark(task, tests)
     if up_to_date(task.measured, mark):
         return
     translator = Translator([load_model(task.run)])
