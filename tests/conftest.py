@@ -9,12 +9,17 @@ from jaxtyping import install_import_hook
 install_import_hook(["seq2seq.nn", "seq2seq.search"], "beartype.beartype")
 
 
-@pytest.fixture
-def without_shape_checks() -> Iterator[None]:
-    """For long runs of what shorter tests run with the checks, which take a third of the time."""
+def shape_checks_off() -> Iterator[None]:
+    """For whole runs: network, searches and translator have tests of their own, with the checks. These take a third of
+    a small training's time and nearly two thirds of a translation's.
+    """
     shapes.update("jaxtyping_disable", True)
     yield
     shapes.update("jaxtyping_disable", False)
+
+
+without_shape_checks = pytest.fixture(shape_checks_off)
+module_without_shape_checks = pytest.fixture(shape_checks_off, scope="module")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -22,6 +22,7 @@ from seq2seq.evaluation.alignment import Link, alignment_error_rate, alignment_i
 from seq2seq.evaluation.grid import text_grid
 from seq2seq.evaluation.symmetrisation import METHODS, symmetrise, turned
 
+pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 SHORTER = ["training.max_steps=150", "training.batch_tokens=400", "training.learning_rate=0.02"]
 
 

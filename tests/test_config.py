@@ -18,6 +18,7 @@ from seq2seq.errors import InputError
 from seq2seq.training.trainer import train
 
 __all__ = ["corpus"]  # the fixture
+pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 DATA = {"train": {"tsv": "train.tsv"}, "validation": {"tsv": "validation.tsv"}}
 
 

@@ -32,6 +32,7 @@ from seq2seq.shortlist_file import SHORTLIST, read_shortlist, write_shortlist
 from seq2seq.text.tokenizer import BOS, EOS, TokenizerPair, train_tokenizers
 from seq2seq.translation import Source
 
+pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 WIRINGS = [("bahdanau", False), ("luong", False), ("luong", True)]
 
 

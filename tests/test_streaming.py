@@ -25,6 +25,7 @@ from seq2seq.training.data import TrainingText
 from seq2seq.training.epoch import Place, Pool, make_pools
 from seq2seq.training.trainer import train
 
+pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 FORMS = ["parquet", "arrow", "jsonl", "jsonl.gz", "saved"]
 
 

@@ -35,6 +35,7 @@ from seq2seq.training.trainer import train
 from seq2seq.translation import Translation, blank
 from seq2seq.translator import Translator
 
+pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 SETTINGS = {
     "data": {"source_language": "xx", "target_language": "yy"},
     "tokenizer": {"kind": "word", "vocabulary_size": 40},
