@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch._dynamo  # noqa: F401  as in crash.py
+
 from seq2seq.config import parse_config
 from seq2seq.training.trainer import train
 

@@ -35,8 +35,9 @@ from promises import PROMISES
 REPOSITORY = Path(__file__).resolve().parents[1]
 COPIED = ("seq2seq", "tests", "data", "pyproject.toml")
 LARGE = (
-    "torch", "accelerate", "datasets", "sacrebleu", "safetensors.torch", "sentencepiece", "pydantic", "typer",
-    "hypothesis", "hypothesis.strategies", "jaxtyping", "beartype", "huggingface_hub", "filelock", "rich.progress",
+    "torch", "torch._dynamo", "accelerate", "datasets", "sacrebleu", "safetensors.torch", "sentencepiece", "pydantic",
+    "typer", "hypothesis", "hypothesis.strategies", "jaxtyping", "beartype", "huggingface_hub", "filelock",
+    "rich.progress",
 )  # fmt: skip
 
 
