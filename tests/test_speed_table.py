@@ -83,6 +83,17 @@ def test_each_part_comes_from_its_newest_measurement(folder: Path) -> None:
     assert "| fairseq, `lstm` | general, input feeding | 1,680 |" in page
 
 
+def test_training_has_a_table_for_each_kind_of_cores(folder: Path) -> None:
+    for date, speed in (("2025-11-02", 1500.0), ("2025-11-01", 1400.0)):
+        one = result(f"{date}T10:00Z", training=trained(speed), latency=[])
+        (folder / f"{date}.json").write_text(json.dumps(one | {"machine": MACHINE | {"vectors": "AVX512"}}))
+    page = fill("<!-- speed:begin -->\n<!-- speed:end -->\n", folder, PEERS)
+    assert page.index("| dot, luong | 2,500 ±") < page.index("2 AVX2 cores") < page.index("| dot, luong | 1,500 ±")
+    assert "Training: 2025-11-02, commit `of2025-11-02`, 2 AVX512 cores" in page
+    assert "1,400" not in page
+    assert page.count("Latency: ") == 1
+
+
 def test_history_sets_a_figure_beside_itself(folder: Path) -> None:
     lines = [line for line in history(load(folder)) if "training dot" in line]
     for line, (figure, name) in zip(

@@ -31,13 +31,20 @@ def load(folder: Path) -> list[dict[str, Any]]:
 
 
 def ours(history: list[dict[str, Any]]) -> list[str]:
-    """A table for each part that has been measured, with what it was measured on."""
-    blocks = []
-    for part, table in TABLES.items():
-        newest = next((result for result in reversed(history) if part in result), None)
-        if newest is not None:
-            blocks += ["\n".join([*table(newest[part]["results"]), "", provenance(newest, part)])]
-    return blocks
+    """A table for each part that has been measured, with what it was measured on.
+
+    Of training one for each kind of cores: products go other ways there, and the peers were run on but one kind.
+    """
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    for result in reversed(history):
+        for part in TABLES.keys() & result.keys():
+            newest.setdefault((part, result["machine"]["vectors"] if part == "training" else ""), result)
+    return [
+        "\n".join([*table(result[part]["results"]), "", provenance(result, part)])
+        for part, table in TABLES.items()
+        for (measured, _), result in newest.items()
+        if measured == part
+    ]
 
 
 def provenance(result: dict[str, Any], part: str) -> str:
