@@ -5,6 +5,7 @@ python tests/gang.py JOBS.json      [{"config": {...}, "output": "DIR", "process
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -12,7 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch._dynamo  # noqa: F401  as in crash.py
+import torch
+import torch._dynamo  # as in crash.py
+from torch.nn.parallel import DistributedDataParallel
 
 from seq2seq.config import parse_config
 from seq2seq.training.trainer import train
@@ -24,12 +27,24 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def watch_the_end() -> None:
+    """The group of processes has to end while DDP's wrapper is gone: with the last of it, it may wait for ever."""
+    destroy = torch.distributed.destroy_process_group
+
+    def checked(group: Any = None) -> None:
+        assert not [one for one in gc.get_objects() if type(one) is DistributedDataParallel], "a wrapper is left"
+        destroy(group)
+
+    torch.distributed.destroy_process_group = checked
+
+
 def member(job: dict[str, Any], rank: int, port: int) -> None:
     """One process of a job; never returns."""
     if job["processes"] > 1:
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(job["processes"])}
         os.environ["OMP_NUM_THREADS"] = "1"
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        watch_the_end()
     code = 1
     try:
         train(parse_config(job["config"], "job"), Path(job["output"]), resume=job.get("resume", False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable
@@ -110,8 +111,19 @@ class Trainer:
         self.journal.write("stop", reason=reason, step=self.progress.step)
         if reason != "interrupted":
             record = self._finish()
-        self.accelerator.end_training()
+        self._leave()
         return {**record, "reason": reason, "signal": self.signal or None}
+
+    def _leave(self) -> None:
+        """End trackers and the group of processes, which must not outlive it in DDP's wrapper.
+
+        A group that goes with the wrapper waits for Gloo's thread while it holds Python's lock, and that thread may
+        want the lock to let go of a tensor: the process would never end. By itself the group waits without the lock.
+        """
+        del self.wrapped, self.prepared
+        self.accelerator.free_memory()
+        gc.collect()  # nothing of ours makes it part of a cycle; torch or accelerate may
+        self.accelerator.end_training()
 
     def _begin(self) -> None:
         """Take up a stopped run where it stood, or write the first lines of a new one."""
