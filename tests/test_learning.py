@@ -50,7 +50,7 @@ FURTHER = {
     # A string's first digit is its reversal's last, which a window around the step's own number must still show.
     "monotonic": {"model.window_size": 9},
     # It knows places alone, by the decoder's state alone.
-    "location": {"training.max_steps": 400},
+    "location": {"training.max_steps": 500, "training.validation_interval": 500},
 }
 
 
