@@ -57,7 +57,7 @@ SWITCHED = (MODEL + "switching_the_score_changes_the_score_alone",)
 
 PLAIN = (BEAM + "equals_the_plain_search",)
 BLANK = (TRANSLATOR + "blank_gives_blank_without_the_model",)
-RESUMED = (TRAINING + "a_resumed_run_is_the_uninterrupted_run[False-stops1-2]",)
+RESUMED = (TRAINING + "a_resumed_run_is_the_uninterrupted_run[False]",)
 DAMAGE = CHECKPOINT + "damage_is_named"
 PERPLEXITY = (TRAINING + "validation_perplexity_is_per_token_and_unsmoothed",)
 BLEU_OF_TEXT = (TRAINING + "validation_bleu_is_of_text_and_keeps_its_signature",)
@@ -411,7 +411,7 @@ RESUMING = [
         '        torch.set_rng_state(states[f"torch/{self.index}"])\n', "", RESUMED),
     Bug(18, "subword sampling draws from torch's generator", "training/epoch.py",
         'train.source, amount, draw(seed, number, "source")', "train.source, amount, int(torch.randint(2**31, ()))",
-        (TRAINING + "a_resumed_run_is_the_uninterrupted_run[True-stops1-2]",)),
+        (TRAINING + "a_resumed_run_is_the_uninterrupted_run[True]",)),
     Bug(18, "the order of an epoch comes from torch's generator", "batching.py",
         "generator = torch.Generator().manual_seed((seed << 20) + epoch)", "generator = torch.default_generator", RESUMED),
 ]  # fmt: skip

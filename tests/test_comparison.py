@@ -285,19 +285,19 @@ def test_a_finished_run_needs_no_process(
 
 def test_a_killed_comparison_goes_on_to_the_same_numbers(finished: Path, folder: Path) -> None:
     """kill -9 of the command while two runs are in training: their processes end with it."""
-    process = subprocess.Popen(
-        seq2seq(folder, "compare", "grid.toml", "--output", "killed", "--workers", "2"),
-        cwd=folder,
-        stderr=subprocess.DEVNULL,
-    )
+    (folder / "killed.toml").write_text(GRID.replace("seeds = [1, 2]", "seeds = [1]"), encoding="utf-8")
+    command = ["compare", "killed.toml", "--output", "killed", "--workers", "2"]
+    process = subprocess.Popen(seq2seq(folder, *command), cwd=folder, stderr=subprocess.DEVNULL)
     log = folder / "killed" / "runs" / "additive-seed-1" / "log.jsonl"
     wait_for(lambda: log.exists() and '"train"' in log.read_text())
     process.send_signal(signal.SIGKILL)
     process.wait()
     wait_for(lambda: not children_of("killed"))
-    run(folder, "compare", "grid.toml", "--output", "killed", "--workers", "2", "--resume")
-    expected = numbers(load_results(finished / "results.json"))
-    assert numbers(load_results(folder / "killed" / "results.json")) == expected
+    run(folder, *command, "--resume")
+    found, expected = (
+        numbers(load_results(each / "results.json"))["systems"] for each in (folder / "killed", finished)
+    )
+    assert [one["runs"] for one in found] == [one["runs"][:1] for one in expected]
 
 
 def test_ctrl_c_stops_all_runs_and_says_how_to_go_on(folder: Path) -> None:

@@ -34,11 +34,11 @@ dropout_output = 0.0
 batch_tokens = 600
 learning_rate = 0.01
 schedule = "cosine"
-warmup_steps = 50
-max_steps = 300
-validation_interval = 300
+warmup_steps = 30
+max_steps = 200
+validation_interval = 200
 average = 1
-log_interval = 300
+log_interval = 200
 label_smoothing = 0.0
 trackers = []
 threads = 1
@@ -48,20 +48,20 @@ threads = 1
 FAR_ENOUGH = {"uniform": (0.4, 0.9)}
 FURTHER = {
     # A string's first digit is its reversal's last, which a window around the step's own number must still show.
-    "monotonic": {"model.window_size": 9},
+    "monotonic": {"model.window_size": 7},
     # It knows places alone, by the decoder's state alone.
-    "location": {"training.max_steps": 500, "training.validation_interval": 500},
+    "location": {"training.max_steps": 400, "training.validation_interval": 400},
 }
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Distinct strings of 4 to 9 digits and their reversals; the test strings are not among the training ones."""
+    """Distinct strings of 3 to 7 digits and their reversals; the test strings are not among the training ones."""
     folder = tmp_path_factory.mktemp("digits")
     generator = torch.Generator().manual_seed(7)
     strings: dict[str, None] = {}
     while len(strings) < 3200:
-        length = int(torch.randint(4, 10, (), generator=generator))
+        length = int(torch.randint(3, 8, (), generator=generator))
         strings["".join(map(str, torch.randint(0, 10, (length,), generator=generator).tolist()))] = None
     rows = list(strings)
     for split, part in (("train", rows[:3000]), ("test", rows[3000:])):

@@ -159,20 +159,22 @@ def test_each_pool_is_dealt_out_by_a_draw_of_its_own(tmp_path: Path) -> None:
     assert len({str(steps) for steps in dealt}) == 8
 
 
-@pytest.mark.parametrize("stops", [[3], [8, 11, 27], [17]])
-def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, stops: list[int]) -> None:
+def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path) -> None:
     """Bitwise, with dropout and subword sampling, stopped within and between pools and in the second epoch."""
     write(tmp_path / "shards", pairs(60))
     settings = config(tmp_path, tokenizer__kind="bpe", tokenizer__sampling=0.3, training__validation_interval=0)
     train(settings, tmp_path / "whole")
+    whole = weights(tmp_path / "whole")
     assert [event["rows"] for event in events(tmp_path / "whole") if event["event"] == "epoch"][:1] == [60]
-    for index, step in enumerate(stops):
-        observe = Stopper(step, signal.SIGTERM)
-        assert train(settings, tmp_path / "parts", resume=index > 0, observe=observe)["reason"] == "interrupted"
-    train(settings, tmp_path / "parts", resume=True)
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert events(tmp_path / "parts") == events(tmp_path / "whole")
+    for stops in ([3], [8, 11, 27], [17]):
+        run = tmp_path / "-".join(map(str, stops))
+        for step in stops:
+            observe = Stopper(step, signal.SIGTERM)
+            assert train(settings, run, resume=run.exists(), observe=observe)["reason"] == "interrupted"
+        train(settings, run, resume=True)
+        parts = weights(run)
+        assert all(torch.equal(whole[name], parts[name]) for name in whole), stops
+        assert events(run) == events(tmp_path / "whole")
 
 
 def test_two_processes_learn_as_one_does(tmp_path: Path) -> None:

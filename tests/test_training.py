@@ -111,31 +111,29 @@ class Stopper:
             os.kill(os.getpid(), self.number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("stops", [[5], [4, 7, 13], [1]])
 @pytest.mark.parametrize("sampling", [False, True])
-def test_a_resumed_run_is_the_uninterrupted_run(
-    corpus: Path, tmp_path: Path, stops: list[int], number: int, sampling: bool
-) -> None:
+def test_a_resumed_run_is_the_uninterrupted_run(corpus: Path, tmp_path: Path, sampling: bool) -> None:
     """Pitfall 18: bitwise, with dropout, subword sampling, plateau and averaging at work."""
     changes = {"training__schedule": "plateau", "training__plateau_patience": 1}
     if sampling:
         changes |= {"tokenizer__kind": "bpe", "tokenizer__sampling": 0.3}
     settings = config(corpus, **changes)
     train(settings, tmp_path / "whole")
-    for index, step in enumerate(stops):
-        record = train(settings, tmp_path / "parts", resume=index > 0, observe=Stopper(step, number))
-        assert (record["reason"], record["signal"]) == ("interrupted", number)
-    assert train(settings, tmp_path / "parts", resume=True)["reason"] == "max_steps"
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert whole.keys() == parts.keys()
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    for place in (".", "checkpoints/averaged", "checkpoints/best"):
-        one, other = (load_file(str(tmp_path / name / place / "model.safetensors")) for name in ("whole", "parts"))
-        assert all(torch.equal(one[name], other[name]) for name in one), place
-    interruptions = [event for event in events(tmp_path / "parts") if event.get("reason") == "interrupted"]
-    assert interruptions == []
-    assert events(tmp_path / "parts") == events(tmp_path / "whole")
+    whole = weights(tmp_path / "whole")
+    for stops in ({5: signal.SIGINT}, {4: signal.SIGINT, 7: signal.SIGTERM, 13: signal.SIGINT}, {1: signal.SIGTERM}):
+        run = tmp_path / "-".join(map(str, stops))
+        for step, number in stops.items():
+            record = train(settings, run, resume=run.exists(), observe=Stopper(step, number))
+            assert (record["reason"], record["signal"]) == ("interrupted", number)
+        assert train(settings, run, resume=True)["reason"] == "max_steps"
+        parts = weights(run)
+        assert whole.keys() == parts.keys()
+        assert all(torch.equal(whole[name], parts[name]) for name in whole), stops
+        for place in (".", "checkpoints/averaged", "checkpoints/best"):
+            one, other = (load_file(str(each / place / "model.safetensors")) for each in (tmp_path / "whole", run))
+            assert all(torch.equal(one[name], other[name]) for name in one), (stops, place)
+        assert [event for event in events(run) if event.get("reason") == "interrupted"] == []
+        assert events(run) == events(tmp_path / "whole")
 
 
 def test_the_run_directory_holds_what_it_promises(corpus: Path, tmp_path: Path) -> None:
