@@ -15,7 +15,7 @@ from seq2seq.batching import make_batch
 from seq2seq.config import ModelConfig
 from seq2seq.evaluation.flops import SCORE_COSTS, Work, forward_flops, training_flops, work_of
 from seq2seq.nn.model import Seq2Seq
-from seq2seq.nn.products import rehearsal
+from seq2seq.nn.products import Rehearsal
 
 SENTENCES, SOURCE, TARGET = 3, 17, 19  # every sentence as long, so that nothing is padding
 WORK = work_of([SOURCE] * SENTENCES, [TARGET] * SENTENCES)
@@ -75,8 +75,11 @@ def test_every_score_function_says_what_it_multiplies() -> None:
 
 
 @pytest.fixture
-def open_kernels() -> Iterator[None]:
-    """torch's own recurrent layers instead of oneDNN's, into which no counter can look."""
+def open_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """torch's own recurrent layers instead of oneDNN's, into which no counter can look, and no rehearsal of what other
+    tests' batches multiplied.
+    """
+    monkeypatch.setattr("seq2seq.nn.model.rehearsal", Rehearsal(0))
     before = torch.backends.mkldnn.set_flags(_enabled=False)[0]
     yield
     torch.backends.mkldnn.set_flags(_enabled=before)
@@ -88,7 +91,6 @@ def seen(model: Seq2Seq) -> tuple[int, int]:
     batch = make_batch(*ids)
     with FlopCounterMode(display=False) as forward, torch.no_grad():
         model.output_layer(model.force(batch.source, batch.source_lengths, batch.target_input).outputs)
-    rehearsal.forget()  # of other tests' batches, whose products would be made again here
     with FlopCounterMode(display=False) as both:
         model(*batch.tensors(), 0.1, 0.0).total.backward()
     return forward.get_total_flops(), both.get_total_flops()

@@ -223,10 +223,6 @@ class Rehearsal:
         if matrix.is_cpu and (matrix.dtype != torch.float32 or onednn_is_better()):
             self._kinds[_Kind(matrix.shape, matrix.stride(0) == 1, matrix.dtype, adds)] = None
 
-    def forget(self) -> None:
-        """The next batch will not be as the last one."""
-        self._kinds = {}
-
     def begin(self, rows: int) -> None:
         """Here comes a batch of this many rows, whose products will be as the last one's."""
         if not torch.is_grad_enabled():
