@@ -103,7 +103,8 @@ def test_additive_energies_are_not_rounded() -> None:
     """2 Σ v σ - Σ v, with the sum of 8 bits, would lose what the energies differ by."""
     generator = torch.Generator().manual_seed(1)
     query, keys, v = (torch.randn(*shape, generator=generator) for shape in ((2, 3, 64), (2, 5, 64), (64,)))
-    wanted = torch.tanh(query[:, :, None] + keys[:, None]) @ v
+    query, keys = query.bfloat16(), keys.bfloat16()  # as products of bfloat16 leave them
+    wanted = torch.tanh(query.float()[:, :, None] + keys.float()[:, None]) @ v
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(additive_energies(query, keys, v), wanted, rtol=1e-5, atol=1e-5)
 
