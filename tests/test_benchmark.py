@@ -14,8 +14,9 @@ import torch
 from seq2seq.checkpoint import LoadedModel, build_model
 from seq2seq.config import Config, load_config, parse_config
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.evaluation.flops import forward_flops, work_of
-from seq2seq.evaluation.pace import apart, side_by_side
+from seq2seq.evaluation import pace
+from seq2seq.evaluation.flops import Work, forward_flops, work_of
+from seq2seq.evaluation.pace import Turn, apart, side_by_side, training_turns
 from seq2seq.nn.model import initialise
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.translator import Translator
@@ -92,6 +93,37 @@ def test_a_system_differs_in_score_wiring_and_precision_alone(config: Config, pr
         assert changed <= {"score", "wiring", "input_feeding"}
         assert {key: after["model"][key] for key in wiring} == wiring
         assert before | {"model": None} == after | {"model": None}
+
+
+def test_steps_are_taken_in_turns_beside_a_matmul(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same step of each before the next of any, who goes first in turns, and no step of the warm-up counted."""
+    order: list[tuple[str, int]] = []
+    rates = iter(range(100, 200, 10))
+
+    class Training:
+        def __init__(self, config: Config, run: Path) -> None:
+            self.name = config.model.score
+
+        def step(self, number: int) -> tuple[float, Work]:
+            order.append((self.name, number))
+            return 2.0 if self.name == "dot" else 4.0, Work(0, 0, 0, 0)
+
+        def flops(self, work: Work) -> float:
+            return 210.0
+
+    monkeypatch.setattr(pace, "_Training", Training)
+    monkeypatch.setattr(pace, "matmul_rate", lambda: next(rates))
+    systems = [training._config(config, score, "luong", "no") for score in ("dot", "additive")]
+    dot, additive = training_turns(systems, Path("run"), steps=2, warm_up=1)
+    turns = [("dot", -1), ("additive", -1), ("additive", 0), ("dot", 0), ("dot", 1), ("additive", 1)]
+    assert order == turns
+    assert additive == [Turn(4.0, 52.5, 125), Turn(4.0, 52.5, 155)]
+    assert dot == [Turn(2.0, 105, 135), Turn(2.0, 105, 145)]
+    found = training._beside("additive", "luong", additive, dot)
+    assert found["time"] == {"median": 2.0, "first": 2.0, "third": 2.0}
+    assert found["flops"] == {"median": 0.5, "first": 0.5, "third": 0.5}
+    assert found["fraction_of_bound"]["third"] == round((3 * 52.5 / 125 + 52.5 / 155) / 4, 4)
+    assert found["steps"] == 2
 
 
 def test_memory_is_measured_of_the_formula_that_is_meant() -> None:

@@ -39,6 +39,13 @@ def trained(tokens: float, **changes: str) -> list[dict[str, Any]]:
     ]
 
 
+def compared() -> list[dict[str, Any]]:
+    shares = {"time": {"median": 1.0456, "first": 1.0, "third": 1.1}}
+    shares |= {"flops": {"median": 0.9867, "first": 0.9, "third": 1.0}}
+    shares |= {"fraction_of_bound": {"median": 0.756, "first": 0.7, "third": 0.8}}
+    return [shares | {"score": "additive", "wiring": "luong", "beside": "multiplicative", "steps": 30}]
+
+
 def translated() -> dict[str, Any]:
     common = {"variant": "int8", "beam": 5, "batch": None, "workers": 2, "peak_bytes": 5e8}
     speeds = {"tokens_per_second": summary([4321.0], 1), "sentences_per_second": summary([333.0], 2)}
@@ -57,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
     written = [  # not in the order of their dates
         result("2026-02-01T10:00Z", training=trained(2500.0) + trained(3500.0, mixed_precision="bf16")),
         result("2026-01-01T10:00Z", training=trained(2000.0), translation=translated(), latency=alone),
-        result("2025-12-01T10:00Z", startup=started, attention_memory=memory),
+        result("2025-12-01T10:00Z", startup=started, attention_memory=memory, scores_in_turns=compared()),
     ]
     for number, one in enumerate(written):
         (tmp_path / f"{number}.json").write_text(json.dumps(one), encoding="utf-8")
@@ -72,6 +79,9 @@ def test_each_part_comes_from_its_newest_measurement(folder: Path) -> None:
     assert "| dot, luong | 2,500 ± 20 | 0.71 ± 0.01 | 150 ± 10 | 28.8 | 5.1% | 1.23 GB |" in page
     assert "| dot, luong, bf16 | 3,500 ± 20 | 0.71 ± 0.01 | 150 ± 10 | 28.8 | 5.1% | 1.23 GB |" in page
     assert "2,000" not in page
+    assert "| time of a step, multiplicative's = 1 | FLOP/s, multiplicative's = 1 | of the matmul's FLOP/s |" in page
+    assert "| additive, luong | 1.046 (1.000 to 1.100) | 0.987 (0.900 to 1.000) | 0.76 (0.70 to 0.80) |" in page
+    assert "median of 3 turns, first and third quartile." in page
     assert "| int8, beam 5, 2 workers | 4,321 | 333 | 1.25 | 0.50 GB | 39.88 |" in page
     assert "beam 5 47" in page
     assert "`tok:13a`" in page
@@ -85,12 +95,13 @@ def test_each_part_comes_from_its_newest_measurement(folder: Path) -> None:
 
 def test_training_has_a_table_for_each_kind_of_cores(folder: Path) -> None:
     for date, speed in (("2025-11-02", 1500.0), ("2025-11-01", 1400.0)):
-        one = result(f"{date}T10:00Z", training=trained(speed), latency=[])
+        one = result(f"{date}T10:00Z", training=trained(speed), latency=[], scores_in_turns=compared())
         (folder / f"{date}.json").write_text(json.dumps(one | {"machine": MACHINE | {"vectors": "AVX512"}}))
     page = fill("<!-- speed:begin -->\n<!-- speed:end -->\n", folder, PEERS)
     assert page.index("| dot, luong | 2,500 ±") < page.index("2 AVX2 cores") < page.index("| dot, luong | 1,500 ±")
     assert "Training: 2025-11-02, commit `of2025-11-02`, 2 AVX512 cores" in page
     assert "1,400" not in page
+    assert page.count("Scores in turns: ") == 2
     assert page.count("Latency: ") == 1
 
 

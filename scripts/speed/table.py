@@ -12,6 +12,7 @@ from typing import Any
 
 from speed.training import name_of
 
+OF_CORES = ("training", "scores-in-turns")  # parts that are shown for each kind of cores
 MARKERS = r"(<!-- speed:begin -->\n).*?(<!-- speed:end -->)"
 
 
@@ -33,12 +34,12 @@ def load(folder: Path) -> list[dict[str, Any]]:
 def ours(history: list[dict[str, Any]]) -> list[str]:
     """A table for each part that has been measured, with what it was measured on.
 
-    Of training one for each kind of cores: products go other ways there, and the peers were run on but one kind.
+    Of trainings one for each kind of cores: products go other ways there, and the peers were run on but one kind.
     """
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for result in reversed(history):
         for part in TABLES.keys() & result.keys():
-            newest.setdefault((part, result["machine"]["vectors"] if part == "training" else ""), result)
+            newest.setdefault((part, result["machine"]["vectors"] if part in OF_CORES else ""), result)
     return [
         "\n".join([*table(result[part]["results"]), "", provenance(result, part)])
         for part, table in TABLES.items()
@@ -50,7 +51,8 @@ def ours(history: list[dict[str, Any]]) -> list[str]:
 def provenance(result: dict[str, Any], part: str) -> str:
     """Machine, threads, date, commit, repeats."""
     machine, repeats = result["machine"], result[part]["repeats"]
-    turns = f"median of {repeats} turns, ± half of largest - smallest" if repeats > 1 else "one turn"
+    range_of = "first and third quartile" if part == "scores-in-turns" else "± half of largest - smallest"
+    turns = f"median of {repeats} turns, {range_of}" if repeats > 1 else "one turn"
     threads = f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}"
     remark = f"; {result['remark']}" if "remark" in result else ""
     return (
@@ -83,6 +85,21 @@ def training(results: list[dict[str, Any]]) -> list[str]:
             f"| {value(one['fraction_of_bound'], '.2f')} | {value(one['matmul_gflops'])} "
             f"| {one['mflop_per_token']:.1f} | {one['padding']:.1%} | {one['peak_bytes'] / 1e9:.2f} GB |"
         )
+    return lines
+
+
+def scores_in_turns(results: list[dict[str, Any]]) -> list[str]:
+    """Every score, beside one of them."""
+    heads = (
+        f"time of a step, {results[0]['beside']}'s = 1 | FLOP/s, {results[0]['beside']}'s = 1 | of the matmul's FLOP/s"
+    )
+    lines = [f"| training, a step of each score in turns | {heads} |", "|---|---|---|---|"]
+    for one in results:
+        cells = " | ".join(
+            f"{one[key]['median']:{form}} ({one[key]['first']:{form}} to {one[key]['third']:{form}})"
+            for key, form in (("time", ".3f"), ("flops", ".3f"), ("fraction_of_bound", ".2f"))
+        )
+        lines.append(f"| {_system(one)} | {cells} |")
     return lines
 
 
@@ -134,6 +151,7 @@ def attention_memory(found: dict[str, Any]) -> list[str]:
 
 TABLES: dict[str, Callable[[Any], list[str]]] = {
     "training": training,
+    "scores-in-turns": scores_in_turns,
     "translation": translation,
     "latency": latency,
     "startup": startup,
@@ -170,6 +188,11 @@ def history(results: list[dict[str, Any]]) -> list[str]:
             name = f"training {_system(one)}"
             speed, share = (one[key]["median"] for key in ("tokens_per_second", "fraction_of_bound"))
             lines.append((name, f"{mark}  {name:48} {speed:9,.0f} tokens/s  {share:.2f} of the bound"))
+        for one in result.get("scores-in-turns", {}).get("results", []):
+            name = f"step {_system(one)}"
+            time, flops, share = (one[key]["median"] for key in ("time", "flops", "fraction_of_bound"))
+            ratios = f"{time:9.3f} of {one['beside']}'s time, {flops:.3f} of its FLOP/s"
+            lines.append((name, f"{mark}  {name:48} {ratios}  {share:.2f} of the bound"))
         for one in result.get("translation", {}).get("results", {}).get("results", []):
             name = f"{one['variant']}, beam {one['beam']}, batch {one['batch'] or '-'}, workers {one['workers']}"
             speed, share = (one[key]["median"] for key in ("tokens_per_second", "fraction_of_exact_bound"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from seq2seq.config import Config
-from seq2seq.evaluation.pace import Pace, apart, training_pace
+from seq2seq.evaluation.pace import Pace, Turn, apart, training_pace, training_turns
 from seq2seq.nn.precision import bfloat16_is_fast
 from speed.turns import Show, in_turns, summary
 
@@ -16,6 +18,7 @@ WIRINGS = {  # what [model] says of each
     "bahdanau": {"wiring": "bahdanau", "input_feeding": False},
 }
 MAIN = ("additive", "multiplicative", "dot")
+BESIDE = "multiplicative"  # whose steps the other scores' are set beside
 WARM_UP = 10  # steps: the first of each shape compiles kernels, and memory is new
 
 
@@ -32,6 +35,43 @@ def measure(config: Config, run: Path, scores: list[str], repeats: int, steps: i
 
     found = in_turns(jobs, apart, repeats, told)
     return [_entry(*systems[name], paces) for name, paces in found.items()]
+
+
+def compare(config: Config, run: Path, scores: list[str], steps: int, show: Show) -> list[dict[str, Any]]:
+    """One entry a score and wiring, in float32: its steps, taken in turns with the others', beside `BESIDE`'s."""
+    names, found = [BESIDE, *(score for score in scores if score != BESIDE)], []
+    for wiring in WIRINGS:
+        systems = [_config(config, score, wiring, "no") for score in names]
+        taken = apart(f"steps of {wiring} in turns", _take_in_turns, systems, run, steps)
+        for score, turns in zip(names, taken, strict=True):
+            found.append(_beside(score, wiring, turns, taken[0]))
+            time, flops, share = (found[-1][key]["median"] for key in ("time", "flops", "fraction_of_bound"))
+            words = f"{time:.3f} of {BESIDE}'s time, {flops:.3f} of its FLOP/s, {share:.2f} of the matmul's"
+            show(name_of(score, wiring, "no"), words)
+    return found
+
+
+def _take_in_turns(configs: list[Config], run: Path, steps: int) -> list[list[Turn]]:
+    return training_turns(configs, run, steps=steps, warm_up=WARM_UP)
+
+
+def _beside(score: str, wiring: str, turns: Sequence[Turn], others: Sequence[Turn]) -> dict[str, Any]:
+    pairs = list(zip(turns, others, strict=True))
+    return {
+        "score": score,
+        "wiring": wiring,
+        "beside": BESIDE,
+        "steps": len(turns),
+        "time": _quartiles([turn.seconds / other.seconds for turn, other in pairs]),
+        "flops": _quartiles([turn.flops / other.flops for turn, other in pairs]),
+        "fraction_of_bound": _quartiles([turn.fraction for turn in turns]),
+    }
+
+
+def _quartiles(values: list[float]) -> dict[str, float]:
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    median = statistics.median(values)
+    return {"median": round(median, 4), "first": round(first, 4), "third": round(third, 4)}
 
 
 def name_of(score: str, wiring: str, mixed_precision: str) -> str:

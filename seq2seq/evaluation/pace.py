@@ -73,63 +73,123 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+class _Training:
+    """A config's training from fresh weights, a step at a time, on one batch or another of its first epoch.
+
+    Tokenizers and encoded text are a run's, so that systems of one text and seed meet the very same batches.
+    """
+
+    def __init__(self, config: Config, run: Path) -> None:
+        import torch
+
+        from seq2seq.checkpoint import build_model, load_tokenizers
+        from seq2seq.nn.model import initialise
+        from seq2seq.training.data import prepare, read_texts
+        from seq2seq.training.engine import make_accelerator, make_optimizer
+        from seq2seq.training.epoch import Place, make_pools
+        from seq2seq.training.processes import Processes
+
+        if config.training.threads:
+            torch.set_num_threads(config.training.threads)
+        torch.manual_seed(config.training.seed)
+        tokenizers = load_tokenizers(run)
+        processes = Processes(make_accelerator(config, run / "training"))
+        text = prepare(config, read_texts(config), tokenizers, run / "cache", processes)
+        self.config, self.vocabulary_size = config, tokenizers.target.vocabulary_size
+        self.pool = next(make_pools(text, config, 0, Place()))
+        self.model = build_model(config, tokenizers)
+        initialise(self.model, config.training.seed)
+        self.optimizer = make_optimizer(config, self.model.train())
+
+    def step(self, number: int) -> tuple[float, Work]:
+        """Take it. Seconds, and the work of the real tokens."""
+        import torch
+
+        began, settings = time.perf_counter(), self.config.training
+        rows = self.pool.steps[number % len(self.pool.steps)]
+        tokens, batch = self.pool.tokens(rows), self.pool.batch(rows)
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.mixed_precision == "bf16"):  # there the model is
+            loss = self.model(*batch.tensors(), settings.label_smoothing, settings.coverage_loss)
+        (loss.total / tokens).backward()
+        del loss  # as in a training; its graph would stay beside the next step's
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm or float("inf"))
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        spent = time.perf_counter() - began
+        return spent, work_of(batch.source_lengths.tolist(), batch.target_lengths.tolist())
+
+    def flops(self, work: Work) -> float:
+        """Of the forward and backward pass."""
+        return training_flops(self.config.model, self.vocabulary_size, work)
+
+
 def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int = 1, warm_up: int = 3) -> Pace:
     """Take a config's first training steps, from fresh weights, at least so many and for so long.
 
-    warm_up: steps before the clock starts. Tokenizers and encoded text are a run's. By steps, systems of one text and
-    seed meet the very same batches.
+    warm_up: steps before the clock starts.
     To be called in a process of its own (`apart`), whose peak of memory is then the training's.
     """
-    import torch
-
     from seq2seq.allocator import tune_memory
-    from seq2seq.checkpoint import build_model, load_tokenizers
-    from seq2seq.nn.model import initialise
-    from seq2seq.training.data import prepare, read_texts
-    from seq2seq.training.engine import make_accelerator, make_optimizer
-    from seq2seq.training.epoch import Place, make_pools
-    from seq2seq.training.processes import Processes
 
     tune_memory()
-    if config.training.threads:
-        torch.set_num_threads(config.training.threads)
-    torch.manual_seed(config.training.seed)
-    tokenizers = load_tokenizers(run)
-    processes = Processes(make_accelerator(config, run / "training"))
-    text = prepare(config, read_texts(config), tokenizers, run / "cache", processes)
-    pool = next(make_pools(text, config, 0, Place()))
-    model = build_model(config, tokenizers)
-    initialise(model, config.training.seed)
-    optimizer, training = make_optimizer(config, model.train()), config.training
+    training = _Training(config, run)
     work, spent, read_at, readings = Work(0, 0, 0, 0), 0.0, 0.0, [matmul_rate()]
     for number in count(-warm_up):
-        began = time.perf_counter()
-        rows = pool.steps[number % len(pool.steps)]
-        tokens, batch = pool.tokens(rows), pool.batch(rows)
-        with torch.autocast("cpu", torch.bfloat16, enabled=training.mixed_precision == "bf16"):  # there the model is
-            loss = model(*batch.tensors(), training.label_smoothing, training.coverage_loss)
-        (loss.total / tokens).backward()
-        del loss  # as in a training; its graph would stay beside the next step's
-        torch.nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm or float("inf"))
-        optimizer.step()
-        optimizer.zero_grad()
+        taken, done = training.step(number)
         if number < 0:
             continue
-        spent += time.perf_counter() - began
-        work += work_of(batch.source_lengths.tolist(), batch.target_lengths.tolist())
+        spent, work = spent + taken, work + done
         if spent >= seconds and number + 1 >= steps:
             break
         if spent - read_at >= _READING_EVERY:
             read_at, readings = spent, [*readings, matmul_rate()]
     return Pace(
         tokens=work.target / spent,
-        flops=training_flops(config.model, tokenizers.target.vocabulary_size, work) / spent,
+        flops=training.flops(work) / spent,
         matmul=statistics.median([*readings, matmul_rate()]),
-        padding=_padding(pool),
+        padding=_padding(training.pool),
         peak=peak_memory(),
         steps=number + 1,
         seconds=spent,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One step of one training. flops: FLOP/s of it, as `training_flops` counts. matmul: FLOP/s of matmuls that were
+    read right before and right after.
+    """
+
+    seconds: float
+    flops: float
+    matmul: float
+
+    @property
+    def fraction(self) -> float:
+        """Of the bound."""
+        return self.flops / self.matmul
+
+
+def training_turns(configs: Sequence[Config], run: Path, *, steps: int, warm_up: int = 3) -> list[list[Turn]]:
+    """The steps of several trainings, one of each before the next of any, on the same batch; of each config, a list.
+
+    What a shared machine gives changes within seconds, by more than what two systems differ by. Two steps that follow
+    each other meet nearly the same machine. Who goes first turns with every step. To be called in a process of its own.
+    """
+    from seq2seq.allocator import tune_memory
+
+    tune_memory()
+    trainings = [_Training(config, run) for config in configs]
+    found: list[list[Turn]] = [[] for _ in trainings]
+    before = matmul_rate()
+    for number in range(-warm_up, steps):
+        for place in range(len(trainings))[:: 1 if number % 2 else -1]:
+            seconds, work = trainings[place].step(number)
+            after = matmul_rate()
+            if number >= 0:
+                found[place].append(Turn(seconds, trainings[place].flops(work) / seconds, (before + after) / 2))
+            before = after
+    return found
 
 
 def _padding(pool: Pool) -> float:
