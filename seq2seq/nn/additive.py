@@ -25,7 +25,7 @@ BLOCK = {"cpu": 1 << 20}  # numbers in a block, 4 MiB of float32; elsewhere:
 LARGE_BLOCK = 1 << 26
 LARGEST = 43.0  # exp(-2 x) of both signs is a normal float32; a product beyond float32 is ∞ or 0, and so σ 0 or 1
 
-Pairs = Callable[[Tensor, Tensor], Tensor]  # of blocks that broadcast
+Pairs = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # of blocks that broadcast, and a factor for them
 
 _slopes = torch.ops.aten.sigmoid_backward.grad_input  # g y (1 - y) of what σ gave, y
 
@@ -41,14 +41,16 @@ def _blocks(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, slice]]:
             yield slice(row, row + rows), slice(column, column + columns)
 
 
-def _of_sum(query: Tensor, keys: Tensor) -> Tensor:
-    """σ(2 (q + k)) of queries and keys."""
-    return (query + keys).mul_(2).sigmoid_()
+def _of_sum(query: Tensor, keys: Tensor, factor: Tensor | None) -> Tensor:
+    """σ(2 (q + k)) of queries and keys, times the factor where there is one."""
+    pairs = (query + keys).mul_(2).sigmoid_()
+    return pairs if factor is None else pairs.mul_(factor)
 
 
-def _of_exponentials(query: Tensor, keys: Tensor) -> Tensor:
+def _of_exponentials(query: Tensor, keys: Tensor, factor: Tensor | None) -> Tensor:
     """The same of their exp(-2 x)."""
-    return torch.addcmul(query.new_ones(()), query, keys).reciprocal_()
+    sums = torch.addcmul(query.new_ones(()), query, keys)
+    return sums.reciprocal_() if factor is None else torch.div(factor, sums, out=sums)
 
 
 def _exponential(values: Tensor) -> Tensor | None:
@@ -74,8 +76,8 @@ class _AdditiveEnergies(torch.autograd.Function):
         energies = query.new_empty(*query.shape[:2], keys.shape[1])
         query, keys, ctx.pairs = _prepare(query, keys, node)
         for sentences, queries in _blocks(query, keys):
-            pairs = ctx.pairs(query[sentences, queries, None], keys[sentences, None])
-            torch.sum(pairs.mul_(v), dim=-1, out=energies[sentences, queries])
+            pairs = ctx.pairs(query[sentences, queries, None], keys[sentences, None], v)
+            torch.sum(pairs, dim=-1, out=energies[sentences, queries])
             del pairs  # or the next block would not be made where this one was
         ctx.save_for_backward(query, keys, v)
         ctx.node = node
@@ -88,7 +90,7 @@ class _AdditiveEnergies(torch.autograd.Function):
         before = None if ctx.node is None else left_by_this_pass(ctx.node).sum
         to_keys = torch.zeros_like(keys) if before is None else before
         for sentences, queries in _blocks(query, keys):
-            pairs = ctx.pairs(query[sentences, queries, None], keys[sentences, None])
+            pairs = ctx.pairs(query[sentences, queries, None], keys[sentences, None], None)
             weights = gradient[sentences, queries]
             to_v += (weights[:, :, None] @ pairs).sum(dim=(0, 1, 2))
             slopes = _slopes(weights[..., None], pairs, grad_input=pairs)  # tanh' is 4 of σ'; that and v come last
