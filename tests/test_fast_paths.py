@@ -48,6 +48,14 @@ def test_additive_energies_equal_the_formula(block: int, scale: float, monkeypat
     torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.parametrize(("batch", "target"), [(2, 0), (0, 3)])
+def test_additive_energies_of_nothing(batch: int, target: int) -> None:
+    query, keys, v = numbers(batch, target, 7), numbers(batch, 3, 7), numbers(7)
+    energies = additive_energies(query, keys, v)
+    assert energies.shape == (batch, target, 3)
+    assert [float(gradient.sum()) for gradient in gradients([energies], [query, keys, v])] == [0.0] * 3
+
+
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 def test_additive_gradients_numerically(scale: float) -> None:
     query, keys, v = numbers(2, 3, 5, seed=1, scale=scale), numbers(2, 7, 5, seed=2, scale=scale), numbers(5, seed=3)

@@ -34,7 +34,7 @@ def _blocks(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, slice]]:
     """Which sentences and which of their queries make a block: few sentences, so that many queries read their keys."""
     (batch, target, dim), source = query.shape, keys.shape[1]
     budget = BLOCK.get(query.device.type, LARGE_BLOCK)
-    columns = min(target, max(1, budget // (source * dim)))
+    columns = max(1, min(target, budget // (source * dim)))
     rows = max(1, budget // (columns * source * dim))
     for row in range(0, batch, rows):
         for column in range(0, target, columns):
