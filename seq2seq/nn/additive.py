@@ -95,6 +95,7 @@ class _AdditiveEnergies(torch.autograd.Function):
             to_v += (weights[:, :, None] @ pairs).sum(dim=(0, 1, 2))
             slopes = _slopes(weights[..., None], pairs, grad_input=pairs)  # tanh' is 4 of σ'; that and v come last
             torch.sum(slopes, dim=2, out=to_query[sentences, queries])
+            # in a loop a block has one query, and a sum of one would be a copy
             to_keys[sentences].add_(slopes.sum(dim=1) if slopes.shape[1] > 1 else slopes[:, 0])
             del pairs, slopes
         scale = 4 * v
