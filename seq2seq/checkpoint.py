@@ -22,6 +22,7 @@ from seq2seq.directory import (
     CONFIG,
     FORMAT,
     JOINT,
+    SHORTLIST,
     SOURCE,
     TARGET,
     WEIGHTS,
@@ -38,7 +39,7 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
-from seq2seq.shortlist_file import SHORTLIST, read_shortlist
+from seq2seq.shortlist_file import read_shortlist
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, TokenizerPair
 from seq2seq.text.tokenizer import LARGEST as LARGEST_TOKENIZER
 

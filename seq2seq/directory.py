@@ -24,6 +24,9 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seq2seq import __version__
+from seq2seq.durable import replace_durably as replace_durably  # also for those who write beside a model
+from seq2seq.durable import sync_names as sync_names
+from seq2seq.durable import write_durably as write_durably
 from seq2seq.errors import InputError
 
 FORMAT = 1
@@ -31,6 +34,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 JOINT, SOURCE, TARGET = "tokenizer.model", "tokenizer.source.model", "tokenizer.target.model"
 GRAPHS = ENCODER, STEP = "encoder.onnx", "step.onnx"  # of an export, in place of the weights
 HASHED = (WEIGHTS, *GRAPHS, JOINT, SOURCE, TARGET)
+SHORTLIST = "shortlist.safetensors"  # beside the model, and no part of it: see seq2seq.shortlist_file
 
 LARGEST_CONFIG = 8 << 20  # bytes; a run's TOML has at most 1 MiB, and the indented JSON of its keys a few times that
 _DEEPEST = 32  # levels of config.json; json and pydantic recurse, and so does who prints it
@@ -217,27 +221,3 @@ def _waiting(path: Path) -> Path:
 
 def _holds(path: Path, digest: str | None) -> bool:
     return path.is_file() and sha256(path.read_bytes()) == digest
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write, and return only when it is on the disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def replace_durably(path: Path, content: bytes) -> None:
-    """Put a file in the place of another, or of none: whole, or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    write_durably(part, content)
-    part.replace(path)
-
-
-def sync_names(directory: Path) -> None:
-    """Bring the names in a directory to the disk."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

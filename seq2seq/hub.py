@@ -7,9 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from seq2seq.directory import CARD, CONFIG, GRAPHS, HASHED
+from seq2seq.directory import CARD, CONFIG, GRAPHS, HASHED, SHORTLIST
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.shortlist_file import SHORTLIST
 
 
 def locate(name: str | Path) -> Path:

@@ -16,12 +16,11 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from seq2seq.directory import Vocabulary, read_file, replace_durably, sha256, sync_names
+from seq2seq.directory import SHORTLIST, Vocabulary, read_file, replace_durably, sha256, sync_names
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.tokenizer import EOS
 
-SHORTLIST = "shortlist.safetensors"
 MOST_TOKENS = 1000  # target tokens that one source token allows; far more is no shortlist, and bounds the file
 
 _ARRAYS = ("offsets", "tokens", "common")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bugs import STREAMING, Bug
 
 BULK = "tests/test_bulk.py::test_"
+FILES = "tests/test_files.py::test_"
 KILLED = (BULK + "killed_three_times_and_the_same_bytes",)
 RANKS = (BULK + "processes_of_torchrun_are_killed_in_turn_and_the_next_go_on",)
 DURABLE = (BULK + "a_commit_is_on_the_disk_before_the_journal_speaks_of_it",)
@@ -72,13 +73,25 @@ TRANSLATED = [
         (BULK + "another_run_cannot_go_on", *KNOWN, *CHOICES), every=True),
     Bug(28, "a part that has lost its end goes on", "cli/part.py",
         "if size < found.bytes and not self._renamed():", "if False:", (BULK + "a_damaged_journal_or_part_is_refused",)),
+    Bug(28, "a part that was changed goes on", "cli/part.py", "if self._digest.hexdigest() != found.sha256:", "if False:",
+        (BULK + "a_damaged_journal_or_part_is_refused", BULK + "nothing_that_a_journal_says_is_believed_unchecked"), every=True),
+    Bug(28, "a part is opened through a link", "cli/part.py", "os.O_NOFOLLOW | os.O_NONBLOCK", "os.O_NONBLOCK",
+        (BULK + "a_part_is_no_way_into_another_file", BULK + "a_journal_is_no_way_into_another_file")),
+    Bug(28, "a finished output is lost when its text grows", "cli/part.py", "        if self._renamed():\n            raise", "        if False:\n            raise",
+        (BULK + "an_output_that_has_its_name_is_not_taken_for_the_beginning_of_a_longer_one",)),
+    Bug(28, "a command writes over what it reads", "cli/files.py", "        check_files(self, ctx.params)\n", "",
+        (FILES + "what_is_read_is_not_written_over",), every=True),
+    Bug(28, "a command writes over another's model", "cli/files.py", "        if whose := owner(path):", "        if False:",
+        (FILES + "what_belongs_to_another_is_not_written_over", FILES + "every_name_of_a_directory_belongs_to_it"), every=True),
+    Bug(28, "a file that waits to be whole is written through a link", "durable.py", "    path.unlink(missing_ok=True)\n    return path.open(\"xb\"", "    return path.open(\"wb\"",
+        (BULK + "a_journal_is_no_way_into_another_file",)),
     Bug(28, "a run that cannot begin removes what another left", "cli/part.py",
         "if not self._journal_path.exists() and not os.fstat(self._file.fileno()).st_size:", "if True:",
         (BULK + "what_cannot_begin_leaves_a_stopped_run_alone",)),
     Bug(28, "a run killed after the rename cannot go on", "cli/part.py",
         'self._write(self.journal.model_copy(update={"complete": True}))', "pass",
         (BULK + "a_run_killed_while_it_finished_has_nothing_left_to_translate[after the rename]",)),
-    Bug(28, "another text goes on", "cli/chunks.py", "if lines and (end, found) != (lines, sha256):", "if False:",
+    Bug(28, "another text goes on", "cli/chunks.py", "if (end, found) != (lines, sha256):", "if False:",
         (BULK + "another_run_cannot_go_on",)),
     Bug(28, "a file is cut by the blocks in which it is read", "cli/job.py", "fixed=os.path.isfile(self.source)", "fixed=False",
         (BULK + "a_file_is_cut_by_lines_and_not_by_blocks",)),

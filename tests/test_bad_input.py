@@ -16,6 +16,8 @@ from bad_input import COMPARISONS, CONFIGS, DATA, LONG, Case
 from bad_models import MODELS, USES
 from test_cli import CONFIG, PAIRS, invoke, write
 
+from seq2seq.owners import owner
+
 CASES = [*CONFIGS, *COMPARISONS, *DATA, *MODELS, *USES]
 OTHER = ["--set", "tokenizer.kind=char", "--set", "training.max_steps=1"]  # a model with another vocabulary
 
@@ -81,6 +83,13 @@ def test_bad_input_is_explained(case: Case, work: Path) -> None:
     new = {name for name in after.keys() - before.keys() if not name.startswith(("out/cache/", "out/.lock"))}
     assert new == set(case.leaves)
     assert {name: after.get(name) for name in before} == before
+
+
+def test_everything_that_a_training_leaves_belongs_to_it(prepared: Path) -> None:
+    """So no command writes over it."""
+    left = [path for path in (prepared / "model").rglob("*") if path.is_file()]
+    assert {"model.safetensors", "log.jsonl", "state.json"} < {path.name for path in left}
+    assert not [path for path in left if owner(path) is None]
 
 
 def test_a_very_long_line_is_no_mistake(work: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +28,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from seq2seq import Translator
-from seq2seq.cli import app, chunks, job, part, workers
+from seq2seq.cli import app, chunks, job, part, translate, workers
 from seq2seq.cli.chunks import Chunk, Chunks
 from seq2seq.cli.job import Answer, Job
 from seq2seq.cli.layout import Layout
@@ -39,6 +41,7 @@ from seq2seq.training.trainer import train
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 WORDS = ["hund", "katze", "mann", "frau", "kind", "schläft", "läuft", "liest", "ein", "der", "die", "."]
+EMPTY = hashlib.sha256().hexdigest()  # of an input, where it is no matter
 LINES = 300
 BATCH = 5  # sentences; a chunk is four batches
 CHUNK = 20
@@ -309,9 +312,9 @@ def test_an_interrupt_just_after_a_commit_loses_nothing(tmp_path: Path, monkeypa
     def run() -> None:
         with part.open_part(target, "out.en") as held:
             held.begin({}, resume=False)
-            held.commit(Answer(1, "", "one\n", []))
+            held.commit(Answer(1, EMPTY, "one\n", []))
             monkeypatch.setattr(os, "replace", interrupted)
-            held.commit(Answer(2, "", "two\n", []))
+            held.commit(Answer(2, EMPTY, "two\n", []))
 
     with pytest.raises(KeyboardInterrupt):
         run()
@@ -626,7 +629,133 @@ def test_a_damaged_journal_or_part_is_refused(stopped: Bulk, expected: bytes) ->
     stopped.journal.write_bytes(journal)
     stopped.part.write_bytes(kept[:-1])
     assert f".out.en.part has {len(kept) - 1:,} bytes, {len(kept):,} were written" in refused(stopped)
-    assert stopped.finish() == expected
+    stopped.part.write_bytes(b"hand" + kept[4:])
+    assert ".out.en.part is not what was written (SHA-256 differs)" in refused(stopped)
+    stopped.part.write_bytes(kept + b"half a li")
+    assert stopped.finish("--resume") == expected
+
+
+DAMAGED = "cannot be read or is damaged"
+SAYS: dict[str, tuple[Any, str]] = {  # what a journal may come to say, and how it is refused
+    "lines": ("40", DAMAGED),
+    "lines ": (True, DAMAGED),
+    "lines of none": (-1, DAMAGED),
+    "lines of millions": (10**30, DAMAGED),
+    "lines of a billion": (10**9, DAMAGED),
+    "lines of nothing": (0, DAMAGED),
+    "lines of a chunk less": (CHUNK, "are not those that the stopped run read"),
+    "bytes": (1.5, DAMAGED),
+    "bytes of fewer": (100, "is not what was written"),
+    "bytes of more": (10**9, "bytes, 1,000,000,000 were written"),
+    "source_sha256": (None, DAMAGED),
+    "source_sha256 of nothing": ("", DAMAGED),
+    "source_sha256 of another": ("0" * 64, "are not those that the stopped run read"),
+    "sha256": (["0" * 64], DAMAGED),
+    "sha256 of another": ("0" * 64, "is not what was written"),
+    "complete": ("yes", DAMAGED),
+    "identity": ([], DAMAGED),
+    "identity of models without names": ({"models": "model"}, DAMAGED),
+    "identity of a list": ({"models": {"model": ["x"]}}, DAMAGED),
+    "identity of depth": ({"--n-best": {"a": {"b": 1}}}, DAMAGED),
+    "format": ("2", DAMAGED),
+    "format of old": (1, "the stopped run was of another version of seq2seq"),
+    "format of new": (3, "the stopped run was of another version of seq2seq"),
+    "stranger": (1, DAMAGED),
+}
+
+
+@pytest.mark.usefixtures("kept")
+def test_nothing_that_a_journal_says_is_believed_unchecked(tmp_path: Path) -> None:
+    """Whatever is another value, of another type or out of range; the files stay as they are."""
+    journal = tmp_path / ".out.en.part.json"
+    written = json.loads(journal.read_bytes())
+    for key, (value, message) in SAYS.items():
+        journal.write_text(json.dumps(written | {key.split()[0]: value}), encoding="utf-8")
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        with pytest.raises(chunks.OtherRun, match=message):
+            go_on(tmp_path / "out.en")
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before, key
+    for content in (b"", b"[" * 9999, b"\xff", b"[1]", b" " * (2 << 20), b'{"format": 1' + b"0" * 5000 + b"}"):
+        journal.write_bytes(content)
+        with pytest.raises(chunks.OtherRun, match=DAMAGED):
+            go_on(tmp_path / "out.en")
+
+
+def go_on(target: Path, count: int = 2) -> None:
+    """Resume `kept`, with a text of so many chunks."""
+    text = Chunks(Source("text", BytesIO(b"der hund\n" * count * CHUNK)), CHUNK, fixed=True)
+    with part.open_part(target, "out.en") as held:
+        held.begin({"--n-best": 1}, resume=True)
+        for chunk in translate._after(held.journal, text):
+            held.commit(Answer(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> None:
+    """What is left of a translation that was stopped after two chunks, without a model."""
+
+    def run() -> None:
+        with part.open_part(tmp_path / "out.en", "out.en") as held:
+            held.begin({"--n-best": 1}, resume=False)
+            for chunk in islice(Chunks(Source("text", BytesIO(b"der hund\n" * 100)), CHUNK, fixed=True), 2):
+                held.commit(Answer(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+
+
+@pytest.mark.parametrize("what", ["symbolic link", "second name", "pipe", "folder"])
+def test_a_part_is_no_way_into_another_file(tmp_path: Path, what: str) -> None:
+    """Where one has been put in its place, it is neither read nor written nor emptied."""
+    other, held = write(tmp_path / "other", ["mine"]), tmp_path / ".out.en.part"
+    make = {"symbolic link": lambda: held.symlink_to(other), "second name": lambda: held.hardlink_to(other),
+            "pipe": lambda: os.mkfifo(held), "folder": held.mkdir}  # fmt: skip
+    make[what]()
+    for resume in (False, True):
+        with (
+            pytest.raises(Seq2SeqError, match=r"^out.en: .out.en.part beside it is a link or no plain file; move it"),
+            part.open_part(tmp_path / "out.en", "out.en") as found,
+        ):
+            found.begin({}, resume=resume)
+    assert other.read_text(encoding="utf-8") == "mine\n"
+    assert os.path.lexists(held)
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_journal_is_no_way_into_another_file(tmp_path: Path) -> None:
+    """It is not read through a link, and its successor is written into no file that there is."""
+    journal, other = tmp_path / ".out.en.part.json", tmp_path / "other"
+    other.write_bytes(journal.read_bytes())
+    journal.unlink()
+    journal.symlink_to(other)
+    with pytest.raises(chunks.OtherRun, match=DAMAGED):
+        go_on(tmp_path / "out.en")
+    before = other.read_bytes()
+    (tmp_path / ".out.en.part.json.new").symlink_to(other)
+    with part.open_part(tmp_path / "out.en", "out.en") as held:
+        held.begin({}, resume=False)
+        held.commit(Answer(1, EMPTY, "the dog\n", []))
+    assert other.read_bytes() == before
+    assert (tmp_path / "out.en").read_bytes() == b"the dog\n"
+
+
+@pytest.mark.usefixtures("kept")
+def test_an_output_that_has_its_name_is_not_taken_for_the_beginning_of_a_longer_one(tmp_path: Path) -> None:
+    """A run was killed between the last two steps of its end, and then the text grew, or the output was edited."""
+    target, journal = tmp_path / "out.en", tmp_path / ".out.en.part.json"
+    journal.write_text(json.dumps(json.loads(journal.read_bytes()) | {"complete": True}), encoding="utf-8")
+    (tmp_path / ".out.en.part").rename(target)
+    whole = target.read_bytes()
+    with pytest.raises(chunks.OtherRun, match="is complete, but there is more of the input now"):
+        go_on(target, count=3)
+    assert target.read_bytes() == whole
+    target.write_bytes(b"hand" + whole[4:])
+    with pytest.raises(chunks.OtherRun, match=r"out\.en is not what was written"):
+        go_on(target)
+    target.write_bytes(whole)
+    go_on(target)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.en"]
 
 
 def test_lines_that_were_not_yet_read_may_change(stopped: Bulk, source: Path, tmp_path: Path, model: Path) -> None:
@@ -663,7 +792,7 @@ def test_a_commit_is_on_the_disk_before_the_journal_speaks_of_it(
     with part.open_part(tmp_path / "out", "out") as held:
         held.begin({}, resume=False)
         for number in range(3):
-            held.commit(Answer(number + 1, "", f"text {number}\n", []))
+            held.commit(Answer(number + 1, EMPTY, f"text {number}\n", []))
     assert names == [".out.part.json"] * 4 + ["out"]
     assert tmp_path.stat().st_ino in synced
 
@@ -676,7 +805,7 @@ def test_two_runs_do_not_share_an_output(bulk: Bulk) -> None:
                 f"error: {bulk.target}: another process is translating into it; "
                 "wait for it, or choose another --output\n"
             )
-        held.commit(Answer(1, "", "text\n", []))
+        held.commit(Answer(1, EMPTY, "text\n", []))
     assert bulk.target.read_bytes() == b"text\n"
     assert list(bulk.folder.iterdir()) == [bulk.target]
 

@@ -24,6 +24,7 @@ from seq2seq.evaluation.metrics import evaluate
 from seq2seq.evaluation.plan import cells, load_grid
 from seq2seq.evaluation.results import Results, load_results
 from seq2seq.evaluation.test_sets import load_tests
+from seq2seq.owners import owner
 from seq2seq.perplexity import perplexity
 from seq2seq.training.signals import StopRequest
 from seq2seq.translator import Translator
@@ -116,6 +117,13 @@ def numbers(results: Results) -> dict[str, Any]:
         for one in system["runs"]:
             del one["seconds"]
     return {key: value for key, value in tree.items() if key not in ("date", "machine")}
+
+
+def test_everything_that_a_comparison_leaves_belongs_to_it(finished: Path) -> None:
+    """So no command writes over it."""
+    left = [path for path in finished.rglob("*") if path.is_file()]
+    assert {"report.html", "results.json", "state.json"} < {path.name for path in left}
+    assert not [path for path in left if owner(path) is None]
 
 
 # ------------------------------------------------------------------------------------------------------------ the plan

@@ -25,14 +25,14 @@ HEAVY = (
 
 # A module imports only from rooms above its own, or from its own. Longer names count before shorter ones.
 ROOMS = [
-    ["errors", "allocator"],
+    ["errors", "allocator", "durable"],
     ["config"],
     ["text"],
     ["nn"],
     ["search"],
     ["budget", "batching"],
     ["card", "directory"],
-    ["shortlist_file"],
+    ["owners", "shortlist_file"],
     ["hub"],
     ["checkpoint"],
     ["evaluation.metrics", "evaluation.alignment", "perplexity"],

@@ -24,11 +24,12 @@ from seq2seq.checkpoint import LoadedModel, load_model
 from seq2seq.cli.job import Job
 from seq2seq.cli.layout import Layout
 from seq2seq.config import parse_config
+from seq2seq.directory import SHORTLIST
 from seq2seq.errors import InputError
 from seq2seq.lexicon import Lexicon
 from seq2seq.search.sampling import sample
 from seq2seq.search.shortlist import Shortlist, candidates
-from seq2seq.shortlist_file import SHORTLIST, read_shortlist, write_shortlist
+from seq2seq.shortlist_file import read_shortlist, write_shortlist
 from seq2seq.text.tokenizer import BOS, EOS, TokenizerPair, train_tokenizers
 from seq2seq.translation import Source
 

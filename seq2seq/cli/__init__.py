@@ -25,6 +25,7 @@ from seq2seq.cli import (
 )
 from seq2seq.cli.endings import QuietEndings
 from seq2seq.cli.examples import epilog
+from seq2seq.cli.files import Command
 
 EXAMPLES = """
 seq2seq config --source train.de --target train.en --output run.toml \\
@@ -47,7 +48,7 @@ app = typer.Typer(
 )
 for command in (config, train, translate, score, align, evaluate, shortlist, compare, export, inspect, push):
     name = command.__name__.rpartition(".")[2]
-    app.command(name, epilog=epilog(command.EXAMPLES))(getattr(command, name))
+    app.command(name, cls=Command, epilog=epilog(command.EXAMPLES))(getattr(command, name))
 app.add_typer(plot.plot, name="plot")
 
 

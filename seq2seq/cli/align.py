@@ -132,7 +132,7 @@ def align(
     _check_options(source, target, gold, shift, threshold, reverse, method)
     with ExitStack() as stack:
         files = [stack.enter_context(open_input(path)) for path in (source, target, gold) if path is not None]
-        write = stack.enter_context(open_output(output, source, target, gold or STANDARD))
+        write = stack.enter_context(open_output(output))
         aligner = _load(models, reverse or [], device, threads, join, shift or 0, threshold, method or _DEFAULT_METHOD)
         agreement = Agreement((0, 1) if shift is None else (shift,), inverse=gold_inverse)
         progress = stack.enter_context(progress_over(lambda: _length(source, output)))

@@ -99,7 +99,7 @@ class Chunks:
                 ends = f"ends after line {end:,}, but the stopped run has read {lines:,} lines"
                 raise OtherRun(f"{self.name}: {ends}; {AFRESH}")
             end, found = chunk.end, chunk.source_sha256
-        if lines and (end, found) != (lines, sha256):
+        if (end, found) != (lines, sha256):
             raise OtherRun(f"{self.name}: its first {lines:,} lines are not those that the stopped run read; {AFRESH}")
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from seq2seq.evaluation.plan import Cell, Grid
 
 EXAMPLES = """
 seq2seq compare grid.toml --output comparisons/scores
@@ -64,11 +67,13 @@ def compare(
     cost; report.md, results.json, results.csv and figures/ the same. Ctrl-C
     stops all runs after their step, and --resume goes on.
     """  # fmt: skip
+    from seq2seq.cli.files import check_folder
     from seq2seq.evaluation.plan import cells, load_grid
     from seq2seq.evaluation.test_sets import load_tests
 
     settings = load_grid(grid)
     plan = cells(settings, grid, overrides or [])
+    check_folder("compare", str(output), _read(grid, settings, plan))
     tests = load_tests(settings, Path(plan[0].config.data.root))
 
     from seq2seq.evaluation.comparison import Stopped
@@ -91,6 +96,18 @@ def compare(
     typer.echo(f"the report is {output / 'report.html'}", err=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _read(path: Path, grid: Grid, plan: Sequence[Cell]) -> Iterator[str]:
+    """The files that are read beside the grid's own: its config, and all texts."""
+    from seq2seq.cli.files import config_files
+
+    yield str(path.parent / grid.config)
+    for config in {cell.system: cell.config for cell in plan}.values():
+        yield from config_files(config)
+    root = Path(plan[0].config.data.root)
+    for test in grid.tests.values():
+        yield from (str(root / name) for name in (test.source, test.reference, test.alignment) if name is not None)
 
 
 @contextmanager

@@ -108,7 +108,7 @@ def evaluate(
     _check_combination(sides, source, references or [], output, search, samples)
     reading = _Reading(source, references or [])
     _check_before_work(reading.references, tokenize, lowercase)
-    with nullcontext() if output is None else open_output(output, source or "-", *(references or [])) as write:
+    with nullcontext() if output is None else open_output(output) as write:
         entrants = [_enter(side, reading, search, device, threads) for side in sides]
         answers = [entrant.translate() for entrant in entrants]
         if write is not None:

@@ -1,36 +1,48 @@
 """The output of a bulk translation until it is complete: a part file and a journal, both beside the final name.
 
 .NAME.part holds translations; .NAME.part.json says how many of its bytes count, for how many lines of which input, and
-what made them. A commit first brings the part to the disk and then replaces the journal, so wherever a run is cut off,
-even by a loss of power, the journal speaks of bytes that are there. What comes after them is cut away by the next run.
+what made them. It has hashes of both, and is believed in nothing that was not compared with them or with this run. A
+commit first brings the part to the disk and then replaces the journal, so wherever a run is cut off, even by a loss of
+power, the journal speaks of bytes that are there. What comes after them is cut away by the next run.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
+import json
 import os
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from seq2seq.cli.chunks import AFRESH, OtherRun
 from seq2seq.cli.job import Answer
-from seq2seq.cli.streams import refusals, write_all
-from seq2seq.directory import sync_names
+from seq2seq.cli.streams import refusals
+from seq2seq.durable import create, sync_names, write_all
 from seq2seq.errors import InputError, Seq2SeqError
 
-FORMAT = 1
+FORMAT = 2
+_LARGEST = 1 << 20  # bytes of a journal; far more than options and names of models have
+_BLOCK = 1 << 20
+_ITSELF = os.O_NOFOLLOW | os.O_NONBLOCK  # not what a link leads to, and no waiting at a pipe
 _GOES_ON = "the same command with --resume goes on"
+_EMPTY = hashlib.sha256().hexdigest()
+_SHA256 = r"\A[0-9a-f]{64}\z"
 # Choices that have had no effect yet on what was kept: had they had one, the run would have ended there.
 _WITHOUT_EFFECT = {"--bad-lines": "refuse", "--too-long": "refuse"}
 # Choices that no one would expect to change a translation. torch promises no equal bits where they differ.
 _ROUNDING = ("--threads", "--batch-size")
+
+
+Identity = dict[str, str | int | float | bool | list[str] | dict[str, str] | None]
 
 
 class Journal(BaseModel):
@@ -39,11 +51,20 @@ class Journal(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     format: int = FORMAT
-    identity: dict[str, Any]
-    lines: int = 0
-    bytes: int = 0
-    source_sha256: str = hashlib.sha256().hexdigest()
+    identity: Identity
+    lines: int = Field(0, ge=0, lt=1 << 63)
+    bytes: int = Field(0, ge=0, lt=1 << 63)
+    source_sha256: str = Field(_EMPTY, pattern=_SHA256)
+    sha256: str = Field(_EMPTY, pattern=_SHA256)  # of these bytes
     complete: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.lines > self.bytes or bool(self.lines) != bool(self.bytes):  # every line has an end
+            raise ValueError("lines and bytes do not fit together")
+        if not isinstance(self.identity.get("models", {}), dict):
+            raise ValueError("models need names")
+        return self
 
 
 class Part:
@@ -54,6 +75,7 @@ class Part:
         self._path = target.with_name(f".{target.name}.part")
         self._journal_path = target.with_name(f".{target.name}.part.json")
         self.journal = Journal(identity={})
+        self._digest = hashlib.sha256()  # of the bytes that count
         self._begun = False
         self._file = self._locked()
 
@@ -66,6 +88,8 @@ class Part:
             if found is not None and found.lines:
                 kept = f"{found.lines:,} lines of a stopped run are discarded; --resume would have gone on there"
                 print(f"note: {self._name}: {kept}", file=sys.stderr)
+            elif found is None and os.path.lexists(self._journal_path):
+                print(f"note: {self._name}: what a stopped run left is discarded; it cannot be read", file=sys.stderr)
             self._journal_path.unlink(missing_ok=True)
             self.journal = Journal(identity=identity)
         self._begun = True
@@ -74,11 +98,18 @@ class Part:
 
     def commit(self, answer: Answer) -> None:
         """Add an answer; when this returns, it is kept."""
+        if self._renamed():
+            raise OtherRun(f"{self._name}: is complete, but there is more of the input now; {AFRESH}")
+        content = answer.text.encode("utf-8")
+        digest = self._digest.copy()
+        digest.update(content)
+        hashes = {"source_sha256": answer.source_sha256, "sha256": digest.hexdigest()}
         with refusals(self._name):
-            write_all(self._file, answer.text)
+            write_all(self._file, content)
             os.fsync(self._file.fileno())
-            update = {"lines": answer.end, "bytes": self._file.tell(), "source_sha256": answer.source_sha256}
+            update = {"lines": answer.end, "bytes": self._file.tell(), **hashes}
             self._write(self.journal.model_copy(update=update))
+        self._digest = digest
 
     def finish(self) -> None:
         """Give the output its name."""
@@ -117,8 +148,7 @@ class Part:
 
     def _locked(self) -> FileIO:
         while True:
-            with refusals(self._name):
-                file = FileIO(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+            file = self._opened()
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -133,20 +163,42 @@ class Part:
                     return file
             file.close()  # that was the part of a run which has just ended
 
+    def _opened(self) -> FileIO:
+        """The part itself: through a link, or under a second name, another file would be written into."""
+        with refusals(self._name):
+            try:
+                file = FileIO(os.open(self._path, os.O_RDWR | os.O_CREAT | _ITSELF, 0o666), "r+")
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                    raise
+                raise self._foreign() from None
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and status.st_nlink < 2:  # none, where another run has just finished with it
+            return file
+        file.close()
+        raise self._foreign()
+
+    def _foreign(self) -> InputError:
+        return InputError(f"{self._name}: {self._path.name} beside it is a link or no plain file; move it away")
+
     def _read(self, *, strict: bool) -> Journal | None:
+        """The journal, if there is one. Where it is none of ours, OtherRun if strict, else None."""
         try:
-            return Journal.model_validate_json(self._journal_path.read_bytes())
+            with open(self._journal_path, "rb", opener=lambda name, flags: os.open(name, flags | _ITSELF)) as file:
+                content = file.read(_LARGEST + 1)
+            return _parsed(content)
         except FileNotFoundError:
             return None
-        except (OSError, ValidationError):
-            if not strict:
-                return None
-            raise OtherRun(f"{self._name}: {self._journal_path.name} cannot be read or is damaged; {AFRESH}") from None
+        except _OtherVersion:
+            problem = "the stopped run was of another version of seq2seq"
+        except (OSError, ValueError, RecursionError):
+            problem = f"{self._journal_path.name} cannot be read or is damaged"
+        if not strict:
+            return None
+        raise OtherRun(f"{self._name}: {problem}; {AFRESH}")
 
     def _checked(self, found: Journal, identity: dict[str, Any]) -> Journal:
-        """The journal, if this run is the same. Else an error that says what differs."""
-        if found.format != FORMAT:
-            raise OtherRun(f"{self._name}: the stopped run was of another version of seq2seq; {AFRESH}")
+        """The journal, if this run is the same and the part what it says. Else an error that says what differs."""
         changes = list(_differences(found.identity, identity))
         if changes:
             raise OtherRun(f"{self._name}: the stopped run was another one: {'; '.join(changes)}\n{AFRESH}")
@@ -155,7 +207,21 @@ class Part:
         if size < found.bytes and not self._renamed():
             short = f"{self._path.name} has {size:,} bytes, {found.bytes:,} were written"
             raise OtherRun(f"{self._name}: {short}; {AFRESH}")
+        self._digest = self._hash(found.bytes)
+        if self._digest.hexdigest() != found.sha256:
+            name = self._target.name if self._renamed() else self._path.name
+            raise OtherRun(f"{self._name}: {name} is not what was written (SHA-256 differs); {AFRESH}")
         return found.model_copy(update={"identity": identity})
+
+    def _hash(self, size: int) -> Any:
+        """Of so many bytes of the part, or of the output where it has its name."""
+        digest = hashlib.sha256()
+        with self._target.open("rb") if self._renamed() else open(self._file.fileno(), "rb", closefd=False) as file:
+            file.seek(0)
+            while size and (block := file.read(min(_BLOCK, size))):
+                digest.update(block)
+                size -= len(block)
+        return digest
 
     def _renamed(self) -> bool:
         """Whether the output already has its name, and only the journal was left when the run was cut off."""
@@ -171,11 +237,24 @@ class Part:
 
     def _write(self, journal: Journal) -> None:
         waiting = self._journal_path.with_name(self._journal_path.name + ".new")
-        with waiting.open("wb", buffering=0) as file:
-            write_all(file, journal.model_dump_json() + "\n")
+        with create(waiting) as file:
+            write_all(file, (journal.model_dump_json() + "\n").encode())
             os.fsync(file.fileno())
         os.replace(waiting, self._journal_path)
         self.journal = journal
+
+
+class _OtherVersion(Exception):
+    """A journal in another form."""
+
+
+def _parsed(content: bytes) -> Journal:
+    """Raises _OtherVersion, or ValueError for what is no journal."""
+    tree = json.loads(content) if len(content) <= _LARGEST else None
+    form = tree.get("format") if isinstance(tree, dict) else None
+    if type(form) is int and form != FORMAT:
+        raise _OtherVersion
+    return Journal.model_validate(tree)
 
 
 @contextmanager
@@ -218,4 +297,4 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return "not given" if value is None else str(value)
+    return "not given" if value is None else f"{value!s:.100}"

@@ -12,8 +12,10 @@ import typer
 from seq2seq.cli import options
 from seq2seq.cli.display import progress_over
 from seq2seq.cli.examples import epilog
+from seq2seq.cli.files import Command
 from seq2seq.cli.layout import aligned_weights, drawn, unit_weights
 from seq2seq.cli.streams import STANDARD, check_target, is_replaced, refusals, termination_raises
+from seq2seq.durable import write_durably
 from seq2seq.errors import InputError, Seq2SeqError
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ plot = typer.Typer(
 )
 
 
-@plot.command(epilog=epilog(ATTENTION))
+@plot.command(cls=Command, epilog=epilog(ATTENTION))
 def attention(
     models: options.Models,
     source: Annotated[str, typer.Option("--source", metavar="TEXT", help="The sentence to translate.")],
@@ -105,7 +107,7 @@ def attention(
         print(f"warning: {missing_glyphs(missing)}", file=sys.stderr)
 
 
-@plot.command(epilog=epilog(RESULTS))
+@plot.command(cls=Command, epilog=epilog(RESULTS))
 def results(
     file: Annotated[str, typer.Argument(metavar="RESULTS.json", help="What seq2seq compare wrote.")],
     output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Where the report goes.")],
@@ -160,8 +162,11 @@ def _write(output: str, content: bytes) -> None:
     waiting = target.with_name(f".{target.name[:200]}.{os.getpid()}.part") if is_replaced(output) else target
     try:
         with termination_raises(), refusals(output):
-            waiting.write_bytes(content)
-            waiting.replace(target)
+            if waiting == target:
+                target.write_bytes(content)
+            else:
+                write_durably(waiting, content)
+                waiting.replace(target)
     finally:
         if waiting != target:
             waiting.unlink(missing_ok=True)

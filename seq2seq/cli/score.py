@@ -49,7 +49,7 @@ def score(
     """
     check_standard_input(source=source, target=target)
     log_prob, tokens, pairs = 0.0, 0, 0
-    with open_input(source) as sources, open_input(target) as targets, open_output(output, source, target) as write:
+    with open_input(source) as sources, open_input(target) as targets, open_output(output) as write:
         translator = options.load_translator(models, device, threads)
         for rows in in_step(options.chunk_size({}), sources, targets):
             for number, row in enumerate(rows, start=pairs + 1):

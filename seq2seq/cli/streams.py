@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, NoReturn, cast
 
+from seq2seq.durable import create, write_all
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.text.lines import CUT, iter_lines
 
@@ -114,19 +115,19 @@ def count_lines(path: str) -> int | None:
 
 
 @contextmanager
-def open_output(path: str, *inputs: str) -> Iterator[Callable[[str], None]]:
+def open_output(path: str) -> Iterator[Callable[[str], None]]:
     """A function that writes text: to standard output ('-') at once, to a file that appears when all is written.
 
-    inputs: what is read meanwhile; the output may be none of it. Raises Seq2SeqError where the disk refuses.
+    Raises Seq2SeqError where the disk refuses.
     """
     if path == STANDARD:
         yield _write_standard
         return
     kept = not is_replaced(path)
-    target = check_target(path, *inputs)
+    target = check_target(path)
     waiting = target if kept else target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
     try:
-        with termination_raises(), _open_to_write(waiting, path) as file:
+        with termination_raises(), _open_to_write(waiting, path, kept) as file:
             yield lambda text: _write(file, text, path)
         if not kept:
             with refusals(path):
@@ -136,9 +137,10 @@ def open_output(path: str, *inputs: str) -> Iterator[Callable[[str], None]]:
             waiting.unlink(missing_ok=True)
 
 
-def _open_to_write(file: Path, name: str) -> FileIO:
+def _open_to_write(file: Path, name: str, kept: bool) -> FileIO:
+    """Without a buffer: what one holds back fails once more when it is closed."""
     with refusals(name):
-        return file.open("wb", buffering=0)  # what a buffer holds back fails once more when it is closed
+        return file.open("wb", buffering=0) if kept else create(file)
 
 
 def _write_standard(text: str) -> None:
@@ -149,15 +151,8 @@ def _write_standard(text: str) -> None:
 
 def _write(file: FileIO | BinaryIO, text: str, name: str) -> None:
     with refusals(name):
-        write_all(file, text)
+        write_all(file, text.encode("utf-8"))
         file.flush()
-
-
-def write_all(file: FileIO | BinaryIO, text: str) -> None:
-    """Write, also where there is no buffer and one write may take but a part."""
-    rest = memoryview(text.encode("utf-8"))
-    while rest:
-        rest = rest[file.write(rest) :]
 
 
 @contextmanager
@@ -177,17 +172,17 @@ def is_replaced(path: str) -> bool:
     return path != STANDARD and (os.path.isfile(path) or not os.path.exists(path))
 
 
-def check_target(path: str, *inputs: str) -> Path:
-    """Where an output really lies, links followed. Raises InputError where it cannot, or is one of the inputs."""
+def check_target(path: str) -> Path:
+    """Where an output really lies, links followed. Raises InputError where it cannot.
+
+    That it is nothing which a command reads is seen to before the command begins: see seq2seq.cli.files.
+    """
     # /dev/stdout may lead to a pipe without a name.
     target = Path(os.path.realpath(path)) if is_replaced(path) else Path(path)
     if os.path.isdir(target):
         raise InputError(f"{path}: is a directory; --output takes a file")
     if not os.path.isdir(target.parent):
         raise InputError(f"{path}: cannot be written: there is no directory {Path(path).parent}")
-    for other in inputs:
-        if other != STANDARD and os.path.isfile(target) and os.path.exists(other) and target.samefile(other):
-            raise InputError(f"{path}: --output is a file that is read; choose another name")
     return target
 
 

@@ -39,12 +39,14 @@ def train(
     --resume takes up where it stood. DIR holds the best model so far, ready
     for 'seq2seq translate DIR', every event in log.jsonl, and the state.
     """
+    from seq2seq.cli.files import check_folder, config_files
     from seq2seq.config import load_config
     from seq2seq.errors import InputError
 
     if allow_changes and not resume:
         raise InputError("--allow-changes has no effect without --resume")
     settings = load_config(config, overrides or [])
+    check_folder("train", str(output), config_files(settings))
 
     from seq2seq.cli.display import training_display
     from seq2seq.cli.endings import speaks

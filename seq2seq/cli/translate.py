@@ -229,7 +229,7 @@ def _as_they_come(job: Job, output: str, workers: int | None) -> None:
     """From or to a pipe, which cannot be read or written a second time."""
     from seq2seq.cli.workers import crew
 
-    with open_input(job.source) as lines, open_output(output, job.source) as write, crew(job, workers) as team:
+    with open_input(job.source) as lines, open_output(output) as write, crew(job, workers) as team:
         if job.source == STANDARD and sys.stdin.isatty():
             print("reading from the terminal, one sentence a line; Ctrl-D ends", file=sys.stderr)
         _translate(job, output, team, job.chunks(lines), lambda answer: write(answer.text))
@@ -240,7 +240,7 @@ def _to_file(job: Job, output: str, workers: int | None, *, resume: bool) -> Non
     from seq2seq.cli.part import open_part
     from seq2seq.cli.workers import crew
 
-    target = check_target(output, job.source)
+    target = check_target(output)
     with (
         open_input(job.source) as lines,
         termination_raises(),
@@ -256,7 +256,7 @@ def _in_ranks(job: Job, output: str, *, resume: bool) -> None:
     from seq2seq.cli.part import Part, open_part
     from seq2seq.cli.workers import ranked
 
-    target = check_target(output, job.source)
+    target = check_target(output)
     with open_input(job.source) as lines, termination_raises(), ranked(job) as team, ExitStack() as stack:
         lead, identity, parts = team.processes.lead, team.identity(), list[Part]()
 

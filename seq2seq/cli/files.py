@@ -1,0 +1,185 @@
+"""Which files a command reads and which it writes; and that it writes over none that it reads, or that is not its own.
+
+Both follow from the command's parameters, by the word that stands for their value in --help, and are judged by this one
+class before the command does anything. A file is known by its identity: a link, a further name or another spelling of
+it is the same file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from typer.core import TyperCommand
+
+from seq2seq.cli.streams import STANDARD, STANDARD_INPUT, is_replaced
+from seq2seq.errors import InputError
+
+if TYPE_CHECKING:
+    from seq2seq.config import Config
+
+READ = {"FILE", "CONFIG.toml", "GRID.toml", "RESULTS.json", "OTHER", "MODEL"}  # what stands for a value in --help
+OUTPUT = "output"  # the parameter that names what is written
+FOLDER = "DIR"  # stands for a directory that is written, in place of a file
+_WAITING = (".part", ".part.json", ".part.json.new")  # of an output until it is whole: see seq2seq.cli.part
+_KEPT = re.compile(r"(\.[^/]+\.part)(\.json)?(\.new)?")
+_ANOTHER = "choose another name"
+
+Identity = tuple[int, int]
+
+
+class Command(TyperCommand):
+    """A command whose files are judged before it runs."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """As typer's."""
+        check_files(self, ctx.params)
+        return super().invoke(ctx)
+
+
+def role(parameter: Any) -> str | None:
+    """What a parameter of a command names: "reads", "writes" or, for anything but a file, None."""
+    if parameter.name == OUTPUT:
+        return "writes"
+    return "reads" if parameter.metavar in READ else None
+
+
+def check_files(command: Any, values: Mapping[str, Any]) -> None:
+    """Raises InputError where a command was given something to write over that it must not."""
+    read = [name for one in command.params if role(one) == "reads" for name in _names(values.get(one.name))]
+    inputs = identities(read)
+    _check_standard(inputs)
+    written = next((one for one in command.params if one.name == OUTPUT), None)
+    output = None if written is None else values[OUTPUT]
+    if written is not None and written.metavar == FOLDER:
+        check_folder(command.name, None if output is None else str(output), read)
+    elif output is not None:
+        _check_file(output, inputs)
+    if command.name == "shortlist":
+        _check_inside(values["model"], _written()["shortlist"], inputs)
+
+
+def _names(value: Any) -> list[str]:
+    several = value if isinstance(value, (list, tuple)) else [value]
+    return [str(one) for one in several if one is not None]
+
+
+class Input(NamedTuple):
+    """Something that is read. model: whose file it is, if it was given as a model."""
+
+    path: str
+    model: str | None
+
+
+def identities(read: Iterable[str]) -> dict[Identity, Input]:
+    """The files behind these names: those of a model where a name is a directory, which can only be meant as one."""
+    from seq2seq.owners import belonging
+
+    found = dict[Identity, Input]()
+    for name in read:
+        directory = os.path.expanduser(name)
+        if os.path.isdir(directory):
+            found = {i: Input(str(path), name) for path in belonging(directory) if (i := _identity(path))} | found
+        elif identity := _identity(name):
+            found[identity] = Input(STANDARD_INPUT if name == STANDARD else name, None)
+    return found
+
+
+def _identity(path: str | Path) -> Identity | None:
+    """Of a regular file; None for anything else, and for nothing."""
+    with suppress(OSError, ValueError, AttributeError):
+        status = os.fstat(sys.stdin.fileno()) if path == STANDARD else os.stat(path)
+        return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
+    return None
+
+
+def _check_standard(inputs: Mapping[Identity, Input]) -> None:
+    """Standard output may be one of the inputs too, which a shell has by then emptied, or which would grow for ever."""
+    with suppress(OSError, ValueError, AttributeError):
+        status = os.fstat(sys.stdout.fileno())
+        if stat.S_ISREG(status.st_mode) and (found := inputs.get((status.st_dev, status.st_ino))):
+            raise InputError(f"{found.path}: standard output is a file that is read; {_ANOTHER}")
+
+
+def _check_file(output: str, inputs: Mapping[Identity, Input]) -> None:
+    from seq2seq.owners import owner
+
+    if not is_replaced(output):  # a device, or a pipe; or a directory, which the command refuses
+        return
+    real = Path(os.path.realpath(output))
+    if found := inputs.get(_identity(real) or (-1, -1)):
+        what = "a file that is read" if found.model is None else f"a file of {found.model}, which is read"
+        raise InputError(f"{output}: --output is {what}; {_ANOTHER}")
+    for ending in _WAITING:
+        waiting = real.with_name(f".{real.name}{ending}")
+        if found := inputs.get(_identity(waiting) or (-1, -1)):
+            raise InputError(
+                f"{found.path}: is read, and {output} would be written there until it is whole; {_ANOTHER}"
+            )
+    for path in (real, Path(os.path.abspath(output))):
+        if whose := owner(path):
+            raise InputError(f"{output}: --output belongs to the {whose.kind} {whose.directory}; {_ANOTHER}")
+        if (kept := _KEPT.fullmatch(path.name)) and os.path.exists(path.with_name(f"{kept[1]}.json")):
+            raise InputError(f"{output}: --output is what a stopped translation has kept for --resume; {_ANOTHER}")
+
+
+def check_folder(command: str, output: str | None, read: Iterable[str]) -> None:
+    """The same for a command that writes several files into a directory.
+
+    Raises InputError where one of these would be an input, where the directory lies among what belongs to another
+    model, run or comparison, and where what is written into in its place is also a file elsewhere.
+    """
+    from seq2seq.owners import APPENDED, is_comparison, owner
+
+    if not output:
+        return
+    inputs, directory = identities(read), Path(os.path.realpath(output))
+    names = _written()[command]
+    _check_inside(output, names, inputs)
+    begun = os.path.isdir(directory) and any(directory.iterdir())
+    if not begun and (whose := owner(directory)):
+        raise InputError(f"{output}: --output belongs to the {whose.kind} {whose.directory}; {_ANOTHER}")
+    for name in APPENDED if "log.jsonl" in names else ():
+        path = directory / name
+        if os.path.islink(path) or (os.path.isfile(path) and path.stat().st_nlink > 1):
+            raise InputError(f"{path}: a link, or a file with several names; the run would write into all: copy it")
+    if command == "results" and is_comparison(directory):
+        own = _identity(directory / "results.json")
+        if own is not None and own not in inputs:
+            raise InputError(f"{output}: holds the report of another comparison; {_ANOTHER}")
+
+
+def _check_inside(directory: str, names: Collection[str], inputs: Mapping[Identity, Input]) -> None:
+    """Refuse inputs that lie where these names of a directory are, or below them."""
+    real = Path(os.path.realpath(os.path.expanduser(directory)))
+    written = {identity: name for name in sorted(names) if (identity := _identity(real / name))}
+    for identity, found in inputs.items():
+        way = Path(os.path.realpath(found.path))
+        name = way.relative_to(real).parts[0] if real in way.parents else ""
+        name = written.get(identity) or (name if name in names else "")
+        if name and found.model != directory:
+            raise InputError(f"{found.path}: is read, and {os.path.join(directory, name)} is written; {_ANOTHER}")
+
+
+def _written() -> dict[str, Collection[str]]:
+    """What each command writes into a directory."""
+    from seq2seq.directory import SHORTLIST
+    from seq2seq.owners import COMPARISON, EXPORT, REPORT, RUN
+
+    return {"train": RUN, "compare": COMPARISON, "results": REPORT, "export": EXPORT, "shortlist": {SHORTLIST}}
+
+
+def config_files(config: Config) -> Iterator[str]:
+    """The files that a training reads beside its config."""
+    root = Path(config.data.root)
+    for text in (config.data.train, config.data.validation):
+        named = (text.source, text.target, text.tsv, text.jsonl, text.dataset)
+        yield from (str(root / name) for name in named if name is not None)
+    models = (config.tokenizer.source_model, config.tokenizer.target_model)
+    yield from (str(root / name) for name in models if name is not None)
