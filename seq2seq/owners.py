@@ -15,11 +15,10 @@ from seq2seq.directory import CARD, CONFIG, HASHED, SHORTLIST
 
 EXPORT = frozenset({CONFIG, CARD, *HASHED})
 MODEL = EXPORT | {SHORTLIST}
-RUN = MODEL | {"log.jsonl", ".lock", "training", "checkpoints", "cache"}
+LOG = "log.jsonl"  # of a run: the one file that is added to where it is, and not replaced
+RUN = MODEL | {LOG, ".lock", "training", "checkpoints", "cache"}
 REPORT = frozenset({"report.html", "report.md", "results.csv", "figures"})
 COMPARISON = REPORT | {"results.json", "costs.json", ".lock", "runs", "measured"}
-APPENDED = ("log.jsonl", ".lock")  # those that are written into where they are, not replaced
-
 _MARKS = ("training/state", f"checkpoints/last/{CONFIG}", f"checkpoints/best/{CONFIG}")
 _BEGINS = b'{"event": "start"'  # a run's log
 
@@ -58,9 +57,7 @@ def is_run(directory: Path) -> bool:
     if any(os.path.exists(directory / name) for name in _MARKS):
         return True
     try:
-        with open(
-            directory / "log.jsonl", "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)
-        ) as log:
+        with open(directory / LOG, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as log:
             return log.read(len(_BEGINS)) == _BEGINS
     except OSError:
         return False

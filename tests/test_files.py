@@ -152,24 +152,31 @@ def spellings(folder: Path, name: str) -> Iterator[str]:
 
 @pytest.mark.parametrize(("name", "parameter"), READING)
 def test_what_is_read_is_not_written_over(name: str, parameter: str, folder: Path) -> None:
-    """By any spelling, and whichever file of a model it is; nor is it where the output waits to be whole."""
+    """Nor is it where the output waits to be whole."""
     command = COMMANDS[name]
     models = next(one.metavar for one in command.params if one.name == parameter) == "MODEL"
-    values = ["n"] if models else ["h", "n"] if parameter == "against" else ["h"]
-    for value in values:
-        own = [f"n/{each}" for each in (CONFIG_FILE, CARD, WEIGHTS, GRAPHS[1], SHORTLIST)] if value == "n" else ["h"]
-        for output in (*own[1:], *spellings(folder, own[0])):
-            before = contents(folder)
-            message = fail(2, *call(name, command, {parameter: value, "output": output}))
-            assert re.match(rf"error: {output}: --output is (a file that is read|a file of n, which is read);", message)
-            assert contents(folder) == before
-        for link in ("link", "second", "again"):
-            (folder / link).unlink()
-    for ending in (".part", ".part.json", ".part.json.new") if not models else ():
-        waiting = write(folder / f".out{ending}", ["mine"])
+    values = {"n": f"n/{WEIGHTS}"} if models else {"h": "h", **({"n": f"n/{CARD}"} if parameter == "against" else {})}
+    for value, output in values.items():
+        before = contents(folder)
+        message = fail(2, *call(name, command, {parameter: value, "output": output}))
+        what = "a file that is read" if value == "h" else "a file of n, which is read"
+        assert message == f"error: {output}: --output is {what}; choose another name\n"
+        assert contents(folder) == before
+    if not models:
+        waiting = write(folder / ".out.part", ["mine"])
         message = fail(2, *call(name, command, {parameter: waiting.name, "output": "out"}))
         assert message.startswith(f"error: {waiting.name}: is read, and out would be written there until it is whole;")
         assert waiting.read_text(encoding="utf-8") == "mine\n"
+
+
+@pytest.mark.parametrize("name", ["h", *(f"n/{each}" for each in (CONFIG_FILE, CARD, WEIGHTS, *GRAPHS, SHORTLIST))])
+def test_a_file_is_known_by_its_identity(name: str, folder: Path) -> None:
+    """By any spelling, and whichever file of a model it is."""
+    for output in spellings(folder, name):
+        with pytest.raises(
+            InputError, match=f"^{output}: --output is (a file that is read|a file of n, which is read)"
+        ):
+            files._check_file(output, files.identities(["h", "n"]))
 
 
 def test_standard_streams_are_files_as_well(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,12 +293,17 @@ def test_what_is_read_is_not_written_over_in_a_directory(name: str, folder: Path
     read = [one for one in strings(command) if files.role(one) == "reads" and one.metavar != "MODEL"]
     (folder / "out").mkdir()
     for one in read:
-        for each in sorted(files._written()[command.name] - {"log.jsonl", ".lock"}):
+        for each in sorted(files._written()[command.name]):
             inside = folder / "out" / each
             inside.hardlink_to(folder / "h")
             for path in ("h", f"out/{each}"):
-                message = fail(2, *call(name, command, {one.name: path, "output": "out"}))
-                assert message == f"error: {path}: is read, and out/{each} is written; choose another name\n"
+                with pytest.raises(
+                    InputError, match=f"^{path}: is read, and out/{each} is written; choose another name$"
+                ):
+                    files.check_folder(command.name, "out", [path])
+            if each in ("figures", CARD):  # one of those that each command writes
+                message = fail(2, *call(name, command, {one.name: "h", "output": "out"}))
+                assert message == f"error: h: is read, and out/{each} is written; choose another name\n"
             inside.unlink()
 
 
@@ -307,13 +319,14 @@ def test_no_directory_is_made_among_what_belongs_to_another(name: str, folder: P
             files.check_folder(COMMANDS[name].name, path, ["h"])
 
 
-@pytest.mark.parametrize("name", ["log.jsonl", ".lock"])
+@pytest.mark.parametrize("command", ["train", "compare"])
 @pytest.mark.parametrize("how", ["symlink_to", "hardlink_to"])
-def test_a_run_does_not_append_to_another_file(name: str, how: str, folder: Path) -> None:
+def test_a_run_does_not_append_to_another_file(command: str, how: str, folder: Path) -> None:
     """As in a copy made of links, or from a stranger."""
-    (folder / "out").mkdir()
-    getattr(folder / "out" / name, how)(folder / "h")
-    assert f"out/{name}: a link, or a file with several names" in fail(2, "train", "a", "-o", "out", "--resume")
+    log = "out/log.jsonl" if command == "train" else "out/runs/one-seed-1/log.jsonl"
+    (folder / log).parent.mkdir(parents=True)
+    getattr(folder / log, how)(folder / "h")
+    assert f"{log}: a link, or a file with several names" in fail(2, command, "a", "-o", "out", "--resume")
     assert (folder / "h").read_text(encoding="utf-8") == "h\n"
 
 

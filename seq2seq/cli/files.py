@@ -133,9 +133,9 @@ def check_folder(command: str, output: str | None, read: Iterable[str]) -> None:
     """The same for a command that writes several files into a directory.
 
     Raises InputError where one of these would be an input, where the directory lies among what belongs to another
-    model, run or comparison, and where what is written into in its place is also a file elsewhere.
+    model, run or comparison, and where a log, which is added to and not replaced, is also a file elsewhere.
     """
-    from seq2seq.owners import APPENDED, is_comparison, owner
+    from seq2seq.owners import LOG, is_comparison, owner
 
     if not output:
         return
@@ -145,8 +145,7 @@ def check_folder(command: str, output: str | None, read: Iterable[str]) -> None:
     begun = os.path.isdir(directory) and any(directory.iterdir())
     if not begun and (whose := owner(directory)):
         raise InputError(f"{output}: --output belongs to the {whose.kind} {whose.directory}; {_ANOTHER}")
-    for name in APPENDED if "log.jsonl" in names else ():
-        path = directory / name
+    for path in (directory / LOG, *directory.glob(f"runs/*/{LOG}")):
         if os.path.islink(path) or (os.path.isfile(path) and path.stat().st_nlink > 1):
             raise InputError(f"{path}: a link, or a file with several names; the run would write into all: copy it")
     if command == "results" and is_comparison(directory):
