@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seq2seq.config import DataConfig
-from seq2seq.durable import write_durably
 from seq2seq.text.tokenizer import TokenizerPair
 
 PART = 10_000  # pairs that are encoded at a time
@@ -216,25 +214,16 @@ def _encode_in_worker(part: tuple[list[str], list[str]]) -> tuple[Ids, Ids]:
 
 
 def _read(path: Path) -> tuple[Ids, Ids] | None:
-    """The ids kept in a file; None where there is none that can be read, or not as it was written."""
-    from safetensors import SafetensorError, safe_open
+    """The ids kept in a file; None where there is none that can be read."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
 
     try:
-        with safe_open(path, framework="np") as file:
-            held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
-            labels = file.metadata() or {}
+        held = load_file(path)
         source, target = (Ids.of(held[f"{side} ids"], held[f"{side} ends"]) for side in SIDES)
-    except (OSError, SafetensorError, KeyError):
+        return source, target
+    except (FileNotFoundError, SafetensorError, KeyError):
         return None
-    return (source, target) if labels.get("sha256") == _digest(held) else None
-
-
-def _digest(tensors: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 of the ids, and of how they are divided."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {len(tensors[name])} ".encode() + tensors[name].tobytes())
-    return digest.hexdigest()
 
 
 def _write(path: Path, found: tuple[Ids, Ids]) -> None:
@@ -247,7 +236,7 @@ def _write(path: Path, found: tuple[Ids, Ids]) -> None:
         f"{side} {what}": array for side, pair in zip(SIDES, arrays, strict=True) for what, array in pair.items()
     }
     try:
-        write_durably(unfinished, save(tensors, {"sha256": _digest(tensors)}))
+        unfinished.write_bytes(save(tensors))
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
