@@ -359,3 +359,11 @@ def test_the_texts_of_a_config_are_read_as_well(key: str, folder: Path) -> None:
     assert message == "error: out/README.md: is read, and out/README.md is written; choose another name\n"
     message = fail(2, "compare", "grid.toml", "-o", "out", "--resume", "--set=data.root=out")
     assert message == "error: out/report.md: is read, and out/report.md is written; choose another name\n"
+
+
+def test_a_run_is_not_put_into_the_folder_that_it_reads(folder: Path) -> None:
+    """Its log would be a part of the text, when it goes on."""
+    (folder / "run.toml").write_text(CONFIG, encoding="utf-8")
+    for dataset, output in (("inner", "inner/run"), (".", "run"), ("inner", "inner")):
+        message = fail(2, "train", "run.toml", "-o", output, f'--set=data.train={{dataset="{dataset}"}}')
+        assert message == f"error: {output}: lies in {dataset}, all of which is read; choose another name\n"

@@ -139,12 +139,17 @@ def check_folder(command: str, output: str | None, read: Iterable[str]) -> None:
 
     if not output:
         return
+    read = list(read)
     inputs, directory = identities(read), Path(os.path.realpath(output))
     names = _written()[command]
     _check_inside(output, names, inputs)
     begun = os.path.isdir(directory) and any(directory.iterdir())
     if not begun and (whose := owner(directory)):
         raise InputError(f"{output}: --output belongs to the {whose.kind} {whose.directory}; {_ANOTHER}")
+    if not begun and command in ("train", "compare"):  # whose texts may be folders, and all files below count
+        for name in read:
+            if os.path.isdir(name) and Path(os.path.realpath(name)) in (directory, *directory.parents):
+                raise InputError(f"{output}: lies in {name}, all of which is read; {_ANOTHER}")
     for path in (directory / LOG, *directory.glob(f"runs/*/{LOG}")):
         if os.path.islink(path) or (os.path.isfile(path) and path.stat().st_nlink > 1):
             raise InputError(f"{path}: a link, or a file with several names; the run would write into all: copy it")
