@@ -26,7 +26,7 @@ def test_a_step_takes_what_it_took(score: str, wiring: str, kind: str) -> None:
     found, recorded = counts_of(kind, score, wiring), RECORDED[f"{kind}, {score}, {wiring}"]
     changed = {name: (recorded[name], count) for name, count in found.items() if count != recorded[name]}
     assert not changed, (
-        f"not as in tests/operator_counts.json (recorded, now); where it is meant, scripts/benchmark --counts: {changed}"
+        f"not as in tests/operator_counts.json (was, is); where it is meant, scripts/benchmark --counts: {changed}"
     )
 
 

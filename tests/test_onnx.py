@@ -17,7 +17,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mechanisms import EVERY, random_ids, stirred, tiny_model
+from mechanisms import IN_TURNS, random_ids, stirred, tiny_model
 from test_translator import TARGETS, make_config, sentences
 from typer.testing import CliRunner
 
@@ -58,11 +58,7 @@ def export(loaded: LoadedModel) -> Path:
     return directory
 
 
-# One of each mechanism, in turns over the wirings and cells.
-SAMPLE = [case for place, case in enumerate(EVERY) if place % 3 == (place // 3) % 3]
-
-
-@pytest.mark.parametrize(("mechanism", "wiring", "cell"), SAMPLE)
+@pytest.mark.parametrize(("mechanism", "wiring", "cell"), IN_TURNS)
 def test_graphs_give_the_numbers_of_the_network(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
     network = stirred(tiny_model(mechanism, wiring, cell, decoder_layers=1 + (mechanism == "dot"))).eval()
     sessions = [

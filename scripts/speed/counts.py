@@ -1,8 +1,8 @@
 """What a step asks of torch, counted and not timed: operators, allocations, their bytes, and the peak of what lives.
 
 Deterministic, so that CI can hold on to it: keys projected anew at every step, one more copy of the logits, or one more
-operator inside a loop raises a count. Counted is what reaches torch's dispatcher from here and from autograd, not what a
-kernel does inside, which differs between processors; and which library multiplies is said, not found out.
+operator inside a loop raises a count. Counted is what this code and autograd ask of torch's dispatcher. What a kernel
+does inside differs between processors; which library multiplies does so too, so it is given and not found out.
 """
 
 from __future__ import annotations
@@ -43,7 +43,12 @@ def write_counts() -> None:
 
 def all_counts() -> dict[str, dict[str, int]]:
     """Of a training step and of a beam search, by score function and wiring."""
-    return {f"{kind}, {score}, {name}": counts_of(kind, score, name) for kind in KINDS for score in SCORES for name in WIRINGS}
+    return {
+        f"{kind}, {score}, {name}": counts_of(kind, score, name)
+        for kind in KINDS
+        for score in SCORES
+        for name in WIRINGS
+    }
 
 
 def counts_of(kind: str, score: str, wiring: str) -> dict[str, int]:
@@ -56,8 +61,9 @@ def counts_of(kind: str, score: str, wiring: str) -> dict[str, int]:
 @contextmanager
 def multiplying(*, by_onednn: bool) -> Iterator[None]:
     """As on a CPU where oneDNN is asked for products of float32, or on one where it is not."""
-    with mock.patch.object(products, "onednn_is_better", lambda: by_onednn), mock.patch.object(
-        loss, "onednn_is_better", lambda: by_onednn
+    with (
+        mock.patch.object(products, "onednn_is_better", return_value=by_onednn),
+        mock.patch.object(loss, "onednn_is_better", return_value=by_onednn),
     ):
         yield
 
@@ -157,7 +163,9 @@ class Requests(TorchDispatchMode):
         """Do as asked, and count. A result that shares an argument's storage brings none."""
         results = func(*args, **(kwargs or {}))
         self.operators += 1
-        given = {tensor.untyped_storage()._cdata for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)}
+        given = {
+            tensor.untyped_storage()._cdata for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)
+        }
         self._live = {key: kept for key, kept in self._live.items() if not kept[0].expired()}
         for tensor in tree_leaves(results):
             if isinstance(tensor, Tensor) and (key := tensor.untyped_storage()._cdata) not in given | set(self._live):
