@@ -1,5 +1,6 @@
 """Shape annotations of the tensor code are enforced while testing, and only then; slow tests run when asked for."""
 
+import gc
 import os
 import random
 import subprocess
@@ -27,6 +28,13 @@ def shape_checks_off() -> Iterator[None]:
 
 without_shape_checks = pytest.fixture(shape_checks_off)
 module_without_shape_checks = pytest.fixture(shape_checks_off, scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imports_are_no_garbage() -> None:
+    """Python looks no more at what is imported; looking took a third of a small training, which ends with a look."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

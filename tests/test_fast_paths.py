@@ -90,6 +90,7 @@ for value, exact in zip(inputs, some):
 """
 
 
+@pytest.mark.slow
 def test_memory_of_additive_attention_stays_below_an_eighth() -> None:
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 64 * 100 * 100 * 512 * 4 / 8
