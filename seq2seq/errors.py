@@ -19,6 +19,10 @@ class InputError(Seq2SeqError):
     exit_code = 2
 
 
+class WrongType(InputError, TypeError):
+    """An argument of another type than a function takes: an InputError like any other, and Python's TypeError too."""
+
+
 class LostProcess(Seq2SeqError):
     """Another process of the job went away; every one that is left says so, for the first may be the one that went."""
 

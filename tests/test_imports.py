@@ -28,6 +28,7 @@ ROOMS = [
     ["errors", "allocator"],
     ["config"],
     ["text"],
+    ["arguments"],
     ["nn"],
     ["search"],
     ["budget", "batching"],
