@@ -16,6 +16,7 @@ from seq2seq.budget import cut_by_budget
 from seq2seq.config import SearchConfig
 from seq2seq.errors import InputError, WrongType, nearest
 from seq2seq.evaluation.alignment import NO_WORD, links_from_weights
+from seq2seq.plain_data import PlainData, matrix
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
 from seq2seq.text.tokenizer import BOS, PAD, UNK, Tokenizer, TokenizerPair
 
@@ -37,8 +38,8 @@ class Outcome:
     finished: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+@dataclass(frozen=True, slots=True, eq=False)
+class Translation(PlainData):
     """One translation of one sentence.
 
     text: detokenised, on one line. log_prob: its log-probability in nats, the end included when it is finished; with a
@@ -66,6 +67,9 @@ class Translation:
     alignment: list[tuple[int, int]]
     finished: bool
     truncated: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", matrix(self.weights))
 
 
 @dataclass(frozen=True, slots=True)

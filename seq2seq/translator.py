@@ -6,7 +6,9 @@ A sentence's translation does not depend on its batch: maximum lengths, samples 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Unpack, get_args
 
@@ -17,12 +19,12 @@ from torch import Tensor
 from seq2seq.arguments import check_pairs, choice, real, sentences, token_ids, whole
 from seq2seq.batching import source_batch
 from seq2seq.checkpoint import LoadedModel, load_model
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, WrongType, shown
 from seq2seq.evaluation.alignment import check_reading
 from seq2seq.forcing import attend, evaluating, force, forced_batches
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.fixed import FixedCopies
-from seq2seq.nn.integer import IntegerMatrix
+from seq2seq.nn.integer import IntegerMatrix, available
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.output import NarrowState
 from seq2seq.nn.packed import PackedMatrix, packs
@@ -61,20 +63,21 @@ class Translator:
     """One model, or several as an ensemble, that translate text.
 
     The models are used as they are, not copied: a model in training can be validated, and is left in training mode.
+    All methods take any iterable of sentences, each without its line break, and raise InputError with the place of what
+    is no sentence, and with the name of an argument that is of another type or out of range. A translator can be
+    copied, pickled and sent to other processes; one that is forked off computes in one thread.
     """
 
-    def __init__(self, models: Sequence[LoadedModel], shortlists: Sequence[Shortlist] | None = None) -> None:
+    def __init__(self, models: Iterable[LoadedModel], shortlists: Iterable[Shortlist] | None = None) -> None:
         """Raises InputError where models of an ensemble differ in their vocabulary.
 
         shortlists: one a model; left out, those in the model directories, read when `shortlist` asks for them.
         """
-        if not models:
-            raise ValueError("a translator needs at least one model")
-        _check_vocabularies(models)
-        self.models = list(models)
-        self._shortlists = None if shortlists is None else list(shortlists)
+        self.models = _checked_models(models)
+        self._shortlists = None if shortlists is None else _one_a_model(shortlists, self.models)
         self._copies = FixedCopies(self._networks)
-        self.config, self.tokenizers = models[0].config, models[0].tokenizers
+        self.config, self.tokenizers = self.models[0].config, self.models[0].tokenizers
+        _compute_alone_after_a_fork()
 
     @classmethod
     def load(cls, *names: str | Path, device: str = "cpu") -> Translator:
@@ -273,6 +276,10 @@ class Translator:
         """The networks as the options want them, their weights laid out for translating where that is possible."""
         if settings.int8 and self._device.type != "cpu":
             raise InputError(f"int8 is for translating on the CPU, and the model is on {self._device}; leave it out")
+        if settings.int8 and not available():
+            raise InputError(
+                "int8 needs oneDNN, which this installation of torch does not have for this processor; leave int8 out"
+            )
         if settings.int8:
             return self._copies.of(IntegerMatrix.of)
         parameters = (parameter for network in self._networks for parameter in network.parameters())
@@ -334,6 +341,35 @@ def _narrow_step_function(network: Seq2Seq) -> StepFunction[NarrowState]:
 def _seed(seed: int, row: int) -> int:
     """Of one text's samples, whatever its batch."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{row}".encode()).digest()[:7], "big")
+
+
+@cache
+def _compute_alone_after_a_fork() -> None:
+    """Let a process that is forked off compute in one thread: torch's others stay behind, and it would wait for them.
+
+    Only once there is a translator, for until then a program's forks are none of our business.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
+
+
+def _checked_models(models: Iterable[LoadedModel]) -> list[LoadedModel]:
+    if isinstance(models, (str, Path, LoadedModel)):
+        raise WrongType("a list of loaded models is needed; Translator.load reads model directories")
+    checked = list(models)
+    if wrong := next((each for each in checked if not isinstance(each, LoadedModel)), None):
+        raise WrongType(f"{shown(wrong)} is no loaded model; Translator.load reads model directories")
+    if not checked:
+        raise ValueError("a translator needs at least one model")
+    _check_vocabularies(checked)
+    return checked
+
+
+def _one_a_model(shortlists: Iterable[Shortlist], models: Sequence[LoadedModel]) -> list[Shortlist]:
+    found = list(shortlists)
+    if len(found) != len(models):
+        raise InputError(f"{len(found)} shortlists for {len(models)} models; one a model is needed")
+    return found
 
 
 def _check_vocabularies(models: Sequence[LoadedModel]) -> None:

@@ -28,7 +28,7 @@ ROOMS = [
     ["errors", "allocator"],
     ["config"],
     ["text"],
-    ["arguments"],
+    ["arguments", "plain_data"],
     ["nn"],
     ["search"],
     ["budget", "batching"],
