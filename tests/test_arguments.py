@@ -269,7 +269,7 @@ def test_a_fork_translates_alone(translator: Translator) -> None:
     torch.set_num_threads(2)
     try:
         (torch.ones(700, 700) @ torch.ones(700, 700)).exp().sum()  # which starts the threads
-        texts = sentences(40) * 4
+        texts = sentences(9)
         translator.translate(texts)
         context = multiprocessing.get_context("fork")
         child = context.Process(target=lambda: (translator.translate(texts), torch.ones(700, 700).exp().sum()))
