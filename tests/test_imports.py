@@ -28,6 +28,7 @@ ROOMS = [
     ["errors", "allocator"],
     ["config"],
     ["text"],
+    ["arguments", "plain_data"],
     ["nn"],
     ["search"],
     ["budget", "batching"],
