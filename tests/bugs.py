@@ -474,7 +474,7 @@ EMPTY = [
     Bug(21, "a blank pair is scored by the model", "forcing.py",
         "order = sorted((row for row, source in enumerate(sources) if source), ", "order = sorted(range(len(sources)), ", BLANK, every=True),
     Bug(21, "a sentence of spaces is not blank", "translation.py",
-        "pieces if text.strip() else []", "pieces", BLANK),
+        "pieces if text.strip() else ([], [])", "pieces", BLANK),
     Bug(21, "a training pair without pieces is kept", "text/encoding.py", "if not shorter:", "if False:",
         (CORPUS + "empty_sides_are_removed",)),
     Bug(21, "a row without tokens is padded like any other", "batching.py", "if min(lengths) == 0:", "if False:",
