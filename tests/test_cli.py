@@ -521,8 +521,10 @@ def test_translate_jsonl(model: Path, translator: Translator) -> None:
     assert list(json.loads(plain)) == keys
 
 
-def test_translate_grid(model: Path, translator: Translator) -> None:
-    source = "der hund schläft heute ."
+@pytest.mark.parametrize(
+    "source", ["der hund schläft heute .", "der\tHund\u3000schla\u0308ft\u00a0heute\u202f.\u2028!"]
+)
+def test_translate_grid(model: Path, translator: Translator, source: str) -> None:
     found = succeed("translate", model, "--format", "grid", text=f"{source}\n")
     (one,) = translator.translate([source])
     lines = found.split("\n")
