@@ -340,7 +340,7 @@ SCORES = [
         "[translation.text for translation in translations]",
         '[" ".join(translation.pieces).replace("▁", "") for translation in translations]', BLEU_OF_TEXT),
     Bug(16, "validation tokenises the references beforehand", "training/validation.py",
-        "references=[text.target]", 'references=[[__import__("re").sub(r"(\\W)", r" \\1 ", line) for line in text.target]]', BLEU_OF_TEXT),
+        "references=[[composed(line) for line", 'references=[[__import__("re").sub(r"(\\W)", r" \\1 ", line) for line', BLEU_OF_TEXT),
     Bug(16, "validation forgets the signature", "training/validation.py",
         "Validation(measured, metric.value, metric.signature)", "Validation(measured, metric.value, None)", BLEU_OF_TEXT),
     Bug(16, "subword pieces are scored without a word", "evaluation/metrics.py",

@@ -28,6 +28,11 @@ def composed(text: str) -> str:
     return _SPACE.sub(" ", found)
 
 
+def in_parts(text: str) -> bool:
+    """Whether the text has letters in parts (as in Unicode's NFD) that its composition writes as one."""
+    return len(composed(text)) < len(text)
+
+
 def places(text: str) -> list[int] | None:
     """For each border between characters of `composed(text)`, its place in the text; None where all are their own.
 
