@@ -187,3 +187,10 @@ def test_random_text_of_the_corpus_alphabet_is_left_alone() -> None:
     texts = ["".join(draw.choices(alphabet, k=30)) for _ in range(50)]
     for kind in ("unigram", "bpe", "char"):
         assert trained(kind).encode_spans(texts) == trained(kind, "identity").encode_spans(texts)
+
+
+def test_the_phrasebook_is_composed_already() -> None:
+    """What was measured on it holds with this rule and without."""
+    texts = [path.read_text(encoding="utf-8") for path in (Path(__file__).parents[1] / "data/phrasebook").iterdir()]
+    assert len(texts) > 3
+    assert all(composed(line) == line for text in texts for line in text.split("\n"))
