@@ -132,8 +132,8 @@ class TokenizerConfig(Section):
     )
     normalisation: Literal["nfc", "nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = Field(
         "nfc",
-        description="text before it is cut: nfc composes it and makes every space a plain one; the others are "
-        "SentencePiece's: nfkc also replaces signs (½ by 1⁄2), nmt_ drops control characters, _cf folds case",
+        description="what is done to text before it is cut; nfc: letters composed, every Unicode space a plain one, "
+        "signs kept; else SentencePiece's own rule of that name",
     )
     sampling: float = Field(
         0.0,

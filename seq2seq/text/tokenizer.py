@@ -114,7 +114,7 @@ class Tokenizer:
     @property
     def normalisation(self) -> str:
         """What happens to a text before it is cut: "nfc", or the name of a rule of SentencePiece's."""
-        return "nfc" if self._composes else self._description.normalisation
+        return "nfc" if self._composes else self._description.normalisation[:80]  # which a stranger may have written
 
     @property
     def _composes(self) -> bool:
