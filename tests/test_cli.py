@@ -707,7 +707,7 @@ def test_terminal_sees_progress_of_a_file(model: Path, tmp_path: Path, monkeypat
     result = invoke("translate", model, "--input", source)
     assert result.stdout == expected
     assert "100 %" in result.stderr
-    assert invoke("translate", model, text="x\n").stderr == ""
+    assert invoke("translate", model, text="der hund\n").stderr == ""
 
 
 class Terminal(io.StringIO):

@@ -122,8 +122,8 @@ class Tokenizer:
 
     def normalise(self, text: str) -> str:
         """The text as pieces spell it, without the space that is put before it."""
-        (found,) = self._normalize([text])
-        return found.removeprefix(SPACE).replace(SPACE, " ")
+        alone, found = self._normalize(["x", text])
+        return found.removeprefix(alone.removesuffix("x")).replace(SPACE, " ")
 
     @property
     def vocabulary_size(self) -> int:
