@@ -131,6 +131,11 @@ class TokenizerConfig(Section):
     character_coverage: float = Field(
         1.0, gt=0, le=1, description="share of the text's characters kept in the vocabulary"
     )
+    normalisation: Literal["nfc", "nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = Field(
+        "nfc",
+        description="what is done to text before it is cut; nfc: letters composed, every Unicode space a plain one, "
+        "signs kept; else SentencePiece's own rule of that name",
+    )
     sampling: float = Field(
         0.0,
         ge=0,
@@ -151,8 +156,8 @@ class TokenizerConfig(Section):
         if self.source_model is None:
             self._refuse_idle(["target_model"], "without source_model")
         else:
-            keys = ["vocabulary_size", "byte_fallback", "character_coverage", "symbols", "sample_pairs", "joint"]
-            self._refuse_idle(keys, "when source_model gives a trained tokenizer")
+            keys = ["vocabulary_size", "byte_fallback", "character_coverage", "normalisation", "symbols"]
+            self._refuse_idle([*keys, "sample_pairs", "joint"], "when source_model gives a trained tokenizer")
         return self
 
 

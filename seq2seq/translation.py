@@ -15,10 +15,11 @@ from seq2seq.arguments import choice, iter_sentences, real, sentences, switch, w
 from seq2seq.budget import cut_by_budget
 from seq2seq.config import SearchConfig
 from seq2seq.errors import InputError, WrongType, nearest
-from seq2seq.evaluation.alignment import NO_WORD, links_from_weights
+from seq2seq.evaluation.alignment import merged_weights, strongest_links
 from seq2seq.plain_data import PlainData, matrix
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
 from seq2seq.text.tokenizer import BOS, PAD, UNK, Tokenizer, TokenizerPair
+from seq2seq.text.words import Span, spaced, word_owners, word_shares
 
 MAX_SOURCE_LENGTH = 1000  # pieces
 BATCH_SIZE = 200  # sentences
@@ -46,7 +47,8 @@ class Translation(PlainData):
     shortlist, under the distribution over the sentence's shortlist, which is no less than the model's (`score_tokens`).
     score: log_prob over the length penalty. For a blank source, whose translation is blank, both are 0.
     tokens, pieces: what was produced, as ids and as subword strings, without specials; source_pieces: what was read.
-    source_words, target_words: for each piece the number of its whitespace word, from 0.
+    source_words, target_words: for each piece the number of its word in source.split() or text.split(), from 0; a piece
+    in several words has the one that it has most of, one outside of words -1 where there is none.
     weights: attention [len(pieces) + 1, len(source_pieces) + 1], rows summing to 1. The last column is the end of the
     source; the last row, the step that ended the translation, is missing when it is not finished.
     alignment: (source word, target word), from 0: each target word with the source word that got most of its attention.
@@ -107,11 +109,15 @@ class SearchOptions(SampleOptions, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A sentence ready for the model; without ids it is blank. row: its place among the texts."""
+    """A sentence ready for the model; without ids it is blank. row: its place among the texts.
+
+    spans: the stretch of the text that each id stands for.
+    """
 
     row: int
     text: str
     ids: list[int]
+    spans: list[Span]
     truncated: bool
 
 
@@ -225,9 +231,10 @@ def in_chunks(lines: Iterable[str], chunk: int) -> Iterator[list[str]]:
 def read_sources(tokenizers: TokenizerPair, given: Iterable[str], settings: Settings) -> list[Source]:
     """The texts as pieces, no more of each than is read."""
     texts = sentences(given)
+    most = settings.max_source_length
     return [
-        Source(row, text, ids[: settings.max_source_length], len(ids) > settings.max_source_length)
-        for row, (text, ids) in enumerate(zip(texts, encode(tokenizers.source, texts), strict=True))
+        Source(row, text, ids[:most], spans[:most], len(ids) > most)
+        for row, (text, (ids, spans)) in enumerate(zip(texts, encode_spans(tokenizers.source, texts), strict=True))
     ]
 
 
@@ -235,21 +242,24 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
     """What a search found as text, with its weights cut from the batch's width to the sentence's own."""
     reader, writer = tokenizers.source, tokenizers.target
     weights = found.weights[:, : len(source.ids) + 1].copy()
-    source_words, target_words = reader.words_of(source.ids), writer.words_of(found.tokens)
-    end = [NO_WORD] if found.finished else []
+    text, spans = writer.decode_spans(found.tokens)
+    source_shares = word_shares(source.spans, spaced(source.text).spans)
+    target_shares = word_shares(spans, spaced(text).spans)
+    ends = [(0, 0), (0, 1)], [(0, 0), (0, int(found.finished))]  # which are in no word
+    shares = [np.pad(each, end) for each, end in zip((source_shares, target_shares), ends, strict=True)]
     return Translation(
         source=source.text,
         # A vocabulary with byte pieces can spell a line break, and a translation is one line.
-        text=writer.decode(found.tokens).replace("\n", " "),
+        text=text.replace("\n", " "),
         score=found.score,
         log_prob=found.log_prob,
         tokens=found.tokens,
         pieces=writer.to_pieces(found.tokens),
         source_pieces=reader.to_pieces(source.ids),
-        source_words=source_words,
-        target_words=target_words,
+        source_words=word_owners(source_shares),
+        target_words=word_owners(target_shares),
         weights=weights,
-        alignment=sorted(links_from_weights(weights, [*source_words, NO_WORD], [*target_words, *end])),
+        alignment=sorted(strongest_links(merged_weights(weights, *shares))),
         finished=found.finished,
         truncated=source.truncated,
     )
@@ -257,5 +267,10 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """The ids of each text, none for a blank one."""
-    ids = tokenizer.encode_batch(list(texts))
-    return [pieces if text.strip() else [] for text, pieces in zip(texts, ids, strict=True)]
+    return [ids for ids, _ in encode_spans(tokenizer, texts)]
+
+
+def encode_spans(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[list[int], list[Span]]]:
+    """As `encode`, and for each id the stretch of the text that it stands for."""
+    found = tokenizer.encode_spans(list(texts))
+    return [pieces if text.strip() else ([], []) for text, pieces in zip(texts, found, strict=True)]

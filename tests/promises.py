@@ -272,6 +272,7 @@ QUICK = [
         "(weights[:, :, None] @ pairs).sum(dim=(0, 1, 2))", "(weights[:, :, None] @ (pairs - pairs**2)).sum(dim=(0, 1, 2))", ENERGIES, every=True, only="50"),
 ]  # fmt: skip
 
+
 INTERFACE = [
     Bug(32, "a line break stays in a sentence of a file", "arguments.py",
         'str.__str__(value).removesuffix("\\n").removesuffix("\\r")', 'str.__str__(value).rstrip(" ")',
@@ -287,4 +288,21 @@ INTERFACE = [
         (ARGUMENTS + "a_fork_translates_alone",)),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *INTERFACE]
+
+NORMAL = "tests/test_normalisation.py::test_"
+SAME_PIECES = (NORMAL + "the_same_text_has_the_same_pieces_however_it_is_written",)
+
+READ = [
+    Bug(28, "a no-break space is no space", "text/normalisation.py", 'return _SPACE.sub(" ", found)', "return found", SAME_PIECES, every=True),
+    Bug(28, "words are those of the composed text", "text/tokenizer.py",
+        "origins = places(text) if self._composes else None", "origins = None", SAME_PIECES, every=True),
+    Bug(28, "the rule of normalisation is not part of the model", "text/tokenizer.py",
+        "model = name_normalisation(model, COMPOSED)", "pass", SAME_PIECES, every=True),
+    Bug(28, "words are counted in the text that SentencePiece makes", "translation.py",
+        "word_shares(source.spans, spaced(source.text).spans)", "word_shares(source.spans, spaced(reader.normalise(source.text)).spans)",
+        ("tests/test_translator.py::test_words_are_those_of_the_text_as_given",), every=True, only="nmt_nfkc-bpe"),
+    Bug(28, "unknown characters are passed over in silence", "cli/translate.py", "            unknown.add(answer.unknown)\n", "",
+        ("tests/test_cli.py::test_translate_counts_what_is_unknown_and_says_so_once",)),
+]  # fmt: skip
+
+PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *INTERFACE, *READ]

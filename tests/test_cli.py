@@ -35,6 +35,7 @@ from seq2seq.cli.examples import epilog
 from seq2seq.cli.layout import Layout, aligned_weights, grid
 from seq2seq.cli.streams import Source, open_output
 from seq2seq.cli.template import render
+from seq2seq.cli.unknown import Unknown
 from seq2seq.config import Config, Section, parse_config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.alignment import parse_pharaoh
@@ -522,8 +523,10 @@ def test_translate_jsonl(model: Path, translator: Translator) -> None:
     assert list(json.loads(plain)) == keys
 
 
-def test_translate_grid(model: Path, translator: Translator) -> None:
-    source = "der hund schläft heute ."
+@pytest.mark.parametrize(
+    "source", ["der hund schläft heute .", "der\tHund\u3000schla\u0308ft\u00a0heute\u202f.\u2028!"]
+)
+def test_translate_grid(model: Path, translator: Translator, source: str) -> None:
     found = succeed("translate", model, "--format", "grid", text=f"{source}\n")
     (one,) = translator.translate([source])
     lines = found.split("\n")
@@ -653,6 +656,23 @@ def test_translate_warns_of_what_it_leaves_out(model: Path) -> None:
     assert result.stderr == f"warning: standard input:3: {warning}\n"
 
 
+def test_translate_counts_what_is_unknown_and_says_so_once(model: Path) -> None:
+    text = "der \x07zug hund\n\nder hund\n" + "ein zug\n" * 1100
+    result = invoke("translate", model, "--beam-size", 1, "--max-length", 2, text=text)
+    told = r"unknown to the model: 1,101 words in 1,101 lines, such as \x07zug, zug"
+    assert result.stderr == f"warning: standard input: {told}\n"
+    cut = invoke("translate", model, "--max-source-length", 1, text="der zug\n")
+    assert "unknown" not in cut.stderr
+
+
+def test_unknown_characters_are_named_where_they_can_be_seen() -> None:
+    unknown = Unknown()
+    for found in (["ø", "\u0301"], ["ø", "\u200b"], ["文", "½", "€", "x"]):
+        unknown.add(Unknown(len(found), 1, False, found))
+    told = "8 characters in 3 lines, such as U+00F8 ø, U+0301, U+200B, U+6587 文, U+00BD ½"
+    assert unknown.describe("a.de") == f"a.de: unknown to the model: {told}"
+
+
 def test_sampling_depends_on_the_seed_and_the_line_alone(model: Path) -> None:
     text = "".join(f"{line}\n" for line in INPUT)
     options = ["--sample", "--n-best", "3", "--temperature", "1.5"]
@@ -688,7 +708,7 @@ def test_terminal_sees_progress_of_a_file(model: Path, tmp_path: Path, monkeypat
     result = invoke("translate", model, "--input", source)
     assert result.stdout == expected
     assert "100 %" in result.stderr
-    assert invoke("translate", model, text="x\n").stderr == ""
+    assert invoke("translate", model, text="der hund\n").stderr == ""
 
 
 class Terminal(io.StringIO):

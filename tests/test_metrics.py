@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 import sacrebleu
@@ -342,6 +343,18 @@ def test_tokenised_text_gets_a_note_and_no_warning(capfd, caplog):
     assert bleu(hypotheses=plain, references=[plain]).notes == ()
     assert bleu(hypotheses=[lines[0], *plain[:12]], references=[plain[:13]]).notes == ()
     assert (*capfd.readouterr(), caplog.text) == ("", "", "")
+
+
+def test_letters_in_parts_on_one_side_are_told() -> None:
+    plain = ["Das Mädchen schläft heute.", "Ein Hund liest ein Buch."]
+    parts = [unicodedata.normalize("NFD", line) for line in plain]
+    for hypotheses, reference, label in ((plain, parts, "reference lines"), (parts, plain, "hypotheses")):
+        for result in evaluate(hypotheses=hypotheses, references=[reference], confidence=False):
+            assert result.value not in (0, 100)
+            assert [note.partition(" have")[0] for note in result.notes] == [f"1 of 2 {label}"]
+            assert "(Unicode's NFD)" in result.notes[0]
+    for both in (plain, parts):
+        assert all(result.notes == () for result in evaluate(hypotheses=both, references=[both], confidence=False))
 
 
 @pytest.mark.parametrize("seed", ["0", "-1", "many"])

@@ -147,7 +147,7 @@ def test_rank_puts_the_lower_index_first_and_sees_nan() -> None:
 
 
 def test_translations_are_those_of_the_model_in_any_batch(loaded: LoadedModel, export: Path) -> None:
-    texts = ["", *sentences(20), "  "]
+    texts = ["", *sentences(20), "  ", "der\thund\u00a0la\u0308uft\u3000heute\u2028 \u200bnicht"]
     expected = Translator([loaded]).translate_nbest(texts, 3, beam_size=4, min_length=2, max_source_length=9)
     translator = OnnxTranslator.load(export, threads=1)
     for size in (1, 7, 64):

@@ -644,3 +644,7 @@ def test_validation_bleu_is_of_text_and_keeps_its_signature() -> None:
     assert measured.bleu == pytest.approx(expected.corpus_score(hypotheses, [references]).score)
     assert measured.signature == expected.get_signature().format()
     assert "tok:13a" in measured.signature
+    # A model that has learned composed letters is not judged by letters in parts.
+    parts = replace(text, target=["Das Ma\u0308dchen schla\u0308ft heute.", "Er kocht fu\u0308r fu\u0308nf Leute."])
+    parrot = cast(Translator, Parrot(["Das Mädchen schläft heute.", "Er kocht für fünf Leute."]))
+    assert validate(tiny_model(), parrot, parts, settings, Processes(Accelerator(cpu=True))).bleu == pytest.approx(100)

@@ -19,6 +19,7 @@ from sacrebleu import BLEU, CHRF, TER
 from sacrebleu.significance import PairedTest, Result
 
 from seq2seq.errors import InputError, Seq2SeqError, nearest
+from seq2seq.text.normalisation import in_parts
 
 METRICS = ("BLEU", "chrF2", "chrF2++", "TER")
 DEFAULT_METRICS = ("BLEU", "chrF2++", "TER")
@@ -326,10 +327,10 @@ def _refuse_pieces(label: str, lines: Sequence[str]) -> None:
 def _notes(
     scorer: Any, tokenize: str, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 ) -> tuple[str, ...]:
-    """What a reader of this BLEU must know; the other metrics work on characters or edits and get none."""
+    """What a reader of this number must know; most is of BLEU, for the other metrics count characters or edits."""
+    notes = _notes_on_parts(hypotheses, references)
     if not isinstance(scorer, BLEU):
-        return ()
-    notes = []
+        return tuple(notes)
     if all(len(scorer.tokenizer(line.rstrip()).split()) < scorer.max_ngram_order for line in hypotheses):
         notes.append("BLEU is 0 because no hypothesis has four tokens, and it counts sequences of four; read chrF2++.")
     if tokenize != "none":
@@ -341,3 +342,17 @@ def _notes(
                     "or tokenize 'none' if both sides are tokenised alike."
                 )
     return tuple(notes)
+
+
+def _notes_on_parts(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[str]:
+    """Sides that write the same letters in other code points, which sacreBLEU takes for other letters."""
+    sides = [("hypotheses", hypotheses), *(("reference lines", lines) for lines in references)]
+    counts = [sum(map(in_parts, lines)) for _, lines in sides]
+    if all(counts):
+        return []
+    return [
+        f"{count} of {len(lines)} {label} have letters in parts (Unicode's NFD), as the other side has not: they count "
+        "as different; compose them (NFC)."
+        for (label, lines), count in zip(sides, counts, strict=True)
+        if count
+    ]

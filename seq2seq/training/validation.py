@@ -16,6 +16,7 @@ from seq2seq.evaluation.metrics import bleu, default_tokenize
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.perplexity import perplexity
 from seq2seq.text.corpus import EncodedCorpus
+from seq2seq.text.normalisation import composed
 from seq2seq.training.processes import Processes
 from seq2seq.translator import Translator
 
@@ -96,9 +97,9 @@ def validate(
     measured = text_perplexity(processes.merge([share[0] for share in shares]), text)
     if not training.validation_bleu:
         return Validation(measured, None, None)
-    metric = bleu(
-        hypotheses=processes.merge([share[1] for share in shares]),
-        references=[text.target],
+    metric = bleu(  # of composed text, for a model may write letters as one that the text has in parts
+        hypotheses=[composed(line) for line in processes.merge([share[1] for share in shares])],
+        references=[[composed(line) for line in text.target]],
         tokenize=_tokenizer(config),
     )
     return Validation(measured, metric.value, metric.signature)
