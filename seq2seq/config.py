@@ -253,9 +253,11 @@ class TrainingConfig(Section):
     validation_bleu: bool = Field(True, description="translate the validation text at each validation and score BLEU")
     validation_beam_size: int = Field(1, ge=1, description="beam of that translation; 1 is greedy")
     validation_tokenize: str = Field(
-        "", description="sacreBLEU's tokenizer there; empty: 13a, or the target language's own"
+        "", description="sacreBLEU's tokenizer there; empty: 13a, or one that fits the script of the validation text"
     )
-    criterion: Literal["perplexity", "bleu"] = Field("bleu", description="what makes a checkpoint the best")
+    criterion: Literal["perplexity", "bleu"] = Field(
+        "bleu", description="what makes a checkpoint the best; perplexity decides where BLEU is 0 or the same"
+    )
     patience: int = Field(0, ge=0, description="stop after this many validations without a new best; 0: never")
     average: int = Field(5, ge=1, description="averaged checkpoint: mean of the last this many validations' weights")
     log_interval: int = Field(50, ge=1, description="steps between progress lines")

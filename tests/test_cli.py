@@ -986,7 +986,7 @@ def texts(tmp_path: Path) -> Path:
 
 def test_evaluate_files(texts: Path) -> None:
     found = json.loads(succeed("evaluate", "--hypothesis", texts / "good", "--reference", texts / "ref", "--json"))
-    assert list(found) == ["system", "sentences", "references", "metrics", "baseline", "comparisons"]
+    assert list(found) == ["system", "sentences", "references", "notes", "metrics", "baseline", "comparisons"]
     assert (found["sentences"], found["references"], found["comparisons"]) == (5, 1, [])
     assert [metric["name"] for metric in found["metrics"]] == ["BLEU", "chrF2++", "TER"]
     bleu = found["metrics"][0]
@@ -1029,6 +1029,51 @@ def test_evaluate_against_a_file(texts: Path) -> None:
     shown = succeed("evaluate", *arguments)
     assert f"against {texts / 'bad'}, by paired bootstrap:\n" in shown
     assert bleu["sentence"] in shown
+
+
+def test_evaluate_with_sentences_that_lack_a_reference(texts: Path) -> None:
+    """In a further file: the others count, which is said. In all files: only where that is asked for, and counted."""
+    lines = (texts / "ref").read_text(encoding="utf-8").splitlines()
+    write(texts / "second", [lines[0], "", "\u3000", *lines[3:]])
+    found = bleu_of(texts, "--reference", texts / "second")
+    assert "nrefs:var" in found["signature"]
+    assert found["notes"][0].startswith("reference set 2: 2 of 5 lines are blank (line 2, 3); those sentences")
+    both = ["--reference", texts / "ref", "--reference", texts / "second", "--samples", 0]
+    shown = " ".join(succeed("evaluate", "--hypothesis", texts / "good", *both).split())
+    assert "up to 2 references each" in shown
+    assert f"note: {found['notes'][0]}" in shown
+    write(texts / "ref", ["", lines[1], " ", *lines[3:]])
+    arguments = ["evaluate", "--hypothesis", texts / "good", "--reference", texts / "ref"]
+    message = fail(2, *arguments)
+    assert f"{texts / 'ref'}:1: the reference is blank (as are 1 more); mend it, or leave" in message
+    assert f"{texts / 'ref'}:3: the reference is blank in every reference file; mend" in fail(
+        2, *arguments, "--reference", texts / "second"
+    )
+    left = ["--blank-references", "leave-out", "--against", texts / "bad"]
+    shown = succeed(*arguments, *left)
+    assert "good: 3 sentences, 1 reference" in " ".join(shown.split())
+    assert "note: 2 of 5 sentences have no reference and are left out.\n" in shown
+    for name in ("ref", "good", "bad"):
+        kept = (texts / name).read_text(encoding="utf-8").splitlines()
+        write(texts / f"{name}.kept", [kept[1], *kept[3:]])
+    alone = ["--hypothesis", texts / "good.kept", "--reference", texts / "ref.kept", "--against", texts / "bad.kept"]
+    same = json.loads(succeed("evaluate", *alone, "--json"))
+    found = json.loads(succeed(*arguments, *left, "--json"))
+    assert (found["metrics"], found["sentences"]) == (same["metrics"], 3)
+    assert found["comparisons"] == same["comparisons"]
+
+
+def test_evaluate_judges_by_the_text_what_bleu_counts(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(texts / "ref", ["昨日、東京で本を三冊買いました。"] * 5)
+    write(texts / "good", ["昨日、東京で本を四冊買いました。"] * 5)
+    assert "tok:ja-mecab" in bleu_of(texts)["signature"]
+    assert "tok:13a" in bleu_of(texts, "--tokenize", "13a")["signature"]
+    monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_ja_mecab.MeCab", None)
+    assert "pip install 'sacrebleu[ja]'" in fail(
+        1, "evaluate", "--hypothesis", texts / "good", "--reference", texts / "ref", "--tokenize", "ja-mecab"
+    )
+    shown = succeed("evaluate", "--hypothesis", texts / "good", "--reference", texts / "ref")
+    assert "note: the references are Japanese: BLEU counts characters" in shown
 
 
 def test_evaluate_model(model: Path, translator: Translator, folder: Path, tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ import pytest
 
 from seq2seq.checkpoint import load_model
 from seq2seq.errors import InputError
-from seq2seq.evaluation import runs
+from seq2seq.evaluation import runs, test_sets
 from seq2seq.evaluation.metrics import evaluate
-from seq2seq.evaluation.plan import cells, load_grid
+from seq2seq.evaluation.plan import Grid, cells, load_grid
 from seq2seq.evaluation.results import Results, load_results
-from seq2seq.evaluation.test_sets import load_tests
+from seq2seq.evaluation.test_sets import bleu_tokenizer, fingerprint, load_tests
 from seq2seq.perplexity import perplexity
 from seq2seq.training.signals import StopRequest
 from seq2seq.translator import Translator
@@ -198,6 +198,30 @@ def test_bad_tests_are_found_before_any_training(folder: Path, old: str, new: st
 
 
 # --------------------------------------------------------------------------------------------------------- the answers
+
+
+@pytest.mark.parametrize(
+    ("line", "with_mecab", "without"), [("A dog sleeps.", "13a", "13a"), ("犬が眠っている。", "ja-mecab", "char")]
+)
+def test_all_tests_have_one_tokenizer_and_what_is_installed_counts(
+    monkeypatch: pytest.MonkeyPatch, line: str, with_mecab: str, without: str
+) -> None:
+    """The text of all tests together decides; numbers of another tokenizer are measured anew."""
+    tree = {"title": "t", "config": "c", "seeds": [1], "systems": [{"name": "a"}]}
+    paths = {"source": "s", "reference": "r"}
+    grid = Grid.model_validate({**tree, "tests": {"long": paths, "short": paths}})
+    tests = {
+        "long": test_sets.Test(["x"], ["x"], [line] * 9, None, None),
+        "short": test_sets.Test(["x"], ["x"], ["a cat"], None, None),
+    }
+    monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", "/nowhere")
+    assert bleu_tokenizer(grid, tests).name == with_mecab
+    before = fingerprint(grid, tests, b"weights")
+    monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_ja_mecab.MeCab", None)
+    assert bleu_tokenizer(grid, tests).name == without
+    assert (fingerprint(grid, tests, b"weights") == before) == (with_mecab == without)
+    named = grid.model_copy(update={"search": grid.search.model_copy(update={"tokenize": "intl"})})
+    assert bleu_tokenizer(named, tests).name == "intl"
 
 
 @pytest.mark.slow

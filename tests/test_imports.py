@@ -36,7 +36,7 @@ ROOMS = [
     ["shortlist_file"],
     ["hub"],
     ["checkpoint"],
-    ["evaluation.metrics", "evaluation.alignment", "perplexity"],
+    ["evaluation.metrics", "evaluation.bleu_tokenizer", "evaluation.references", "evaluation.alignment", "perplexity"],
     ["translation", "forcing", "word_alignment", "lexicon"],
     ["onnx"],
     ["translator"],

@@ -60,6 +60,7 @@ SETTINGS = {
     },
 }
 
+JAPANESE = str.maketrans("0123456789", "あいうえお犬猫本木水", " ")
 MODULES = ("encoder", "decoder", "source_embedding", "target_embedding", "output_layer")
 
 
@@ -235,10 +236,54 @@ def test_the_gradient_is_that_of_the_mean_loss_per_token(corpus: Path, tmp_path:
 
 
 def test_patience_ends_the_run(corpus: Path, tmp_path: Path) -> None:
-    settings = config(corpus, training__patience=1, training__learning_rate=1e-9, training__validation_interval=1)
+    settings = config(corpus, training__patience=1, training__learning_rate=1e-30, training__validation_interval=1)
     record = train(settings, tmp_path / "run")
     assert record["reason"] == "patience"
     assert events(tmp_path / "run")[-1]["step"] < 14
+
+
+def test_bleu_that_is_always_0_leaves_the_choice_to_perplexity(corpus: Path, tmp_path: Path) -> None:
+    """Each sentence is one word. The best and patience follow perplexity, it is said, and a stop changes nothing."""
+    for name in ("train", "validation"):
+        lines = (corpus / f"{name}.xx").read_text(encoding="utf-8").splitlines()
+        for side in ("xx", "yy"):
+            (corpus / f"{name}.{side}").write_text(
+                "".join(line.replace(" ", "") + "\n" for line in lines), encoding="utf-8"
+            )
+    settings = config(
+        corpus, training__validation_interval=1, training__max_steps=5, training__patience=2, training__average=1,
+        tokenizer__kind="char",
+    )  # fmt: skip
+    record = train(settings, tmp_path / "whole")
+    train(settings, tmp_path / "parts", observe=Stopper(1, signal.SIGINT))  # it stops after step 1 or 2
+    assert train(settings, tmp_path / "parts", resume=True)["reason"] == record["reason"] == "max_steps"
+    assert events(tmp_path / "parts") == events(tmp_path / "whole")
+    told = events(tmp_path / "whole")
+    perplexities = [event["perplexity"] for event in told if event["event"] == "validation"]
+    assert (len(perplexities), record["perplexity"], record["bleu"]) == (5, min(perplexities), 0.0)
+    (fallen,) = [event for event in told if event["event"] == "criterion"]
+    assert (fallen["step"], fallen["decides"]) == (3, "perplexity")
+    assert "perplexity decides which weights are the best" in str(event_line(fallen))
+    (finish,) = [event for event in told if event["event"] == "finish"]
+    assert "chosen by perplexity, for BLEU is 0" in str(event_line({**finish, "seconds": 1.0}))
+
+
+def test_bleu_is_counted_alike_in_all_sittings(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dictionary that is installed between two sittings would make BLEU another number than that of the best."""
+    for name in ("train", "validation"):
+        text = (corpus / f"{name}.yy").read_text(encoding="utf-8")
+        (corpus / f"{name}.yy").write_text(text.translate(JAPANESE), encoding="utf-8")
+    settings = config(corpus, training__max_steps=2, training__validation_interval=2, tokenizer__kind="char")
+    with monkeypatch.context() as patch:
+        patch.setattr("sacrebleu.tokenizers.tokenizer_ja_mecab.MeCab", None)
+        patch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", "/nowhere")
+        assert "tok:char" in train(settings, tmp_path / "run")["signature"]
+    longer = config(corpus, training__max_steps=4, training__validation_interval=2, tokenizer__kind="char")
+    train(longer, tmp_path / "run", resume=True)
+    told = events(tmp_path / "run")
+    assert ["tok:char" in event["signature"] for event in told if event["event"] == "validation"] == [True, True]
+    assert ["'sacrebleu[ja]'" in event["note"] for event in told if event["event"] == "tokenizer"] == [True]
+    assert "ja-mecab" in train(longer, tmp_path / "new")["signature"]
 
 
 def test_the_early_stop_counter_survives_a_stop(corpus: Path, tmp_path: Path) -> None:
@@ -247,7 +292,7 @@ def test_the_early_stop_counter_survives_a_stop(corpus: Path, tmp_path: Path) ->
         corpus, training__patience=3, training__learning_rate=1e-30, training__validation_interval=1,
         training__criterion="perplexity",
     )  # fmt: skip
-    train(settings, tmp_path / "run", observe=Stopper(3, signal.SIGINT))
+    train(settings, tmp_path / "run", observe=Stopper(2, signal.SIGINT))  # before patience is at its end
     assert train(settings, tmp_path / "run", resume=True)["reason"] == "patience"
     assert events(tmp_path / "run")[-1]["step"] == 4
 

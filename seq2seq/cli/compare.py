@@ -65,11 +65,13 @@ def compare(
     stops all runs after their step, and --resume goes on.
     """  # fmt: skip
     from seq2seq.evaluation.plan import cells, load_grid
-    from seq2seq.evaluation.test_sets import load_tests
+    from seq2seq.evaluation.test_sets import bleu_tokenizer, load_tests
 
     settings = load_grid(grid)
     plan = cells(settings, grid, overrides or [])
     tests = load_tests(settings, Path(plan[0].config.data.root))
+    if note := bleu_tokenizer(settings, tests).note:
+        typer.echo(f"note: {note}", err=True)
 
     from seq2seq.evaluation.comparison import Stopped
     from seq2seq.evaluation.comparison import compare as carry_out
