@@ -7,15 +7,16 @@ Reading stands beside the sections, as what it says of a wrong key is made of th
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from seq2seq.errors import InputError, nearest, shown
+from seq2seq.errors import InputError, WrongType, nearest, shown
 
 LARGEST_FILE = 1 << 20  # bytes of a config; the rest of a larger one, or of /dev/zero, is not read
 MOST_PIECES = 1_000_000  # of a vocabulary
@@ -130,6 +131,11 @@ class TokenizerConfig(Section):
     character_coverage: float = Field(
         1.0, gt=0, le=1, description="share of the text's characters kept in the vocabulary"
     )
+    normalisation: Literal["nfc", "nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = Field(
+        "nfc",
+        description="what is done to text before it is cut; nfc: letters composed, every Unicode space a plain one, "
+        "signs kept; else SentencePiece's own rule of that name",
+    )
     sampling: float = Field(
         0.0,
         ge=0,
@@ -150,8 +156,8 @@ class TokenizerConfig(Section):
         if self.source_model is None:
             self._refuse_idle(["target_model"], "without source_model")
         else:
-            keys = ["vocabulary_size", "byte_fallback", "character_coverage", "symbols", "sample_pairs", "joint"]
-            self._refuse_idle(keys, "when source_model gives a trained tokenizer")
+            keys = ["vocabulary_size", "byte_fallback", "character_coverage", "normalisation", "symbols"]
+            self._refuse_idle([*keys, "sample_pairs", "joint"], "when source_model gives a trained tokenizer")
         return self
 
 
@@ -247,9 +253,11 @@ class TrainingConfig(Section):
     validation_bleu: bool = Field(True, description="translate the validation text at each validation and score BLEU")
     validation_beam_size: int = Field(1, ge=1, description="beam of that translation; 1 is greedy")
     validation_tokenize: str = Field(
-        "", description="sacreBLEU's tokenizer there; empty: 13a, or the target language's own"
+        "", description="sacreBLEU's tokenizer there; empty: 13a, or one that fits the script of the validation text"
     )
-    criterion: Literal["perplexity", "bleu"] = Field("bleu", description="what makes a checkpoint the best")
+    criterion: Literal["perplexity", "bleu"] = Field(
+        "bleu", description="what makes a checkpoint the best; perplexity decides where BLEU is 0 or the same"
+    )
     patience: int = Field(0, ge=0, description="stop after this many validations without a new best; 0: never")
     average: int = Field(5, ge=1, description="averaged checkpoint: mean of the last this many validations' weights")
     log_interval: int = Field(50, ge=1, description="steps between progress lines")
@@ -316,11 +324,16 @@ class Config(Section):
         return self
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """Read a TOML config and apply `key=value` overrides (`model.score=dot`).
 
     Raises InputError with file and line for bad TOML, unknown keys (near name offered) and bad values.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise WrongType(f"the path of a config must be a string or a Path, given {shown(path)}")
+    if isinstance(overrides, str):
+        raise WrongType(f"a list of overrides is needed, not one string; write [{overrides!r}]")
+    path, overrides = Path(path), list(overrides)
     text = read_toml(path)
     try:
         tree = tomllib.loads(text)

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seq2seq.arguments import choice, iter_sentences, real, sentences, switch, whole
 from seq2seq.budget import cut_by_budget
 from seq2seq.config import SearchConfig
-from seq2seq.errors import InputError, nearest
-from seq2seq.evaluation.alignment import NO_WORD, links_from_weights
-from seq2seq.search.penalty import LengthPenalty
+from seq2seq.errors import InputError, WrongType, nearest
+from seq2seq.evaluation.alignment import merged_weights, strongest_links
+from seq2seq.plain_data import PlainData, matrix
+from seq2seq.search.penalty import PENALTIES, LengthPenalty
 from seq2seq.text.tokenizer import BOS, PAD, UNK, Tokenizer, TokenizerPair
+from seq2seq.text.words import Span, spaced, word_owners, word_shares
 
 MAX_SOURCE_LENGTH = 1000  # pieces
 BATCH_SIZE = 200  # sentences
 BATCH_TOKENS = 4096  # pieces of the source, or of the longer side where both are known
 FORBIDDEN = (PAD, UNK, BOS)  # never produced
 HYPOTHESES = 1024  # most that live together in a batch: each has a row of the vocabulary's size
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +39,16 @@ class Outcome:
     finished: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+@dataclass(frozen=True, slots=True, eq=False)
+class Translation(PlainData):
     """One translation of one sentence.
 
     text: detokenised, on one line. log_prob: its log-probability in nats, the end included when it is finished; with a
     shortlist, under the distribution over the sentence's shortlist, which is no less than the model's (`score_tokens`).
     score: log_prob over the length penalty. For a blank source, whose translation is blank, both are 0.
     tokens, pieces: what was produced, as ids and as subword strings, without specials; source_pieces: what was read.
-    source_words, target_words: for each piece the number of its whitespace word, from 0.
+    source_words, target_words: for each piece the number of its word in source.split() or text.split(), from 0; a piece
+    in several words has the one that it has most of, one outside of words -1 where there is none.
     weights: attention [len(pieces) + 1, len(source_pieces) + 1], rows summing to 1. The last column is the end of the
     source; the last row, the step that ended the translation, is missing when it is not finished.
     alignment: (source word, target word), from 0: each target word with the source word that got most of its attention.
@@ -66,6 +69,9 @@ class Translation:
     alignment: list[tuple[int, int]]
     finished: bool
     truncated: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", matrix(self.weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +109,15 @@ class SearchOptions(SampleOptions, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A sentence ready for the model; without ids it is blank. row: its place among the texts."""
+    """A sentence ready for the model; without ids it is blank. row: its place among the texts.
+
+    spans: the stretch of the text that each id stands for.
+    """
 
     row: int
     text: str
     ids: list[int]
+    spans: list[Span]
     truncated: bool
 
 
@@ -135,17 +145,17 @@ class Settings:
 
     def check(self) -> None:
         """Refuse what is out of range."""
-        if self.slots < 1:
-            raise InputError(f"beam_size must be 1 or more, given {self.slots}; 1 is greedy search")
-        for key in ("max_length", "max_source_length", "batch_size", "batch_tokens"):
-            value = getattr(self, key)
-            if value is not None and value < 1:
-                raise InputError(f"{key} must be 1 or more, given {value}")
-        if self.min_length < 0:
-            raise InputError(f"min_length must be 0 or more, given {self.min_length}")
+        whole("beam_size", self.slots, 1)
+        whole("min_length", self.min_length, 0)
         if self.max_length is not None and self.max_length <= self.min_length:
             limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
             raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
+
+    def check_nbest(self, n_best: int) -> None:
+        """Refuse a list of translations that the beam cannot hold."""
+        if whole("n_best", n_best, 1) > self.slots:
+            limit = f"n-best must lie between 1 and the beam size {self.slots}"
+            raise InputError(f"{limit}, given {n_best}; raise the beam size")
 
 
 def batches(sources: Sequence[Source], settings: Settings) -> Iterator[list[Source]]:
@@ -175,13 +185,23 @@ def blank(text: str) -> Translation:
     )
 
 
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "length_penalty": lambda name, value: choice(name.replace("_", " "), value, PENALTIES),
+    "length_alpha": real,
+    "int8": switch,
+    "shortlist": switch,
+    "min_length": partial(whole, least=0),
+}
+_COUNT = partial(whole, least=1)
+
+
 def resolve(
     search: SearchConfig, options: Mapping[str, Any], allowed: type[SampleOptions], samples: int | None = None
 ) -> Settings:
-    """The options, with the config where they are silent. Raises InputError for values out of range."""
-    given = {key: value for key, value in options.items() if value is not None}
+    """The options, with the config where they are silent. Raises InputError for wrong types and values out of range."""
     if unknown := min(options.keys() - allowed.__annotations__.keys(), default=None):
-        raise TypeError(f"unknown option {unknown!r}; {nearest(unknown, allowed.__annotations__)}")
+        raise WrongType(f"unknown option {unknown!r}; {nearest(unknown, allowed.__annotations__)}")
+    given = {key: _READERS.get(key, _COUNT)(key, value) for key, value in options.items() if value is not None}
     kind = given.get("length_penalty", search.length_penalty)
     if kind == "none" and "length_alpha" in given:
         raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
@@ -202,12 +222,19 @@ def resolve(
     return settings
 
 
-def read_sources(tokenizers: TokenizerPair, texts: Sequence[str], settings: Settings) -> list[Source]:
+def in_chunks(lines: Iterable[str], chunk: int) -> Iterator[list[str]]:
+    """The lines, `chunk` at a time, read when asked for. Raises InputError at once for what no chunk can be cut of."""
+    texts, size = iter_sentences(lines), whole("chunk", chunk, 1)
+    return iter(lambda: list(islice(texts, size)), [])
+
+
+def read_sources(tokenizers: TokenizerPair, given: Iterable[str], settings: Settings) -> list[Source]:
     """The texts as pieces, no more of each than is read."""
-    refuse_string(texts)
+    texts = sentences(given)
+    most = settings.max_source_length
     return [
-        Source(row, text, ids[: settings.max_source_length], len(ids) > settings.max_source_length)
-        for row, (text, ids) in enumerate(zip(texts, encode(tokenizers.source, texts), strict=True))
+        Source(row, text, ids[:most], spans[:most], len(ids) > most)
+        for row, (text, (ids, spans)) in enumerate(zip(texts, encode_spans(tokenizers.source, texts), strict=True))
     ]
 
 
@@ -215,21 +242,24 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
     """What a search found as text, with its weights cut from the batch's width to the sentence's own."""
     reader, writer = tokenizers.source, tokenizers.target
     weights = found.weights[:, : len(source.ids) + 1].copy()
-    source_words, target_words = reader.words_of(source.ids), writer.words_of(found.tokens)
-    end = [NO_WORD] if found.finished else []
+    text, spans = writer.decode_spans(found.tokens)
+    source_shares = word_shares(source.spans, spaced(source.text).spans)
+    target_shares = word_shares(spans, spaced(text).spans)
+    ends = [(0, 0), (0, 1)], [(0, 0), (0, int(found.finished))]  # which are in no word
+    shares = [np.pad(each, end) for each, end in zip((source_shares, target_shares), ends, strict=True)]
     return Translation(
         source=source.text,
         # A vocabulary with byte pieces can spell a line break, and a translation is one line.
-        text=writer.decode(found.tokens).replace("\n", " "),
+        text=text.replace("\n", " "),
         score=found.score,
         log_prob=found.log_prob,
         tokens=found.tokens,
         pieces=writer.to_pieces(found.tokens),
         source_pieces=reader.to_pieces(source.ids),
-        source_words=source_words,
-        target_words=target_words,
+        source_words=word_owners(source_shares),
+        target_words=word_owners(target_shares),
         weights=weights,
-        alignment=sorted(links_from_weights(weights, [*source_words, NO_WORD], [*target_words, *end])),
+        alignment=sorted(strongest_links(merged_weights(weights, *shares))),
         finished=found.finished,
         truncated=source.truncated,
     )
@@ -237,19 +267,10 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """The ids of each text, none for a blank one."""
-    refuse_surrogates(texts)
-    ids = tokenizer.encode_batch(list(texts))
-    return [pieces if text.strip() else [] for text, pieces in zip(texts, ids, strict=True)]
+    return [ids for ids, _ in encode_spans(tokenizer, texts)]
 
 
-def refuse_surrogates(texts: Sequence[str]) -> None:
-    """Raise InputError for text that is no valid Unicode."""
-    for number, text in enumerate(texts, start=1):
-        if _SURROGATE.search(text):
-            raise InputError(f"sentence {number}: a lone surrogate, no valid Unicode; decode the text as UTF-8")
-
-
-def refuse_string(texts: Sequence[Any]) -> None:
-    """Raise TypeError for one string where several are needed."""
-    if isinstance(texts, str):
-        raise TypeError("a list of sentences is needed, not one string; for one sentence, write [text]")
+def encode_spans(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[list[int], list[Span]]]:
+    """As `encode`, and for each id the stretch of the text that it stands for."""
+    found = tokenizer.encode_spans(list(texts))
+    return [pieces if text.strip() else ([], []) for text, pieces in zip(texts, found, strict=True)]

@@ -39,6 +39,7 @@ STATISTICS = "tests/test_statistics.py::test_"
 ENSEMBLE, LOSS, METRICS = "tests/test_ensemble.py::test_", "tests/test_loss.py::test_", "tests/test_metrics.py::test_"
 MODEL, SAMPLING = "tests/test_model.py::test_", "tests/test_sampling.py::test_"
 TRAINING, TRANSLATOR = "tests/test_training.py::test_", "tests/test_translator.py::test_"
+SELECTION = "tests/test_selection.py::test_"
 SHORTLIST = "tests/test_shortlist.py::test_"
 PROCESSES, STREAMING = "tests/test_processes.py::test_", "tests/test_streaming.py::test_"
 
@@ -340,13 +341,13 @@ SCORES = [
         "[translation.text for translation in translations]",
         '[" ".join(translation.pieces).replace("▁", "") for translation in translations]', BLEU_OF_TEXT),
     Bug(16, "validation tokenises the references beforehand", "training/validation.py",
-        "references=[text.target]", 'references=[[__import__("re").sub(r"(\\W)", r" \\1 ", line) for line in text.target]]', BLEU_OF_TEXT),
+        "references=[[composed(line) for line", 'references=[[__import__("re").sub(r"(\\W)", r" \\1 ", line) for line', BLEU_OF_TEXT),
     Bug(16, "validation forgets the signature", "training/validation.py",
         "Validation(measured, metric.value, metric.signature)", "Validation(measured, metric.value, None)", BLEU_OF_TEXT),
     Bug(16, "subword pieces are scored without a word", "evaluation/metrics.py",
         "if numbers and len(numbers) >= _SHARE * len(lines):", "if False:", (METRICS + "subword_pieces_are_refused",), every=True),
     Bug(16, "tokenised text is scored without a word", "evaluation/metrics.py",
-        'if tokenize != "none":', "if False:", (METRICS + "tokenised_text_gets_a_note_and_no_warning",)),
+        'if rules.tokenize != "none":', "if False:", (METRICS + "tokenised_text_gets_a_note_and_no_warning",)),
     Bug(25, "a perfect short hypothesis scores 0 without a word", "evaluation/metrics.py",
         "if all(len(scorer.tokenizer(line.rstrip()).split()) < scorer.max_ngram_order for line in hypotheses):", "if False:",
         (METRICS + "short_perfect_hypotheses_have_bleu_0_and_a_note",)),
@@ -356,8 +357,17 @@ SCORES = [
         "if len(lines) != len(hypotheses):", "if False:", (METRICS + "unequal_counts",)),
     Bug(25, "an unknown tokenizer reaches sacreBLEU", "evaluation/metrics.py",
         "if tokenize is not None and tokenize not in TOKENIZERS:", "if False:", (METRICS + "unknown_tokenizer_offers_the_nearest",)),
-    Bug(25, "blank references break the interval", "evaluation/metrics.py",
-        "score.score = float(score.score)", "score.score = score.score", (METRICS + "blank_references_have_intervals_too",)),
+    Bug(25, "resamples without a match break the interval", "evaluation/metrics.py",
+        "score.score = float(score.score)", "score.score = score.score", (METRICS + "resamples_without_a_match_have_intervals_too",)),
+    Bug(25, "a blank line is a reference", "evaluation/references.py", "None if is_blank(line) else line", "line",
+        (METRICS + "a_blank_line_is_no_reference", METRICS + "a_blank_translation_is_no_match_of_a_blank_reference"),
+        every=True, only="not None"),
+    Bug(25, "every script has spaces between words", "evaluation/bleu_tokenizer.py",
+        'if writing == "spaced":', "if True:", (METRICS + "bleu_is_counted_as_the_text_is_written",)),
+    Bug(25, "patience counts BLEU that is always 0", "training/selection.py", "return (0.0 if", "return (value, 0.0) or (0.0 if",
+        (TRAINING + "bleu_that_is_always_0_leaves_the_choice_to_perplexity", SELECTION + "bleu_that_says_nothing")),
+    Bug(25, "an accident before nothing but zeros stays the best", "training/selection.py",
+        "        progress.best = 0.0\n", "        pass\n", (SELECTION + "bleu_that_says_nothing",)),
     Bug(25, "a system differs significantly from itself", "evaluation/metrics.py",
         "1.0 if before.score == after.score else ", "", (METRICS + "a_system_does_not_differ_from_itself",)),
 ]  # fmt: skip
@@ -403,6 +413,10 @@ RESUMING = [
         (TRAINING + "the_early_stop_counter_survives_a_stop",)),
     Bug(18, "a resume forgets the best so far", "training/state.py", PROGRESS, forgotten("best", "None"),
         (TRAINING + "the_early_stop_counter_survives_a_stop",)),
+    Bug(18, "a resume forgets that BLEU says nothing", "training/state.py", PROGRESS, forgotten("silent", "0"),
+        (TRAINING + "bleu_that_is_always_0_leaves_the_choice_to_perplexity",)),
+    Bug(18, "a resume counts BLEU with what has been installed since", "training/validation.py",
+        " or (signature and tokenizer_of(signature))", "", (TRAINING + "bleu_is_counted_alike_in_all_sittings",)),
     Bug(18, "a resume begins the epoch anew", "training/state.py", PROGRESS, forgotten("position", "0"), RESUMED),
     Bug(18, "a resume begins with the first epoch", "training/state.py", PROGRESS, forgotten("epoch", "0"), RESUMED),
     Bug(18, "a resume counts steps from 0", "training/state.py", PROGRESS, forgotten("step", "0"), RESUMED),
@@ -474,7 +488,7 @@ EMPTY = [
     Bug(21, "a blank pair is scored by the model", "forcing.py",
         "order = sorted((row for row, source in enumerate(sources) if source), ", "order = sorted(range(len(sources)), ", BLANK, every=True),
     Bug(21, "a sentence of spaces is not blank", "translation.py",
-        "pieces if text.strip() else []", "pieces", BLANK),
+        "pieces if text.strip() else ([], [])", "pieces", BLANK),
     Bug(21, "a training pair without pieces is kept", "text/encoding.py", "if not shorter:", "if False:",
         (CORPUS + "empty_sides_are_removed",)),
     Bug(21, "a row without tokens is padded like any other", "batching.py", "if min(lengths) == 0:", "if False:",

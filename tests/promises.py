@@ -1,7 +1,7 @@
 """Bugs that would break a promise of README.md, in the form of bugs.py; pitfalls.py puts them in as well.
 
 Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
-gradients from what is written for speed.
+gradients from what is written for speed, 32 the Python interface.
 """
 
 # ruff: noqa: E501  # what is replaced is as long as it is
@@ -29,6 +29,7 @@ REPEATED = (FAST + "repeated_tensors_have_autograds_gradients",)
 ENERGIES = (FAST + "additive_energies_equal_the_formula",)
 CANCEL = (FAST + "a_query_and_a_key_that_cancel",)
 UNTOUCHED = (FAST + "a_gradient_that_comes_back_is_not_written_over",)
+ARGUMENTS = "tests/test_arguments.py::test_"
 DRAWN = (STREAMING + "subwords_are_drawn_anew_for_each_pool_epoch_and_side",)
 
 TRANSLATED = [
@@ -284,4 +285,37 @@ QUICK = [
         "(weights[:, :, None] @ pairs).sum(dim=(0, 1, 2))", "(weights[:, :, None] @ (pairs - pairs**2)).sum(dim=(0, 1, 2))", ENERGIES, every=True, only="50"),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK]
+
+INTERFACE = [
+    Bug(32, "a line break stays in a sentence of a file", "arguments.py",
+        'str.__str__(value).removesuffix("\\n").removesuffix("\\r")', 'str.__str__(value).rstrip(" ")',
+        (ARGUMENTS + "any_iterable_of_strings_will_do",), every=True, only="file"),
+    Bug(32, "True is a number", "arguments.py",
+        "    if not isinstance(value, Integral) or isinstance(value, bool):", "    if not isinstance(value, Integral):",
+        (ARGUMENTS + "arguments_are_refused_by_name", ARGUMENTS + "options_of_another_type_are_refused")),
+    Bug(32, "a copy of a translator takes what oneDNN laid out along", "nn/fixed.py",
+        "return type(self), (self._models,)", "return object.__reduce_ex__(self, 4)",
+        (ARGUMENTS + "copies_are_without_what_is_laid_out",), every=True),
+    Bug(32, "a forked process waits for the threads of its parent", "translator.py",
+        "os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))", "pass",
+        (ARGUMENTS + "a_fork_translates_alone",)),
+]  # fmt: skip
+
+
+NORMAL = "tests/test_normalisation.py::test_"
+SAME_PIECES = (NORMAL + "the_same_text_has_the_same_pieces_however_it_is_written",)
+
+READ = [
+    Bug(28, "a no-break space is no space", "text/normalisation.py", 'return _SPACE.sub(" ", found)', "return found", SAME_PIECES, every=True),
+    Bug(28, "words are those of the composed text", "text/tokenizer.py",
+        "origins = places(text) if self._composes else None", "origins = None", SAME_PIECES, every=True),
+    Bug(28, "the rule of normalisation is not part of the model", "text/tokenizer.py",
+        "model = name_normalisation(model, COMPOSED)", "pass", SAME_PIECES, every=True),
+    Bug(28, "words are counted in the text that SentencePiece makes", "translation.py",
+        "word_shares(source.spans, spaced(source.text).spans)", "word_shares(source.spans, spaced(reader.normalise(source.text)).spans)",
+        ("tests/test_translator.py::test_words_are_those_of_the_text_as_given",), every=True, only="nmt_nfkc-bpe"),
+    Bug(28, "unknown characters are passed over in silence", "cli/translate.py", "            unknown.add(answer.unknown)\n", "",
+        ("tests/test_cli.py::test_translate_counts_what_is_unknown_and_says_so_once",)),
+]  # fmt: skip
+
+PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *INTERFACE, *READ]

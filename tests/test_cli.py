@@ -35,6 +35,7 @@ from seq2seq.cli.examples import epilog
 from seq2seq.cli.layout import Layout, aligned_weights, grid
 from seq2seq.cli.streams import Source, open_output
 from seq2seq.cli.template import render
+from seq2seq.cli.unknown import Unknown
 from seq2seq.config import Config, Section, parse_config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.alignment import parse_pharaoh
@@ -338,6 +339,7 @@ def test_stopped_training_says_how_to_go_on(folder: Path, monkeypatch: pytest.Mo
     assert "seq2seq train run.toml --output 'new dir' --set model.score=dot --resume\n" in result.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_real_training(folder: Path) -> None:
     settings = ["--set", "training.max_steps=1000000", "--set", "training.log_interval=1"]
     command = [sys.executable, "-m", "seq2seq", "train", "run.toml", "--output", "stopped", *settings]
@@ -521,8 +523,10 @@ def test_translate_jsonl(model: Path, translator: Translator) -> None:
     assert list(json.loads(plain)) == keys
 
 
-def test_translate_grid(model: Path, translator: Translator) -> None:
-    source = "der hund schläft heute ."
+@pytest.mark.parametrize(
+    "source", ["der hund schläft heute .", "der\tHund\u3000schla\u0308ft\u00a0heute\u202f.\u2028!"]
+)
+def test_translate_grid(model: Path, translator: Translator, source: str) -> None:
     found = succeed("translate", model, "--format", "grid", text=f"{source}\n")
     (one,) = translator.translate([source])
     lines = found.split("\n")
@@ -652,6 +656,23 @@ def test_translate_warns_of_what_it_leaves_out(model: Path) -> None:
     assert result.stderr == f"warning: standard input:3: {warning}\n"
 
 
+def test_translate_counts_what_is_unknown_and_says_so_once(model: Path) -> None:
+    text = "der \x07zug hund\n\nder hund\n" + "ein zug\n" * 1100
+    result = invoke("translate", model, "--beam-size", 1, "--max-length", 2, text=text)
+    told = r"unknown to the model: 1,101 words in 1,101 lines, such as \x07zug, zug"
+    assert result.stderr == f"warning: standard input: {told}\n"
+    cut = invoke("translate", model, "--max-source-length", 1, text="der zug\n")
+    assert "unknown" not in cut.stderr
+
+
+def test_unknown_characters_are_named_where_they_can_be_seen() -> None:
+    unknown = Unknown()
+    for found in (["ø", "\u0301"], ["ø", "\u200b"], ["文", "½", "€", "x"]):
+        unknown.add(Unknown(len(found), 1, False, found))
+    told = "8 characters in 3 lines, such as U+00F8 ø, U+0301, U+200B, U+6587 文, U+00BD ½"
+    assert unknown.describe("a.de") == f"a.de: unknown to the model: {told}"
+
+
 def test_sampling_depends_on_the_seed_and_the_line_alone(model: Path) -> None:
     text = "".join(f"{line}\n" for line in INPUT)
     options = ["--sample", "--n-best", "3", "--temperature", "1.5"]
@@ -687,7 +708,7 @@ def test_terminal_sees_progress_of_a_file(model: Path, tmp_path: Path, monkeypat
     result = invoke("translate", model, "--input", source)
     assert result.stdout == expected
     assert "100 %" in result.stderr
-    assert invoke("translate", model, text="x\n").stderr == ""
+    assert invoke("translate", model, text="der hund\n").stderr == ""
 
 
 class Terminal(io.StringIO):
@@ -871,6 +892,7 @@ def test_refused_write_is_refused_once() -> None:
             streams._write(file, "text", "x")
 
 
+@pytest.mark.slow
 def test_closed_pipe_ends_quietly(model: Path, tmp_path: Path) -> None:
     source = write(tmp_path / "in.de", INPUT * 400)
     call = f"{shlex.quote(sys.executable)} -m seq2seq translate {shlex.quote(str(model))} --batch-size 5 --max-length 4"
@@ -882,6 +904,7 @@ def test_closed_pipe_ends_quietly(model: Path, tmp_path: Path) -> None:
     assert (codes, nothing) == ("141 0", "")
 
 
+@pytest.mark.slow
 def test_terminated_translation_leaves_no_part(model: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.en"
     command = [sys.executable, "-m", "seq2seq", "translate", str(model), "--output", str(output)]
@@ -963,7 +986,7 @@ def texts(tmp_path: Path) -> Path:
 
 def test_evaluate_files(texts: Path) -> None:
     found = json.loads(succeed("evaluate", "--hypothesis", texts / "good", "--reference", texts / "ref", "--json"))
-    assert list(found) == ["system", "sentences", "references", "metrics", "baseline", "comparisons"]
+    assert list(found) == ["system", "sentences", "references", "notes", "metrics", "baseline", "comparisons"]
     assert (found["sentences"], found["references"], found["comparisons"]) == (5, 1, [])
     assert [metric["name"] for metric in found["metrics"]] == ["BLEU", "chrF2++", "TER"]
     bleu = found["metrics"][0]
@@ -1006,6 +1029,51 @@ def test_evaluate_against_a_file(texts: Path) -> None:
     shown = succeed("evaluate", *arguments)
     assert f"against {texts / 'bad'}, by paired bootstrap:\n" in shown
     assert bleu["sentence"] in shown
+
+
+def test_evaluate_with_sentences_that_lack_a_reference(texts: Path) -> None:
+    """In a further file: the others count, which is said. In all files: only where that is asked for, and counted."""
+    lines = (texts / "ref").read_text(encoding="utf-8").splitlines()
+    write(texts / "second", [lines[0], "", "\u3000", *lines[3:]])
+    found = bleu_of(texts, "--reference", texts / "second")
+    assert "nrefs:var" in found["signature"]
+    assert found["notes"][0].startswith("reference set 2: 2 of 5 lines are blank (line 2, 3); those sentences")
+    both = ["--reference", texts / "ref", "--reference", texts / "second", "--samples", 0]
+    shown = " ".join(succeed("evaluate", "--hypothesis", texts / "good", *both).split())
+    assert "up to 2 references each" in shown
+    assert f"note: {found['notes'][0]}" in shown
+    write(texts / "ref", ["", lines[1], " ", *lines[3:]])
+    arguments = ["evaluate", "--hypothesis", texts / "good", "--reference", texts / "ref"]
+    message = fail(2, *arguments)
+    assert f"{texts / 'ref'}:1: the reference is blank (as are 1 more); mend it, or leave" in message
+    assert f"{texts / 'ref'}:3: the reference is blank in every reference file; mend" in fail(
+        2, *arguments, "--reference", texts / "second"
+    )
+    left = ["--blank-references", "leave-out", "--against", texts / "bad"]
+    shown = succeed(*arguments, *left)
+    assert "good: 3 sentences, 1 reference" in " ".join(shown.split())
+    assert "note: 2 of 5 sentences have no reference and are left out.\n" in shown
+    for name in ("ref", "good", "bad"):
+        kept = (texts / name).read_text(encoding="utf-8").splitlines()
+        write(texts / f"{name}.kept", [kept[1], *kept[3:]])
+    alone = ["--hypothesis", texts / "good.kept", "--reference", texts / "ref.kept", "--against", texts / "bad.kept"]
+    same = json.loads(succeed("evaluate", *alone, "--json"))
+    found = json.loads(succeed(*arguments, *left, "--json"))
+    assert (found["metrics"], found["sentences"]) == (same["metrics"], 3)
+    assert found["comparisons"] == same["comparisons"]
+
+
+def test_evaluate_judges_by_the_text_what_bleu_counts(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(texts / "ref", ["昨日、東京で本を三冊買いました。"] * 5)
+    write(texts / "good", ["昨日、東京で本を四冊買いました。"] * 5)
+    assert "tok:ja-mecab" in bleu_of(texts)["signature"]
+    assert "tok:13a" in bleu_of(texts, "--tokenize", "13a")["signature"]
+    monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_ja_mecab.MeCab", None)
+    assert "pip install 'sacrebleu[ja]'" in fail(
+        1, "evaluate", "--hypothesis", texts / "good", "--reference", texts / "ref", "--tokenize", "ja-mecab"
+    )
+    shown = succeed("evaluate", "--hypothesis", texts / "good", "--reference", texts / "ref")
+    assert "note: the references are Japanese: BLEU counts characters" in shown
 
 
 def test_evaluate_model(model: Path, translator: Translator, folder: Path, tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ import pytest
 
 from seq2seq.checkpoint import load_model
 from seq2seq.errors import InputError
-from seq2seq.evaluation import runs
+from seq2seq.evaluation import runs, test_sets
 from seq2seq.evaluation.metrics import evaluate
-from seq2seq.evaluation.plan import cells, load_grid
+from seq2seq.evaluation.plan import Grid, cells, load_grid
 from seq2seq.evaluation.results import Results, load_results
-from seq2seq.evaluation.test_sets import load_tests
+from seq2seq.evaluation.test_sets import bleu_tokenizer, fingerprint, load_tests
 from seq2seq.owners import owner
 from seq2seq.perplexity import perplexity
 from seq2seq.training.signals import StopRequest
@@ -208,6 +208,31 @@ def test_bad_tests_are_found_before_any_training(folder: Path, old: str, new: st
 # --------------------------------------------------------------------------------------------------------- the answers
 
 
+@pytest.mark.parametrize(
+    ("line", "with_mecab", "without"), [("A dog sleeps.", "13a", "13a"), ("犬が眠っている。", "ja-mecab", "char")]
+)
+def test_all_tests_have_one_tokenizer_and_what_is_installed_counts(
+    monkeypatch: pytest.MonkeyPatch, line: str, with_mecab: str, without: str
+) -> None:
+    """The text of all tests together decides; numbers of another tokenizer are measured anew."""
+    tree = {"title": "t", "config": "c", "seeds": [1], "systems": [{"name": "a"}]}
+    paths = {"source": "s", "reference": "r"}
+    grid = Grid.model_validate({**tree, "tests": {"long": paths, "short": paths}})
+    tests = {
+        "long": test_sets.Test(["x"], ["x"], [line] * 9, None, None),
+        "short": test_sets.Test(["x"], ["x"], ["a cat"], None, None),
+    }
+    monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", "/nowhere")
+    assert bleu_tokenizer(grid, tests).name == with_mecab
+    before = fingerprint(grid, tests, b"weights")
+    monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_ja_mecab.MeCab", None)
+    assert bleu_tokenizer(grid, tests).name == without
+    assert (fingerprint(grid, tests, b"weights") == before) == (with_mecab == without)
+    named = grid.model_copy(update={"search": grid.search.model_copy(update={"tokenize": "intl"})})
+    assert bleu_tokenizer(named, tests).name == "intl"
+
+
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_models(finished: Path, folder: Path) -> None:
     """Every number of a run, once more by the commands' own ways."""
     results = load_results(finished / "results.json")
@@ -241,6 +266,7 @@ def test_the_numbers_are_those_of_the_models(finished: Path, folder: Path) -> No
     assert [row.system for row in results.examples[0].rows] == ["additive", "dot"]
 
 
+@pytest.mark.slow
 def test_alignment_is_what_the_align_command_says(finished: Path, folder: Path) -> None:
     """With the gold links turned round."""
     gold = (folder / "test.en-de.align").read_text(encoding="utf-8").splitlines()
@@ -256,6 +282,7 @@ def test_alignment_is_what_the_align_command_says(finished: Path, folder: Path) 
         assert f"{100 * aer.value:.1f}" in said, said
 
 
+@pytest.mark.slow
 def test_a_finished_comparison_is_not_done_again(finished: Path, folder: Path) -> None:
     before = {
         path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.suffix in (".safetensors", ".jsonl")
@@ -269,6 +296,7 @@ def test_a_finished_comparison_is_not_done_again(finished: Path, folder: Path) -
     assert numbers(load_results(finished / "results.json")) == first
 
 
+@pytest.mark.slow
 def test_a_finished_run_needs_no_process(
     finished: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +319,7 @@ def test_a_finished_run_needs_no_process(
     assert runs.finished(tasks[0], tests)
 
 
+@pytest.mark.slow
 def test_a_killed_comparison_goes_on_to_the_same_numbers(finished: Path, folder: Path) -> None:
     """kill -9 of the command while two runs are in training: their processes end with it."""
     (folder / "killed.toml").write_text(GRID.replace("seeds = [1, 2]", "seeds = [1]"), encoding="utf-8")
@@ -308,6 +337,7 @@ def test_a_killed_comparison_goes_on_to_the_same_numbers(finished: Path, folder:
     assert [one["runs"] for one in found] == [one["runs"][:1] for one in expected]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_all_runs_and_says_how_to_go_on(folder: Path) -> None:
     command = ["compare", "grid.toml", "--output", "stopped", "--set", "training.max_steps=100000", "--workers", "2"]
     process = subprocess.Popen(seq2seq(folder, *command), cwd=folder, stderr=subprocess.PIPE, text=True)
@@ -331,6 +361,7 @@ def test_a_useless_model_has_a_perplexity() -> None:
     assert perplexity(0.0, 0) == 1.0  # of no text
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_missing_and_the_others_count(folder: Path) -> None:
     text = GRID.replace("seeds = [1, 2]", "seeds = [1]").replace("[tests.test]", '[[systems]]\nname = "broken"\n'
         "training.learning_rate = 1e300\ntraining.clip_norm = 0.0\n[tests.test]")  # fmt: skip
@@ -343,6 +374,7 @@ def test_a_run_that_fails_is_missing_and_the_others_count(folder: Path) -> None:
     assert (folder / "broken" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_cost_is_measured_in_turns(folder: Path) -> None:
     text = GRID.replace("repeats = 0", "repeats = 2\nseconds = 0.1\nsentences = 3").replace("[1, 2]", "[1]")
     (folder / "cost.toml").write_text(text, encoding="utf-8")

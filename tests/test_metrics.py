@@ -4,23 +4,25 @@ import json
 import logging
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 import sacrebleu
 from sacrebleu.significance import PairedTest
 
 from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.evaluation.bleu_tokenizer import TOKENIZERS, choose_tokenizer, tokenizer_of, writing_of
 from seq2seq.evaluation.metrics import (
     METRICS,
-    TOKENIZERS,
     Comparison,
     Metric,
     bleu,
     compare_paired,
-    default_tokenize,
     evaluate,
     sentence_scores,
 )
+from seq2seq.evaluation.segments import count_segments
+from seq2seq.evaluation.statistics import exact_matches
 
 REFERENCES = [
     "The old teacher gave the curious girl a book.",
@@ -182,12 +184,97 @@ def test_sentence_scores():
 # --- tokenizers ----------------------------------------------------------------------------------------------------
 
 
+WRITTEN = {
+    "en": ("spaced", "13a", "I bought three books in 東京 yesterday, all of them in Japanese."),
+    "ru": ("spaced", "13a", "Вчера я купил в Москве три книги."),
+    "hi": ("spaced", "13a", "मैंने कल दिल्ली में तीन किताबें खरीदीं।"),
+    "digits": ("spaced", "13a", "1 2 3"),
+    "zh": ("Chinese", "zh", "我昨天在北京买了三本 PyTorch 的书。"),
+    "yue": ("Chinese", "zh", "我尋日喺香港買咗三本書。"),
+    "ja": ("Japanese", "ja-mecab", "昨日、東京で本を三冊買いました。"),
+    "katakana": ("Japanese", "ja-mecab", "ﾃﾚﾋﾞﾃﾞｱﾆﾒｦﾐﾙ"),
+    "ko": ("Korean", "ko-mecab", "나는 어제 서울에서 책 세 권을 샀다."),
+    "th": ("unspaced", "char", "เมื่อวานฉันซื้อหนังสือสามเล่มที่กรุงเทพฯ"),
+    "lo": ("unspaced", "char", "ມື້ວານນີ້ຂ້ອຍຊື້ປຶ້ມສາມຫົວ"),
+    "km": ("unspaced", "char", "ម្សិលមិញខ្ញុំបានទិញសៀវភៅបីក្បាល"),
+    "my": ("unspaced", "char", "ကျွန်တော်မနေ့ကစာအုပ်သုံးအုပ်ဝယ်ခဲ့တယ်။"),
+    "bo": ("unspaced", "char", "ཁ་སང་ངས་དེབ་གསུམ་ཉོས་པ་ཡིན།"),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_bleu_is_counted_as_the_text_is_written(name, monkeypatch):
+    """No language code is asked; one wrong character of many leaves a BLEU that says so."""
+    monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", "/nowhere")
+    writing, tokenizer, line = WRITTEN[name]
+    assert writing_of([line]) == writing
+    assert (choose_tokenizer([line]).name, choose_tokenizer([line]).note) == (tokenizer, None)
+    if writing == "spaced" or name == "katakana":  # which has no four words
+        return
+    found = {one.name: one for one in evaluate(hypotheses=[line[:-3]], references=[[line]], confidence=False)}
+    assert 30 < found["BLEU"].value < 100
+    assert tokenizer_of(found["BLEU"].signature) == tokenizer
+    assert found["BLEU"].notes == ()
+    assert ("asian:yes" in found["TER"].signature) == (writing in ("Chinese", "Japanese"))
+    assert ("between spaces" in "".join(found["TER"].notes)) == (writing == "unspaced")
+
+
+@pytest.mark.parametrize(("name", "extra"), [("ja", "ja"), ("ko", "ko")])
+def test_a_dictionary_that_is_missing_gives_way_and_is_named(name, extra, monkeypatch, tmp_path):
+    own, line = WRITTEN[name][1:]
+    module = f"sacrebleu.tokenizers.tokenizer_{own.replace('-', '_')}.MeCab"
+    monkeypatch.setattr(module, None)
+    monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", str(tmp_path / "none"))
+    found = bleu(hypotheses=[line[:-2]], references=[[line]])
+    assert "tok:char" in found.signature
+    assert f"pip install 'sacrebleu[{extra}]'" in found.notes[0]
+    assert found.value > 50
+    with pytest.raises(Seq2SeqError, match=rf"'{own}' of sacreBLEU cannot be loaded: .*'sacrebleu\[{extra}\]'"):
+        bleu(hypotheses=[line], references=[[line]], tokenize=own)
+
+
+def test_another_dictionary_of_mecab_is_no_traceback(monkeypatch):
+    class Tagger:
+        def __init__(self, arguments):
+            self.size = 1
+
+        def dictionary_info(self):
+            return self
+
+    monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_ja_mecab.MeCab.Tagger", Tagger)
+    with pytest.raises(Seq2SeqError, match=r"'ja-mecab' of sacreBLEU cannot be loaded: .*IPA dictionary"):
+        bleu(hypotheses=["a"], references=[["a"]], tokenize="ja-mecab")
+    assert choose_tokenizer([WRITTEN["ja"][2]]).name in ("char", "flores200")
+
+
+def test_pieces_of_flores_are_taken_where_they_lie_and_never_fetched(monkeypatch, tmp_path):
+    (tmp_path / "damaged").write_bytes(b"no model")
+    for name in ("damaged", "none"):
+        monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", str(tmp_path / name))
+        monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_spm.SACREBLEU_DIR", str(tmp_path))
+        monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_spm.download_file", fail_to_load)
+        assert choose_tokenizer([WRITTEN["th"][2]]).name == "char"
+    monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", str(tmp_path / "damaged"))
+    monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._loads", lambda name: name == "flores200")
+    assert choose_tokenizer([WRITTEN["th"][2]]).name == "flores200"
+
+
+def fail_to_load(*arguments):
+    raise OSError("no network")
+
+
 @pytest.mark.parametrize(
-    ("language", "tokenizer"),
-    [("zh", "zh"), ("zh-CN", "zh"), ("ZH_Hant", "zh"), ("cmn", "zh"), ("de", "13a"), ("target", "13a"), ("ja", "13a")],
+    ("signature", "tokenizer"),
+    [
+        ("nrefs:1|case:mixed|eff:no|tok:ja-mecab-0.996-IPA|smooth:exp|version:2.6.0", "ja-mecab"),
+        ("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0", "13a"),
+        ("tok:zh", "zh"),
+        ("nrefs:1|tok:zha", None),
+        ("", None),
+    ],
 )
-def test_default_tokenize(language, tokenizer):
-    assert default_tokenize(language) == tokenizer
+def test_the_tokenizer_of_a_signature(signature, tokenizer):
+    assert tokenizer_of(signature) == tokenizer
 
 
 def test_default_is_13a():
@@ -301,8 +388,55 @@ def test_a_string_is_no_list_of_lines():
 def test_empty_lines_are_allowed():
     results = evaluate(hypotheses=[""] * 7, references=[REFERENCES], samples=3)
     assert [result.value for result in results] == [0.0, 0.0, 100.0]
-    assert evaluate(hypotheses=BAD, references=[["", *REFERENCES[1:]]], samples=3)[0].value > 0
-    assert bleu(hypotheses=["", ""], references=[["", ""]]).value == 0.0
+
+
+@pytest.mark.parametrize("blank", ["", " \t", "\u3000\u00a0", "\u200b\ufeff", None])
+def test_a_blank_line_is_no_reference(blank):
+    """Each metric counts such a sentence against its other references, as if the set had none for it."""
+    second = [blank, *OTHERS[1:3], blank, *OTHERS[4:]]
+    alone = [0, 3]
+    wrong = ["", *GOOD[1:]]
+    for result in evaluate(hypotheses=wrong, references=[REFERENCES, second], samples=5, metrics=METRICS):
+        doubled = [REFERENCES[row] if row in alone else line for row, line in enumerate(OTHERS)]
+        same = evaluate(hypotheses=wrong, references=[REFERENCES, doubled], samples=5, metrics=[result.name])[0]
+        assert (result.value, result.low, result.high) == (same.value, same.low, same.high)
+        assert "nrefs:var" in result.signature
+        assert result.notes == (
+            "reference set 2: 2 of 7 lines are blank (line 1, 4); those sentences are scored against the other sets "
+            "alone.",
+        )
+    for name in METRICS:
+        options = {"hypotheses": wrong, "references": [REFERENCES, second], "metric": name}
+        (compared,) = compare_paired(
+            baseline=BAD, system=wrong, references=[REFERENCES, second], samples=5, metrics=[name]
+        )
+        assert compared.system.notes
+        assert sentence_scores(**options).values[0] == (100.0 if name == "TER" else 0.0)
+        if name != "TER":
+            (counted,) = count_segments(**{**options, "hypotheses": [wrong]})
+            assert counted.score == pytest.approx(compared.system.value)
+
+
+def test_a_blank_translation_is_no_match_of_a_blank_reference():
+    found = evaluate(hypotheses=[""], references=[["The dog sleeps."], [""]], confidence=False)
+    assert [one.value for one in found] == [0.0, 0.0, 100.0]
+    assert exact_matches(hypotheses=["", "b"], references=[["a", "b"], ["", "c"]]) == [False, True]
+
+
+def test_a_sentence_without_any_reference_is_refused():
+    sets = [["a", " ", "", "d"], ["", "b", "\u200b", "d"]]
+    calls = [
+        lambda sets: evaluate(hypotheses=["x"] * 4, references=sets),
+        lambda sets: bleu(hypotheses=["x"] * 4, references=sets),
+        lambda sets: compare_paired(baseline=["x"] * 4, system=["y"] * 4, references=sets),
+        lambda sets: sentence_scores(hypotheses=["x"] * 4, references=sets),
+        lambda sets: count_segments(hypotheses=[["x"] * 4], references=sets),
+    ]
+    for call in calls:
+        with pytest.raises(InputError, match="reference sets, line 3: blank in every set, so there is nothing to"):
+            call(sets)
+        with pytest.raises(InputError, match=r"reference set 1, line 2: blank \(and in 1 more lines\), so there is"):
+            call(sets[:1])
 
 
 @pytest.mark.parametrize("line", ["▁The ▁do g ▁runs ▁away .", "The do@@ g runs away .", "The dogs run aw@@"])
@@ -342,6 +476,18 @@ def test_tokenised_text_gets_a_note_and_no_warning(capfd, caplog):
     assert bleu(hypotheses=plain, references=[plain]).notes == ()
     assert bleu(hypotheses=[lines[0], *plain[:12]], references=[plain[:13]]).notes == ()
     assert (*capfd.readouterr(), caplog.text) == ("", "", "")
+
+
+def test_letters_in_parts_on_one_side_are_told() -> None:
+    plain = ["Das Mädchen schläft heute.", "Ein Hund liest ein Buch."]
+    parts = [unicodedata.normalize("NFD", line) for line in plain]
+    for hypotheses, reference, label in ((plain, parts, "reference lines"), (parts, plain, "hypotheses")):
+        for result in evaluate(hypotheses=hypotheses, references=[reference], confidence=False):
+            assert result.value not in (0, 100)
+            assert [note.partition(" have")[0] for note in result.notes] == [f"1 of 2 {label}"]
+            assert "(Unicode's NFD)" in result.notes[0]
+    for both in (plain, parts):
+        assert all(result.notes == () for result in evaluate(hypotheses=both, references=[both], confidence=False))
 
 
 @pytest.mark.parametrize("seed", ["0", "-1", "many"])
@@ -448,8 +594,8 @@ def test_loads_neither_torch_nor_datasets():
     assert result.stdout == "set()\n"
 
 
-def test_blank_references_have_intervals_too() -> None:
+def test_resamples_without_a_match_have_intervals_too() -> None:
     """Pitfall 25: sacreBLEU 2.6 mixes two kinds of number there and raises TypeError."""
-    found = evaluate(hypotheses=["a b c d", "", "e"], references=[["the dog", "", ""]])
+    found = evaluate(hypotheses=["a b c d", "", "e"], references=[["the dog", "b", "e"]])
     assert [metric.name for metric in found] == ["BLEU", "chrF2++", "TER"]
     assert all(metric.low is not None and metric.low <= metric.high for metric in found)

@@ -21,7 +21,7 @@ from seq2seq.errors import InputError
 from seq2seq.text.regularisation import DropoutSampler, LatticeSampler
 from seq2seq.text.sentencepiece_model import CONTROL, NORMAL, UNKNOWN, ModelDescription, Piece, describe
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizers
-from seq2seq.text.words import spaced, word_shares
+from seq2seq.text.words import spaced, word_owners, word_shares
 
 KINDS = ["unigram", "bpe", "char", "word"]
 SAMPLED = ["unigram", "bpe"]
@@ -53,10 +53,12 @@ PLAIN = [
 ]
 TEXTS = PLAIN + STRANGE
 ALPHABET = sorted(set("".join(TEXTS)))
+SPACES = "\t\r\x1c\x85\u00a0\u2002\u202f\u3000\u2028"
 
 
 def config(kind="bpe", size=300, **options):
-    return TokenizerConfig(kind=kind, vocabulary_size=size, **options)
+    """With text as it is, which shows what SentencePiece does; test_normalisation.py has the rules."""
+    return TokenizerConfig(**{"kind": kind, "vocabulary_size": size, "normalisation": "identity", **options})
 
 
 @lru_cache
@@ -467,44 +469,54 @@ def test_amounts_out_of_range(kind, amount):
 # Words
 
 
+def words_of(text, spans):
+    return word_owners(word_shares(spans, spaced(text).spans))
+
+
+def words_read(tokenizer, text):
+    return words_of(text, tokenizer.encode_spans([text])[0][1])
+
+
+def words_written(tokenizer, ids):
+    return words_of(*tokenizer.decode_spans(ids))
+
+
 def test_words_of_pieces_by_hand():
     tokenizer = Tokenizer.train(TEXTS, config("char"))
-    ids = tokenizer.encode("ab  c ")  # the pieces: _ a b _ _ c _
-    assert tokenizer.words_of([BOS, *ids, EOS, PAD]) == [-1, 0, 0, 0, 1, 1, 1, 1, -1, -1]
-    assert tokenizer.words_of(tokenizer.encode("  ")) == [-1, -1, -1]
-    assert tokenizer.words_of([]) == []
+    assert words_read(tokenizer, "ab  c ") == [0, 0, 0, 1, 1, 1, 1]  # the pieces: _ a b _ _ c _
+    assert words_read(tokenizer, "  ") == [-1, -1, -1]
+    assert words_read(tokenizer, "") == words_written(tokenizer, []) == []
+    assert words_written(tokenizer, [BOS, *tokenizer.encode("ab  c "), EOS, PAD])[1:-2] == [0, 0, 0, 1, 1, 1, 1]
 
 
 def test_words_of_unknown_words_and_characters(bpe):
-    assert bpe.words_of(bpe.encode("\u00f8\u00f8 a")) == [0, 0, 1]  # _ <unk> _a
+    assert words_read(bpe, "\u00f8\u00f8 a") == [0, 0, 1]  # _ <unk> _a
     words = Tokenizer.train(PLAIN, config("word"))
-    assert words.words_of(words.encode("xx yy Nobody")) == [0, 1, 2]
+    assert words_read(words, "xx yy Nobody") == words_written(words, words.encode("xx yy Nobody")) == [0, 1, 2]
 
 
 def test_words_of_bytes(with_bytes):
-    ids = with_bytes.encode("\u00f8 \u00f8")
-    assert with_bytes.words_of(ids) == [0, 0, 0, 1, 1, 1]
+    assert words_read(with_bytes, "\u00f8 \u00f8") == [0, 0, 0, 1, 1, 1]
 
 
 def test_chinese_without_spaces_is_one_word(bpe):
-    assert set(bpe.words_of(bpe.encode("\u5979\u628a\u4e66\u653e"))) == {0}
+    assert set(words_read(bpe, "\u5979\u628a\u4e66\u653e")) == {0}
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(data=st.data())
-def test_pieces_of_a_word_spell_it(tokenizer, data):
-    if tokenizer.kind == "word":
-        text = " ".join(data.draw(st.lists(st.sampled_from(PLAIN))))
-    else:
-        text = data.draw(st.text(alphabet=[*ALPHABET, *" " * 30]))
-    ids = tokenizer.encode(text)
-    words = tokenizer.words_of(ids)
-    spelt = ["" for _ in text.split()]
-    for word, piece in zip(words, tokenizer.to_pieces(ids), strict=True):
-        if spelt:
-            spelt[word] += piece.replace("\u2581", " ")
-    assert [word.strip() for word in spelt] == text.split()
-    assert words == sorted(words)
+@pytest.mark.parametrize("space", SPACES, ids=ascii)
+def test_every_space_separates_words(with_bytes, space):
+    """Also one that the vocabulary lacks, and one that a model spells in bytes."""
+    lacking = Tokenizer.train(PLAIN, config())
+    text = f"Frau{space}sieht\u200bdas{space}"
+    for tokenizer in (lacking, with_bytes, trained("char")):
+        ids, spans = tokenizer.encode_spans([text])[0]
+        words = words_of(text, spans)
+        assert words == sorted(words)
+        assert set(words) == {0, 1}
+        pieces = "".join(piece for piece, word in zip(tokenizer.to_pieces(ids), words, strict=True) if not word)
+        assert pieces == "\u2581Frau"
+        if UNK not in ids:
+            assert words_written(tokenizer, ids) == words
 
 
 def test_spans_by_hand(with_bytes):
@@ -531,17 +543,25 @@ def test_spans_cover_the_text_as_its_pieces_do(tokenizer, data):
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_spans_and_pieces_tell_the_same_words(tokenizer, data):
+def test_what_is_written_has_the_spans_of_what_is_read(tokenizer, data):
     text = (
         " ".join(data.draw(st.lists(st.sampled_from(PLAIN))))
         if tokenizer.kind == "word"
         else data.draw(st.text(alphabet=[*ALPHABET, *" " * 30]))
     )
     ids, spans = tokenizer.encode_spans([text])[0]
-    if text.split():
-        shares = word_shares(spans, spaced(text).spans)
-        assert set(shares.flat) <= {0, 1}
-        assert shares.argmax(axis=0).tolist() == tokenizer.words_of(ids)
+    assert tokenizer.decode_spans(ids) == (text, spans)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_spans_of_any_ids_cover_the_text(tokenizer, with_bytes, data):
+    for each in (tokenizer, with_bytes):
+        ids = data.draw(st.lists(st.integers(0, each.vocabulary_size - 1), max_size=9))
+        text, spans = each.decode_spans(ids)
+        assert text == each.decode(ids)
+        assert len(spans) == len(ids)
+        assert "".join(text[start:end] for start, end in spans) == text
 
 
 # Files

@@ -60,6 +60,7 @@ SETTINGS = {
     },
 }
 
+JAPANESE = str.maketrans("0123456789", "あいうえお犬猫本木水", " ")
 MODULES = ("encoder", "decoder", "source_embedding", "target_embedding", "output_layer")
 
 
@@ -111,8 +112,20 @@ class Stopper:
             os.kill(os.getpid(), self.number)
 
 
-@pytest.mark.parametrize("sampling", [False, True])
-def test_a_resumed_run_is_the_uninterrupted_run(corpus: Path, tmp_path: Path, sampling: bool) -> None:
+STOPS = {4: signal.SIGINT, 7: signal.SIGTERM, 13: signal.SIGINT}
+
+
+@pytest.mark.parametrize(
+    ("sampling", "courses"),
+    [
+        pytest.param(False, [STOPS], id="False"),
+        pytest.param(True, [STOPS], id="True", marks=pytest.mark.slow),
+        pytest.param(False, [{5: signal.SIGINT}, {1: signal.SIGTERM}], id="once", marks=pytest.mark.slow),
+    ],
+)
+def test_a_resumed_run_is_the_uninterrupted_run(
+    corpus: Path, tmp_path: Path, sampling: bool, courses: list[dict[int, signal.Signals]]
+) -> None:
     """Pitfall 18: bitwise, with dropout, subword sampling, plateau and averaging at work."""
     changes = {"training__schedule": "plateau", "training__plateau_patience": 1}
     if sampling:
@@ -120,7 +133,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(corpus: Path, tmp_path: Path, sa
     settings = config(corpus, **changes)
     train(settings, tmp_path / "whole")
     whole = weights(tmp_path / "whole")
-    for stops in ({5: signal.SIGINT}, {4: signal.SIGINT, 7: signal.SIGTERM, 13: signal.SIGINT}, {1: signal.SIGTERM}):
+    for stops in courses:
         run = tmp_path / "-".join(map(str, stops))
         for step, number in stops.items():
             record = train(settings, run, resume=run.exists(), observe=Stopper(step, number))
@@ -223,10 +236,54 @@ def test_the_gradient_is_that_of_the_mean_loss_per_token(corpus: Path, tmp_path:
 
 
 def test_patience_ends_the_run(corpus: Path, tmp_path: Path) -> None:
-    settings = config(corpus, training__patience=1, training__learning_rate=1e-9, training__validation_interval=1)
+    settings = config(corpus, training__patience=1, training__learning_rate=1e-30, training__validation_interval=1)
     record = train(settings, tmp_path / "run")
     assert record["reason"] == "patience"
     assert events(tmp_path / "run")[-1]["step"] < 14
+
+
+def test_bleu_that_is_always_0_leaves_the_choice_to_perplexity(corpus: Path, tmp_path: Path) -> None:
+    """Each sentence is one word. The best and patience follow perplexity, it is said, and a stop changes nothing."""
+    for name in ("train", "validation"):
+        lines = (corpus / f"{name}.xx").read_text(encoding="utf-8").splitlines()
+        for side in ("xx", "yy"):
+            (corpus / f"{name}.{side}").write_text(
+                "".join(line.replace(" ", "") + "\n" for line in lines), encoding="utf-8"
+            )
+    settings = config(
+        corpus, training__validation_interval=1, training__max_steps=5, training__patience=2, training__average=1,
+        tokenizer__kind="char",
+    )  # fmt: skip
+    record = train(settings, tmp_path / "whole")
+    train(settings, tmp_path / "parts", observe=Stopper(1, signal.SIGINT))  # it stops after step 1 or 2
+    assert train(settings, tmp_path / "parts", resume=True)["reason"] == record["reason"] == "max_steps"
+    assert events(tmp_path / "parts") == events(tmp_path / "whole")
+    told = events(tmp_path / "whole")
+    perplexities = [event["perplexity"] for event in told if event["event"] == "validation"]
+    assert (len(perplexities), record["perplexity"], record["bleu"]) == (5, min(perplexities), 0.0)
+    (fallen,) = [event for event in told if event["event"] == "criterion"]
+    assert (fallen["step"], fallen["decides"]) == (3, "perplexity")
+    assert "perplexity decides which weights are the best" in str(event_line(fallen))
+    (finish,) = [event for event in told if event["event"] == "finish"]
+    assert "chosen by perplexity, for BLEU is 0" in str(event_line({**finish, "seconds": 1.0}))
+
+
+def test_bleu_is_counted_alike_in_all_sittings(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dictionary that is installed between two sittings would make BLEU another number than that of the best."""
+    for name in ("train", "validation"):
+        text = (corpus / f"{name}.yy").read_text(encoding="utf-8")
+        (corpus / f"{name}.yy").write_text(text.translate(JAPANESE), encoding="utf-8")
+    settings = config(corpus, training__max_steps=2, training__validation_interval=2, tokenizer__kind="char")
+    with monkeypatch.context() as patch:
+        patch.setattr("sacrebleu.tokenizers.tokenizer_ja_mecab.MeCab", None)
+        patch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", "/nowhere")
+        assert "tok:char" in train(settings, tmp_path / "run")["signature"]
+    longer = config(corpus, training__max_steps=4, training__validation_interval=2, tokenizer__kind="char")
+    train(longer, tmp_path / "run", resume=True)
+    told = events(tmp_path / "run")
+    assert ["tok:char" in event["signature"] for event in told if event["event"] == "validation"] == [True, True]
+    assert ["'sacrebleu[ja]'" in event["note"] for event in told if event["event"] == "tokenizer"] == [True]
+    assert "ja-mecab" in train(longer, tmp_path / "new")["signature"]
 
 
 def test_the_early_stop_counter_survives_a_stop(corpus: Path, tmp_path: Path) -> None:
@@ -235,7 +292,7 @@ def test_the_early_stop_counter_survives_a_stop(corpus: Path, tmp_path: Path) ->
         corpus, training__patience=3, training__learning_rate=1e-30, training__validation_interval=1,
         training__criterion="perplexity",
     )  # fmt: skip
-    train(settings, tmp_path / "run", observe=Stopper(3, signal.SIGINT))
+    train(settings, tmp_path / "run", observe=Stopper(2, signal.SIGINT))  # before patience is at its end
     assert train(settings, tmp_path / "run", resume=True)["reason"] == "patience"
     assert events(tmp_path / "run")[-1]["step"] == 4
 
@@ -394,6 +451,7 @@ def test_a_damaged_state_is_refused(corpus: Path, tmp_path: Path, name: str, dam
         train(config(corpus), tmp_path / "run", resume=True)
 
 
+@pytest.mark.slow
 def test_one_directory_is_trained_into_once_at_a_time(corpus: Path, tmp_path: Path) -> None:
     refused = []
 
@@ -631,3 +689,7 @@ def test_validation_bleu_is_of_text_and_keeps_its_signature() -> None:
     assert measured.bleu == pytest.approx(expected.corpus_score(hypotheses, [references]).score)
     assert measured.signature == expected.get_signature().format()
     assert "tok:13a" in measured.signature
+    # A model that has learned composed letters is not judged by letters in parts.
+    parts = replace(text, target=["Das Ma\u0308dchen schla\u0308ft heute.", "Er kocht fu\u0308r fu\u0308nf Leute."])
+    parrot = cast(Translator, Parrot(["Das Mädchen schläft heute.", "Er kocht für fünf Leute."]))
+    assert validate(tiny_model(), parrot, parts, settings, Processes(Accelerator(cpu=True))).bleu == pytest.approx(100)

@@ -18,15 +18,17 @@ from mechanisms import EVERY, MECHANISMS
 import seq2seq
 from seq2seq.batching import make_batch, source_batch
 from seq2seq.checkpoint import LoadedModel, build_model, load_model, save_model
-from seq2seq.config import Config, parse_config
+from seq2seq.cli.layout import unit_weights
+from seq2seq.config import Config, TokenizerConfig, parse_config
 from seq2seq.errors import InputError
 from seq2seq.nn.model import initialise
 from seq2seq.text.tokenizer import BOS, EOS, TokenizerPair, train_tokenizers
+from seq2seq.text.words import word_owners
 from seq2seq.translation import Translation
 from seq2seq.translator import Translator
 
 WORDS = "der hund läuft ein mann 😀 schläft heute nicht 中文 ist schön und grün während café".split()  # noqa: SIM905
-TARGETS = ["the dog runs quickly", "a man 😀 does not sleep today", "中文 is nice and green", "the café , e\u0301"]
+TARGETS = ["the dog runs quickly", "a man 😀 does not sleep today", "中文 is nice and green", "the café , q\u0301"]
 
 
 def sentences(number: int, seed: int = 1) -> list[str]:
@@ -221,6 +223,30 @@ def test_a_translation_fits_its_text(translator: Translator, pair: TokenizerPair
         assert not found.truncated
 
 
+@pytest.mark.parametrize("kind", ["bpe", "word"])
+@pytest.mark.parametrize("rule", ["nfc", "identity", "nmt_nfkc"])
+def test_words_are_those_of_the_text_as_given(rule: str, kind: str) -> None:
+    """Whatever separates them, whether the vocabulary has it or not, and whatever a tokenizer makes of it."""
+    config = TokenizerConfig(kind=kind, vocabulary_size=120, normalisation=rule)
+    tokenizers = train_tokenizers(sentences(40), TARGETS, config)
+    translator = Translator([tiny(tokenizers)])
+    texts = [f"der{space}hund la\u0308uft\u200b ½ﬁ" for space in "\t\r\x1c\u00a0\u202f\u3000\u2028"]
+    found = translator.translate([*texts, "\u200bder hund", " der", "¨ der hund"], max_length=7)
+    aligned = translator.align([each.source for each in found], [each.text or "x" for each in found])
+    for each, one in zip(found, aligned, strict=True):
+        words = each.source.split()
+        if kind == "bpe":  # a word of a vocabulary of words may be several here: "der\thund" is one, which is unknown
+            assert set(each.source_words) == set(range(len(words))), each.source
+        assert each.source_words == word_owners(one.source.shares[:, :-1])
+        spelt = "".join(
+            piece for piece, word in zip(each.source_pieces, each.source_words, strict=True) if words[word] == "hund"
+        )
+        assert spelt.replace("\u2581", "").replace("<unk>", "") in ("hund", "")
+        assert len({target for _, target in each.alignment}) == len(each.text.split())
+        _, names, _ = unit_weights(each)
+        assert names == words or len(words) == 1
+
+
 def test_links_name_the_word_that_got_most(translator: Translator) -> None:
     found = translator.translate(sentences(17))
     checked = 0
@@ -317,6 +343,7 @@ def test_no_line_break_comes_out(pair: TokenizerPair) -> None:
         model.output_layer.bias[tokenizers.target.pieces.index("<0x0A>")] += 1e4
     found = Translator([LoadedModel(Path("x"), config, tokenizers, model, {})]).translate(["hund"], max_length=3)[0]
     assert found.pieces == ["<0x0A>"] * 3
+    assert found.target_words == [-1] * 3
     assert found.text.strip(" ") == ""
     assert "\n" not in found.text
 

@@ -17,6 +17,7 @@ from seq2seq.errors import InputError
 from seq2seq.evaluation.alignment import word_weights
 from seq2seq.nn.model import initialise
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair, train_tokenizers
+from seq2seq.text.words import word_owners
 from seq2seq.translator import Translator
 from seq2seq.word_alignment import Alignment, Join
 
@@ -77,10 +78,10 @@ def test_links_name_words_of_the_text(translator: Translator, options: dict[str,
             )
 
 
-def test_words_sum_and_average_their_pieces(translator: Translator, pair: TokenizerPair) -> None:
+def test_words_sum_and_average_their_pieces(translator: Translator) -> None:
     for shift, threshold in itertools.product((0, 1), (None, 0.3)):
         for found in translator.align(SOURCES, WRITTEN, shift=shift, threshold=threshold):
-            words = ([*pair.source.words_of(found.source.ids), -1], [*pair.target.words_of(found.target.ids), -1])
+            words = [[*word_owners(side.shares[:, :-1]), -1] for side in (found.source, found.target)]
             expected = word_weights(found.piece_weights, *words, shift=shift)
             assert found.weights == pytest.approx(expected)
             rows = expected if threshold is None else expected >= threshold
@@ -212,7 +213,7 @@ def test_what_cannot_be_aligned_is_refused(translator: Translator) -> None:
         translator.align([], [], shift=2)
     with pytest.raises(InputError, match=r"threshold = 0: must be above 0 and at most 1"):
         translator.align([], [], threshold=0)
-    with pytest.raises(InputError, match="sentence 1: a lone surrogate"):
+    with pytest.raises(InputError, match="target 1: a lone surrogate"):
         translator.align(["a"], ["\ud800"])
     for sources, targets in (("ab", ["a", "b"]), (["a", "b"], "ab")):
         with pytest.raises(TypeError, match="a list of sentences is needed"):

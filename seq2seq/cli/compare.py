@@ -69,12 +69,14 @@ def compare(
     """  # fmt: skip
     from seq2seq.cli.files import check_folder
     from seq2seq.evaluation.plan import cells, load_grid
-    from seq2seq.evaluation.test_sets import load_tests
+    from seq2seq.evaluation.test_sets import bleu_tokenizer, load_tests
 
     settings = load_grid(grid)
     plan = cells(settings, grid, overrides or [])
     check_folder("compare", str(output), _read(grid, settings, plan))
     tests = load_tests(settings, Path(plan[0].config.data.root))
+    if note := bleu_tokenizer(settings, tests).note:
+        typer.echo(f"note: {note}", err=True)
 
     from seq2seq.evaluation.comparison import Stopped
     from seq2seq.evaluation.comparison import compare as carry_out

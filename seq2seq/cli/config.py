@@ -34,7 +34,7 @@ def config(
     ] = "source",
     target_language: Annotated[
         str,
-        typer.Option("--target-language", metavar="CODE", help="For example en; zh switches BLEU to Chinese words."),
+        typer.Option("--target-language", metavar="CODE", help="For example en."),
     ] = "target",
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; '-' is standard output.")
@@ -49,7 +49,7 @@ def config(
     from seq2seq.cli.streams import open_output
     from seq2seq.cli.template import render
     from seq2seq.config import parse_config
-    from seq2seq.evaluation.metrics import TOKENIZERS
+    from seq2seq.evaluation.bleu_tokenizer import TOKENIZERS
     from seq2seq.nn.normalisation import NORMALISATIONS
     from seq2seq.nn.scores import SCORE_FUNCTIONS
     from seq2seq.nn.windows import WINDOWS

@@ -182,8 +182,16 @@ def _stop(event: Event) -> str:
 
 def _finish(event: Event) -> str:
     score = "" if event.get("bleu") is None else f", BLEU {event['bleu']:.2f} ({event['signature']})"
-    spent = duration(event["seconds"])
-    return f"kept the {event['kept']} weights: perplexity {event['perplexity']:.2f}{score}; {spent} in all"
+    spent, fallen = duration(event["seconds"]), event.get("decided_by", "") != event.get("criterion", "")
+    how = ", chosen by perplexity, for BLEU is 0" if fallen else ""
+    return f"kept the {event['kept']} weights: perplexity {event['perplexity']:.2f}{score}{how}; {spent} in all"
+
+
+def _criterion(event: Event) -> str:
+    if event["decides"] == "bleu":
+        return "BLEU is above 0 again and decides which weights are the best"
+    times = f"BLEU was 0 in {event['validations']} validations and says nothing"
+    return f"{times}: perplexity decides which weights are the best (see training.validation_tokenize)"
 
 
 _WORDS: dict[str, Callable[[Event], str]] = {
@@ -196,6 +204,8 @@ _WORDS: dict[str, Callable[[Event], str]] = {
     "data": _data,
     "epoch": _epoch,
     "validation": _validation,
+    "criterion": _criterion,
+    "tokenizer": lambda event: str(event["note"]),
     "stop": _stop,
     "finish": _finish,
 }

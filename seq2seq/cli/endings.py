@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from seq2seq.errors import LostProcess, Seq2SeqError, printable
+from seq2seq.errors import LostProcess, Seq2SeqError, missing_package, printable
 
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]  # click's, of which some versions of typer have a copy
 _MEMORY = re.compile(r"(can't allocate|not enough|out of) memory")  # how torch says it, on CPUs and GPUs
@@ -45,6 +45,12 @@ class QuietEndings(TyperGroup):
             if speaks() or isinstance(error, LostProcess):
                 _tell(error)
             raise typer.Exit(error.exit_code) from None
+        except ImportError as error:
+            found = missing_package(error, f"seq2seq {ctx.invoked_subcommand}")
+            if found is None:
+                raise
+            _tell(found)
+            raise typer.Exit(found.exit_code) from None
         except KeyboardInterrupt:
             raise typer.Exit(128 + signal.SIGINT) from None
         except BrokenPipeError:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,11 +14,14 @@ from seq2seq.cli import options
 from seq2seq.cli.display import progress_over
 from seq2seq.cli.streams import open_output, read_lines
 from seq2seq.errors import InputError
+from seq2seq.evaluation.references import unanswered
 
 if TYPE_CHECKING:
     from seq2seq.cli.report import Report
     from seq2seq.translation import SearchOptions
     from seq2seq.translator import Translator
+
+BlankReferences = Literal["refuse", "leave-out"]
 
 EXAMPLES = """
 seq2seq evaluate runs/demo --source test.de --reference test.en
@@ -56,10 +59,17 @@ def evaluate(
             "--tokenize",
             metavar="NAME",
             help="sacreBLEU's tokenizer for BLEU: 13a, zh, ja-mecab, char, intl, none, ...",
-            show_default="the model's, else 13a",
+            show_default="the model's, else one that fits the script",
         ),
     ] = None,
     lowercase: Annotated[bool, typer.Option("--lowercase", help="Ignore case, in all metrics.")] = False,
+    blank_references: Annotated[
+        BlankReferences,
+        typer.Option(
+            "--blank-references",
+            help="A sentence that no reference file has a line for ends the command, or is not scored.",
+        ),
+    ] = "refuse",
     samples: Annotated[
         int,
         typer.Option(
@@ -92,6 +102,9 @@ def evaluate(
     95 % confidence interval. With --against, a paired bootstrap tells whether
     the choice of test sentences may explain the gap; it knows nothing of the
     luck of a training, which only several seeds can show.
+
+    A blank line is no reference: of several, the others count for its
+    sentence.
     """
     search = options.search_options(
         beam_size=beam_size,
@@ -106,7 +119,7 @@ def evaluate(
     )
     sides = [_Side(models or [], hypothesis)] + ([] if against is None else [_side_of(against)])
     _check_combination(sides, source, references or [], output, search, samples)
-    reading = _Reading(source, references or [])
+    reading = _Reading(source, references or [], blank_references)
     _check_before_work(reading.references, tokenize, lowercase)
     with nullcontext() if output is None else open_output(output) as write:
         entrants = [_enter(side, reading, search, device, threads) for side in sides]
@@ -114,7 +127,7 @@ def evaluate(
         if write is not None:
             write("".join(f"{line}\n" for line in answers[0]))
     tokenize = tokenize or next((entrant.tokenize for entrant in entrants if entrant.tokenize), None)
-    report = _report(entrants, answers, reading.references, tokenize, lowercase, samples)
+    report = _report(entrants, answers, reading, tokenize, lowercase, samples)
     if as_json:
         typer.echo(report.as_json())
     else:
@@ -149,20 +162,45 @@ class _Entrant:
 class _Reading:
     """The texts that all systems share, aligned line by line."""
 
-    def __init__(self, source: str | None, references: Sequence[str]) -> None:
+    def __init__(self, source: str | None, references: Sequence[str], blank: BlankReferences) -> None:
         self.first = references[0]
-        self.references = [read_lines(references[0])]
-        if not self.references[0]:
+        first = read_lines(self.first)
+        if not first:
             raise InputError(f"{self.first}: no lines, nothing to score")
-        self.references += [self.aligned(path) for path in references[1:]]
+        self.lines = len(first)
+        self.references = [first, *(self.aligned(path) for path in references[1:])]
+        self._leave_out(references, blank)
         self.source_name = source or ""
         self.source = [] if source is None else self.aligned(source)
 
+    def _leave_out(self, names: Sequence[str], blank: BlankReferences) -> None:
+        """Take sentences without a reference out of all sets where that is wanted; refuse them elsewhere."""
+        rows = unanswered(self.references)
+        if rows and blank == "refuse":
+            also = " in every reference file" if len(names) > 1 else ""
+            more = f" (as are {len(rows) - 1:,} more)" if len(rows) > 1 else ""
+            hint = "mend it, or leave such sentences out with --blank-references leave-out"
+            raise InputError(f"{names[0]}:{rows[0] + 1}: the reference is blank{also}{more}; {hint}")
+        if len(rows) == self.lines:
+            raise InputError(f"{self.first}: all lines are blank, nothing to score against")
+        self.left_out = set(rows)
+        self.references = [self.scored(lines) for lines in self.references]
+
+    def scored(self, lines: Sequence[str]) -> list[str]:
+        """Of an answer to every sentence, those that are scored."""
+        return [line for row, line in enumerate(lines) if row not in self.left_out]
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out, in a sentence."""
+        count = len(self.left_out)
+        return [f"{count:,} of {self.lines:,} sentences have no reference and are left out."] if count else []
+
     def aligned(self, path: str) -> list[str]:
         """The lines of a file, as many as the first reference has."""
-        lines, expected = read_lines(path), len(self.references[0])
-        if len(lines) != expected:
-            counts = f"{len(lines):,} lines, but {self.first} has {expected:,}"
+        lines = read_lines(path)
+        if len(lines) != self.lines:
+            counts = f"{len(lines):,} lines, but {self.first} has {self.lines:,}"
             raise InputError(f"{path}: {counts}; they must be aligned line by line")
         return lines
 
@@ -207,11 +245,8 @@ def _enter(side: _Side, reading: _Reading, search: SearchOptions, device: str, t
     if side.file is not None:
         lines = reading.aligned(side.file)
         return _Entrant(side.name, None, lambda: lines)
-    from seq2seq.evaluation.metrics import default_tokenize
-
     translator = options.load_translator(side.models, device, threads)
-    config = translator.config
-    tokenize = config.training.validation_tokenize or default_tokenize(config.data.target_language)
+    tokenize = translator.config.training.validation_tokenize or None
     return _Entrant(side.name, tokenize, lambda: _translate(translator, reading, search))
 
 
@@ -230,7 +265,7 @@ def _translate(translator: Translator, reading: _Reading, search: SearchOptions)
 def _report(
     entrants: Sequence[_Entrant],
     answers: Sequence[list[str]],
-    references: list[list[str]],
+    reading: _Reading,
     tokenize: str | None,
     lowercase: bool,
     samples: int,
@@ -238,10 +273,12 @@ def _report(
     from seq2seq.cli.report import Report
     from seq2seq.evaluation import metrics
 
-    rules: dict[str, Any] = {"references": references, "tokenize": tokenize, "lowercase": lowercase, "samples": samples}
+    rules: dict[str, Any] = {"tokenize": tokenize, "lowercase": lowercase, "samples": samples}
+    rules["references"] = references = reading.references
+    system, sizes = reading.scored(answers[0]), (len(references[0]), len(references))
     if len(answers) == 1:
-        measured = metrics.evaluate(hypotheses=answers[0], confidence=samples > 0, **rules)
-        return Report(entrants[0].name, len(answers[0]), len(references), measured, None, ())
-    compared = metrics.compare_paired(baseline=answers[1], system=answers[0], **rules)
+        measured = metrics.evaluate(hypotheses=system, confidence=samples > 0, **rules)
+        return Report(entrants[0].name, *sizes, measured, None, (), reading.notes)
+    compared = metrics.compare_paired(baseline=reading.scored(answers[1]), system=system, **rules)
     measured = [one.system for one in compared]
-    return Report(entrants[0].name, len(answers[0]), len(references), measured, entrants[1].name, compared)
+    return Report(entrants[0].name, *sizes, measured, entrants[1].name, compared, reading.notes)

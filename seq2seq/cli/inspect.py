@@ -48,7 +48,8 @@ def describe(loaded: LoadedModel) -> dict[str, Any]:
         "model": str(loaded.directory),
         "languages": {"source": config.data.source_language, "target": config.data.target_language},
         "tokenizer": {
-            "kind": source.kind if source.kind == target.kind else f"{source.kind} and {target.kind}",
+            "kind": _both(source.kind, target.kind),
+            "normalisation": _both(source.normalisation, target.normalisation),
             "vocabulary": "joint" if loaded.tokenizers.joint else "one a side",
             "source_pieces": source.vocabulary_size,
             "target_pieces": target.vocabulary_size,
@@ -59,6 +60,10 @@ def describe(loaded: LoadedModel) -> dict[str, Any]:
         "search": config.search.model_dump(),
         "files": _sizes(loaded),
     }
+
+
+def _both(source: str, target: str) -> str:
+    return source if source == target else f"{source} and {target}"
 
 
 def count_parameters(loaded: LoadedModel) -> dict[str, int]:

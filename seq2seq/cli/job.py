@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from seq2seq.cli import options
 from seq2seq.cli.chunks import Chunk, Chunks
 from seq2seq.cli.layout import Layout
 from seq2seq.cli.streams import STANDARD, STANDARD_INPUT, Source
+from seq2seq.cli.unknown import Unknown
 from seq2seq.errors import InputError
 from seq2seq.text.lines import describe
 
@@ -27,12 +28,13 @@ TooLong = Literal["truncate", "blank", "refuse"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The output for a chunk. notes: what to tell of its lines, each a warning."""
+    """The output for a chunk. notes: what to tell of its lines, each a warning; unknown: what to tell of all lines."""
 
     end: int  # lines of the input up to here
     source_sha256: str  # as of Chunk
     text: str
     notes: list[str]
+    unknown: Unknown = field(default_factory=Unknown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class LoadedJob:
 
     def answer(self, chunk: Chunk) -> Answer:
         """Raises InputError for the first line that is refused."""
-        job, parts, notes = self.job, list[str](), list[str]()
+        job, parts, notes, unknown = self.job, list[str](), list[str](), Unknown()
         if chunk.problems and job.bad_lines == "refuse":
             place, problem = next(iter(chunk.problems.items()))
             raise InputError(f"{job.name}:{chunk.before + place + 1}: {describe(problem)}")
@@ -89,7 +91,9 @@ class LoadedJob:
             error = self._error(chunk.problems.get(place), several[0], notes, f"{job.name}:{number}")
             parts.append(job.layout.failed(number, chunk.texts[place], error) if error else "")
             parts.append("" if error else job.layout.lines(number, several))
-        return Answer(chunk.end, chunk.source_sha256, "".join(parts), notes)
+            if not error:
+                unknown.see(several[0], self.translator.tokenizers.source)
+        return Answer(chunk.end, chunk.source_sha256, "".join(parts), notes, unknown)
 
     def _find(self, chunk: Chunk) -> Sequence[Sequence[Translation]]:
         job = self.job

@@ -94,8 +94,8 @@ def unit_weights(translation: Translation) -> tuple[NDArray[np.float64], list[st
     """Weights [target, source] with the names of columns and rows: words, or pieces on a side without spaces."""
     from seq2seq.evaluation.alignment import NO_WORD, word_weights
 
-    source_units, source_labels = _units(translation.source_pieces, translation.source_words)
-    target_units, target_labels = _units(translation.pieces, translation.target_words)
+    source_units, source_labels = _units(translation.source, translation.source_pieces, translation.source_words)
+    target_units, target_labels = _units(translation.text, translation.pieces, translation.target_words)
     rows = [*target_units, NO_WORD] if translation.finished else target_units
     return word_weights(translation.weights, [*source_units, NO_WORD], rows), source_labels, target_labels
 
@@ -116,14 +116,16 @@ def _shares(side: Side) -> tuple[list[str], NDArray[np.float64]]:
 
     if len(side.words) > 1:
         return side.words, side.shares
-    return [piece.replace("▁", "") or "▁" for piece in side.pieces], np.eye(len(side.pieces), len(side.pieces) + 1)
+    return _piece_labels(side.pieces), np.eye(len(side.pieces), len(side.pieces) + 1)
 
 
-def _units(pieces: Sequence[str], words: Sequence[int]) -> tuple[list[int], list[str]]:
-    """For each piece the number of its unit, and what each unit is called."""
-    units = list(range(len(pieces))) if max(words, default=0) == 0 else list(words)
-    labels = ["" for _ in range(max(units, default=-1) + 1)]
-    for unit, piece in zip(units, pieces, strict=True):
-        if unit >= 0:
-            labels[unit] += piece.replace("▁", "")
-    return units, [label or "▁" for label in labels]
+def _units(text: str, pieces: Sequence[str], words: Sequence[int]) -> tuple[Sequence[int], list[str]]:
+    """For each piece the number of its unit, and what each unit is called; words that were not read are left out."""
+    last = max(words, default=0)
+    if last > 0:
+        return words, text.split()[: last + 1]
+    return range(len(pieces)), _piece_labels(pieces)
+
+
+def _piece_labels(pieces: Sequence[str]) -> list[str]:
+    return [piece.replace("▁", "") or "▁" for piece in pieces]

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was scored, and how it did. baseline and comparisons: of a comparison, else empty."""
+    """What was scored, and how it did. baseline and comparisons: of a comparison, else empty.
+
+    references: sets; a sentence may lack one, as the notes of the metrics then say. notes: on the text as a whole.
+    """
 
     system: str
     sentences: int
@@ -25,6 +28,7 @@ class Report:
     metrics: Sequence[Metric]
     baseline: str | None
     comparisons: Sequence[Comparison]
+    notes: Sequence[str] = ()
 
     def as_json(self) -> str:
         """One object; "comparisons" is empty where nothing was compared."""
@@ -44,6 +48,7 @@ class Report:
             "system": self.system,
             "sentences": self.sentences,
             "references": self.references,
+            "notes": list(self.notes),
             "metrics": [_facts(metric) for metric in self.metrics],
             "baseline": self.baseline,
             "comparisons": comparisons,
@@ -60,7 +65,9 @@ class Report:
         typer.echo(shown.get(), nl=False)
 
     def _table(self) -> Table:
-        what = f"{self.sentences:,} sentences, {self.references} reference{'s' if self.references > 1 else ''} each"
+        most = "up to " if any("nrefs:var" in metric.signature for metric in self.metrics) else ""
+        references = f"{most}{self.references} reference{'s' if self.references > 1 else ''} each"
+        what = f"{self.sentences:,} sentences, {references}"
         table = Table(title=f"{self.system}: {what}", title_justify="left", box=None, pad_edge=False)
         table.add_column("metric")
         table.add_column("score", justify="right")
@@ -73,7 +80,7 @@ class Report:
     def _lines(self) -> Iterator[str]:
         yield ""
         yield from (f"{metric.name}: {metric.signature}" for metric in self.metrics)
-        notes = [note for metric in self.metrics for note in metric.notes]
+        notes = [*self.notes, *(note for metric in self.metrics for note in metric.notes)]
         yield from (f"note: {note}" for note in dict.fromkeys(notes))
         if self.comparisons:
             yield f"\nagainst {self.baseline}, by paired bootstrap:"

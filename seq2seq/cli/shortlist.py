@@ -73,6 +73,9 @@ def shortlist(
     A model that is trained on needs another shortlist; the old one is refused.
     """
     _check_options(model, source, target, validation_source, validation_target, bleu)
+    validation = None
+    if validation_source is not None and validation_target is not None:
+        validation = _validation(validation_source, validation_target, bleu)
     from seq2seq.checkpoint import load_model
     from seq2seq.lexicon import Lexicon
     from seq2seq.shortlist_file import write_shortlist
@@ -86,8 +89,8 @@ def shortlist(
         write_shortlist(loaded.directory, built, loaded.files)
     facts: dict[str, Any] = {"model": str(loaded.directory), "size": size, "common": common}
     facts |= {"pairs": lexicon.pairs, "pairs_left_out": lexicon.left_out, "links": len(built.tokens)}
-    if validation_source is not None and validation_target is not None:
-        facts["validation"] = _measure(loaded, built, validation_source, validation_target, bleu)
+    if validation is not None:
+        facts["validation"] = _measure(loaded, built, str(validation_source), *validation, bleu)
     typer.echo(json.dumps(facts, ensure_ascii=False, indent=2) if as_json else "\n".join(_lines(facts)))
 
 
@@ -118,14 +121,25 @@ def _read(lexicon: Lexicon, source: str, target: str) -> None:
             progress(done)
 
 
-def _measure(loaded: LoadedModel, built: Shortlist, source: str, target: str, bleu: bool) -> dict[str, Any]:
-    """How good the lists are for text that they were not built from."""
-    from seq2seq.lexicon import Recall, encode_pairs
+def _validation(source: str, target: str, bleu: bool) -> tuple[list[str], list[str]]:
+    """The text to measure on, checked before the long reading of the other."""
+    from seq2seq.evaluation.references import unanswered
 
     sources, references = read_lines(source), read_lines(target)
     if len(sources) != len(references):
         numbers = f"{source} has {len(sources):,} lines, {target} {len(references):,}"
         raise InputError(f"{numbers}; they must be aligned line by line")
+    if bleu and (rows := unanswered([references])):
+        raise InputError(f"{target}:{rows[0] + 1}: blank, so --bleu has nothing to score against; leave the pair out")
+    return sources, references
+
+
+def _measure(
+    loaded: LoadedModel, built: Shortlist, source: str, sources: list[str], references: list[str], bleu: bool
+) -> dict[str, Any]:
+    """How good the lists are for text that they were not built from."""
+    from seq2seq.lexicon import Recall, encode_pairs
+
     pairs = encode_pairs(loaded, sources, references)
     if not pairs:
         raise InputError(f"{source}: no pair with two sides to measure the shortlist on")
@@ -145,7 +159,7 @@ def _compare(loaded: LoadedModel, built: Shortlist, sources: list[str], referenc
     """Translations without and with the lists."""
     import torch
 
-    from seq2seq.evaluation.metrics import bleu, default_tokenize
+    from seq2seq.evaluation.metrics import bleu
     from seq2seq.translator import Translator
 
     translator, texts, seconds = Translator([loaded], [built]), list[list[str]](), list[float]()
@@ -153,13 +167,14 @@ def _compare(loaded: LoadedModel, built: Shortlist, sources: list[str], referenc
         began = time.perf_counter()
         texts.append([found.text for found in translator.translate(sources, shortlist=shortlist)])
         seconds.append(time.perf_counter() - began)
-    tokenize = default_tokenize(loaded.config.data.target_language)
+    tokenize = loaded.config.training.validation_tokenize or None
     scores = [bleu(hypotheses=found, references=[references], tokenize=tokenize) for found in texts]
     same = sum(one == other for one, other in zip(*texts, strict=True))
     return {
         "bleu": scores[0].value,
         "bleu_shortlist": scores[1].value,
         "signature": scores[0].signature,
+        "notes": list(scores[0].notes),
         "identical": same / len(sources),
         "seconds": seconds[0],
         "seconds_shortlist": seconds[1],
@@ -178,6 +193,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     if found and "bleu" in found:
         change = f"BLEU {found['bleu']:.2f} without, {found['bleu_shortlist']:.2f} with the shortlist"
         lines.append(f"{change} ({found['signature']}); {found['identical']:.1%} of the lines are the same")
+        lines += [f"note: {note}" for note in found["notes"]]
         spent = f"{found['seconds']:.1f} s without, {found['seconds_shortlist']:.1f} s with the shortlist"
         lines.append(f"translated in {spent} (beam {found['beam_size']}, threads: {found['threads']})")
     return [*lines, f"to use it: {shlex.join(['seq2seq', 'translate', facts['model']])} --shortlist"]

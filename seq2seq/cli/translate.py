@@ -25,6 +25,7 @@ from seq2seq.cli.streams import (
     open_output,
     termination_raises,
 )
+from seq2seq.cli.unknown import Unknown
 from seq2seq.errors import InputError
 
 if TYPE_CHECKING:
@@ -171,6 +172,10 @@ def translate(
     text, finished, truncated, source_pieces, pieces; with --scores also score
     and log_prob, with --alignment also alignment.
 
+    Words are what whitespace separates in the text as it was given. Characters
+    that the model does not know are counted, and named at the end on standard
+    error.
+
     With --format grid, a drawing follows each line of text: a row for every
     word written, a column for every word read, darker for more attention.
 
@@ -278,12 +283,16 @@ def _after(journal: Journal, chunks: Chunks) -> Chunks:
 
 
 def _translate(job: Job, output: str, team: Crew, chunks: Chunks, write: Callable[[Answer], None]) -> None:
+    unknown = Unknown()
     with progress_over(lambda: _length(job.source, output)) as report:
         for answer in team.answers(chunks):
+            unknown.add(answer.unknown)
             for note in answer.notes if speaks() else ():
                 print(f"warning: {note}", file=sys.stderr)
             write(answer)
             report(answer.end)
+    if unknown.count and speaks():
+        print(f"warning: {unknown.describe(job.name)}", file=sys.stderr)
 
 
 def _launched() -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from seq2seq.cli.chunks import Chunk, Chunks
 from seq2seq.cli.job import Answer, Job, LoadedJob
-from seq2seq.errors import Seq2SeqError
+from seq2seq.errors import Seq2SeqError, missing_package
 
 IN_FLIGHT = 3  # chunks a worker: one that it translates, others that are done and wait for an earlier one
 
@@ -158,6 +158,10 @@ def _attempt(act: Any, *arguments: Any) -> Any:
         return act(*arguments)
     except Seq2SeqError as error:
         return error
+    except ImportError as error:
+        if found := missing_package(error, "seq2seq translate"):
+            return found
+        raise
 
 
 class Ranks:

@@ -16,7 +16,7 @@ from seq2seq.directory import replace_durably
 from seq2seq.errors import InputError
 from seq2seq.evaluation.costs import describe_machine, measure_costs
 from seq2seq.evaluation.measuring import Measured
-from seq2seq.evaluation.metrics import default_tokenize, evaluate
+from seq2seq.evaluation.metrics import evaluate
 from seq2seq.evaluation.plan import Cell, Grid
 from seq2seq.evaluation.results import (
     Contrast,
@@ -31,7 +31,7 @@ from seq2seq.evaluation.results import (
 )
 from seq2seq.evaluation.runs import RUNS, Observe, Task, carry_out, load_measured, task
 from seq2seq.evaluation.statistics import contrasts, spread
-from seq2seq.evaluation.test_sets import Test
+from seq2seq.evaluation.test_sets import Test, bleu_tokenizer
 from seq2seq.training.signals import StopRequest
 
 RESULTS, COSTS, LOCK = "results.json", "costs.json", ".lock"
@@ -153,28 +153,27 @@ def assemble(
         baseline=baseline,
         seeds=grid.seeds,
         tests=list(tests),
-        signatures=_signatures(grid, plan[0], next(iter(measured.values())), tests),
+        signatures=_signatures(grid, next(iter(measured.values())), tests),
         search={"beam_size": grid.search.beam_size, **plan[0].config.search.model_dump(exclude={"beam_size"})},
         machine=machine,
         systems=[_system(name, own[name], measured, costs.get(name)) for name in names],
-        contrasts=_contrasts(grid, plan[0], own, measured, tests, baseline),
+        contrasts=_contrasts(grid, own, measured, tests, baseline),
         examples=_examples(grid, own, measured, tests),
         missing=[cell.name for cell in plan if cell.name not in measured],
     )
 
 
-def _options(grid: Grid, cell: Cell) -> dict[str, Any]:
-    tokenize = grid.search.tokenize or default_tokenize(cell.config.data.target_language)
-    return {"tokenize": tokenize, "lowercase": grid.search.lowercase}
+def _options(grid: Grid, tests: Mapping[str, Test]) -> dict[str, Any]:
+    return {"tokenize": bleu_tokenizer(grid, tests).name, "lowercase": grid.search.lowercase}
 
 
-def _signatures(grid: Grid, cell: Cell, found: Measured, tests: Mapping[str, Test]) -> dict[str, str]:
+def _signatures(grid: Grid, found: Measured, tests: Mapping[str, Test]) -> dict[str, str]:
     name, test = next(iter(tests.items()))
     metrics = evaluate(
         hypotheses=found.hypotheses[name],
         references=[test.reference],
         metrics=("BLEU", "chrF2++"),
-        **_options(grid, cell),
+        **_options(grid, tests),
     )
     return {metric.name: metric.signature for metric in metrics}
 
@@ -217,7 +216,6 @@ def _summary(tests: Sequence[Any]) -> Summary:
 
 def _contrasts(
     grid: Grid,
-    cell: Cell,
     own: Mapping[str, Sequence[Cell]],
     measured: Mapping[str, Measured],
     tests: Mapping[str, Test],
@@ -231,7 +229,7 @@ def _contrasts(
             system: [measured[run.name].hypotheses[name] for run in sorted(runs, key=lambda run: run.seed)]
             for system, runs in own.items()
         }
-        found += contrasts(systems, references=[test.reference], baseline=baseline, test=name, **_options(grid, cell))
+        found += contrasts(systems, references=[test.reference], baseline=baseline, test=name, **_options(grid, tests))
     return found
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq.errors import InputError
+from seq2seq.evaluation.references import Lines
 from seq2seq.evaluation.results import Bucket
 from seq2seq.evaluation.segments import SAMPLES, count_segments
 from seq2seq.evaluation.statistics import exact_matches, interval, proportion
@@ -24,7 +25,7 @@ def length_buckets(
     *,
     sources: Sequence[str],
     hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
+    references: Sequence[Lines],
     edges: Sequence[int] | None = None,
     lengths: Sequence[int] | None = None,
     tokenize: str | None = None,

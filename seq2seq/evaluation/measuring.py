@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from seq2seq.evaluation.alignment import Link, alignment_error_rate, alignment_intervals
 from seq2seq.evaluation.attention_numbers import attention_numbers
+from seq2seq.evaluation.bleu_tokenizer import writing_of
 from seq2seq.evaluation.lengths import length_buckets
-from seq2seq.evaluation.metrics import default_tokenize
 from seq2seq.evaluation.noise import apply_noise
 from seq2seq.evaluation.plan import Grid
 from seq2seq.evaluation.results import (
@@ -28,11 +28,11 @@ from seq2seq.evaluation.results import (
 )
 from seq2seq.evaluation.segments import count_segments
 from seq2seq.evaluation.statistics import exact_matches, interval, proportion
-from seq2seq.evaluation.test_sets import Test
+from seq2seq.evaluation.test_sets import Test, bleu_tokenizer
 from seq2seq.perplexity import perplexity
 from seq2seq.translation import PairScore
 from seq2seq.translator import Translator
-from seq2seq.word_alignment import Alignment, Join
+from seq2seq.word_alignment import Alignment
 
 READINGS = {"step": 0, "shifted": 1}
 
@@ -94,9 +94,8 @@ class Measurer:
     @property
     def _options(self) -> dict[str, Any]:
         """Of every count of n-grams."""
-        search, data = self.grid.search, self.translator.config.data
-        tokenize = search.tokenize or default_tokenize(data.target_language)
-        return {"tokenize": tokenize, "lowercase": search.lowercase}
+        tokenize = bleu_tokenizer(self.grid, self.tests).name
+        return {"tokenize": tokenize, "lowercase": self.grid.search.lowercase}
 
     def _translate(self, sources: Sequence[str]) -> list[str]:
         found = []
@@ -158,26 +157,26 @@ class Measurer:
         source = [test.source[line - 1] for line in examples.lines]
         given = [test.given[line - 1] for line in examples.lines]
         written = [one.text for one in self.translator.translate(source, beam_size=self.grid.search.beam_size)]
-        return [self._look(line, text, test.join) for line, text in zip(given, written, strict=True)]
+        return [self._look(line, text, test) for line, text in zip(given, written, strict=True)]
 
-    def _look(self, given: str, written: str, join: Join | None) -> Look:
+    def _look(self, given: str, written: str, test: Test) -> Look:
         """Forced attention of the model over what it wrote itself."""
         if not given.strip() or not written.strip():
             return Look(source=given.split(), hypothesis=[], weights=[])
-        joins = join in ("source", "both")
+        joins = test.join in ("source", "both")
         (found,) = self.translator.align([given], [written], join="source" if joins else None)
-        weights, data = found.piece_weights[:-1, :-1].astype(np.float64), self.translator.config.data
+        weights = found.piece_weights[:-1, :-1].astype(np.float64)
         source, hypothesis = found.source.pieces, found.target.pieces
-        if joins or not _unspaced(data.source_language):
+        if joins or not _unspaced(test.source):
             source, weights = found.source.words, weights @ found.source.shares[:, :-1].T
-        if not _unspaced(data.target_language):
+        if not _unspaced(test.reference):
             hypothesis, weights = found.target.words, _by_words(weights, found.target.shares[:, :-1])
         return Look(source=source, hypothesis=hypothesis, weights=np.round(weights, 4).tolist())
 
 
-def _unspaced(language: str) -> bool:
-    """Whether a language's words are not separated by spaces."""
-    return default_tokenize(language) != "13a"
+def _unspaced(lines: Sequence[str]) -> bool:
+    """Whether a text's words are not separated by spaces."""
+    return writing_of(lines) not in ("spaced", "Korean")
 
 
 def _by_words(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,16 +18,17 @@ from typing import Any, cast
 from sacrebleu import BLEU, CHRF, TER
 from sacrebleu.significance import PairedTest, Result
 
-from seq2seq.errors import InputError, Seq2SeqError, nearest
+from seq2seq.errors import InputError, nearest
+from seq2seq.evaluation.bleu_tokenizer import TOKENIZERS, make_bleu, tokenizer_for, writing_of
+from seq2seq.evaluation.references import Lines, notes_on_blanks, without_blanks
+from seq2seq.text.normalisation import in_parts
 
 METRICS = ("BLEU", "chrF2", "chrF2++", "TER")
 DEFAULT_METRICS = ("BLEU", "chrF2++", "TER")
-TOKENIZERS = tuple(BLEU.TOKENIZERS)
 
 SIGNIFICANCE_LEVEL = 0.05
 # From this share of the lines on, pieces or detached full stops are the form of a text and no accident.
 _SHARE = 0.1
-_UNSPACED = ("zh", "ja-mecab")
 _PIECE = re.compile(r"▁|@@(?: |$)")
 
 
@@ -100,15 +101,24 @@ class Comparison:
         return f"{scores} ({gap}): the choice of test sentences {verdict} the gap."
 
 
-def default_tokenize(target_language: str) -> str:
-    """BLEU's tokenizer for a language code: 'zh' for Chinese (zh, zh-CN, zho, cmn, ...), '13a' for everything else."""
-    return "zh" if re.split(r"[-_]", target_language.lower())[0] in ("zh", "zho", "cmn") else "13a"
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a score is counted, after checks: BLEU's tokenizer, and the references with None for a blank line.
+
+    spaced: whether spaces separate the words of the references. notes: on the choices made for the user.
+    """
+
+    tokenize: str
+    references: Sequence[Lines]
+    spaced: bool
+    ideographic: bool
+    notes: tuple[str, ...]
 
 
 def evaluate(
     *,
     hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
+    references: Sequence[Lines],
     tokenize: str | None = None,
     lowercase: bool = False,
     confidence: bool = True,
@@ -117,28 +127,28 @@ def evaluate(
 ) -> list[Metric]:
     """Score detokenised hypotheses against one or more reference sets; references[k][i] belongs to hypotheses[i].
 
-    tokenize is BLEU's tokenizer (None: '13a'; see default_tokenize); 'zh' and 'ja-mecab' also make TER count
-    characters, for want of spaces. lowercase holds for all metrics: TER is cased here unless asked otherwise, against
-    sacreBLEU's default. confidence adds intervals from `samples` bootstrap resamples; they take memory in proportion to
-    sentences times samples.
+    A blank line, or None, is no reference: of several sets, the others count for that sentence, which a note says.
+    tokenize is BLEU's tokenizer (None: one that fits the script of the references, as `choose_tokenizer` judges it).
+    TER counts the characters of Chinese and Japanese, for want of spaces. lowercase holds for all metrics: TER is
+    cased here unless asked otherwise, against sacreBLEU's default. confidence adds intervals from `samples` bootstrap
+    resamples; they take memory in proportion to sentences times samples.
 
     BLEU is 0 where no hypothesis has four tokens, however good (it counts sequences of four): the value stays as
-    sacreBLEU gives it, and a note says so. Raises InputError for empty or unequal inputs, text in subword pieces and
-    unknown names; Seq2SeqError for a tokenizer that cannot be loaded.
+    sacreBLEU gives it, and a note says so. Raises InputError for empty or unequal inputs, a sentence without a
+    reference, text in subword pieces and unknown names; Seq2SeqError for a tokenizer that cannot be loaded.
     """
-    tokenize = check_texts(tokenize, metrics, {"hypotheses": hypotheses}, references)
+    rules = check_texts(tokenize, metrics, {"hypotheses": hypotheses}, references)
     if confidence:
         resampling_seed(samples)
     return [
-        _score(name, tokenize, lowercase, hypotheses, references, samples if confidence else None)
-        for name in dict.fromkeys(metrics)
+        _score(name, rules, lowercase, hypotheses, samples if confidence else None) for name in dict.fromkeys(metrics)
     ]
 
 
 def bleu(
     *,
     hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
+    references: Sequence[Lines],
     tokenize: str | None = None,
     lowercase: bool = False,
 ) -> Metric:
@@ -150,7 +160,7 @@ def bleu(
 def sentence_scores(
     *,
     hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
+    references: Sequence[Lines],
     metric: str = "chrF2++",
     tokenize: str | None = None,
     lowercase: bool = False,
@@ -159,9 +169,9 @@ def sentence_scores(
 
     Other arguments and errors as in `evaluate`.
     """
-    tokenize = check_texts(tokenize, [metric], {"hypotheses": hypotheses}, references)
-    scorer = make_scorer(metric, tokenize, lowercase, effective_order=True)
-    rows = zip(hypotheses, zip(*references, strict=True), strict=True)
+    rules = check_texts(tokenize, [metric], {"hypotheses": hypotheses}, references)
+    scorer = make_scorer(metric, rules, lowercase, effective_order=True)
+    rows = zip(hypotheses, zip(*rules.references, strict=True), strict=True)
     values = tuple(on_scale(metric, scorer.sentence_score(hypothesis, list(row)).score) for hypothesis, row in rows)
     return SentenceScores(metric, values, scorer.get_signature().format())
 
@@ -170,7 +180,7 @@ def compare_paired(
     *,
     baseline: Sequence[str],
     system: Sequence[str],
-    references: Sequence[Sequence[str]],
+    references: Sequence[Lines],
     tokenize: str | None = None,
     lowercase: bool = False,
     samples: int = 1000,
@@ -181,10 +191,11 @@ def compare_paired(
     The numbers are those of sacreBLEU's paired bootstrap, but for one: equal scores get p = 1, where sacreBLEU finds
     1 / (samples + 1), a significant result, for a system compared with itself.
     """
-    tokenize = check_texts(tokenize, metrics, {"baseline": baseline, "system": system}, references)
+    rules = check_texts(tokenize, metrics, {"baseline": baseline, "system": system}, references)
     resampling_seed(samples)
-    scorers = {name: make_scorer(name, tokenize, lowercase) for name in metrics}
+    scorers = {name: make_scorer(name, rules, lowercase) for name in metrics}
     systems = [("baseline", baseline), ("system", system)]
+    references = cast(list[list[str]], rules.references)  # None for a missing one is allowed
     signatures, results = PairedTest(systems, scorers, references, test_type="bs", n_samples=samples)()
     comparisons = []
     for name, scorer in scorers.items():
@@ -193,8 +204,8 @@ def compare_paired(
         comparisons.append(
             Comparison(
                 name,
-                _result_metric(name, before, signature, _notes(scorer, tokenize, baseline, references)),
-                _result_metric(name, after, signature, _notes(scorer, tokenize, system, references)),
+                _result_metric(name, before, signature, _notes(scorer, rules, baseline)),
+                _result_metric(name, after, signature, _notes(scorer, rules, system)),
                 p_value=1.0 if before.score == after.score else float(after.p_value or 0.0),
             )
         )
@@ -208,17 +219,16 @@ def _result_metric(name: str, result: Result, signature: str, notes: tuple[str, 
 
 def _score(
     name: str,
-    tokenize: str,
+    rules: Rules,
     lowercase: bool,
     hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
     samples: int | None,
 ) -> Metric:
-    scorer = _plain(make_scorer(name, tokenize, lowercase))
-    score = scorer.corpus_score(hypotheses, references, n_bootstrap=samples or 1)
+    scorer = _plain(make_scorer(name, rules, lowercase))
+    score = scorer.corpus_score(hypotheses, rules.references, n_bootstrap=samples or 1)
     # sacreBLEU keeps mean and half width in private fields, and publishes them only rounded, in its JSON.
     low, high = interval_ends(name, score._mean, score._ci) if samples else (None, None)
-    notes = _notes(scorer, tokenize, hypotheses, references)
+    notes = _notes(scorer, rules, hypotheses)
     return Metric(name, on_scale(name, score.score), scorer.get_signature().format(), low, high, notes)
 
 
@@ -250,28 +260,22 @@ def on_scale(name: str, value: float) -> float:
     return value if name == "TER" else min(value, 100.0)
 
 
-def make_scorer(name: str, tokenize: str, lowercase: bool, effective_order: bool = False) -> Any:
+def make_scorer(name: str, rules: Rules, lowercase: bool, effective_order: bool = False) -> Any:
     """sacreBLEU's object for a metric; failures to load a tokenizer (a missing package or download) as Seq2SeqError."""
     if name == "TER":
-        unspaced = tokenize in _UNSPACED
-        return TER(case_sensitive=not lowercase, normalized=unspaced, asian_support=unspaced)
+        return TER(case_sensitive=not lowercase, normalized=rules.ideographic, asian_support=rules.ideographic)
     if name != "BLEU":
         return CHRF(word_order=name.count("+"), lowercase=lowercase)
-    try:
-        # force only stops sacreBLEU's warning on standard error about tokenised text; our notes say it.
-        return BLEU(tokenize=tokenize, lowercase=lowercase, effective_order=effective_order, force=True)
-    except (ImportError, OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise Seq2SeqError(f"the tokenizer {tokenize!r} of sacreBLEU cannot be loaded: {reason}") from error
+    return make_bleu(rules.tokenize, lowercase=lowercase, effective_order=effective_order)
 
 
 def check_texts(
     tokenize: str | None,
     metrics: Sequence[str],
     systems: Mapping[str, Sequence[str]],
-    references: Sequence[Sequence[str]],
-) -> str:
-    """Refuse what sacreBLEU would crash on or score as nonsense; return the name of the tokenizer."""
+    references: Sequence[Lines],
+) -> Rules:
+    """Refuse what sacreBLEU would crash on or score as nonsense; say how the rest is counted."""
     for name in metrics:
         if name not in METRICS:
             raise InputError(f"unknown metric {name!r}; {nearest(name, METRICS)}")
@@ -280,11 +284,21 @@ def check_texts(
     if tokenize is not None and tokenize not in TOKENIZERS:
         raise InputError(f"unknown BLEU tokenizer {tokenize!r}; {nearest(tokenize, TOKENIZERS)}")
     _check_lines(systems, references)
+    lines = [line for each in references for line in each if line is not None]
+    writing = writing_of(lines)
+    choice = None if tokenize else tokenizer_for(writing)
     # The same model under its new name; sacreBLEU warns on standard error about the old one.
-    return "flores101" if tokenize == "spm" else tokenize or "13a"
+    name = choice.name if choice else {"spm": "flores101"}.get(str(tokenize), str(tokenize))
+    return Rules(
+        tokenize=name,
+        references=without_blanks(references),
+        spaced=writing != "unspaced",
+        ideographic=writing in ("Chinese", "Japanese") or name in ("zh", "ja-mecab"),
+        notes=(*notes_on_blanks(references), *([choice.note] if choice and choice.note else [])),
+    )
 
 
-def _check_lines(systems: Mapping[str, Sequence[str]], references: Sequence[Sequence[str]]) -> None:
+def _check_lines(systems: Mapping[str, Sequence[str]], references: Sequence[Lines]) -> None:
     if any(isinstance(lines, str) for lines in references):
         raise InputError("references must be a list of reference sets, each a list of lines; for one set pass [lines]")
     if not references:
@@ -313,31 +327,45 @@ def resampling_seed(samples: int) -> int | None:
     return None if seed.lower() == "none" else int(seed)
 
 
-def _refuse_pieces(label: str, lines: Sequence[str]) -> None:
+def _refuse_pieces(label: str, lines: Lines) -> None:
     """BLEU over subword pieces is another and mostly higher number; nobody asks for it on purpose."""
-    numbers = [number for number, line in enumerate(lines, start=1) if _PIECE.search(line)]
+    numbers = [number for number, line in enumerate(lines, start=1) if line and _PIECE.search(line)]
     if numbers and len(numbers) >= _SHARE * len(lines):
         raise InputError(
             f"{label}, line {numbers[0]}: subword pieces ('▁' or '@@'), as in {len(numbers)} of {len(lines)} lines: "
-            f"{lines[numbers[0] - 1][:40]!r}; decode them to plain text first"
+            f"{str(lines[numbers[0] - 1])[:40]!r}; decode them to plain text first"
         )
 
 
-def _notes(
-    scorer: Any, tokenize: str, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
-) -> tuple[str, ...]:
-    """What a reader of this BLEU must know; the other metrics work on characters or edits and get none."""
+def _notes(scorer: Any, rules: Rules, hypotheses: Sequence[str]) -> tuple[str, ...]:
+    """What a reader of this score must know."""
+    notes = [*rules.notes, *_notes_on_parts(hypotheses, rules.references)]
+    if isinstance(scorer, TER) and not rules.spaced:
+        return (*notes, "TER takes what stands between spaces for words, which this script does not separate.")
     if not isinstance(scorer, BLEU):
-        return ()
-    notes = []
+        return tuple(notes)
     if all(len(scorer.tokenizer(line.rstrip()).split()) < scorer.max_ngram_order for line in hypotheses):
         notes.append("BLEU is 0 because no hypothesis has four tokens, and it counts sequences of four; read chrF2++.")
-    if tokenize != "none":
-        for label, lines in [("hypotheses", hypotheses), *(("reference lines", lines) for lines in references)]:
-            detached = sum(line.endswith(" .") for line in lines)
+    if rules.tokenize != "none":
+        for label, lines in [("hypotheses", hypotheses), *(("reference lines", lines) for lines in rules.references)]:
+            detached = sum(line is not None and line.endswith(" .") for line in lines)
             if detached and detached >= _SHARE * len(lines):
                 notes.append(
                     f"{detached} of {len(lines)} {label} end in ' .' and look tokenised: BLEU wants plain text, "
                     "or tokenize 'none' if both sides are tokenised alike."
                 )
     return tuple(notes)
+
+
+def _notes_on_parts(hypotheses: Lines, references: Sequence[Lines]) -> list[str]:
+    """Sides that write the same letters in other code points, which sacreBLEU takes for other letters."""
+    sides = [("hypotheses", hypotheses), *(("reference lines", lines) for lines in references)]
+    counts = [sum(in_parts(line or "") for line in lines) for _, lines in sides]
+    if all(counts):
+        return []
+    return [
+        f"{count} of {len(lines)} {label} have letters in parts (Unicode's NFD), as the other side has not: they count "
+        "as different; compose them (NFC)."
+        for (label, lines), count in zip(sides, counts, strict=True)
+        if count
+    ]

@@ -74,7 +74,9 @@ class Search(Section):
     """How every system translates."""
 
     beam_size: int = Field(5, ge=1, description="live hypotheses")
-    tokenize: str | None = Field(None, description="sacreBLEU's tokenizer; left out: the target language's own")
+    tokenize: str | None = Field(
+        None, description="sacreBLEU's tokenizer; left out: one that fits the references' script"
+    )
     lowercase: bool = Field(False, description="ignore case in BLEU and chrF")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq.evaluation.metrics import check_texts, make_scorer, on_scale, resampling_seed
+from seq2seq.evaluation.references import Lines
 
 SAMPLES = 1000
 
@@ -56,7 +57,7 @@ class Segments:
 def count_segments(
     *,
     hypotheses: Sequence[Sequence[str]],
-    references: Sequence[Sequence[str]],
+    references: Sequence[Lines],
     metric: str = "BLEU",
     tokenize: str | None = None,
     lowercase: bool = False,
@@ -66,8 +67,9 @@ def count_segments(
     metric: BLEU, chrF2 or chrF2++. Other arguments and errors as in `metrics.evaluate`.
     """
     systems = {f"hypotheses of run {number}": lines for number, lines in enumerate(hypotheses, start=1)}
-    scorer = make_scorer(metric, check_texts(tokenize, [metric], systems, references), lowercase)
-    scorer._ref_cache = scorer._cache_references(references)
+    rules = check_texts(tokenize, [metric], systems, references)
+    scorer = make_scorer(metric, rules, lowercase)
+    scorer._ref_cache = scorer._cache_references(rules.references)
     extract = scorer._extract_corpus_statistics
     return [Segments(metric, scorer, np.array(extract(lines, None), dtype=np.float64)) for lines in hypotheses]
 

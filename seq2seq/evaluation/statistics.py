@@ -20,6 +20,7 @@ from sacrebleu.significance import estimate_ci
 
 from seq2seq.errors import InputError, nearest
 from seq2seq.evaluation.metrics import SIGNIFICANCE_LEVEL, interval_ends
+from seq2seq.evaluation.references import Lines, is_blank
 from seq2seq.evaluation.results import Contrast, Interval, Spread
 from seq2seq.evaluation.segments import SAMPLES, Counts, Segments, count_segments, resamples, swaps
 
@@ -54,10 +55,12 @@ def proportion(successes: int, trials: int) -> Interval:
     return Interval(value=successes / trials, low=float(ends.low), high=float(ends.high))
 
 
-def exact_matches(*, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[bool]:
+def exact_matches(*, hypotheses: Sequence[str], references: Sequence[Lines]) -> list[bool]:
     """Which translations are a reference, but for runs of spaces. References as in `metrics.evaluate`."""
     rows = zip(hypotheses, zip(*references, strict=True), strict=True)
-    return [hypothesis.split() in [line.split() for line in row] for hypothesis, row in rows]
+    return [
+        hypothesis.split() in [line.split() for line in row if line and not is_blank(line)] for hypothesis, row in rows
+    ]
 
 
 # --------------------------------------------------------------------------------------------------------------- tests

@@ -12,7 +12,10 @@ from pathlib import Path
 
 from seq2seq.errors import InputError
 from seq2seq.evaluation.alignment import Link, parse_pharaoh
+from seq2seq.evaluation.bleu_tokenizer import Choice, choose_tokenizer
+from seq2seq.evaluation.metrics import bleu
 from seq2seq.evaluation.plan import Grid, TestText
+from seq2seq.evaluation.references import unanswered
 from seq2seq.text.lines import read_lines
 from seq2seq.text.words import joined
 from seq2seq.word_alignment import Join
@@ -36,6 +39,7 @@ def load_tests(grid: Grid, root: Path) -> dict[str, Test]:
         count = len(tests[grid.examples.test].source)
         if bad := [line for line in grid.examples.lines if not 1 <= line <= count]:
             raise InputError(f"examples.lines: {bad[0]}: the test {grid.examples.test!r} has lines 1 to {count}")
+    bleu(hypotheses=["a"], references=[["a"]], tokenize=bleu_tokenizer(grid, tests).name)
     return tests
 
 
@@ -46,6 +50,9 @@ def _load(text: TestText, root: Path) -> Test:
         raise InputError(f"{root / text.source} and {root / text.reference} differ in length: {counts} lines")
     if not given:
         raise InputError(f"{root / text.source}: no lines; a test needs sentences")
+    for path, lines in ((text.source, given), (text.reference, reference)):
+        if rows := unanswered([lines]):
+            raise InputError(f"{root / path}:{rows[0] + 1}: blank; a test needs both sides: leave the pair out")
     joins = text.join in ("source", "both")
     source = [joined(line).text for line in given] if joins else given
     gold = None if text.alignment is None else list(_gold(root / text.alignment, text.alignment_inverse))
@@ -59,6 +66,13 @@ def _gold(path: Path, inverse: bool) -> Iterator[tuple[set[Link], set[Link]]]:
         yield parse_pharaoh(line, f"{path}:{number}", inverse=inverse)
 
 
+def bleu_tokenizer(grid: Grid, tests: Mapping[str, Test]) -> Choice:
+    """BLEU's tokenizer for all tests of a grid, as one table has them: the grid's, or one that fits the references."""
+    if grid.search.tokenize:
+        return Choice(grid.search.tokenize)
+    return choose_tokenizer(line for test in tests.values() for line in test.reference)
+
+
 def fingerprint(grid: Grid, tests: Mapping[str, Test], weights: bytes) -> str:
     """Of everything that a run's numbers follow from."""
     settings = {name: grid.model_dump()[name] for name in ("tests", "noise", "examples", "search")}
@@ -66,5 +80,7 @@ def fingerprint(grid: Grid, tests: Mapping[str, Test], weights: bytes) -> str:
     for test in tests.values():
         gold = [(sorted(sure), sorted(possible)) for sure, possible in test.gold or []]
         digest.update(repr((test.given, test.reference, gold)).encode())
+    if (chosen := bleu_tokenizer(grid, tests).name) not in (grid.search.tokenize, "13a", "zh"):
+        digest.update(chosen.encode())  # what is installed decides, and that may change between two sittings
     digest.update(weights)
     return digest.hexdigest()

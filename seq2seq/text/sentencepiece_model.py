@@ -1,4 +1,4 @@
-"""What SentencePiece in Python does not tell of a model: its kind, each piece's type, where it cuts words.
+"""What SentencePiece in Python does not tell of a model: kind, normalisation, each piece's type, where it cuts words.
 
 The format is a protocol buffer (sentencepiece_model.proto in the SentencePiece sources); the few fields needed are read
 here by hand, so that no protobuf runtime, whose versions quarrel with generated code, has to be installed.
@@ -19,6 +19,7 @@ SPACE = "\u2581"  # how a piece writes a space: "▁"
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # SentencePiece.Type
 
 _KINDS: dict[int, Kind] = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}  # TrainerSpec.ModelType
+_NORMALIZER = 3  # the field of ModelProto that holds the NormalizerSpec
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # wire types
 
 
@@ -33,10 +34,11 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """What a model file says about itself."""
+    """What a model file says about itself. normalisation: the name of its rule, which may be any text."""
 
     kind: Kind
     pieces: list[Piece]
+    normalisation: str = "identity"
 
 
 class WordSplitter:
@@ -65,16 +67,25 @@ def any_of(strings: Iterable[str]) -> str:
 
 
 def describe(model: bytes) -> ModelDescription:
-    """Read kind and pieces. Raises ValueError where the bytes are no SentencePiece model."""
+    """Read what the model says. Raises ValueError where the bytes are no SentencePiece model."""
     kind: Kind = "unigram"  # the format's default
-    pieces = []
+    normalisation, pieces = "identity", []
     for number, value in _fields(model):
         if number == 1 and isinstance(value, bytes):
             pieces.append(_piece(value))
         elif number == 2 and isinstance(value, bytes):
             types = [each for key, each in _fields(value) if key == 3]
             kind = _KINDS[int(types[-1])] if types and types[-1] in _KINDS else kind
-    return ModelDescription(kind, pieces)
+        elif number == _NORMALIZER and isinstance(value, bytes):
+            names = [name.decode("utf-8") for key, name in _fields(value) if key == 1 and isinstance(name, bytes)]
+            normalisation = names[-1] if names else normalisation
+    return ModelDescription(kind, pieces, normalisation)
+
+
+def name_normalisation(model: bytes, name: str) -> bytes:
+    """The model with another name for its normalisation; what a message says last of a field is what counts."""
+    spec = bytes([1 << 3 | _LENGTH, len(name)]) + name.encode("ascii")
+    return model + bytes([_NORMALIZER << 3 | _LENGTH, len(spec)]) + spec
 
 
 def _piece(message: bytes) -> Piece:

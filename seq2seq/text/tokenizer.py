@@ -16,8 +16,9 @@ import sentencepiece
 
 from seq2seq.config import TokenizerConfig
 from seq2seq.errors import InputError
+from seq2seq.text.normalisation import COMPOSED, composed, places
 from seq2seq.text.regularisation import DropoutSampler, LatticeSampler, Sampler
-from seq2seq.text.sentencepiece_model import BYTE, SPACE, Kind, WordSplitter, any_of, describe
+from seq2seq.text.sentencepiece_model import SPACE, Kind, WordSplitter, any_of, describe, name_normalisation
 from seq2seq.text.words import Span
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -26,6 +27,7 @@ LARGEST = 64 << 20  # bytes of a model; a million pieces take some 20 MiB
 UNKNOWN_SURFACE = "\u2047"  # "⁇": how a decoded text shows an unknown piece
 
 _RESERVED = ["<pad>", "<unk>", "<s>", "</s>"]
+_NOT_SENTENCEPIECES = ("nfc", "identity")  # rules that leave it nothing to do
 _TRAINING_MARK = "\u2585"  # SentencePiece skips training lines with this character, "▅"
 _SILENT = 3  # of the log levels, only fatal is above; failures arrive as exceptions
 
@@ -33,8 +35,8 @@ _SILENT = 3  # of the log levels, only fatal is above; failures arrive as except
 class Tokenizer:
     """Text to piece ids and back, for one side or both; immutable.
 
-    decode(encode(text)) == text for every text in the alphabet of a tokenizer trained here: nothing is normalized, no
-    space is lost. Outside the alphabet, an unknown stretch decodes to "⁇" (with byte_fallback it is spelt in bytes and
+    decode(encode(text)) == normalise(text) for every text in the alphabet of a tokenizer trained here: no space is
+    lost. Outside the alphabet, an unknown stretch decodes to "⁇" (with byte_fallback it is spelt in bytes and
     survives). Two characters are SentencePiece's own: "▁" (U+2581) decodes to a space, "▅" (U+2585) is always unknown.
     """
 
@@ -50,11 +52,18 @@ class Tokenizer:
         Raises InputError where the vocabulary cannot hold the text's characters, where a symbol cannot be one, and
         where there is no text.
         """
-        _check_symbols(config.symbols)
         lines = [text.replace(_TRAINING_MARK, " ") for text in texts]
-        if config.kind == "word" and config.symbols:  # SentencePiece would leave out the words beside symbols
-            lines = [re.sub(f" ?(?:{any_of(config.symbols)}) ?", " ", line) for line in lines]
-        return cls.from_bytes(_train(lines, config), "the tokenizer just trained")
+        symbols = list(config.symbols)
+        if config.normalisation == "nfc":
+            lines, symbols = [composed(line) for line in lines], [composed(symbol) for symbol in symbols]
+        _check_symbols(config.symbols)
+        _check_symbols(symbols)
+        if config.kind == "word" and symbols:  # SentencePiece would leave out the words beside symbols
+            lines = [re.sub(f" ?(?:{any_of(symbols)}) ?", " ", line) for line in lines]
+        model = _train(lines, symbols, config)
+        if config.normalisation == "nfc":
+            model = name_normalisation(model, COMPOSED)
+        return cls.from_bytes(model, "the tokenizer just trained")
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
@@ -103,6 +112,20 @@ class Tokenizer:
         return self._description.kind
 
     @property
+    def normalisation(self) -> str:
+        """What happens to a text before it is cut: "nfc", or the name of a rule of SentencePiece's."""
+        return "nfc" if self._composes else self._description.normalisation[:80]  # which a stranger may have written
+
+    @property
+    def _composes(self) -> bool:
+        return self._description.normalisation == COMPOSED
+
+    def normalise(self, text: str) -> str:
+        """The text as pieces spell it, without the space that is put before it."""
+        alone, found = self._normalize(["x", text])
+        return found.removeprefix(alone.removesuffix("x")).replace(SPACE, " ")
+
+    @property
     def vocabulary_size(self) -> int:
         """Number of pieces, special ones included; ids run from 0 to this minus 1."""
         return len(self._description.pieces)
@@ -129,27 +152,46 @@ class Tokenizer:
         if self.kind == "word":  # SentencePiece would write neighbouring unknown words as one
             split, ids_of = self._splitter.split, self._word_ids
             return [[ids_of.get(word, UNK) for word in split(each)] for each in self._normalize(texts)]
-        ids: list[list[int]] = self._processor.encode(list(texts), out_type=int, num_threads=1)
+        ids: list[list[int]] = self._processor.encode(self._composed(texts), out_type=int, num_threads=1)
         return ids
 
     def encode_spans(self, texts: list[str]) -> list[tuple[list[int], list[Span]]]:
         """The ids of each text as `encode_batch` gives them, and for each the stretch of the text that it stands for.
 
-        A span is empty for what no character stands for alone: the space put before a text, and of a character spelt in
-        several bytes all but the last.
+        The text is meant as it was given, before any normalisation. A span is empty for what no character stands for
+        alone: the space put before a text, and of a character spelt in several bytes all but the last.
         """
+        read = self._composed(texts)
         if self.kind == "word":
-            return [(ids, self._word_spans(text)) for ids, text in zip(self.encode_batch(texts), texts, strict=True)]
-        found = self._processor.encode(list(texts), return_type="offset_mapping", num_threads=1)
-        return [(each["ids"], each["offsets"]) for each in found]
+            found = [(ids, self._word_spans(text)) for ids, text in zip(self.encode_batch(texts), read, strict=True)]
+        else:
+            cut = self._processor.encode(read, return_type="offset_mapping", num_threads=1)
+            found = [(each["ids"], each["offsets"]) for each in cut]
+        return [(ids, self._given_spans(text, spans)) for text, (ids, spans) in zip(texts, found, strict=True)]
+
+    def _given_spans(self, text: str, spans: list[Span]) -> list[Span]:
+        """Spans of the composed text as spans of the text."""
+        origins = places(text) if self._composes else None
+        return spans if origins is None else [(origins[start], origins[end]) for start, end in spans]
+
+    def unknown(self, text: str, pieces: int | None = None) -> list[str]:
+        """What the vocabulary lacks of the text (of its first `pieces`): characters, or of kind "word" whole words."""
+        ((ids, spans),) = self.encode_spans([text])
+        found = [text[start:end] for id_, (start, end) in list(zip(ids, spans, strict=True))[:pieces] if id_ == UNK]
+        if self.kind == "word":
+            return [word.strip() for word in found]
+        return [character for stretch in found for character in stretch]
 
     def _word_spans(self, text: str) -> list[Span]:
         ((normalized, places),) = self._processor.normalize([text], with_offsets=True)
         ends = list(accumulate(map(len, self._splitter.split(normalized)), initial=0))
         return [(places[start], places[end]) for start, end in pairwise(ends)]
 
+    def _composed(self, texts: list[str]) -> list[str]:
+        return [composed(text) for text in texts] if self._composes else list(texts)
+
     def _normalize(self, texts: list[str]) -> list[str]:
-        normalized: list[str] = self._processor.normalize(list(texts))
+        normalized: list[str] = self._processor.normalize(self._composed(texts))
         return normalized
 
     @cached_property
@@ -178,39 +220,19 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; pad, begin and end are skipped, an unknown piece becomes "⁇"."""
+        return self.decode_spans(ids)[0]
+
+    def decode_spans(self, ids: Sequence[int]) -> tuple[str, list[Span]]:
+        """As `decode`, and for each id the stretch of the text that it stands for; empty for pad, begin and end."""
         kept = [int(id_) for id_ in ids if id_ not in (PAD, BOS, EOS)]
-        text: str = self._processor.decode(kept)
-        starts_unknown = self.kind == "word" and kept[:1] == [UNK]
-        return text.removeprefix(" ") if starts_unknown else text
-
-    @cached_property
-    def _shapes(self) -> list[str]:
-        """Of each piece, where it has spaces and where not: each run of one kind as one character, " " or "x"."""
-        texts = ["x" if piece.type == BYTE else piece.text.replace(SPACE, " ") for piece in self._description.pieces]
-        texts[UNK] = " x" if self.kind == "word" else "x"
-        for special in (PAD, BOS, EOS):
-            texts[special] = ""
-        return [re.sub(r"\S+", "x", re.sub(r"\s+", " ", text)) for text in texts]
-
-    def words_of(self, ids: Sequence[int]) -> list[int]:
-        """For each id the index of the word it belongs to, in decode(ids).split(); -1 for pad, begin and end.
-
-        A space that is a piece of its own belongs to the word after it, at the end of the text to the one before; -1
-        where there is no word at all. Text without spaces, such as Chinese, is one word.
-        """
-        word, inside, indices, shapes = -1, False, [], self._shapes
+        found = self._processor.decode(kept, return_type="offset_mapping")
+        text, offsets = found["text"], iter(found["offsets"])
+        lost = int(self.kind == "word" and kept[:1] == [UNK] and text.startswith(" "))
+        spans, end = list[Span](), 0
         for id_ in ids:
-            index = None
-            for character in shapes[id_]:
-                if character == " ":
-                    inside = False
-                    continue
-                if not inside:
-                    word, inside = word + 1, True
-                index = word if index is None else index
-            indices.append(word + 1 if index is None else index)
-        indices = [-1 if id_ in (PAD, BOS, EOS) else index for id_, index in zip(ids, indices, strict=True)]
-        return [min(index, word) for index in indices]
+            start, end = (end, end) if id_ in (PAD, BOS, EOS) else (max(place - lost, 0) for place in next(offsets))
+            spans.append((start, end))
+        return text[lost:], spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +271,8 @@ def _load_pair(source_model: str, target_model: str | None, sampling: float, roo
     return TokenizerPair(source, target, joint=target_model is None)
 
 
-def _train(lines: list[str], config: TokenizerConfig) -> bytes:
-    alphabet = sorted(set().union(*lines) - {" ", SPACE, "\0"})
+def _train(lines: list[str], symbols: list[str], config: TokenizerConfig) -> bytes:
+    alphabet = sorted(set().union(*_by_sentencepiece(lines, config.normalisation)) - {" ", SPACE, "\0"})
     if not alphabet:
         raise InputError("there is no text to train a tokenizer on: every sentence is empty")
     if config.kind == "char" and config.character_coverage == 1:
@@ -260,7 +282,7 @@ def _train(lines: list[str], config: TokenizerConfig) -> bytes:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(lines),
             model_writer=model,
-            **_training_options(config, alphabet),
+            **_training_options(config, alphabet, symbols),
         )
     except RuntimeError as error:
         if sizes := re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error)):
@@ -269,7 +291,18 @@ def _train(lines: list[str], config: TokenizerConfig) -> bytes:
     return model.getvalue()
 
 
-def _training_options(config: TokenizerConfig, alphabet: list[str]) -> dict[str, Any]:
+def _by_sentencepiece(lines: list[str], rule: str) -> list[str]:
+    """The lines as SentencePiece will see them, if it is to normalise them itself."""
+    if rule in _NOT_SENTENCEPIECES:
+        return lines
+    normaliser = sentencepiece.SentencePieceNormalizer(
+        rule_name=rule, add_dummy_prefix=False, escape_whitespaces=False, remove_extra_whitespaces=False
+    )
+    normalised: list[str] = normaliser.normalize(lines)
+    return normalised
+
+
+def _training_options(config: TokenizerConfig, alphabet: list[str], symbols: list[str]) -> dict[str, Any]:
     options: dict[str, Any] = {
         "model_type": config.kind,
         "vocab_size": config.vocabulary_size,
@@ -282,14 +315,14 @@ def _training_options(config: TokenizerConfig, alphabet: list[str]) -> dict[str,
         "eos_id": EOS,
         # An unknown word swallows its own space, an unknown character does not.
         "unk_surface": f" {UNKNOWN_SURFACE}" if config.kind == "word" else UNKNOWN_SURFACE,
-        "normalization_rule_name": "identity",
+        "normalization_rule_name": "identity" if config.normalisation == "nfc" else config.normalisation,
         "remove_extra_whitespaces": False,
         "max_sentence_length": 2**30,  # bytes; longer lines, by default above 4192, are left out without a word
         "num_threads": 1,  # a unigram model depends on the number of threads
         "minloglevel": _SILENT,
     }
-    if config.symbols:
-        options["user_defined_symbols"] = list(config.symbols)
+    if symbols:
+        options["user_defined_symbols"] = symbols
     if config.character_coverage == 1 and config.kind != "word":
         # Otherwise characters seen only inside a literal "<s>", "</s>" or "<unk>" of the text would be left out.
         options["required_chars"] = "".join(alphabet)

@@ -52,3 +52,9 @@ def word_shares(pieces: Sequence[Span], words: Sequence[Span]) -> NDArray[np.flo
     shares[owners[empty], np.flatnonzero(empty)] = 1.0
     shares /= shares.sum(axis=0)
     return shares
+
+
+def word_owners(shares: NDArray[np.float64]) -> list[int]:
+    """For each piece of [words, pieces] the word that has most of it, the first of several; -1 where there is none."""
+    owners: list[int] = shares.argmax(axis=0).tolist() if len(shares) else [-1] * shares.shape[1]
+    return owners

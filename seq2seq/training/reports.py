@@ -10,6 +10,7 @@ from seq2seq.config import Config
 from seq2seq.training.data import TrainingText
 from seq2seq.training.journal import Journal
 from seq2seq.training.run import Run
+from seq2seq.training.selection import SILENT, decided_by
 from seq2seq.training.state import Progress
 from seq2seq.training.validation import Validation
 
@@ -57,7 +58,13 @@ def tell_validation(
     accelerator.log(values, step=progress.step)
 
 
-def outcome(record: dict[str, Any], seconds: float) -> dict[str, Any]:
+def tell_criterion(journal: Journal, decides: str, step: int) -> None:
+    """That another criterion decides from now on: BLEU has been 0 for long, or is no longer."""
+    journal.write("criterion", step=step, decides=decides, validations=SILENT)
+
+
+def outcome(record: dict[str, Any], criterion: str, seconds: float) -> dict[str, Any]:
     """What is told at the end of the model that was kept; seconds: of the whole run."""
     told = {name: record[name] for name in ("perplexity", "bleu", "signature")}
-    return {"kept": record["kind"], **told, "seconds": seconds}
+    decided = {"criterion": criterion, "decided_by": decided_by(record["bleu"], criterion)}
+    return {"kept": record["kind"], **told, **decided, "seconds": seconds}

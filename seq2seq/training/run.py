@@ -73,7 +73,7 @@ class Run:
             progress.epoch += 1
             progress.position, progress.pool, progress.rows, progress.removed = 0, 0, 0, {}
         if any(name.startswith(_CRITERION) for name in changes):
-            progress.best, progress.waited = None, 0
+            progress.best, progress.waited, progress.silent = None, 0, 0
         return progress, note["sha256"], told
 
 

@@ -39,6 +39,7 @@ class Progress:
     seconds: float = 0.0  # spent so far, over all sittings
     best: float | None = None  # criterion at its best; higher is better
     waited: int = 0  # validations since then
+    silent: int = 0  # validations in a row whose BLEU was 0
     validated: int = 0  # step of the last validation
     schedule_reductions: int = 0
     schedule_waited: int = 0

@@ -26,12 +26,13 @@ from seq2seq.training.epoch import Place, Pool, draw, make_pools
 from seq2seq.training.journal import Journal
 from seq2seq.training.keeping import Keeper
 from seq2seq.training.processes import Processes
-from seq2seq.training.reports import open_trackers, outcome, tell_start, tell_validation
+from seq2seq.training.reports import open_trackers, outcome, tell_criterion, tell_start, tell_validation
 from seq2seq.training.run import Run, open_run, refusals
 from seq2seq.training.schedule import Schedule
+from seq2seq.training.selection import is_better, judge
 from seq2seq.training.signals import StopRequest
 from seq2seq.training.state import Progress, load_tensors
-from seq2seq.training.validation import Validation, check_tokenizer, validate
+from seq2seq.training.validation import Validation, bleu_tokenizer, check_tokenizer, validate
 from seq2seq.translator import Translator
 
 Observe = Callable[[dict[str, Any]], None]
@@ -54,7 +55,7 @@ def train(
     """
     check_factors(config.training, check_model_config(config))
     check_trackers(config.training)
-    check_tokenizer(config)
+    check_tokenizer(config.training.validation_tokenize)
     tune_memory()
     processes = Processes(make_accelerator(config, output / "training"))
     if config.training.threads:
@@ -75,6 +76,7 @@ class Trainer:
         self.config, self.run, self.text = config, run, text
         self.processes, self.accelerator = processes, processes.accelerator
         self.progress = Progress()
+        self.tokenize: str | None = None  # BLEU's tokenizer
         self.signal = 0  # the number of one that asked to stop
         set_seed(config.training.seed)
         if not processes.first:  # each process drops other units
@@ -96,9 +98,7 @@ class Trainer:
         self._begin()
         reason = self.progress.limit(self.config.training)
         if reason and self.progress.kept:
-            self.journal.tell(
-                "finish", step=self.progress.step, **outcome(self.progress.kept, self.keeper.seconds(self.progress))
-            )
+            self.journal.tell("finish", step=self.progress.step, **self._outcome(self.progress.kept))
             return {**self.progress.kept, "reason": reason, "signal": None}
         self.progress.kept = {}
         while reason is None:
@@ -131,6 +131,7 @@ class Trainer:
             self.journal.tell("slow_bfloat16")
         if self.run.resumed:
             self.progress, digest, changes = self.run.take_up(self.text.fingerprint)
+            self._choose_tokenizer()
             states = load_tensors(self.run.state, digest, self.model, self.optimizer)
             self.processes.set_random_states(states, self._seed())
             self.schedule.reductions = self.progress.schedule_reductions
@@ -147,6 +148,17 @@ class Trainer:
         open_trackers(self.accelerator, self.config, 0)
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         tell_start(self.journal, self.config, self.run, self.text, parameters)
+        if note := self._choose_tokenizer():
+            self.journal.write("tokenizer", step=0, tokenize=self.tokenize, note=note)
+
+    def _choose_tokenizer(self) -> str | None:
+        """Settle what BLEU is counted with in all validations; a note on what would fit better."""
+        if not self.config.training.validation_bleu:
+            return None
+        stopped = self.progress.best_record.get("signature") if self.progress.best is not None else None
+        choice = self.processes.lead(lambda: bleu_tokenizer(self.config, self.text.validation.target, stopped))
+        self.tokenize = choice.name
+        return choice.note
 
     def _run_epoch(self, stop: StopRequest) -> str | None:
         """The rest of the current epoch; a reason where the run ends in it."""
@@ -273,11 +285,11 @@ class Trainer:
         progress, training = self.progress, self.config.training
         progress.validated = progress.step
         measured = self._measure()
-        value = measured.criterion(training.criterion)
-        best = progress.best is None or value > progress.best
-        progress.best, progress.waited = (value, 0) if best else (progress.best, progress.waited + 1)
+        best, decides = judge(measured, progress, training.criterion)
         self.schedule.observe(best)
         tell_validation(self.journal, self.accelerator, measured, progress, best)
+        if decides:
+            tell_criterion(self.journal, decides, progress.step)
         record = self.keeper.record("last", measured, progress)
         if best:
             progress.best_record = {**record, "kind": "best"}
@@ -285,7 +297,8 @@ class Trainer:
         self._save_state()
 
     def _measure(self) -> Validation:
-        return validate(self.model, self.translator, self.text.validation, self.config, self.processes)
+        parts = (self.model, self.translator, self.text.validation, self.config, self.processes)
+        return validate(*parts, tokenize=self.tokenize)
 
     def _finish(self) -> dict[str, Any]:
         """Average, and keep the better model."""
@@ -296,17 +309,19 @@ class Trainer:
             measured = self._measure()
             averaged = self.keeper.record("averaged", measured, progress)
             averaged["averaged_steps"] = list(progress.averaged)
-            assert progress.best is not None  # a validation has just been made
             places = ["checkpoints/averaged"]
-            if measured.criterion(training.criterion) > progress.best:
+            if is_better(measured, progress, training.criterion):
                 record = averaged
                 places.append(".")
             self.keeper.save_model(places, averaged)
             self.keeper.put(last)
-        self.journal.write("finish", step=progress.step, **outcome(record, self.keeper.seconds(progress)))
+        self.journal.write("finish", step=progress.step, **self._outcome(record))
         progress.kept = record
         self._save_state()
         return record
+
+    def _outcome(self, record: dict[str, Any]) -> dict[str, Any]:
+        return outcome(record, self.config.training.criterion, self.keeper.seconds(self.progress))
 
     def _seed(self) -> int:
         """For the generators of a process that has no saved ones; the first takes the config's own seed."""

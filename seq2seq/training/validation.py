@@ -12,10 +12,12 @@ from seq2seq.batching import make_batch
 from seq2seq.budget import cut_by_budget
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
-from seq2seq.evaluation.metrics import bleu, default_tokenize
+from seq2seq.evaluation.bleu_tokenizer import Choice, choose_tokenizer, tokenizer_of
+from seq2seq.evaluation.metrics import bleu
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.perplexity import perplexity
 from seq2seq.text.corpus import EncodedCorpus
+from seq2seq.text.normalisation import composed
 from seq2seq.training.processes import Processes
 from seq2seq.translator import Translator
 
@@ -38,14 +40,23 @@ class Validation:
         return -self.perplexity
 
 
-def check_tokenizer(config: Config) -> None:
+def check_tokenizer(tokenize: str | None) -> None:
     """Refuse a tokenizer of BLEU that does not exist or cannot be loaded, before a training and not after its start."""
-    if config.training.validation_bleu:
-        bleu(hypotheses=["a"], references=[["a"]], tokenize=_tokenizer(config))
+    if tokenize:
+        bleu(hypotheses=["a"], references=[["a"]], tokenize=tokenize)
 
 
-def _tokenizer(config: Config) -> str:
-    return config.training.validation_tokenize or default_tokenize(config.data.target_language)
+def bleu_tokenizer(config: Config, references: Sequence[str], signature: str | None) -> Choice:
+    """What BLEU is counted with in a whole run: what the config names, else what fits the references.
+
+    signature: of the best BLEU so far of a run that goes on, which later ones are compared with; its tokenizer stays,
+    whatever has been installed since.
+    """
+    named = config.training.validation_tokenize or (signature and tokenizer_of(signature))
+    if not named:
+        return choose_tokenizer(references)
+    check_tokenizer(named)
+    return Choice(named)
 
 
 def text_perplexity(nats: Sequence[float], text: EncodedCorpus) -> float:
@@ -80,9 +91,16 @@ def plan(text: EncodedCorpus) -> list[list[int]]:
 
 
 def validate(
-    model: Seq2Seq, translator: Translator, text: EncodedCorpus, config: Config, processes: Processes
+    model: Seq2Seq,
+    translator: Translator,
+    text: EncodedCorpus,
+    config: Config,
+    processes: Processes,
+    tokenize: str | None = None,
 ) -> Validation:
     """Perplexity, and BLEU of the model's own translations where the config asks for it.
+
+    tokenize: see `bleu_tokenizer`; None takes what fits the references.
 
     Each process takes its share; the shares are put together once, in an order that does not depend on their number.
     """
@@ -96,9 +114,9 @@ def validate(
     measured = text_perplexity(processes.merge([share[0] for share in shares]), text)
     if not training.validation_bleu:
         return Validation(measured, None, None)
-    metric = bleu(
-        hypotheses=processes.merge([share[1] for share in shares]),
-        references=[text.target],
-        tokenize=_tokenizer(config),
+    metric = bleu(  # of composed text, for a model may write letters as one that the text has in parts
+        hypotheses=[composed(line) for line in processes.merge([share[1] for share in shares])],
+        references=[[composed(line) for line in text.target]],
+        tokenize=tokenize,
     )
     return Validation(measured, metric.value, metric.signature)

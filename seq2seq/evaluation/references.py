@@ -1,0 +1,49 @@
+"""References that are not there: a blank line is no translation, and nothing may be scored against it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from seq2seq.errors import InputError
+
+Lines = Sequence[str | None]
+"""References of one set, a line a sentence; None or a blank line: this set has none for the sentence."""
+
+_UNSEEN = ("Zs", "Zl", "Zp", "Cc", "Cf")
+
+
+def is_blank(line: str | None) -> bool:
+    """Whether a line is no reference: it has nothing but spaces and what cannot be seen."""
+    return line is None or all(unicodedata.category(each) in _UNSEEN for each in line)
+
+
+def unanswered(references: Sequence[Lines]) -> list[int]:
+    """Rows, from 0, for which no set has a reference."""
+    return [row for row, lines in enumerate(zip(*references, strict=True)) if all(map(is_blank, lines))]
+
+
+def without_blanks(references: Sequence[Lines], hint: str = "leave the sentence out") -> list[Lines]:
+    """The sets with None in place of every blank line. Raises InputError for a sentence that is left with none."""
+    if rows := unanswered(references):
+        raise InputError(f"{_place(references, rows)}; {hint}")
+    return [[None if is_blank(line) else line for line in lines] for lines in references]
+
+
+def _place(references: Sequence[Lines], rows: Sequence[int]) -> str:
+    more = f" (and in {len(rows) - 1:,} more lines)" if len(rows) > 1 else ""
+    if len(references) == 1:
+        return f"reference set 1, line {rows[0] + 1}: blank{more}, so there is nothing to score against"
+    return f"reference sets, line {rows[0] + 1}: blank in every set{more}, so there is nothing to score against"
+
+
+def notes_on_blanks(references: Sequence[Lines]) -> list[str]:
+    """Which of several sets lack a reference for some sentences, in whole sentences."""
+    notes = []
+    for number, lines in enumerate(references, start=1):
+        rows = [row for row, line in enumerate(lines) if is_blank(line)]
+        if rows:
+            few = ", ".join(str(row + 1) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
+            counts = f"{len(rows):,} of {len(lines):,} lines are blank (line {few})"
+            notes.append(f"reference set {number}: {counts}; those sentences are scored against the other sets alone.")
+    return notes

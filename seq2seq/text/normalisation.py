@@ -1,0 +1,70 @@
+"""Text before a tokenizer trained here cuts it: composed (Unicode's NFC), and every space a plain one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+COMPOSED = "seq2seq-nfc"  # what a model's file calls this rule; SentencePiece knows rules of its own
+
+_SPACE = re.compile(r"\s")  # what str.split() splits at: tabs, no-break and ideographic spaces, U+2028 and others
+_LONGEST = 1000  # characters; ordering the marks on one letter takes the square of their number
+_FIRST_MARK = "\u0300"  # every character before this one stands for itself
+
+
+def composed(text: str) -> str:
+    """NFC of the text, with a plain space for each character that Python takes for a space.
+
+    Typographic signs stay as they are, for NFC changes none of them. More than a thousand marks on one letter are
+    composed a thousand at a time.
+    """
+    if text.isascii():
+        found = text
+    elif len(text) <= _LONGEST:
+        found = unicodedata.normalize("NFC", text)
+    else:
+        found = "".join(unicodedata.normalize("NFC", stretch) for stretch in _stretches(text))
+    return _SPACE.sub(" ", found)
+
+
+def in_parts(text: str) -> bool:
+    """Whether the text has letters in parts (as in Unicode's NFD) that its composition writes as one."""
+    return len(composed(text)) < len(text)
+
+
+def places(text: str) -> list[int] | None:
+    """For each border between characters of `composed(text)`, its place in the text; None where all are their own.
+
+    A border within characters that were composed or put in order together is put as far into them as it was.
+    """
+    if text.isascii() or composed(text) == _SPACE.sub(" ", text):
+        return None
+    found, start = list[int](), 0
+    for stretch in _stretches(text):
+        length = len(unicodedata.normalize("NFC", stretch))
+        found += [start + min(offset, len(stretch)) for offset in range(length)]
+        start += len(stretch)
+    return [*found, start]
+
+
+def _stretches(text: str) -> Iterator[str]:
+    """The shortest parts that can be composed each by itself."""
+    start = 0
+    for place in range(1, len(text)):
+        if place - start >= _LONGEST or _begins(text, start, place):
+            yield text[start:place]
+            start = place
+    if text:
+        yield text[start:]
+
+
+def _begins(text: str, start: int, place: int) -> bool:
+    """Whether no character from here on has to do with those since `start`."""
+    character = text[place]
+    if character < _FIRST_MARK:
+        return True
+    if unicodedata.combining(unicodedata.normalize("NFD", character)[0]):
+        return False
+    apart = (unicodedata.normalize("NFC", part) for part in (text[start:place], character))
+    return unicodedata.normalize("NFC", text[start : place + 1]) == "".join(apart)
