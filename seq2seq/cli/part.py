@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -20,6 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seq2seq.cli.chunks import AFRESH, OtherRun
+from seq2seq.cli.console import say
 from seq2seq.cli.job import Answer
 from seq2seq.cli.streams import refusals, write_all
 from seq2seq.directory import sync_names
@@ -65,7 +65,7 @@ class Part:
         else:
             if found is not None and found.lines:
                 kept = f"{found.lines:,} lines of a stopped run are discarded; --resume would have gone on there"
-                print(f"note: {self._name}: {kept}", file=sys.stderr)
+                say(f"note: {self._name}: {kept}")
             self._journal_path.unlink(missing_ok=True)
             self.journal = Journal(identity=identity)
         self._begun = True
@@ -193,7 +193,7 @@ def open_part(target: Path, name: str) -> Iterator[Part]:
         raise type(error)(f"{error}\n{kept}" if kept and "\n" not in str(error) else str(error)) from None
     except (KeyboardInterrupt, SystemExit):
         if kept := part.stop():
-            print(f"stopped: {name}: {kept}", file=sys.stderr)
+            say(f"stopped: {name}: {kept}")
         raise
     except BaseException:
         part.stop()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import typer
-from rich.console import Console
 from rich.table import Table
+
+from seq2seq.cli.console import answer, drawn
+from seq2seq.escaping import printable, visible
 
 if TYPE_CHECKING:
     from seq2seq.evaluation.metrics import Comparison, Metric
@@ -26,8 +26,8 @@ class Report:
     baseline: str | None
     comparisons: Sequence[Comparison]
 
-    def as_json(self) -> str:
-        """One object; "comparisons" is empty where nothing was compared."""
+    def facts(self) -> dict[str, Any]:
+        """Of one object; "comparisons" is empty where nothing was compared."""
         comparisons = [
             {
                 "name": one.name,
@@ -40,7 +40,7 @@ class Report:
             }
             for one in self.comparisons
         ]
-        facts = {
+        return {
             "system": self.system,
             "sentences": self.sentences,
             "references": self.references,
@@ -48,20 +48,15 @@ class Report:
             "baseline": self.baseline,
             "comparisons": comparisons,
         }
-        return json.dumps(facts, ensure_ascii=False, indent=2)
 
     def show(self) -> None:
         """The table, then what must travel with its numbers, on lines of their own that are not broken."""
-        console = Console()
-        with console.capture() as shown:  # written by typer, which leaves a closed pipe to our care
-            console.print(self._table())
-            for line in self._lines():
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
-        typer.echo(shown.get(), nl=False)
+        references = f"{self.references} reference{'s' if self.references > 1 else ''} each"
+        title = f"{visible(self.system)}: {self.sentences:,} sentences, {references}"
+        answer(drawn(title, self._table(), *map(printable, self._lines())))
 
     def _table(self) -> Table:
-        what = f"{self.sentences:,} sentences, {self.references} reference{'s' if self.references > 1 else ''} each"
-        table = Table(title=f"{self.system}: {what}", title_justify="left", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
         table.add_column("metric")
         table.add_column("score", justify="right")
         table.add_column("95 % interval")

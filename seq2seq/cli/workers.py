@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from seq2seq.cli.chunks import Chunk, Chunks
+from seq2seq.cli.console import say
 from seq2seq.cli.job import Answer, Job, LoadedJob
 from seq2seq.errors import Seq2SeqError
 
@@ -215,6 +215,6 @@ def ranked(job: Job) -> Iterator[Ranks]:
             yield Ranks(processes, job.load())
     except SystemExit:
         if not processes.first:  # which says more
-            print(f"stopped: process {processes.index + 1} of {processes.count}; {hint}", file=sys.stderr)
+            say(f"stopped: process {processes.index + 1} of {processes.count}; {hint}")
         raise
     processes.accelerator.end_training()

@@ -184,7 +184,7 @@ def _encode_parts(corpus: ParallelText, tokenizers: TokenizerPair, processes: in
     parts = ((corpus.source[start : start + PART], corpus.target[start : start + PART]) for start in starts)
     watch = partial(
         track, description="Encoding", total=len(starts), console=Console(stderr=True), transient=True,
-        disable=not sys.stderr.isatty(),
+        disable=not (sys.stderr and sys.stderr.isatty()),
     )  # fmt: skip
     if min(processes, len(starts)) < 2:
         yield from watch(_encode_part(tokenizers, *part) for part in parts)
