@@ -59,5 +59,5 @@ def _escaped(text: str, escape: Callable[[str], str]) -> str:
 
 
 def _is_plain(character: str) -> bool:
-    """Whether a character is only seen. Of spaces Python calls but one printable."""
-    return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
+    """Whether a character is only seen: no control or format character, no half of a pair, no line break."""
+    return character in _JOINERS or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")

@@ -175,6 +175,18 @@ def test_only_the_command_line_prints() -> None:
     assert not {name: lines for name, lines in prints.items() if lines}
 
 
+def console_calls(tree: ast.Module) -> list[str]:
+    """What a tree calls to print, or to draw with rich, each of which reads markup unless it is told not to."""
+    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [call for call in calls if call in ("print", "typer.echo", "typer.secho", "Console", "TextColumn")]
+
+
+def test_the_command_line_prints_in_one_place() -> None:
+    assert console_calls(ast.parse("print(x)\ntyper.echo(y, err=True)")) == ["print", "typer.echo"]
+    found = {name for name, tree in MODULES.items() if name.startswith("cli") and console_calls(tree)}
+    assert found == {"cli.console"}
+
+
 def test_no_module_without_a_subject() -> None:
     nameless = {"utils", "util", "helpers", "helper", "common", "misc"}
     assert not [name for name in MODULES if nameless & set(name.split("."))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -14,11 +15,14 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+import psutil
+
 from seq2seq.cli.chunks import Chunk, Chunks
 from seq2seq.cli.console import say
 from seq2seq.cli.job import Answer, Job, LoadedJob
 from seq2seq.errors import Seq2SeqError
 
+POLL, PATIENCE = 1.0, 30  # seconds, and how many times a worker may be found stopped (SIGSTOP) in a row
 IN_FLIGHT = 3  # chunks a worker: one that it translates, others that are done and wait for an earlier one
 
 
@@ -54,6 +58,7 @@ class Workers:
         self._limit = IN_FLIGHT * count
         self._processes: dict[Connection, BaseProcess] = {}
         self._identity: dict[str, Any] = {}
+        self._stopped: Counter[Connection] = Counter()
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
         # A process begins with what is blocked here: Ctrl-C is for this process, which ends the others. The tracker
         # comes before, for the first start would start it, and that unblocks SIGINT on its way.
@@ -97,7 +102,7 @@ class Workers:
                 given += 1
             else:
                 arrivals = [chunks.fileno] if room and chunks.fileno is not None else []
-                for connection in wait([*busy, *arrivals]):
+                for connection in self._wait([*busy, *arrivals]):
                     if isinstance(connection, Connection):
                         done[busy.pop(connection)] = self._receive(connection, raises=False)
                         free.append(connection)
@@ -109,7 +114,22 @@ class Workers:
             raise self._lost(connection) from None
         return connection
 
+    def _wait(self, sources: list[Any]) -> list[Any]:
+        """Those that can be read, when one can. Raises Seq2SeqError where a worker is stopped, and so may never be.
+
+        Times are counted, not seconds, for Ctrl-Z stops this process as well.
+        """
+        while not (ready := wait(sources, POLL)):
+            for connection in self._processes.keys() & sources:
+                process = self._processes[connection]
+                still = psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
+                self._stopped[connection] = self._stopped[connection] + 1 if still else 0
+                if self._stopped[connection] > PATIENCE:
+                    raise Seq2SeqError(f"a worker process ({process.pid}) was stopped from outside and does not go on")
+        return ready
+
     def _receive(self, connection: Connection, *, raises: bool = True) -> Any:
+        self._wait([connection])
         try:
             value = connection.recv()
         except (EOFError, OSError):
@@ -125,9 +145,9 @@ class Workers:
         return Seq2SeqError(f"a worker process {how}{hint}")
 
     def close(self) -> None:
-        """End them, whatever they do."""
+        """End them, whatever they do; one that is stopped takes no milder signal."""
         for process in self._processes.values():
-            process.terminate()
+            process.kill()
         for connection, process in self._processes.items():
             process.join()
             connection.close()

@@ -118,6 +118,7 @@ def carry_out(
             passed_on = True
             for _, process in at_work.values():
                 process.terminate()
+                os.kill(process.pid, signal.SIGCONT)  # one that is stopped would never hear of it
         for connection in wait(list(at_work), timeout=0.5):
             assert isinstance(connection, Connection)
             one, process = at_work[connection]
