@@ -1,7 +1,7 @@
 """Bugs that would break a promise of README.md, in the form of bugs.py; pitfalls.py puts them in as well.
 
 Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
-gradients from what is written for speed.
+gradients from what is written for speed, 32 what is printed.
 """
 
 # ruff: noqa: E501  # what is replaced is as long as it is
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from bugs import STREAMING, Bug
 
-BULK = "tests/test_bulk.py::test_"
+BULK, CONSOLE = "tests/test_bulk.py::test_", "tests/test_console.py::test_"
+STRANGERS = "tests/test_report.py::test_strangers_strings_only_show"
 KILLED = (BULK + "killed_three_times_and_the_same_bytes",)
 RANKS = (BULK + "processes_of_torchrun_are_killed_in_turn_and_the_next_go_on",)
 DURABLE = (BULK + "a_commit_is_on_the_disk_before_the_journal_speaks_of_it",)
@@ -271,4 +272,32 @@ QUICK = [
         "(weights[:, :, None] @ pairs).sum(dim=(0, 1, 2))", "(weights[:, :, None] @ (pairs - pairs**2)).sum(dim=(0, 1, 2))", ENERGIES, every=True, only="50"),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK]
+PRINTED = [
+    Bug(32, "names are rich's markup", "cli/console.py", "markup=False, emoji=False, highlight=False", "highlight=False",
+        (CONSOLE + "names_are_no_markup",)),
+    Bug(32, "what cannot be told ends the work", "cli/console.py", "with suppress(OSError):", "if True:",
+        (CONSOLE + "messages_that_cannot_be_written_end_nothing",)),
+    Bug(32, "a file takes the place of a closed stream", "cli/console.py",
+        "os.set_inheritable(os.open(os.devnull, os.O_RDONLY if descriptor < 2 else os.O_WRONLY), True)", "pass",
+        (CONSOLE + "no_file_takes_the_place_of_a_closed_stream",)),
+    Bug(32, "a sign that the locale lacks is a traceback", "cli/console.py", '"backslashreplace"', '"strict"',
+        (CONSOLE + "every_answer_in_every_encoding",)),
+    Bug(32, "marks turn the direction of what is shown", "escaping.py",
+        '("Cc", "Cf", "Cs", "Zl", "Zp")', '("Cc", "Cs", "Zl", "Zp")', (CONSOLE + "no_character_steers",)),
+    Bug(32, "a giant number of a stranger's record is written out", "cli/inspect.py",
+        "if isinstance(value, (int, float)) and abs(value) >= _LARGEST:", "if False:",
+        (CONSOLE + "inspect_shows_a_strangers_record_as_text",)),
+    Bug(32, "Ctrl-C while loading is a traceback", "__main__.py",
+        "signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))", "pass",
+        (CONSOLE + "ctrl_c_while_loading_is_quiet",)),
+    Bug(32, "a worker that is stopped never ends", "cli/workers.py", "process.kill()", "process.terminate()",
+        (CONSOLE + "a_worker_that_is_stopped_is_not_waited_for",)),
+    Bug(32, "a language is markup of the model card", "card.py", "[0], markdown(code))", "[0], code)",
+        ("tests/test_checkpoint.py::test_the_card_has_no_markup_of_others",), every=True),
+    Bug(32, "a cell of a CSV file is a formula", "evaluation/report.py",
+        "csv_cell(cell) if isinstance(cell, str) else cell for", "cell for", (STRANGERS,)),
+    Bug(32, "a report shows control characters", "evaluation/report.py",
+        "return visible(re.sub", "return (re.sub", (STRANGERS,)),
+]  # fmt: skip
+
+PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED]

@@ -31,6 +31,7 @@ from seq2seq.text.tokenizer import train_tokenizers
 ODD = "m\udcf6del"  # how Python has a name with the byte F6, which is no UTF-8
 ATTACK = "\x1b[2J\x9b2J\u202edlo\x07\r\n\u2028\udcf6"
 STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from([ATTACK, "می‌روم", "👩‍🚒", "« à »"])
 
 
@@ -134,7 +135,7 @@ SHELL = {
 def test_every_ending_of_a_stream(name: str) -> None:
     arguments, code, stdout, stderr = SHELL[name]
     script = f'"{sys.executable}" -m seq2seq {arguments}; exit ${{PIPESTATUS[0]}}'
-    done = subprocess.run(["bash", "-c", script], capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, encoding="utf-8", env=ENVIRONMENT)
     assert (done.returncode, done.stdout[:8], done.stderr[: len(stderr)]) == (code, stdout, stderr)
     assert done.stderr.count("\n") <= 1
 
@@ -145,8 +146,7 @@ def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
         "import os\nfrom seq2seq.cli.console import open_streams\nopen_streams()\nprint(open('out', 'w').fileno() > 2)"
     )
     script = f'"{sys.executable}" -c "$0" 0<&- 2>&-'
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run(["bash", "-c", script, code], stdout=subprocess.PIPE, cwd=tmp_path, env=environment)
+    done = subprocess.run(["bash", "-c", script, code], stdout=subprocess.PIPE, cwd=tmp_path, env=ENVIRONMENT)
     assert done.stdout == b"True\n"
 
 
@@ -183,7 +183,7 @@ def test_every_answer_in_every_encoding(folder: Path, environment: dict[str, str
     done = subprocess.run(
         [sys.executable, "-c", IN_OTHER_ENCODINGS, *lines],
         capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environment},
+        env={**ENVIRONMENT, **environment},
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     assert 'source_language = "中文"'.encode() in done.stdout  # data is UTF-8, whatever the locale
@@ -270,6 +270,7 @@ def test_inspect_shows_a_strangers_record_as_text(strange: Path) -> None:
     shown = succeed("inspect", strange)
     assert not steers(shown.replace("\n", ""))
     assert max(map(len, shown.split("\n"))) < 1100
+    assert all(len(line) < 120 for line in shown.split("\n") if line.startswith(("  step", "  bleu")))
     assert shown.count("\nfiles\n") == 1
     assert r"\x1b[2J\x9b2J\u202edlo" in shown
     facts = succeed("inspect", strange, "--json")
@@ -301,8 +302,7 @@ sys.meta_path.insert(0, Interrupt())
 from seq2seq.__main__ import main
 main()
 """
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, env=environment)
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, env=ENVIRONMENT)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
