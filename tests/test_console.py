@@ -25,7 +25,8 @@ from seq2seq.cli import comparison_display, streams, workers
 from seq2seq.cli.console import Answers, Messages, drawn
 from seq2seq.errors import Seq2SeqError
 from seq2seq.escaping import code_span, columns, csv_cell, json_text, markdown, printable, visible
-from seq2seq.evaluation import runs
+from seq2seq.evaluation import pace, runs
+from seq2seq.text import encoding
 from seq2seq.text.tokenizer import train_tokenizers
 
 ODD = "m\udcf6del"  # how Python has a name with the byte F6, which is no UTF-8
@@ -320,6 +321,35 @@ def test_a_worker_that_is_stopped_is_not_waited_for(monkeypatch: pytest.MonkeyPa
         with pytest.raises(Seq2SeqError, match=rf"^a worker process \({child.pid}\) was stopped from outside"):
             team.identity()
     assert child.returncode == -signal.SIGKILL
+
+
+def masked(*arguments: Any, **options: Any) -> Any:
+    """In the place of what starts a process."""
+    assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []), "Ctrl-C would reach it"
+    raise LookupError
+
+
+@pytest.mark.parametrize("start", ["a run of a comparison", "a measurement of its costs", "encoding"])
+def test_ctrl_c_reaches_no_process_that_was_started(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not while it loads either; each would end with a traceback. For workers see test_bulk.py."""
+    process = SimpleNamespace(start=masked)
+    pipe = workers.multiprocessing.Pipe
+    context = SimpleNamespace(Process=lambda **arguments: process, Pipe=pipe)
+    for module in (runs, pace):
+        monkeypatch.setattr(module.multiprocessing, "get_context", lambda method: context)
+    monkeypatch.setattr(runs, "finished", lambda task, tests: False)
+    pool = SimpleNamespace(map=masked, shutdown=lambda cancel_futures: None)
+    monkeypatch.setattr(encoding, "ProcessPoolExecutor", lambda *arguments, **options: pool)
+    text: Any = SimpleNamespace(source=["a"] * 2 * encoding.PART, target=["b"] * 2 * encoding.PART)
+    going_on = SimpleNamespace(requested=None)
+    begin = {
+        "a run of a comparison": lambda: runs.carry_out([SimpleNamespace(name="a")], {}, 1, print, going_on),
+        "a measurement of its costs": lambda: pace.apart("a", print),
+        "encoding": lambda: list(encoding._encode_parts(text, SimpleNamespace(), 2)),
+    }
+    with pytest.raises(LookupError):
+        begin[start]()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 class Sleeper:

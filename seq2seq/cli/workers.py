@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 import psutil
 
+from seq2seq.children import without_ctrl_c
 from seq2seq.cli.chunks import Chunk, Chunks
 from seq2seq.cli.console import say
 from seq2seq.cli.job import Answer, Job, LoadedJob
@@ -60,19 +60,13 @@ class Workers:
         self._identity: dict[str, Any] = {}
         self._stopped: Counter[Connection] = Counter()
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
-        # A process begins with what is blocked here: Ctrl-C is for this process, which ends the others. The tracker
-        # comes before, for the first start would start it, and that unblocks SIGINT on its way.
-        resource_tracker.ensure_running()
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with without_ctrl_c():
             for _ in range(count):
                 ours, theirs = context.Pipe()
                 process = context.Process(target=_work, args=(job, theirs), daemon=True)
                 process.start()
                 theirs.close()  # so that the end of the process is the end of its pipe
                 self._processes[ours] = process
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     def identity(self) -> dict[str, Any]:
         """See LoadedJob. Returns when all have loaded their models."""
