@@ -141,6 +141,13 @@ def test_every_ending_of_a_stream(name: str) -> None:
     assert done.stderr.count("\n") <= 1
 
 
+def test_what_is_told_to_no_one_ends_no_translation(folder: Path) -> None:
+    """With standard error closed; the second line is told to be too long."""
+    script = f'"{sys.executable}" -m seq2seq translate model --max-source-length 1 --max-length 3 -i test.de 2>&-'
+    done = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, env=ENVIRONMENT)
+    assert (done.returncode, done.stdout.count(b"\n")) == (0, 2)
+
+
 def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
     """What libraries print to descriptor 2 would else end up in whatever is opened next."""
     code = (
