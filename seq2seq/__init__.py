@@ -58,7 +58,13 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    except ImportError as error:
+        from seq2seq.errors import missing_package
+
+        raise missing_package(error, f"{__name__}.{name}") or error from None
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

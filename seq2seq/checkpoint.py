@@ -256,8 +256,8 @@ def _read_files(directory: Path) -> tuple[Manifest, dict[str, bytes]]:
 
 def _check_device(device: str) -> None:
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # an assertion where torch was built without CUDA
+        torch.empty(0, device=device).tolist()  # which a device without memory, meta, cannot answer
+    except (RuntimeError, AssertionError, TypeError) as error:  # an assertion where torch was built without CUDA
         reason = str(error).split("\n")[0]
         raise InputError(f"device {device!r} cannot be used here: {reason}") from None
 
@@ -290,13 +290,14 @@ def _unpack(path: Path, content: bytes, expected: Mapping[str, Tensor]) -> dict[
 # ----------------------------------------------------------------------------------------------------------------- push
 
 
-def push_model(directory: Path, repository: str, *, private: bool = False, token: str | None = None) -> str:
+def push_model(directory: str | Path, repository: str, *, private: bool = False, token: str | None = None) -> str:
     """Upload the model in a directory to the Hugging Face hub, as one commit; answers its address there.
 
     Nothing else in the directory is uploaded but its shortlist, and only a model that loads. token: None takes the one
     stored by `hf auth login`. Raises InputError for a bad directory or shortlist, Seq2SeqError when the hub refuses.
     """
     loaded = load_model(directory)
+    directory = loaded.directory
     settle(directory)
     more = [SHORTLIST] if (directory / SHORTLIST).exists() else []
     if more:

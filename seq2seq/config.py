@@ -7,15 +7,16 @@ Reading stands beside the sections, as what it says of a wrong key is made of th
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from seq2seq.errors import InputError, nearest, shown
+from seq2seq.errors import InputError, WrongType, nearest, shown
 
 LARGEST_FILE = 1 << 20  # bytes of a config; the rest of a larger one, or of /dev/zero, is not read
 MOST_PIECES = 1_000_000  # of a vocabulary
@@ -316,11 +317,16 @@ class Config(Section):
         return self
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """Read a TOML config and apply `key=value` overrides (`model.score=dot`).
 
     Raises InputError with file and line for bad TOML, unknown keys (near name offered) and bad values.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise WrongType(f"the path of a config must be a string or a Path, given {shown(path)}")
+    if isinstance(overrides, str):
+        raise WrongType(f"a list of overrides is needed, not one string; write [{overrides!r}]")
+    path, overrides = Path(path), list(overrides)
     text = read_toml(path)
     try:
         tree = tomllib.loads(text)

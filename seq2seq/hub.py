@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from seq2seq.arguments import path_name
 from seq2seq.directory import CARD, CONFIG, GRAPHS, HASHED
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.shortlist_file import SHORTLIST
@@ -17,7 +18,7 @@ def locate(name: str | Path) -> Path:
 
     The hub is asked only for what cannot be meant as a path. Raises InputError when there is no such model.
     """
-    path = Path(os.path.expanduser(name))  # Path's own raises for an unknown user
+    path = Path(os.path.expanduser(path_name(name, "a model's name")))  # Path's own raises for an unknown user
     if os.path.isdir(path):  # and its is_dir, exists for a name that is too long, or hidden by permissions
         return path
     if os.path.exists(path):

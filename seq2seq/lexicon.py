@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seq2seq.arguments import check_pairs, sentences
 from seq2seq.batching import Batch
 from seq2seq.checkpoint import LoadedModel
 from seq2seq.errors import InputError
@@ -53,8 +54,13 @@ class Lexicon:
         self._frequencies = np.zeros(loaded.vocabulary.target, dtype=np.int64)
         self.pairs = self.left_out = 0
 
-    def learn(self, sources: Sequence[str], targets: Sequence[str]) -> None:
-        """Read pairs. Those with a blank side, or with more than 1,000 pieces on one, are left out and counted."""
+    def learn(self, sources: Iterable[str], targets: Iterable[str]) -> None:
+        """Read pairs. Those with a blank side, or with more than 1,000 pieces on one, are left out and counted.
+
+        Raises InputError as `Translator.score` does for what is no sentence, and for unequal numbers.
+        """
+        sources, targets = sentences(sources, "source"), sentences(targets, "target")
+        check_pairs(sources, targets)
         pairs = encode_pairs(self._loaded, sources, targets)
         self.pairs, self.left_out = self.pairs + len(pairs), self.left_out + len(sources) - len(pairs)
         network = self._loaded.model

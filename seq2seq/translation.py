@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seq2seq.arguments import choice, iter_sentences, real, sentences, switch, whole
 from seq2seq.budget import cut_by_budget
 from seq2seq.config import SearchConfig
-from seq2seq.errors import InputError, nearest
+from seq2seq.errors import InputError, WrongType, nearest
 from seq2seq.evaluation.alignment import NO_WORD, links_from_weights
-from seq2seq.search.penalty import LengthPenalty
+from seq2seq.plain_data import PlainData, matrix
+from seq2seq.search.penalty import PENALTIES, LengthPenalty
 from seq2seq.text.tokenizer import BOS, PAD, UNK, Tokenizer, TokenizerPair
 
 MAX_SOURCE_LENGTH = 1000  # pieces
@@ -22,8 +25,6 @@ BATCH_SIZE = 200  # sentences
 BATCH_TOKENS = 4096  # pieces of the source, or of the longer side where both are known
 FORBIDDEN = (PAD, UNK, BOS)  # never produced
 HYPOTHESES = 1024  # most that live together in a batch: each has a row of the vocabulary's size
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Outcome:
     finished: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+@dataclass(frozen=True, slots=True, eq=False)
+class Translation(PlainData):
     """One translation of one sentence.
 
     text: detokenised, on one line. log_prob: its log-probability in nats, the end included when it is finished; with a
@@ -66,6 +67,9 @@ class Translation:
     alignment: list[tuple[int, int]]
     finished: bool
     truncated: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", matrix(self.weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +139,17 @@ class Settings:
 
     def check(self) -> None:
         """Refuse what is out of range."""
-        if self.slots < 1:
-            raise InputError(f"beam_size must be 1 or more, given {self.slots}; 1 is greedy search")
-        for key in ("max_length", "max_source_length", "batch_size", "batch_tokens"):
-            value = getattr(self, key)
-            if value is not None and value < 1:
-                raise InputError(f"{key} must be 1 or more, given {value}")
-        if self.min_length < 0:
-            raise InputError(f"min_length must be 0 or more, given {self.min_length}")
+        whole("beam_size", self.slots, 1)
+        whole("min_length", self.min_length, 0)
         if self.max_length is not None and self.max_length <= self.min_length:
             limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
             raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
+
+    def check_nbest(self, n_best: int) -> None:
+        """Refuse a list of translations that the beam cannot hold."""
+        if whole("n_best", n_best, 1) > self.slots:
+            limit = f"n-best must lie between 1 and the beam size {self.slots}"
+            raise InputError(f"{limit}, given {n_best}; raise the beam size")
 
 
 def batches(sources: Sequence[Source], settings: Settings) -> Iterator[list[Source]]:
@@ -175,13 +179,23 @@ def blank(text: str) -> Translation:
     )
 
 
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "length_penalty": lambda name, value: choice(name.replace("_", " "), value, PENALTIES),
+    "length_alpha": real,
+    "int8": switch,
+    "shortlist": switch,
+    "min_length": partial(whole, least=0),
+}
+_COUNT = partial(whole, least=1)
+
+
 def resolve(
     search: SearchConfig, options: Mapping[str, Any], allowed: type[SampleOptions], samples: int | None = None
 ) -> Settings:
-    """The options, with the config where they are silent. Raises InputError for values out of range."""
-    given = {key: value for key, value in options.items() if value is not None}
+    """The options, with the config where they are silent. Raises InputError for wrong types and values out of range."""
     if unknown := min(options.keys() - allowed.__annotations__.keys(), default=None):
-        raise TypeError(f"unknown option {unknown!r}; {nearest(unknown, allowed.__annotations__)}")
+        raise WrongType(f"unknown option {unknown!r}; {nearest(unknown, allowed.__annotations__)}")
+    given = {key: _READERS.get(key, _COUNT)(key, value) for key, value in options.items() if value is not None}
     kind = given.get("length_penalty", search.length_penalty)
     if kind == "none" and "length_alpha" in given:
         raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
@@ -202,9 +216,15 @@ def resolve(
     return settings
 
 
-def read_sources(tokenizers: TokenizerPair, texts: Sequence[str], settings: Settings) -> list[Source]:
+def in_chunks(lines: Iterable[str], chunk: int) -> Iterator[list[str]]:
+    """The lines, `chunk` at a time, read when asked for. Raises InputError at once for what no chunk can be cut of."""
+    texts, size = iter_sentences(lines), whole("chunk", chunk, 1)
+    return iter(lambda: list(islice(texts, size)), [])
+
+
+def read_sources(tokenizers: TokenizerPair, given: Iterable[str], settings: Settings) -> list[Source]:
     """The texts as pieces, no more of each than is read."""
-    refuse_string(texts)
+    texts = sentences(given)
     return [
         Source(row, text, ids[: settings.max_source_length], len(ids) > settings.max_source_length)
         for row, (text, ids) in enumerate(zip(texts, encode(tokenizers.source, texts), strict=True))
@@ -237,19 +257,5 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """The ids of each text, none for a blank one."""
-    refuse_surrogates(texts)
     ids = tokenizer.encode_batch(list(texts))
     return [pieces if text.strip() else [] for text, pieces in zip(texts, ids, strict=True)]
-
-
-def refuse_surrogates(texts: Sequence[str]) -> None:
-    """Raise InputError for text that is no valid Unicode."""
-    for number, text in enumerate(texts, start=1):
-        if _SURROGATE.search(text):
-            raise InputError(f"sentence {number}: a lone surrogate, no valid Unicode; decode the text as UTF-8")
-
-
-def refuse_string(texts: Sequence[Any]) -> None:
-    """Raise TypeError for one string where several are needed."""
-    if isinstance(texts, str):
-        raise TypeError("a list of sentences is needed, not one string; for one sentence, write [text]")

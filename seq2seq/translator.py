@@ -6,30 +6,32 @@ A sentence's translation does not depend on its batch: maximum lengths, samples 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from seq2seq.arguments import check_pairs, choice, real, sentences, token_ids, whole
 from seq2seq.batching import source_batch
 from seq2seq.checkpoint import LoadedModel, load_model
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, WrongType, shown
 from seq2seq.evaluation.alignment import check_reading
 from seq2seq.forcing import attend, evaluating, force, forced_batches
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.fixed import FixedCopies
-from seq2seq.nn.integer import IntegerMatrix
+from seq2seq.nn.integer import IntegerMatrix, available
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.output import NarrowState
 from seq2seq.nn.packed import PackedMatrix, packs
 from seq2seq.nn.slots import Slots
 from seq2seq.search.beam import beam_search
 from seq2seq.search.ensemble import Ensemble, EnsembleState
-from seq2seq.search.sampling import sample
+from seq2seq.search.sampling import check_drawing, sample
 from seq2seq.search.shortlist import Shortlist, candidates
 from seq2seq.search.stepping import Hypothesis, Step, StepFunction
 from seq2seq.shortlist_file import digest, read_shortlist
@@ -47,9 +49,8 @@ from seq2seq.translation import (
     batches,
     blank,
     encode,
+    in_chunks,
     read_sources,
-    refuse_string,
-    refuse_surrogates,
     resolve,
     write_translation,
 )
@@ -62,32 +63,33 @@ class Translator:
     """One model, or several as an ensemble, that translate text.
 
     The models are used as they are, not copied: a model in training can be validated, and is left in training mode.
+    All methods take any iterable of sentences, each without its line break, and raise InputError with the place of what
+    is no sentence, and with the name of an argument that is of another type or out of range. A translator can be
+    copied, pickled and sent to other processes; one that is forked off computes in one thread.
     """
 
-    def __init__(self, models: Sequence[LoadedModel], shortlists: Sequence[Shortlist] | None = None) -> None:
+    def __init__(self, models: Iterable[LoadedModel], shortlists: Iterable[Shortlist] | None = None) -> None:
         """Raises InputError where models of an ensemble differ in their vocabulary.
 
         shortlists: one a model; left out, those in the model directories, read when `shortlist` asks for them.
         """
-        if not models:
-            raise ValueError("a translator needs at least one model")
-        _check_vocabularies(models)
-        self.models = list(models)
-        self._shortlists = None if shortlists is None else list(shortlists)
+        self.models = _checked_models(models)
+        self._shortlists = None if shortlists is None else _one_a_model(shortlists, self.models)
         self._copies = FixedCopies(self._networks)
-        self.config, self.tokenizers = models[0].config, models[0].tokenizers
+        self.config, self.tokenizers = self.models[0].config, self.models[0].tokenizers
+        _compute_alone_after_a_fork()
 
     @classmethod
     def load(cls, *names: str | Path, device: str = "cpu") -> Translator:
         """From model directories or hub names; several make an ensemble. Raises InputError as `load_model` does."""
         return cls([load_model(name, device=device) for name in names])
 
-    def translate(self, texts: Sequence[str], **options: Unpack[SearchOptions]) -> list[Translation]:
+    def translate(self, texts: Iterable[str], **options: Unpack[SearchOptions]) -> list[Translation]:
         """The best translation of each text, in their order. A blank text gives a blank translation."""
         return [found[0] for found in self.translate_nbest(texts, 1, **options)]
 
     def translate_nbest(
-        self, texts: Sequence[str], n_best: int, **options: Unpack[SearchOptions]
+        self, texts: Iterable[str], n_best: int, **options: Unpack[SearchOptions]
     ) -> list[list[Translation]]:
         """The best translations of each text: distinct, by falling score, the unfinished last; one for a blank text.
 
@@ -97,6 +99,7 @@ class Translator:
         elsewhere than on a CPU.
         """
         settings = resolve(self.config.search, options, SearchOptions)
+        settings.check_nbest(n_best)
 
         shortlists, networks = self.shortlists if settings.shortlist else [], self._chosen(settings)
 
@@ -121,7 +124,7 @@ class Translator:
 
     def sample(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
         *,
         temperature: float = 1.0,
         top_k: int | None = None,
@@ -137,8 +140,10 @@ class Translator:
         of these the most probable that together reach top_p. A text's draws depend on `seed` and its place among the
         texts, counted from `first`, not on batches, other texts or `count`. Raises InputError for values out of range.
         """
-        if count < 1:
-            raise InputError(f"count must be 1 or more, given {count}")
+        count, first, seed = whole("count", count, 1), whole("first", first, 0, None), whole("seed", seed, 0, None)
+        temperature, top_p = real("temperature", temperature), real("top_p", top_p)
+        top_k = None if top_k is None else whole("top_k", top_k, 1)
+        check_drawing(temperature, top_k, top_p)
         settings = resolve(self.config.search, options, SampleOptions, samples=count)
         networks = self._chosen(settings)
 
@@ -170,31 +175,28 @@ class Translator:
 
         A line break at the end of a line is not part of it. Larger chunks fill batches better.
         """
-        if chunk < 1:
-            raise InputError(f"chunk must be 1 or more, given {chunk}")
-        waiting = iter(lines)
-        while texts := [line.removesuffix("\n").removesuffix("\r") for line in islice(waiting, chunk)]:
-            yield from self.translate_nbest(texts, n_best, **options)
+        chunks = in_chunks(lines, chunk)
+        resolve(self.config.search, options, SearchOptions).check_nbest(n_best)  # now, not when the first is asked for
+        return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
 
-    def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
+    def score(self, sources: Iterable[str], targets: Iterable[str]) -> list[PairScore]:
         """How probable each target is as a translation of its source, by teacher forcing.
 
         The text is cut into pieces as the tokenizer cuts it. A search may have found the same text in other pieces,
         with another log_prob; `score_tokens` scores the very pieces. Nothing is truncated. Two blanks have 0 tokens.
         Raises InputError for unequal numbers, and for a blank source beside a target that is not blank.
         """
-        refuse_string(sources)
-        refuse_string(targets)
+        sources, targets = sentences(sources, "source"), sentences(targets, "target")
         return self.score_tokens(sources, encode(self.tokenizers.target, targets))
 
-    def score_tokens(self, sources: Sequence[str], targets: Sequence[Sequence[int]]) -> list[PairScore]:
+    def score_tokens(self, sources: Iterable[str], targets: Iterable[Iterable[int]]) -> list[PairScore]:
         """As `score`, of targets given as ids without specials (`Translation.tokens`).
 
         The log_prob of an unfinished translation is the sum without the last of `log_probs`, which is the end's.
         """
-        refuse_string(sources)
-        if len(sources) != len(targets):
-            raise InputError(f"{len(sources)} sources but {len(targets)} targets; pairs are needed")
+        sources = sentences(sources, "source")
+        targets = token_ids(targets, self.tokenizers.target.vocabulary_size)
+        check_pairs(sources, targets)
         ids = encode(self.tokenizers.source, sources)
         for number, (source, target) in enumerate(zip(ids, targets, strict=True), start=1):
             if target and not source:
@@ -208,8 +210,8 @@ class Translator:
 
     def align(
         self,
-        sources: Sequence[str],
-        targets: Sequence[str],
+        sources: Iterable[str],
+        targets: Iterable[str],
         *,
         shift: int = 0,
         threshold: float | None = None,
@@ -226,11 +228,11 @@ class Translator:
         Nothing is truncated. Two blanks have no links. Raises InputError for unequal numbers, one blank side, and
         values out of range.
         """
-        refuse_string(sources)
-        refuse_string(targets)
+        sources, targets = sentences(sources, "source"), sentences(targets, "target")
         check_reading(shift, threshold)
-        if len(sources) != len(targets):
-            raise InputError(f"{len(sources)} sources but {len(targets)} targets; pairs are needed")
+        if join is not None:
+            choice("join", join, get_args(Join))
+        check_pairs(sources, targets)
         for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
             if bool(source.strip()) != bool(target.strip()):
                 raise InputError(f"pair {number}: one side is blank, the other is not; nothing to align it with")
@@ -260,7 +262,7 @@ class Translator:
     def _device(self) -> torch.device:
         return next(self._networks[0].parameters()).device
 
-    def _search_all(self, texts: Sequence[str], settings: Settings, search: _Search) -> list[list[Translation]]:
+    def _search_all(self, texts: Iterable[str], settings: Settings, search: _Search) -> list[list[Translation]]:
         """Search the texts that are not blank, in batches of similar length; all answers in the order of the texts."""
         sources = read_sources(self.tokenizers, texts, settings)
         answers = [[blank(source.text)] for source in sources]
@@ -274,6 +276,10 @@ class Translator:
         """The networks as the options want them, their weights laid out for translating where that is possible."""
         if settings.int8 and self._device.type != "cpu":
             raise InputError(f"int8 is for translating on the CPU, and the model is on {self._device}; leave it out")
+        if settings.int8 and not available():
+            raise InputError(
+                "int8 needs oneDNN, which this installation of torch does not have for this processor; leave int8 out"
+            )
         if settings.int8:
             return self._copies.of(IntegerMatrix.of)
         parameters = (parameter for network in self._networks for parameter in network.parameters())
@@ -337,6 +343,35 @@ def _seed(seed: int, row: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{row}".encode()).digest()[:7], "big")
 
 
+@cache
+def _compute_alone_after_a_fork() -> None:
+    """Let a process that is forked off compute in one thread: torch's others stay behind, and it would wait for them.
+
+    Only once there is a translator, for until then a program's forks are none of our business.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
+
+
+def _checked_models(models: Iterable[LoadedModel]) -> list[LoadedModel]:
+    if isinstance(models, (str, Path, LoadedModel)):
+        raise WrongType("a list of loaded models is needed; Translator.load reads model directories")
+    checked = list(models)
+    if wrong := next((each for each in checked if not isinstance(each, LoadedModel)), None):
+        raise WrongType(f"{shown(wrong)} is no loaded model; Translator.load reads model directories")
+    if not checked:
+        raise ValueError("a translator needs at least one model")
+    _check_vocabularies(checked)
+    return checked
+
+
+def _one_a_model(shortlists: Iterable[Shortlist], models: Sequence[LoadedModel]) -> list[Shortlist]:
+    found = list(shortlists)
+    if len(found) != len(models):
+        raise InputError(f"{len(found)} shortlists for {len(models)} models; one a model is needed")
+    return found
+
+
 def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
     """One ensemble, one vocabulary a side: an id must mean the same piece to every model."""
     first = models[0]
@@ -349,6 +384,5 @@ def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
                 )
 
 
-def _sides(tokenizer: Tokenizer, texts: Sequence[str], worded: Callable[[str], WordedText]) -> list[Side]:
-    refuse_surrogates(texts)
+def _sides(tokenizer: Tokenizer, texts: Iterable[str], worded: Callable[[str], WordedText]) -> list[Side]:
     return sides(tokenizer, [worded(text) for text in texts])

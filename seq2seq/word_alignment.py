@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seq2seq.evaluation.alignment import Link, links_from_threshold, merged_weights, strongest_links
+from seq2seq.plain_data import PlainData, matrix
 from seq2seq.text.tokenizer import Tokenizer
 from seq2seq.text.words import WordedText, word_shares
 
 Join = Literal["source", "target", "both"]
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+@dataclass(frozen=True, slots=True, eq=False)
+class Side(PlainData):
     """One side of a pair: the words that links count, and the pieces that a model reads or writes.
 
     shares [words, pieces + 1]: how much of each piece belongs to each word; the last column, 0, is that of the end.
@@ -28,9 +29,12 @@ class Side:
     pieces: list[str]
     shares: NDArray[np.float64]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shares", matrix(self.shares))
 
-@dataclass(frozen=True, slots=True)
-class Alignment:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alignment(PlainData):
     """Links between the words of a pair, and the attention that they were read from.
 
     links: (source word, target word), from 0, sorted. weights [target words, source words]: attention in words; a row
@@ -43,6 +47,10 @@ class Alignment:
     piece_weights: NDArray[np.float32]
     weights: NDArray[np.float64]
     links: list[Link]
+
+    def __post_init__(self) -> None:
+        for name in ("piece_weights", "weights"):
+            object.__setattr__(self, name, matrix(getattr(self, name)))
 
     def read(self, *, shift: int = 0, threshold: float | None = None) -> Alignment:
         """The same attention read anew, as `Translator.align` would with these arguments."""

@@ -249,6 +249,7 @@ USES = [
     Case("report below a file", "plot results r.json -o run.toml/x", "run.toml/x: cannot be written: Not a directory",
          found(str), code=1),
     Case("picture of nothing", "plot attention model --source ' '", "--source is blank: there is nothing to look at"),
+    Case("picture of two lines", "plot attention model --source 'der\nhund'", "sentence 1: a line break within"),
     Case("picture of nothing given", "plot attention model --source hund --target ''", "--target is blank"),
     Case("picture of a shift", "plot attention model --source a --shift 1", "--shift has no effect without --target"),
     Case("picture of a search", "plot attention model --source a --target b --beam-size 2",

@@ -1,7 +1,7 @@
 """Bugs that would break a promise of README.md, in the form of bugs.py; pitfalls.py puts them in as well.
 
 Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
-gradients from what is written for speed, 32 what is printed.
+gradients from what is written for speed, 32 the Python interface, 33 what is printed.
 """
 
 # ruff: noqa: E501  # what is replaced is as long as it is
@@ -29,6 +29,7 @@ REPEATED = (FAST + "repeated_tensors_have_autograds_gradients",)
 ENERGIES = (FAST + "additive_energies_equal_the_formula",)
 CANCEL = (FAST + "a_query_and_a_key_that_cancel",)
 UNTOUCHED = (FAST + "a_gradient_that_comes_back_is_not_written_over",)
+ARGUMENTS = "tests/test_arguments.py::test_"
 DRAWN = (STREAMING + "subwords_are_drawn_anew_for_each_pool_epoch_and_side",)
 
 TRANSLATED = [
@@ -273,31 +274,46 @@ QUICK = [
 ]  # fmt: skip
 
 PRINTED = [
-    Bug(32, "names are rich's markup", "cli/console.py", "markup=False, emoji=False, highlight=False", "highlight=False",
+    Bug(33, "names are rich's markup", "cli/console.py", "markup=False, emoji=False, highlight=False", "highlight=False",
         (CONSOLE + "names_are_no_markup",)),
-    Bug(32, "what cannot be told ends the work", "cli/console.py", "with suppress(OSError):", "if True:",
+    Bug(33, "what cannot be told ends the work", "cli/console.py", "with suppress(OSError):", "if True:",
         (CONSOLE + "messages_that_cannot_be_written_end_nothing",)),
-    Bug(32, "a file takes the place of a closed stream", "cli/console.py",
+    Bug(33, "a file takes the place of a closed stream", "cli/console.py",
         "os.set_inheritable(os.open(os.devnull, os.O_RDONLY if descriptor < 2 else os.O_WRONLY), True)", "pass",
         (CONSOLE + "no_file_takes_the_place_of_a_closed_stream",)),
-    Bug(32, "a sign that the locale lacks is a traceback", "cli/console.py", '"backslashreplace"', '"strict"',
+    Bug(33, "a sign that the locale lacks is a traceback", "cli/console.py", '"backslashreplace"', '"strict"',
         (CONSOLE + "every_answer_in_every_encoding",)),
-    Bug(32, "marks turn the direction of what is shown", "escaping.py",
+    Bug(33, "marks turn the direction of what is shown", "escaping.py",
         '("Cc", "Cf", "Cs", "Zl", "Zp")', '("Cc", "Cs", "Zl", "Zp")', (CONSOLE + "no_character_steers",)),
-    Bug(32, "a giant number of a stranger's record is written out", "cli/inspect.py",
+    Bug(33, "a giant number of a stranger's record is written out", "cli/inspect.py",
         "if isinstance(value, (int, float)) and abs(value) >= _LARGEST:", "if False:",
         (CONSOLE + "inspect_shows_a_strangers_record_as_text",)),
-    Bug(32, "Ctrl-C while loading is a traceback", "__main__.py",
+    Bug(33, "Ctrl-C while loading is a traceback", "__main__.py",
         "signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))", "pass",
         (CONSOLE + "ctrl_c_while_loading_is_quiet",)),
-    Bug(32, "a worker that is stopped never ends", "cli/workers.py", "process.kill()", "process.terminate()",
+    Bug(33, "a worker that is stopped never ends", "cli/workers.py", "process.kill()", "process.terminate()",
         (CONSOLE + "a_worker_that_is_stopped_is_not_waited_for",)),
-    Bug(32, "a language is markup of the model card", "card.py", "[0], markdown(code))", "[0], code)",
+    Bug(33, "a language is markup of the model card", "card.py", "[0], markdown(code))", "[0], code)",
         ("tests/test_checkpoint.py::test_the_card_has_no_markup_of_others",), every=True),
-    Bug(32, "a cell of a CSV file is a formula", "evaluation/report.py",
+    Bug(33, "a cell of a CSV file is a formula", "evaluation/report.py",
         "csv_cell(cell) if isinstance(cell, str) else cell for", "cell for", (STRANGERS,)),
-    Bug(32, "a report shows control characters", "evaluation/report.py",
+    Bug(33, "a report shows control characters", "evaluation/report.py",
         "return visible(re.sub", "return (re.sub", (STRANGERS,)),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED]
+INTERFACE = [
+    Bug(32, "a line break stays in a sentence of a file", "arguments.py",
+        'str.__str__(value).removesuffix("\\n").removesuffix("\\r")', 'str.__str__(value).rstrip(" ")',
+        (ARGUMENTS + "any_iterable_of_strings_will_do",), every=True, only="file"),
+    Bug(32, "True is a number", "arguments.py",
+        "    if not isinstance(value, Integral) or isinstance(value, bool):", "    if not isinstance(value, Integral):",
+        (ARGUMENTS + "arguments_are_refused_by_name", ARGUMENTS + "options_of_another_type_are_refused")),
+    Bug(32, "a copy of a translator takes what oneDNN laid out along", "nn/fixed.py",
+        "return type(self), (self._models,)", "return object.__reduce_ex__(self, 4)",
+        (ARGUMENTS + "copies_are_without_what_is_laid_out",), every=True),
+    Bug(32, "a forked process waits for the threads of its parent", "translator.py",
+        "os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))", "pass",
+        (ARGUMENTS + "a_fork_translates_alone",)),
+]  # fmt: skip
+
+PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *INTERFACE, *PRINTED]

@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from speed import memory, setting, training, translation
 
+pytestmark = pytest.mark.scripts
+
 LINES = ["der hund sieht die katze", "die katze", "ein hund schläft", "der hund und die katze schlafen lange"]
 
 

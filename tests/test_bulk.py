@@ -172,6 +172,7 @@ def wait_for(what: Callable[[], object]) -> None:
 # -------------------------------------------------------------------------------------------------------------- workers
 
 
+@pytest.mark.slow
 def test_workers_keep_order_and_every_byte(bulk: Bulk, expected: bytes, model: Path, source: Path) -> None:
     rows = [line.split("\t") for line in expected.decode().splitlines()]
     texts = source.read_text(encoding="utf-8").splitlines()
@@ -200,6 +201,7 @@ def plain_job(model: Path) -> Job:
     return Job([str(model)], "cpu", 1, "text", layout, 1, {"max_length": 4}, None, "refuse", "truncate")
 
 
+@pytest.mark.slow
 def test_no_more_than_a_few_chunks_are_in_memory(model: Path) -> None:
     """However slowly the answers are taken, and however many lines there are."""
     counted, most = Counted(100), 0
@@ -214,6 +216,7 @@ def test_no_more_than_a_few_chunks_are_in_memory(model: Path) -> None:
         assert [counted.taken - given for given, _ in enumerate(team.answers(counted))] == [1] * 100
 
 
+@pytest.mark.slow
 def test_a_quick_worker_is_not_far_ahead_of_a_slow_one(model: Path) -> None:
     """Of which one stands still until the other has nothing more to do."""
     counted, stood, ends = Counted(100), list[int](), list[int]()
@@ -271,6 +274,7 @@ def test_memory_does_not_grow_with_the_input(model: Path, tmp_path: Path) -> Non
     assert all(after < before * 1.05 for before, after in zip(*found, strict=True))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_ends_the_run_and_the_next_goes_on(
     bulk: Bulk, expected: bytes, after_commits: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +289,7 @@ def test_a_killed_worker_ends_the_run_and_the_next_goes_on(
     assert bulk.finish("--resume") == expected
 
 
+@pytest.mark.slow
 def test_an_interrupt_from_the_terminal_is_told_once(bulk: Bulk, tmp_path: Path) -> None:
     """It reaches all processes; the first ends the others."""
     bulk.arguments[3] = str(write(tmp_path / "long.de", sentences(10 * LINES, 3)))
@@ -330,6 +335,7 @@ def test_no_worker_takes_ctrl_c(model: Path) -> None:
             assert blocked & 1 << signal.SIGINT - 1
 
 
+@pytest.mark.slow
 def test_a_worker_has_one_thread_unless_told_otherwise(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     for threads, given in ((None, 1), (2, 2)):
@@ -352,6 +358,7 @@ def test_those_who_translate_must_have_the_same_models(monkeypatch: pytest.Monke
         ranks.identity()
 
 
+@pytest.mark.slow
 def test_what_a_worker_cannot_load_is_said_once(bulk: Bulk, tmp_path: Path) -> None:
     bulk.arguments[1] = str(tmp_path / "nowhere")
     message = bulk.fail(2, "--workers", 2)
@@ -359,6 +366,7 @@ def test_what_a_worker_cannot_load_is_said_once(bulk: Bulk, tmp_path: Path) -> N
     assert list(bulk.folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_closed_pipe_ends_workers_quietly(model: Path, source: Path) -> None:
     call = shlex.join([sys.executable, "-m", "seq2seq", "translate", str(model), "-i", str(source)])
     script = f"{call} --batch-size 1 --max-length 4 --workers 1 | head -n 1; echo ${{PIPESTATUS[*]}}"
@@ -397,6 +405,7 @@ def runs(process: int) -> bool:
     return state != "Z"  # ended, and waits for whoever is to collect it
 
 
+@pytest.mark.slow
 def test_killed_three_times_and_the_same_bytes(bulk: Bulk, expected: bytes) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}")
@@ -879,6 +888,7 @@ def start_torchrun(bulk: Bulk, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_processes_of_torchrun_are_killed_in_turn_and_the_next_go_on(model: Path, tmp_path: Path, bulk: Bulk) -> None:
     """First the one that writes, then the other; and once where torchrun starts both again by itself."""
     source = write(tmp_path / "long.de", sentences(4 * LINES, 3))

@@ -338,6 +338,7 @@ def test_stopped_training_says_how_to_go_on(folder: Path, monkeypatch: pytest.Mo
     assert "seq2seq train run.toml --output 'new dir' --set model.score=dot --resume\n" in result.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_real_training(folder: Path) -> None:
     settings = ["--set", "training.max_steps=1000000", "--set", "training.log_interval=1"]
     command = [sys.executable, "-m", "seq2seq", "train", "run.toml", "--output", "stopped", *settings]
@@ -871,6 +872,7 @@ def test_refused_write_is_refused_once() -> None:
             streams._write(file, "text", "x")
 
 
+@pytest.mark.slow
 def test_closed_pipe_ends_quietly(model: Path, tmp_path: Path) -> None:
     source = write(tmp_path / "in.de", INPUT * 400)
     call = f"{shlex.quote(sys.executable)} -m seq2seq translate {shlex.quote(str(model))} --batch-size 5 --max-length 4"
@@ -882,6 +884,7 @@ def test_closed_pipe_ends_quietly(model: Path, tmp_path: Path) -> None:
     assert (codes, nothing) == ("141 0", "")
 
 
+@pytest.mark.slow
 def test_terminated_translation_leaves_no_part(model: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.en"
     command = [sys.executable, "-m", "seq2seq", "translate", str(model), "--output", str(output)]

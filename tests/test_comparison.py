@@ -200,6 +200,7 @@ def test_bad_tests_are_found_before_any_training(folder: Path, old: str, new: st
 # --------------------------------------------------------------------------------------------------------- the answers
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_models(finished: Path, folder: Path) -> None:
     """Every number of a run, once more by the commands' own ways."""
     results = load_results(finished / "results.json")
@@ -233,6 +234,7 @@ def test_the_numbers_are_those_of_the_models(finished: Path, folder: Path) -> No
     assert [row.system for row in results.examples[0].rows] == ["additive", "dot"]
 
 
+@pytest.mark.slow
 def test_alignment_is_what_the_align_command_says(finished: Path, folder: Path) -> None:
     """With the gold links turned round."""
     gold = (folder / "test.en-de.align").read_text(encoding="utf-8").splitlines()
@@ -248,6 +250,7 @@ def test_alignment_is_what_the_align_command_says(finished: Path, folder: Path) 
         assert f"{100 * aer.value:.1f}" in said, said
 
 
+@pytest.mark.slow
 def test_a_finished_comparison_is_not_done_again(finished: Path, folder: Path) -> None:
     before = {
         path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.suffix in (".safetensors", ".jsonl")
@@ -261,6 +264,7 @@ def test_a_finished_comparison_is_not_done_again(finished: Path, folder: Path) -
     assert numbers(load_results(finished / "results.json")) == first
 
 
+@pytest.mark.slow
 def test_a_finished_run_needs_no_process(
     finished: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +287,7 @@ def test_a_finished_run_needs_no_process(
     assert runs.finished(tasks[0], tests)
 
 
+@pytest.mark.slow
 def test_a_killed_comparison_goes_on_to_the_same_numbers(finished: Path, folder: Path) -> None:
     """kill -9 of the command while two runs are in training: their processes end with it."""
     (folder / "killed.toml").write_text(GRID.replace("seeds = [1, 2]", "seeds = [1]"), encoding="utf-8")
@@ -300,6 +305,7 @@ def test_a_killed_comparison_goes_on_to_the_same_numbers(finished: Path, folder:
     assert [one["runs"] for one in found] == [one["runs"][:1] for one in expected]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_all_runs_and_says_how_to_go_on(folder: Path) -> None:
     command = ["compare", "grid.toml", "--output", "stopped", "--set", "training.max_steps=100000", "--workers", "2"]
     process = subprocess.Popen(seq2seq(folder, *command), cwd=folder, stderr=subprocess.PIPE, text=True)
@@ -323,6 +329,7 @@ def test_a_useless_model_has_a_perplexity() -> None:
     assert perplexity(0.0, 0) == 1.0  # of no text
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_missing_and_the_others_count(folder: Path) -> None:
     text = GRID.replace("seeds = [1, 2]", "seeds = [1]").replace("[tests.test]", '[[systems]]\nname = "broken"\n'
         "training.learning_rate = 1e300\ntraining.clip_norm = 0.0\n[tests.test]")  # fmt: skip
@@ -335,6 +342,7 @@ def test_a_run_that_fails_is_missing_and_the_others_count(folder: Path) -> None:
     assert (folder / "broken" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_cost_is_measured_in_turns(folder: Path) -> None:
     text = GRID.replace("repeats = 0", "repeats = 2\nseconds = 0.1\nsentences = 3").replace("[1, 2]", "[1]")
     (folder / "cost.toml").write_text(text, encoding="utf-8")

@@ -50,7 +50,7 @@ def fill(path: Path, free: int) -> None:
     os.truncate(path, max(0, path.stat().st_size - free))
 
 
-@pytest.mark.parametrize("free", [0, 8192, 24576, 81920])
+@pytest.mark.parametrize("free", [8192, *(pytest.param(free, marks=pytest.mark.slow) for free in (0, 24576, 81920))])
 def test_a_full_disk_loses_nothing(corpus: Path, tmp_path: Path, small_disk: Path, free: int) -> None:
     """With so much room left, the second save fails in one place or another, or not at all."""
     settings = config(corpus)

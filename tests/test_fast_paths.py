@@ -1,6 +1,7 @@
 """What is written for speed gives the numbers and the gradients of the plain way."""
 
 import gc
+import itertools
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, stirred, tiny_model
+from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, stirred, thinned, tiny_model
 from test_products import Asked
 from torch import Tensor
 
@@ -89,6 +90,7 @@ for value, exact in zip(inputs, some):
 """
 
 
+@pytest.mark.slow
 def test_memory_of_additive_attention_stays_below_an_eighth() -> None:
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 64 * 100 * 100 * 512 * 4 / 8
@@ -318,9 +320,10 @@ def test_dropout_falls_on_every_layer_and_position(wiring: tuple[str, bool], mon
         torch.testing.assert_close(output.outputs, forced.outputs[:, position : position + 1])
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("mechanism", ["additive", "multiplicative", "coverage", "monotonic", "heads"])
+@pytest.mark.parametrize(
+    ("mechanism", "wiring", "cell"),
+    thinned(itertools.product(["additive", "multiplicative", "coverage", "monotonic", "heads"], WIRINGS, CELLS)),
+)
 def test_training_has_the_gradients_of_the_steps_of_search(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
     model = tiny_model(mechanism, wiring, cell, decoder_layers=2).double().eval()
     batch = make_batch(

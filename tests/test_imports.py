@@ -28,6 +28,7 @@ ROOMS = [
     ["errors", "escaping", "allocator", "children"],
     ["config"],
     ["text"],
+    ["arguments", "plain_data"],
     ["nn"],
     ["search"],
     ["budget", "batching"],

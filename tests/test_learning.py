@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mechanisms import MECHANISMS, SCORES, WIRINGS
+from mechanisms import MECHANISMS, WIRINGS
 from typer.testing import CliRunner
 
 from seq2seq.cli import app
@@ -78,16 +78,16 @@ def seq2seq(*arguments: str, text: str = "") -> str:
     return result.stdout
 
 
-# Every score function in every wiring. Windows, normalisations and heads, which do not know the wiring, in one each, in
-# turns; in the others with --slow.
+# Every mechanism in every wiring; without --slow each wiring once, with another score function.
+QUICK = {("additive", 0), ("multiplicative", 1), ("scaled_dot", 2)}
 LEARNERS = [
     pytest.param(
         mechanism,
         wiring,
         id=f"{mechanism}-{wiring[0]}{'-feeding' * wiring[1]}",
-        marks=[] if mechanism in SCORES or place % len(WIRINGS) == turn else [pytest.mark.slow],
+        marks=[] if (mechanism, turn) in QUICK else [pytest.mark.slow],
     )
-    for place, mechanism in enumerate(MECHANISMS)
+    for mechanism in MECHANISMS
     for turn, wiring in enumerate(WIRINGS)
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -17,7 +18,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mechanisms import EVERY, random_ids, stirred, tiny_model
+from mechanisms import IN_TURNS, random_ids, stirred, tiny_model
+from test_arguments import BAD_OPTIONS, BAD_TEXTS, ITERABLES, TEXTS, check_copies, check_results
 from test_translator import TARGETS, make_config, sentences
 from typer.testing import CliRunner
 
@@ -58,11 +60,7 @@ def export(loaded: LoadedModel) -> Path:
     return directory
 
 
-# One of each mechanism, in turns over the wirings and cells.
-SAMPLE = [case for place, case in enumerate(EVERY) if place % 3 == (place // 3) % 3]
-
-
-@pytest.mark.parametrize(("mechanism", "wiring", "cell"), SAMPLE)
+@pytest.mark.parametrize(("mechanism", "wiring", "cell"), IN_TURNS)
 def test_graphs_give_the_numbers_of_the_network(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
     network = stirred(tiny_model(mechanism, wiring, cell, decoder_layers=1 + (mechanism == "dot"))).eval()
     sessions = [
@@ -234,3 +232,34 @@ def test_damaged_and_foreign_exports_are_refused(export: Path, tmp_path: Path) -
     (tmp_path / "config.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(InputError, match="not the two graphs of one exported model"):
         load_export(tmp_path)
+
+
+def test_arguments_are_read_as_those_of_the_model(export: Path) -> None:
+    translator = OnnxTranslator.load(str(export), threads=np.int64(1))  # type: ignore[arg-type]
+    expected = translator.translate(TEXTS)
+    for give in ITERABLES.values():
+        assert translator.translate(give(TEXTS)) == expected
+        assert [found[0] for found in translator.stream(give(TEXTS), chunk=3)] == expected
+    for texts, message in BAD_TEXTS:
+        for method in (translator.translate, lambda given: list(translator.stream(given))):
+            with pytest.raises(InputError, match=message.format("sentence")):
+                method(texts)
+    for options, message in BAD_OPTIONS:
+        for method in (translator.translate, translator.stream):
+            with pytest.raises(InputError, match=message):
+                method([], **options)
+    for threads in ("2", 0, True):
+        with pytest.raises(InputError, match="threads must be"):
+            OnnxTranslator.load(export, threads=threads)  # type: ignore[arg-type]
+    for name in (None, b"x", 3):
+        with pytest.raises(InputError, match="the directory of an export must be a string or a Path"):
+            OnnxTranslator.load(name)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="n-best must lie between 1 and the beam size 3"):
+        translator.translate_nbest([], 4)
+
+
+def test_an_export_is_copied_and_sent(export: Path) -> None:
+    translator = OnnxTranslator.load(export, threads=1)
+    check_copies(translator)
+    check_results(translator.translate([text for text in TEXTS if text]))
+    assert pickle.loads(pickle.dumps(translator)).numerics() == translator.numerics()

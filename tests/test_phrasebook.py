@@ -54,6 +54,8 @@ from phrasebook.tree import (  # noqa: E402
 from phrasebook.verbs import ALL_VERBS, BE, Verb  # noqa: E402
 from phrasebook.words import ALL_ADJECTIVES, ALL_NAMES, FREQUENCIES, MODALS, Adjective, Modal, Name  # noqa: E402
 
+pytestmark = pytest.mark.scripts
+
 NOUNS = {noun.name: noun for noun in (*COUNTABLE, *table(MASS), *(place.noun for place in PLACE_NOUNS))}
 SAMPLE = 4000
 

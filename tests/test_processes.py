@@ -46,6 +46,7 @@ def curve(directory: Path, kind: str = "train", value: str = "loss") -> list[flo
     return [event[value] for event in events(directory) if event["event"] == kind]
 
 
+@pytest.mark.slow
 def test_the_curve_does_not_depend_on_processes_and_accumulation(corpus: Path, tmp_path: Path) -> None:
     """Pitfall 15: unequal lengths, 50 steps, every wiring; 1e-5 relative; some steps have fewer rows than parts."""
 
@@ -95,6 +96,7 @@ def test_the_gradient_does_not_depend_on_processes(corpus: Path, tmp_path: Path)
             assert two == pytest.approx(one, rel=1e-4), (budget, value)
 
 
+@pytest.mark.slow
 def test_two_processes_resume_exactly_and_one_goes_on_from_two(corpus: Path, tmp_path: Path) -> None:
     """With dropout and subword sampling: the same number of processes is bitwise the uninterrupted run."""
     changes = {"model__dropout_layer": 0.3, "tokenizer__kind": "bpe", "tokenizer__sampling": 0.3}
@@ -162,6 +164,7 @@ def workers(parent: int) -> list[int]:
     return sorted(int(number) for number in path.read_text().split())
 
 
+@pytest.mark.slow
 def test_a_dead_worker_ends_the_job_with_a_message(corpus: Path, tmp_path: Path) -> None:
     job = torchrun(corpus, tmp_path, steps=100000)
     wait_for_step(tmp_path / "run", 3)
@@ -172,6 +175,7 @@ def test_a_dead_worker_ends_the_job_with_a_message(corpus: Path, tmp_path: Path)
     assert "--resume goes on after the last validation" in errors
 
 
+@pytest.mark.slow
 def test_torchrun_restarts_a_killed_worker_and_the_run_ends_as_it_would_have(corpus: Path, tmp_path: Path) -> None:
     job = torchrun(corpus, tmp_path, "--max-restarts", "2", steps=60)
     wait_for_step(tmp_path / "run", 23)

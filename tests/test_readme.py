@@ -73,6 +73,7 @@ def test_own_text_block_runs_as_written(workplace: Path) -> None:
     assert "additive" in described
 
 
+@pytest.mark.slow
 def test_the_switch_runs_as_written(workplace: Path) -> None:
     """On another text, two steps of it."""
     (workplace / "scripts").symlink_to(ROOT / "scripts")
@@ -101,6 +102,7 @@ def test_python_block_runs_as_written(workplace: Path, monkeypatch: pytest.Monke
     )
 
 
+@pytest.mark.slow
 def test_shortlist_block_runs_as_written(workplace: Path) -> None:
     if not (workplace / "runs" / "mine").exists():
         test_own_text_block_runs_as_written(workplace)
@@ -109,6 +111,7 @@ def test_shortlist_block_runs_as_written(workplace: Path) -> None:
     assert len((workplace / "new.shortlist.en").read_text(encoding="utf-8").split("\n")) == 4
 
 
+@pytest.mark.slow
 def test_export_block_runs_as_written(workplace: Path) -> None:
     pytest.importorskip("onnxruntime")
     if not (workplace / "runs" / "mine").exists():

@@ -66,6 +66,7 @@ def words_of(svg: bytes) -> list[str]:
 # ------------------------------------------------------------------------------------------------------------ pictures
 
 
+@pytest.mark.slow
 def test_every_kind_of_picture_is_drawn(written: Path, results: Results) -> None:
     names = ["quality", "learning", "length-bleu", "length-exact", "noise", "alignment"]
     names += [f"attention-{number}" for number in (1, 2, 3)]
@@ -93,6 +94,7 @@ def test_a_comparison_of_which_nothing_is_finished_has_a_report(tmp_path: Path) 
     assert not list((tmp_path / "figures").iterdir())
 
 
+@pytest.mark.slow
 def test_many_systems_have_small_panels_of_their_own() -> None:
     many = make_results(24, tests=["test"], kinds=["drop"], examples=1, curve=90)
     drawn = figures(many)

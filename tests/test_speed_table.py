@@ -14,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from speed.table import fill, history, load
 from speed.turns import in_turns, summary
 
+pytestmark = pytest.mark.scripts
+
 PEERS = Path(__file__).parents[1] / "scripts" / "results" / "peers.toml"
 MACHINE = {"vectors": "AVX2", "cores": 2, "threads": 2, "torch": "2.13.0"}
 

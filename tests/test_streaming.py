@@ -159,6 +159,7 @@ def test_each_pool_is_dealt_out_by_a_draw_of_its_own(tmp_path: Path) -> None:
     assert len({str(steps) for steps in dealt}) == 8
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path) -> None:
     """Bitwise, with dropout and subword sampling, stopped within and between pools and in the second epoch."""
     write(tmp_path / "shards", pairs(60))
@@ -177,6 +178,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path) -> None:
         assert events(run) == events(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_two_processes_learn_as_one_does(tmp_path: Path) -> None:
     write(tmp_path / "shards", pairs(60))
     still = {"model__dropout_embedding": 0.0, "model__dropout_layer": 0.0, "model__dropout_output": 0.0}
@@ -397,6 +399,7 @@ def test_missing_shards_are_said(tmp_path: Path, name: str) -> None:
         open_stream(config(tmp_path, data__train={"dataset": name, "streaming": True}))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
     """Peak of Python's own allocations while an epoch is read, which hold the pairs; shards of one size."""
     peaks = []

@@ -17,6 +17,8 @@ from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from seq2seq.evaluation.plan import cells, load_grid
 from seq2seq.evaluation.results import load_results
 
+pytestmark = pytest.mark.scripts
+
 ROOT = Path(__file__).parents[1]
 STUDY = ROOT / "scripts" / "study"
 PREPARE = ROOT / "scripts" / "prepare-tsinghua450"

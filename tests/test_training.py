@@ -111,8 +111,20 @@ class Stopper:
             os.kill(os.getpid(), self.number)
 
 
-@pytest.mark.parametrize("sampling", [False, True])
-def test_a_resumed_run_is_the_uninterrupted_run(corpus: Path, tmp_path: Path, sampling: bool) -> None:
+STOPS = {4: signal.SIGINT, 7: signal.SIGTERM, 13: signal.SIGINT}
+
+
+@pytest.mark.parametrize(
+    ("sampling", "courses"),
+    [
+        pytest.param(False, [STOPS], id="False"),
+        pytest.param(True, [STOPS], id="True", marks=pytest.mark.slow),
+        pytest.param(False, [{5: signal.SIGINT}, {1: signal.SIGTERM}], id="once", marks=pytest.mark.slow),
+    ],
+)
+def test_a_resumed_run_is_the_uninterrupted_run(
+    corpus: Path, tmp_path: Path, sampling: bool, courses: list[dict[int, signal.Signals]]
+) -> None:
     """Pitfall 18: bitwise, with dropout, subword sampling, plateau and averaging at work."""
     changes = {"training__schedule": "plateau", "training__plateau_patience": 1}
     if sampling:
@@ -120,7 +132,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(corpus: Path, tmp_path: Path, sa
     settings = config(corpus, **changes)
     train(settings, tmp_path / "whole")
     whole = weights(tmp_path / "whole")
-    for stops in ({5: signal.SIGINT}, {4: signal.SIGINT, 7: signal.SIGTERM, 13: signal.SIGINT}, {1: signal.SIGTERM}):
+    for stops in courses:
         run = tmp_path / "-".join(map(str, stops))
         for step, number in stops.items():
             record = train(settings, run, resume=run.exists(), observe=Stopper(step, number))
@@ -394,6 +406,7 @@ def test_a_damaged_state_is_refused(corpus: Path, tmp_path: Path, name: str, dam
         train(config(corpus), tmp_path / "run", resume=True)
 
 
+@pytest.mark.slow
 def test_one_directory_is_trained_into_once_at_a_time(corpus: Path, tmp_path: Path) -> None:
     refused = []
 

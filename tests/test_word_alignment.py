@@ -212,7 +212,7 @@ def test_what_cannot_be_aligned_is_refused(translator: Translator) -> None:
         translator.align([], [], shift=2)
     with pytest.raises(InputError, match=r"threshold = 0: must be above 0 and at most 1"):
         translator.align([], [], threshold=0)
-    with pytest.raises(InputError, match="sentence 1: a lone surrogate"):
+    with pytest.raises(InputError, match="target 1: a lone surrogate"):
         translator.align(["a"], ["\ud800"])
     for sources, targets in (("ab", ["a", "b"]), (["a", "b"], "ab")):
         with pytest.raises(TypeError, match="a list of sentences is needed"):

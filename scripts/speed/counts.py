@@ -1,19 +1,28 @@
 """What a step asks of torch, counted and not timed: operators, allocations, their bytes, and the peak of what lives.
 
 Deterministic, so that CI can hold on to it: keys projected anew at every step, one more copy of the logits, or one more
-operator inside a loop raises a count.
+operator inside a loop raises a count. Counted is what this code and autograd ask of torch's dispatcher. What a kernel
+does inside differs between processors; which library multiplies does so too, so it is given and not found out.
 """
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import torch
-from torch.profiler import ProfilerActivity, profile
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from seq2seq.batching import make_batch, source_batch
+from seq2seq.nn import loss, products
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.model import Seq2Seq, initialise
 from seq2seq.search.beam import beam_search
@@ -22,6 +31,7 @@ from seq2seq.search.stepping import Step
 COUNTS = Path(__file__).resolve().parents[2] / "tests" / "operator_counts.json"
 WIRINGS = {"luong": ("luong", False), "luong, input feeding": ("luong", True), "bahdanau": ("bahdanau", False)}
 SCORES = ("additive", "multiplicative")
+KINDS = ("training", "training, products by oneDNN", "search")
 SENTENCES, SOURCE, VOCABULARY = 6, 9, 211
 SHORT, LONG = 8, 16  # target positions; what the longer takes more than the shorter is the loop's own
 
@@ -33,13 +43,29 @@ def write_counts() -> None:
 
 def all_counts() -> dict[str, dict[str, int]]:
     """Of a training step and of a beam search, by score function and wiring."""
-    found = {}
-    for score in SCORES:
-        for name, wiring in WIRINGS.items():
-            model = tiny(score, wiring)
-            found[f"training, {score}, {name}"] = counted(lambda length, model=model: train(model, length))
-            found[f"search, {score}, {name}"] = counted(lambda length, model=model: search(model, length))
-    return found
+    return {
+        f"{kind}, {score}, {name}": counts_of(kind, score, name)
+        for kind in KINDS
+        for score in SCORES
+        for name in WIRINGS
+    }
+
+
+def counts_of(kind: str, score: str, wiring: str) -> dict[str, int]:
+    """One row: of KINDS, SCORES and WIRINGS."""
+    model = tiny(score, WIRINGS[wiring])
+    with multiplying(by_onednn="oneDNN" in kind):
+        return counted(lambda length: (search if kind == "search" else train)(model, length))
+
+
+@contextmanager
+def multiplying(*, by_onednn: bool) -> Iterator[None]:
+    """As on a CPU where oneDNN is asked for products of float32, or on one where it is not."""
+    with (
+        mock.patch.object(products, "onednn_is_better", return_value=by_onednn),
+        mock.patch.object(loss, "onednn_is_better", return_value=by_onednn),
+    ):
+        yield
 
 
 def tiny(score: str, wiring: tuple[str, bool]) -> Seq2Seq:
@@ -103,21 +129,48 @@ def counted(work: Callable[[int], None]) -> dict[str, int]:
     torch.set_num_threads(1)
     try:
         work(SHORT)
-        short, long = _profiled(lambda: work(SHORT)), _profiled(lambda: work(LONG))
+        short, long = _requests(lambda: work(SHORT)), _requests(lambda: work(LONG))
     finally:
         torch.set_num_threads(threads)
     return {**long, "operators_per_position": -((short["operators"] - long["operators"]) // (LONG - SHORT))}
 
 
-def _profiled(work: Callable[[], None]) -> dict[str, int]:
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
-        work()
-    sizes, operators, live, peak = [], 0, 0, 0
-    for event in found.profiler.kineto_results.events():
-        operators += event.name().startswith("aten::")
-        if event.name() == "[memory]":
-            sizes.append(event.nbytes())
-            live += sizes[-1]
-            peak = max(peak, live)
-    made = [size for size in sizes if size > 0]
-    return {"operators": operators, "allocations": len(made), "bytes": sum(made), "peak_bytes": peak}
+def _requests(work: Callable[[], None]) -> dict[str, int]:
+    gc.collect()
+    gc.disable()  # else what lives in a cycle would end whenever Python looks
+    try:
+        with Requests() as found:
+            work()
+    finally:
+        gc.enable()
+    return {
+        "operators": found.operators,
+        "allocations": found.allocations,
+        "bytes": found.bytes,
+        "peak_bytes": found.peak_bytes,
+    }
+
+
+class Requests(TorchDispatchMode):
+    """Counts the operators that are asked for within it, and the storages that their results bring."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operators = self.allocations = self.bytes = self.peak_bytes = 0
+        self._live: dict[int, tuple[StorageWeakRef, int]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Do as asked, and count. A result that shares an argument's storage brings none."""
+        results = func(*args, **(kwargs or {}))
+        self.operators += 1
+        given = {
+            tensor.untyped_storage()._cdata for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)
+        }
+        self._live = {key: kept for key, kept in self._live.items() if not kept[0].expired()}
+        for tensor in tree_leaves(results):
+            if isinstance(tensor, Tensor) and (key := tensor.untyped_storage()._cdata) not in given | set(self._live):
+                self._live[key] = StorageWeakRef(tensor.untyped_storage()), tensor.untyped_storage().nbytes()
+                self.allocations += 1
+                self.bytes += tensor.untyped_storage().nbytes()
+        self.peak_bytes = max(self.peak_bytes, sum(size for _, size in self._live.values()))
+        return results

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from seq2seq.cli.console import say
-from seq2seq.errors import LostProcess, Seq2SeqError
+from seq2seq.errors import LostProcess, Seq2SeqError, missing_package
 from seq2seq.escaping import visible
 
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]  # click's, of which some versions of typer have a copy
@@ -52,7 +52,11 @@ class QuietEndings(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         with _explained():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except ImportError as error:
+                found = missing_package(error, f"seq2seq {ctx.invoked_subcommand}")
+                raise error if found is None else found from None
 
 
 @contextmanager

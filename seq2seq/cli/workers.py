@@ -14,13 +14,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-import psutil
-
 from seq2seq.children import without_ctrl_c
 from seq2seq.cli.chunks import Chunk, Chunks
 from seq2seq.cli.console import say
 from seq2seq.cli.job import Answer, Job, LoadedJob
-from seq2seq.errors import Seq2SeqError
+from seq2seq.errors import Seq2SeqError, missing_package
 
 POLL, PATIENCE = 1.0, 30  # seconds, and how many times a worker may be found stopped (SIGSTOP) in a row
 IN_FLIGHT = 3  # chunks a worker: one that it translates, others that are done and wait for an earlier one
@@ -116,8 +114,7 @@ class Workers:
         while not (ready := wait(sources, POLL)):
             for connection in self._processes.keys() & sources:
                 process = self._processes[connection]
-                still = psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
-                self._stopped[connection] = self._stopped[connection] + 1 if still else 0
+                self._stopped[connection] = self._stopped[connection] + 1 if _is_stopped(process.pid) else 0
                 if self._stopped[connection] > PATIENCE:
                     raise Seq2SeqError(f"a worker process ({process.pid}) was stopped from outside and does not go on")
         return ready
@@ -147,6 +144,14 @@ class Workers:
             connection.close()
 
 
+def _is_stopped(child: int | None) -> bool:
+    """Whether a process has been stopped, by SIGSTOP for one, and has not been told to go on."""
+    try:
+        return os.waitid(os.P_PID, child or 0, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+    except (ChildProcessError, AttributeError):  # it has ended; macOS has no waitid before Python 3.13
+        return False
+
+
 def _value(value: Any) -> Any:
     if isinstance(value, Seq2SeqError):
         raise value
@@ -172,6 +177,10 @@ def _attempt(act: Any, *arguments: Any) -> Any:
         return act(*arguments)
     except Seq2SeqError as error:
         return error
+    except ImportError as error:
+        if found := missing_package(error, "seq2seq translate"):
+            return found
+        raise
 
 
 class Ranks:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seq2seq.arguments import real, whole
 from seq2seq.errors import InputError, shown
 
 Link = tuple[int, int]
@@ -137,9 +138,9 @@ def links_from_weights(
 
 def check_reading(shift: int, threshold: float | None = None) -> None:
     """Refuse what is out of range, before anything is computed."""
-    if shift not in (0, 1):
+    if whole("shift", shift) not in (0, 1):
         raise InputError(f"shift = {shift}: 0 (the step that predicts the piece) or 1 (the step that reads it)")
-    if threshold is not None and not 0 < threshold <= 1:
+    if threshold is not None and not 0 < real("threshold", threshold) <= 1:
         raise InputError(f"threshold = {threshold}: must be above 0 and at most 1, a share of a word's attention")
 
 

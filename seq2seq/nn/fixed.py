@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -100,6 +100,10 @@ class FixedCopies:
     def __init__(self, models: Sequence[Seq2Seq]) -> None:
         self._models = list(models)
         self._made: dict[MatrixOf, tuple[list[_Stamp], list[Seq2Seq]]] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What is laid out for this processor can be made anew, and oneDNN's layouts can be neither copied nor sent.
+        return type(self), (self._models,)
 
     def of(self, matrix_of: MatrixOf) -> list[Seq2Seq]:
         """One a model, made when first asked for, and again when a weight has changed, as those of a training do."""

@@ -12,6 +12,7 @@ stays in float32: embeddings and attention.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from jaxtyping import Float, Int
@@ -19,6 +20,17 @@ from torch import Tensor
 
 _LARGEST = 63  # of an input, 7 bits with their sign
 _ROWS = 64  # that the packing is told to expect
+
+
+@cache
+def available() -> bool:
+    """Whether this torch makes such products on this processor."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    try:
+        return bool(torch.equal(IntegerMatrix.of(torch.ones(1, 1))(torch.ones(1, 1)), torch.ones(1, 1)))
+    except (AttributeError, RuntimeError):  # they are no part of torch's public interface
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,18 @@ _SPECIAL_IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 
 @dataclass(frozen=True, slots=True)
 class ExportedModel:
-    """An export with all that its use needs."""
+    """An export with all that its use needs. graphs: what the sessions were made of, by name."""
 
     directory: Path
     config: Config
     tokenizers: TokenizerPair
     encoder: Any  # onnxruntime.InferenceSession
     stepper: Any
+    graphs: Mapping[str, bytes] = field(default_factory=dict)
+    threads: int | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open, (self.directory, self.config, self.tokenizers, self.graphs, self.threads)
 
     def start(self, ids: list[list[int]]) -> State:
         """Read sentences (without their end tokens); the state from which targets begin, with one beam slot."""
@@ -51,10 +57,16 @@ def load_export(directory: Path, *, threads: int | None = None) -> ExportedModel
     manifest, contents = read_files(directory, _limits(directory))
     config = parse_config(manifest.config, str(directory / CONFIG))
     tokenizers = _tokenizers(directory, manifest, contents)
-    encoder, stepper = (_session(directory / name, contents[name], threads) for name in GRAPHS)
-    model = ExportedModel(directory, config, tokenizers, encoder, stepper)
+    model = _open(directory, config, tokenizers, {name: contents[name] for name in GRAPHS}, threads)
     _check_graphs(model)
     return model
+
+
+def _open(
+    directory: Path, config: Config, tokenizers: TokenizerPair, graphs: Mapping[str, bytes], threads: int | None
+) -> ExportedModel:
+    encoder, stepper = (_session(directory / name, graphs[name], threads) for name in GRAPHS)
+    return ExportedModel(directory, config, tokenizers, encoder, stepper, graphs, threads)
 
 
 def _limits(directory: Path) -> Any:

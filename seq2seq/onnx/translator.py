@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, Unpack
 
+from seq2seq.arguments import path_name, whole
 from seq2seq.errors import InputError
 from seq2seq.onnx.beam import beam_search
 from seq2seq.onnx.engine import ExportedModel, load_export
@@ -20,6 +21,7 @@ from seq2seq.translation import (
     Translation,
     batches,
     blank,
+    in_chunks,
     read_sources,
     resolve,
     write_translation,
@@ -40,17 +42,20 @@ class OnnxTranslator:
     @classmethod
     def load(cls, name: str | Path, *, threads: int | None = None) -> OnnxTranslator:
         """From the directory of an export; threads: None takes one a core. Raises InputError as `load_export` does."""
-        return cls(load_export(Path(name).expanduser(), threads=threads), threads)
+        directory = Path(os.path.expanduser(path_name(name, "the directory of an export")))
+        threads = None if threads is None else whole("threads", threads, 1, 1024)
+        return cls(load_export(directory, threads=threads), threads)
 
-    def translate(self, texts: Sequence[str], **options: Unpack[SearchOptions]) -> list[Translation]:
+    def translate(self, texts: Iterable[str], **options: Unpack[SearchOptions]) -> list[Translation]:
         """The best translation of each text, in their order. A blank text gives a blank translation."""
         return [found[0] for found in self.translate_nbest(texts, 1, **options)]
 
     def translate_nbest(
-        self, texts: Sequence[str], n_best: int, **options: Unpack[SearchOptions]
+        self, texts: Iterable[str], n_best: int, **options: Unpack[SearchOptions]
     ) -> list[list[Translation]]:
         """As `Translator.translate_nbest`. Raises InputError for options out of range, and for a shortlist."""
         settings = resolve(self.config.search, options, SearchOptions)
+        settings.check_nbest(n_best)
         if settings.shortlist:
             raise InputError(self._no_shortlist)
         if settings.int8:
@@ -83,13 +88,11 @@ class OnnxTranslator:
         self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchOptions]
     ) -> Iterator[list[Translation]]:
         """As `Translator.stream`."""
-        if chunk < 1:
-            raise InputError(f"chunk must be 1 or more, given {chunk}")
-        waiting = iter(lines)
-        while texts := [line.removesuffix("\n").removesuffix("\r") for line in islice(waiting, chunk)]:
-            yield from self.translate_nbest(texts, n_best, **options)
+        chunks = in_chunks(lines, chunk)
+        resolve(self.config.search, options, SearchOptions).check_nbest(n_best)  # now, not when the first is asked for
+        return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
 
-    def sample(self, texts: Sequence[str], **options: Any) -> NoReturn:
+    def sample(self, texts: Iterable[str], **options: Any) -> NoReturn:
         """Refused."""
         raise InputError(f"{self.models[0].directory}: an exported model does not sample; use the model itself")
 

@@ -82,6 +82,16 @@ def _check_sizes(seeds: Sequence[int], count: int, max_lengths: Sequence[int]) -
             raise InputError(f"a seed must be 0 or more, given {seed}")
 
 
+def check_drawing(temperature: float, top_k: int | None, top_p: float) -> None:
+    """Refuse what is out of range."""
+    if not 0 < temperature < float("inf"):
+        raise InputError(f"the temperature must be above 0 (1 leaves the model as it is), given {temperature}")
+    if top_k is not None and top_k < 1:
+        raise InputError(f"top_k must be 1 or more, given {top_k}; leave it out to draw from all tokens")
+    if not 0 < top_p <= 1:
+        raise InputError(f"top_p must be above 0 and at most 1 (1 draws from all tokens), given {top_p}")
+
+
 @dataclass(frozen=True, slots=True)
 class _Filter:
     """Which tokens can be drawn, and how sharply."""
@@ -91,12 +101,7 @@ class _Filter:
     top_p: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < float("inf"):
-            raise InputError(f"the temperature must be above 0 (1 leaves the model as it is), given {self.temperature}")
-        if self.top_k is not None and self.top_k < 1:
-            raise InputError(f"top_k must be 1 or more, given {self.top_k}; leave it out to draw from all tokens")
-        if not 0 < self.top_p <= 1:
-            raise InputError(f"top_p must be above 0 and at most 1 (1 draws from all tokens), given {self.top_p}")
+        check_drawing(self.temperature, self.top_k, self.top_p)
 
     def __call__(
         self, log_probs: Float[Tensor, "sentences samples vocabulary"]

@@ -1,0 +1,134 @@
+"""Arguments of the Python interface: checked where they come in, and named by their place in every refusal."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isnan
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from seq2seq.errors import InputError, WrongType, nearest, shown
+from seq2seq.text.lines import NUL, describe
+
+MOST = 1_000_000  # of anything that is counted, as on the command line
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def sentences(given: Iterable[str], what: str = "sentence") -> list[str]:
+    """All sentences of `iter_sentences`."""
+    return list(iter_sentences(given, what))
+
+
+def iter_sentences(given: Iterable[str], what: str = "sentence") -> Iterator[str]:
+    """The sentences of any iterable, each as `seq2seq translate` reads a line: without the line break at its end.
+
+    Raises InputError, with the place of the sentence from 1, for what is no string, and for a string that is no line
+    of text: with a line break inside, a NUL character or half a surrogate pair. One string, or something that cannot
+    be iterated over, is refused at once, the sentences when their turn comes.
+    """
+    if isinstance(given, str):
+        raise WrongType("a list of sentences is needed, not one string; for one sentence, write [text]")
+    if isinstance(given, Mapping):
+        raise WrongType(f"an iterable of {what}s is needed, not a mapping with the keys {shown(list(given))}")
+    places = enumerate(_items(given, f"an iterable of {what}s"), start=1)
+    return (_sentence(value, f"{what} {number}") for number, value in places)
+
+
+def _items(given: Iterable[Any], needed: str) -> Iterator[Any]:
+    try:
+        if not isinstance(given, (bytes, bytearray)):
+            return iter(given)
+    except TypeError:
+        pass
+    raise WrongType(f"{needed} is needed, not {shown(given)}")
+
+
+def _sentence(value: Any, place: str) -> str:
+    if not isinstance(value, str):
+        raise WrongType(f"{place}: {shown(value)} is no string{_remedy(value)}")
+    text = str.__str__(value).removesuffix("\n").removesuffix("\r")  # a subclass, such as numpy's, becomes a plain one
+    if "\n" in text:
+        raise InputError(f"{place}: a line break within a sentence; one sentence is one line")
+    if "\0" in text:
+        raise InputError(f"{place}: {describe(NUL)}")
+    if not text.isascii() and _SURROGATE.search(text):
+        raise InputError(f"{place}: a lone surrogate, no valid Unicode; decode the text as UTF-8")
+    return text
+
+
+def _remedy(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray)):
+        return "; decode it as UTF-8, or open its file as text"
+    if value is None or (isinstance(value, float) and isnan(value)):
+        return "; where a text is missing, leave it out or give ''"
+    return ""
+
+
+def token_ids(given: Iterable[Iterable[int]], vocabulary: int, what: str = "target") -> list[list[int]]:
+    """Rows of ids, each below the size of the vocabulary. Raises InputError with the place of the row, from 1."""
+    rows = enumerate(_items(given, f"an iterable of {what}s, each with its ids,"), start=1)
+    return [_ids(row, vocabulary, f"{what} {number}") for number, row in rows]
+
+
+def _ids(row: Iterable[int], vocabulary: int, place: str) -> list[int]:
+    ids = list[int]()
+    for id_ in _items(row, f"{place}: an iterable of ids"):
+        if not isinstance(id_, Integral) and not hasattr(id_, "__index__"):  # tensors have elements of their own
+            raise WrongType(f"{place}: {shown(id_)} is no id of a piece; `score` takes text")
+        ids.append(int(id_))
+        if not 0 <= ids[-1] < vocabulary:
+            raise InputError(f"{place}: the id {ids[-1]} is none of the vocabulary, which has 0 to {vocabulary - 1}")
+    return ids
+
+
+def check_pairs(sources: Sequence[Any], targets: Sequence[Any]) -> None:
+    """Raise InputError where there are not as many of one as of the other."""
+    if len(sources) != len(targets):
+        raise InputError(f"{len(sources)} sources but {len(targets)} targets; pairs are needed")
+
+
+def whole(name: str, value: Any, least: int | None = None, most: int | None = MOST) -> int:
+    """A whole number, Python's or numpy's, within bounds. Raises InputError by the argument's name."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise WrongType(f"{name} must be a whole number, given {shown(value)}")
+    number = int(value)
+    if least is not None and number < least:
+        raise InputError(f"{name} must be {least} or more, given {shown(number)}")
+    if most is not None and number > most:
+        raise InputError(f"{name} must be {most:,} or less, given {shown(number)}")
+    return number
+
+
+def real(name: str, value: Any) -> float:
+    """A number, Python's or numpy's; its bounds are the caller's business. Raises InputError by the argument's name."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise WrongType(f"{name} must be a number, given {shown(value)}")
+    return float(value)
+
+
+def switch(name: str, value: Any) -> bool:
+    """True or False; "no" is neither. Raises InputError by the argument's name."""
+    if type(value).__name__ not in ("bool", "bool_") or value not in (True, False):  # numpy's: bool, before 2 bool_
+        raise WrongType(f"{name} must be True or False, given {shown(value)}")
+    return bool(value)
+
+
+def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """One of the names. Raises InputError by the argument's name."""
+    options = list(allowed)
+    if not isinstance(value, str):
+        raise WrongType(f"{name} must be one of {', '.join(options)}, given {shown(value)}")
+    if value not in options:
+        raise InputError(f"{name} {value!r} is unknown; {nearest(value, options)}")
+    return value
+
+
+def path_name(given: Any, what: str) -> str:
+    """A path as a string. Raises InputError for what is none."""
+    if not isinstance(given, (str, Path, os.PathLike)) or not isinstance(os.fspath(given), str):
+        raise WrongType(f"{what} must be a string or a Path, given {shown(given)}")
+    return os.fspath(given)
