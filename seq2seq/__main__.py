@@ -1,6 +1,26 @@
-"""`python -m seq2seq` is `seq2seq`."""
+"""`seq2seq` and `python -m seq2seq`: Ctrl-C ends them quietly also while the rest is still being loaded."""
 
-from seq2seq.cli import main
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+
+def main() -> None:
+    """What the `seq2seq` executable calls."""
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else whoever started us wants no Ctrl-C
+    if ours:
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
+    from seq2seq.cli import main as run
+
+    if ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        run()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
 
 if __name__ == "__main__":
     main()

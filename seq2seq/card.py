@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from seq2seq import __version__
 from seq2seq.config import Config, CorpusConfig
 from seq2seq.directory import Vocabulary
+from seq2seq.escaping import code_span, markdown
 from seq2seq.nn.normalisation import NORMALISATIONS
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
@@ -143,7 +144,7 @@ def _corpus(corpus: CorpusConfig) -> str:
     else:
         files = (corpus.source, corpus.target, corpus.tsv, corpus.jsonl)
         parts = [Path(file).name for file in files if file is not None]
-    return ", ".join(f"`{_one_line(part)}`" for part in parts)
+    return ", ".join(map(code_span, parts))
 
 
 def _scores(config: Config, record: Mapping[str, Any]) -> str:
@@ -153,7 +154,7 @@ def _scores(config: Config, record: Mapping[str, Any]) -> str:
         rows.append(f"- Perplexity per piece, the end of sentence counted: {record['perplexity']:.2f}")
     if record.get("bleu") is not None and record.get("signature"):
         beam = config.training.validation_beam_size
-        rows.append(f"- BLEU: {record['bleu']:.2f} (beam {beam}; `{_one_line(record['signature'])}`)")
+        rows.append(f"- BLEU: {record['bleu']:.2f} (beam {beam}; {code_span(record['signature'])})")
     if not rows:
         return "## Scores\n\nNone were recorded."
     made = {"best": "the best of its run", "last": "the last of its run", "averaged": "averaged over a run's last ones"}
@@ -175,7 +176,7 @@ def _settings(config: Config) -> str:
             value = getattr(section, key)
             if isinstance(value, BaseModel) or key in ("root", "source_model", "target_model"):
                 continue
-            cells = [f"{name}.{key}", f"`{_one_line(json.dumps(value, ensure_ascii=False))}`", str(field.description)]
+            cells = [f"{name}.{key}", code_span(json.dumps(value, ensure_ascii=False)), str(field.description)]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
 
@@ -186,14 +187,9 @@ def _pairs(record: Mapping[str, Any]) -> str:
 
 
 def _language(code: str) -> str:
-    return LANGUAGES.get(re.split("[-_]", code)[0], _one_line(code))
+    return LANGUAGES.get(re.split("[-_]", code)[0], markdown(code))
 
 
 def _first_paragraph(mechanism: type) -> str:
     """What its docstring says first: formula and source."""
-    return _one_line((inspect.getdoc(mechanism) or "").split("\n\n")[0])
-
-
-def _one_line(text: str) -> str:
-    """Text that cannot break out of its line or its quotes."""
-    return " ".join(text.replace("`", "'").split())
+    return " ".join((inspect.getdoc(mechanism) or "").split("\n\n")[0].replace("`", "'").split())

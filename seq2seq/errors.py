@@ -64,7 +64,6 @@ def _installed(name: str) -> bool:
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 80
-_LONGEST_LINE = 1000  # characters
 
 
 def shown(value: object) -> str:
@@ -73,15 +72,6 @@ def shown(value: object) -> str:
         return _REPR.repr(value)
     except ValueError:  # Python writes no integer of more than 4300 digits
         return f"(a huge {type(value).__name__})"
-
-
-def printable(text: str) -> str:
-    """Text for a terminal: what a stranger's file put into it can neither steer the terminal nor flood it."""
-    escaped = "".join(
-        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text
-    )
-    lines = escaped.split("\n")
-    return "\n".join(line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + " ..." for line in lines)
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

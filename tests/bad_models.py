@@ -272,7 +272,7 @@ USES = [
     Case("picture without ending", "plot attention model --source hund -o model", "given no ending"),
     Case("picture nowhere", "plot attention model --source hund -o no/a.svg",
          "no/a.svg: cannot be written: there is no directory no"),
-    Case("picture of a surrogate", "plot attention model --source a\udcff", "sentence 1: a lone surrogate"),
+    Case("picture of a surrogate", "plot attention model --source a\udcff", "--source .*: not UTF-8"),
     Case("plot of what", "plot atention model", "no such command 'atention'.*'attention'"),
     Case("evaluation nowhere", "evaluate model --source test.de --reference test.en -o no/out",
          "there is no directory no"),

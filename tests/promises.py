@@ -1,7 +1,7 @@
 """Bugs that would break a promise of README.md, in the form of bugs.py; pitfalls.py puts them in as well.
 
 Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
-gradients from what is written for speed, 32 the Python interface.
+gradients from what is written for speed, 32 the Python interface, 33 what is printed.
 """
 
 # ruff: noqa: E501  # what is replaced is as long as it is
@@ -12,6 +12,8 @@ from bugs import STREAMING, Bug
 
 BULK = "tests/test_bulk.py::test_"
 FILES = "tests/test_files.py::test_"
+BULK, CONSOLE = "tests/test_bulk.py::test_", "tests/test_console.py::test_"
+STRANGERS = "tests/test_report.py::test_strangers_strings_only_show"
 KILLED = (BULK + "killed_three_times_and_the_same_bytes",)
 RANKS = (BULK + "processes_of_torchrun_are_killed_in_turn_and_the_next_go_on",)
 DURABLE = (BULK + "a_commit_is_on_the_disk_before_the_journal_speaks_of_it",)
@@ -38,9 +40,9 @@ TRANSLATED = [
         "            elif done:\n                yield _value(done.pop(next(iter(done))))", ORDER),
     Bug(28, "a quick worker may be far ahead of a slow one", "cli/workers.py", "taken - given < self._limit", "True",
         (BULK + "a_quick_worker_is_not_far_ahead_of_a_slow_one",)),
-    Bug(28, "workers take Ctrl-C as well", "cli/workers.py", "signal.SIG_BLOCK, {signal.SIGINT}", "signal.SIG_BLOCK, set()",
+    Bug(28, "workers take Ctrl-C as well", "children.py", "signal.SIG_BLOCK, {signal.SIGINT}", "signal.SIG_BLOCK, set()",
         (BULK + "no_worker_takes_ctrl_c",)),
-    Bug(28, "the first worker takes Ctrl-C as well", "cli/workers.py", "        resource_tracker.ensure_running()\n", "",
+    Bug(28, "the first worker takes Ctrl-C as well", "children.py", "    resource_tracker.ensure_running()\n", "",
         (BULK + "no_worker_takes_ctrl_c",)),
     Bug(28, "each worker has all threads", "cli/workers.py", "threads=job.threads or 1", "threads=job.threads",
         (BULK + "a_worker_has_one_thread_unless_told_otherwise",)),
@@ -285,6 +287,33 @@ QUICK = [
         "(weights[:, :, None] @ pairs).sum(dim=(0, 1, 2))", "(weights[:, :, None] @ (pairs - pairs**2)).sum(dim=(0, 1, 2))", ENERGIES, every=True, only="50"),
 ]  # fmt: skip
 
+PRINTED = [
+    Bug(33, "names are rich's markup", "cli/console.py", "markup=False, emoji=False, highlight=False", "highlight=False",
+        (CONSOLE + "names_are_no_markup",)),
+    Bug(33, "what cannot be told ends the work", "cli/console.py", "with suppress(OSError):", "if True:",
+        (CONSOLE + "messages_that_cannot_be_written_end_nothing",)),
+    Bug(33, "a file takes the place of a closed stream", "cli/console.py",
+        "os.set_inheritable(os.open(os.devnull, os.O_RDONLY if descriptor < 2 else os.O_WRONLY), True)", "pass",
+        (CONSOLE + "no_file_takes_the_place_of_a_closed_stream",)),
+    Bug(33, "a sign that the locale lacks is a traceback", "cli/console.py", '"backslashreplace"', '"strict"',
+        (CONSOLE + "every_answer_in_every_encoding",)),
+    Bug(33, "marks turn the direction of what is shown", "escaping.py",
+        '("Cc", "Cf", "Cs", "Zl", "Zp")', '("Cc", "Cs", "Zl", "Zp")', (CONSOLE + "no_character_steers",)),
+    Bug(33, "a giant number of a stranger's record is written out", "cli/inspect.py",
+        "if isinstance(value, (int, float)) and abs(value) >= _LARGEST:", "if False:",
+        (CONSOLE + "inspect_shows_a_strangers_record_as_text",)),
+    Bug(33, "Ctrl-C while loading is a traceback", "__main__.py",
+        "signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))", "pass",
+        (CONSOLE + "ctrl_c_while_loading_is_quiet",)),
+    Bug(33, "a worker that is stopped never ends", "cli/workers.py", "process.kill()", "process.terminate()",
+        (CONSOLE + "a_worker_that_is_stopped_is_not_waited_for",)),
+    Bug(33, "a language is markup of the model card", "card.py", "[0], markdown(code))", "[0], code)",
+        ("tests/test_checkpoint.py::test_the_card_has_no_markup_of_others",), every=True),
+    Bug(33, "a cell of a CSV file is a formula", "evaluation/report.py",
+        "csv_cell(cell) if isinstance(cell, str) else cell for", "cell for", (STRANGERS,)),
+    Bug(33, "a report shows control characters", "evaluation/report.py",
+        "return visible(re.sub", "return (re.sub", (STRANGERS,)),
+]  # fmt: skip
 
 INTERFACE = [
     Bug(32, "a line break stays in a sentence of a file", "arguments.py",
@@ -318,4 +347,4 @@ READ = [
         ("tests/test_cli.py::test_translate_counts_what_is_unknown_and_says_so_once",)),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *INTERFACE, *READ]
+PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED, *INTERFACE, *READ]

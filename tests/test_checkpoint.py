@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -724,6 +725,19 @@ def test_the_card_keeps_odd_names_in_their_place() -> None:
     assert "\n# injected" not in text
     assert text.count("\n---\n") == 1
     assert huggingface_hub.ModelCard(text).data.to_dict()["language"] == ["no"]
+
+
+@pytest.mark.parametrize("side", ["source_language", "target_language"])
+def test_the_card_has_no_markup_of_others(side: str) -> None:
+    tree = make_config().model_dump()
+    tree["data"] |= {side: "x<script>*a*|[b](c)\u202e\x1b[2J"}
+    tree["data"]["train"] |= {"source": "/a/<b>`\u202e.de"}
+    text = model_card(Config.model_validate(tree), Vocabulary(source=61, target=59), RECORD)
+    outside = re.sub("`[^`\n]*`", "", text)  # within, nothing is markup
+    assert r"x\<script\>\*a\*\|\[b\](c)\\u202e\\x1b\[2J" in outside
+    assert not re.search(r"(?<!\\)<", outside)
+    assert r"`<b>'\u202e.de`" in text
+    assert not {"\u202e", "\x1b"} & set(text)
 
 
 def test_special_ids_are_those_of_the_tokenizer() -> None:

@@ -15,7 +15,8 @@ from test_checkpoint import SOURCE, TARGET, make_config, save
 
 from seq2seq.checkpoint import load_model
 from seq2seq.config import Config, load_config, parse_config
-from seq2seq.errors import InputError, Seq2SeqError, printable, shown
+from seq2seq.errors import InputError, Seq2SeqError, shown
+from seq2seq.escaping import printable
 from seq2seq.text.readers import Problem, SentencePair, read_aligned, read_jsonl, read_tsv
 from seq2seq.text.tokenizer import train_tokenizers
 

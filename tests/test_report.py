@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import json
 import os
 import re
 import shutil
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -258,8 +260,13 @@ def test_a_font_that_has_the_characters_is_found(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_xml_cannot_hold_is_replaced() -> None:
-    svg, _ = encode(attention_map([[1.0]], ["a\x00\x07b"], ["<&>"]), "svg")
+    svg, _ = encode(attention_map([[1.0]], ["a"], ["<&>"], title="a\x00\x07b"), "svg")
     assert {"a\ufffd\ufffdb", "<&>"} <= set(words_of(svg))
+
+
+def test_words_of_a_heat_map_only_show() -> None:
+    svg, _ = encode(attention_map([[1.0]], ["a\u202eb"], ["\x9b2J"]), "svg")
+    assert {r"a\u202eb", r"\x9b2J"} <= set(words_of(svg))
 
 
 def test_inline_svg_takes_the_colours_of_its_page() -> None:
@@ -492,6 +499,26 @@ def test_markdown_links_the_figures(written: Path) -> None:
     linked = re.findall(r"!\[[^\n]*\]\(([^)]+)\)", text)
     assert linked == [f"figures/{picture.name}.svg" for picture in plots.pictures(make_results(5))]
     assert all((written / link).is_file() for link in linked)
+
+
+def test_strangers_strings_only_show(tmp_path: Path) -> None:
+    """Such as are in results.json: nothing turns the writing direction or is a formula, numbers stay numbers."""
+    text = minimal().model_dump_json().replace('"value":', '"value": -').replace(minimal().systems[0].name, "=1+1")
+    tree = json.loads(text)
+    tree["title"] = "a\u202eb\x1b[2J\nc"
+    tree["systems"][0]["values"] = {"@key": "-2", "b": -2}
+    tree["machine"]["processor"] = "\x9b<script>"
+    write_report(Results.model_validate(tree), tmp_path)
+    titles = {"report.html": r"a\u202eb\x1b[2J c", "report.md": r"a\\u202eb\\x1b\[2J c"}
+    for name, title in titles.items():
+        written = (tmp_path / name).read_text(encoding="utf-8")
+        assert title in written
+        assert not [each for each in written if unicodedata.category(each) in ("Cc", "Cf") and each != "\n"]
+        assert "<script>" not in written.replace(r"\<script\>", "")
+    header, row, *_ = csv.reader(io.StringIO((tmp_path / "results.csv").read_text(encoding="utf-8")))
+    found = dict(zip(header, row, strict=True))
+    assert (found["system"], found["'@key"], found["b"]) == ("'=1+1", "'-2", "-2")
+    assert float(found["bleu"]) < 0
 
 
 def test_csv_has_a_row_for_every_system_seed_and_test(written: Path, results: Results) -> None:

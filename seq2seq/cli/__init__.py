@@ -23,6 +23,7 @@ from seq2seq.cli import (
     train,
     translate,
 )
+from seq2seq.cli.console import answer, open_streams
 from seq2seq.cli.endings import QuietEndings
 from seq2seq.cli.examples import epilog
 from seq2seq.cli.files import Command
@@ -56,7 +57,7 @@ def _print_version(asked: bool) -> None:
     if asked:
         from seq2seq import __version__
 
-        typer.echo(f"seq2seq {__version__}")
+        answer(f"seq2seq {__version__}")
         raise typer.Exit
 
 
@@ -70,5 +71,6 @@ def _options(
 
 
 def main() -> None:
-    """What the `seq2seq` executable calls."""
+    """Run a command on the streams of this process."""
+    open_streams()
     app(prog_name="seq2seq")

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
+
+from seq2seq.cli.console import drawn
 
 if TYPE_CHECKING:
     from seq2seq.cli.aligner import AlignedPair
@@ -49,12 +50,10 @@ class Agreement:
             table.add_column(heading, justify="right")
         for row in rows:
             table.add_row(row.name, str(row.shift), *row.cells())
-        console = Console(width=120, color_system=None)  # a little more than 80 with a long name
-        with console.capture() as shown:
-            console.print(table)
+        shown = drawn(table, width=120)  # a little more than 80 with a long name
         sure, possible = rows[0].scores.sure_links, rows[0].scores.possible_links
         title = f"{name}: {len(self._sure):,} pairs, {sure:,} sure links, {possible - sure:,} more are possible"
-        lines = [line.rstrip() for line in shown.get().rstrip("\n").split("\n")]
+        lines = [line.rstrip() for line in shown.split("\n")]
         samples = rows[0].intervals.samples
         note = f"in %, with 95 % intervals over the choice of pairs (bootstrap, {samples:,} samples); low AER is good"
         return "\n".join([title, *lines, note, *self._advice(rows)])

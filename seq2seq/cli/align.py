@@ -13,6 +13,7 @@ import typer
 
 from seq2seq.cli import options
 from seq2seq.cli.agreement import Agreement
+from seq2seq.cli.console import say
 from seq2seq.cli.display import progress_over
 from seq2seq.cli.parallel import check_standard_input, in_step
 from seq2seq.cli.streams import STANDARD, count_lines, open_input, open_output
@@ -150,7 +151,7 @@ def align(
         if not done:
             raise InputError(f"{files[0].name}: no lines, nothing to align")
     if gold is not None:
-        typer.echo(agreement.report(gold), err=True)
+        say(agreement.report(gold))
 
 
 def _check_options(

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seq2seq.cli.console import say
+from seq2seq.cli.options import as_text
+
 if TYPE_CHECKING:
     from seq2seq.evaluation.plan import Cell, Grid
 
@@ -44,7 +47,12 @@ def compare(
     ] = 0,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the config in every run. May be repeated."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            callback=as_text,
+            help="Set a key of the config in every run. May be repeated.",
+        ),
     ] = None,
 ) -> None:
     """Train, measure and compare systems over several seeds.
@@ -76,7 +84,7 @@ def compare(
     check_folder("compare", str(output), _read(grid, settings, plan))
     tests = load_tests(settings, Path(plan[0].config.data.root))
     if note := bleu_tokenizer(settings, tests).note:
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {note}")
 
     from seq2seq.evaluation.comparison import Stopped
     from seq2seq.evaluation.comparison import compare as carry_out
@@ -86,16 +94,15 @@ def compare(
     try:
         with told(len(plan)) as observe:
             results, failed = carry_out(settings, plan, tests, output, workers=count, resume=resume, observe=observe)
-            for warning in write_report(results, output):
-                typer.echo(f"warning: {warning}", err=True)
+            say(*(f"warning: {warning}" for warning in write_report(results, output)))
     except Stopped as stopped:
         repeated = [part for override in overrides or [] for part in ("--set", override)]
         again = shlex.join(["seq2seq", "compare", str(grid), "--output", str(output), *repeated, "--resume"])
-        typer.echo(f"stopped; to go on: {again}", err=True)
+        say(f"stopped; to go on: {again}")
         raise typer.Exit(128 + stopped.args[0]) from None
     for name, message in failed.items():
-        typer.echo(f"error: {name}: {message}", err=True)
-    typer.echo(f"the report is {output / 'report.html'}", err=True)
+        say(f"error: {name}: {message}")
+    say(f"the report is {output / 'report.html'}")
     if failed:
         raise typer.Exit(1)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
+
+from seq2seq.cli.console import column, console, say
+from seq2seq.escaping import visible
 
 _WHAT = {"cost": "measuring speed and memory", "summarise": "comparing"}
 
@@ -22,21 +23,21 @@ class PlainRuns:
         """Tell what matters."""
         if event["event"] == "end":
             self.done += 1
-            typer.echo(f"{run}: {'failed' if event['failed'] else 'done'}, {self.done} of {self.runs}", err=True)
+            say(f"{run}: {'failed' if event['failed'] else 'done'}, {self.done} of {self.runs}")
         elif event["event"] == "finish":
             bleu = "" if event["bleu"] is None else f", BLEU {event['bleu']:.2f}"
-            typer.echo(f"{run}: trained, validation perplexity {event['perplexity']:.2f}{bleu}", err=True)
+            say(f"{run}: trained, validation perplexity {event['perplexity']:.2f}{bleu}")
         elif event["event"] in _WHAT and event["event"] != self.shown:
             self.shown = event["event"]
-            typer.echo(_WHAT[event["event"]], err=True)
+            say(_WHAT[event["event"]])
 
 
 class LiveRuns:
     """A bar for the whole, and one for each run at work."""
 
     def __init__(self, runs: int) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self.progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        columns = (column("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.progress = Progress(*columns, console=console(messages=True), transient=True)
         self.whole = self.progress.add_task("runs", total=runs)
         self.bars: dict[str, TaskID] = {}
 
@@ -47,11 +48,11 @@ class LiveRuns:
             self.progress.remove_task(self.bars.pop(run))
             self.progress.advance(self.whole)
         elif kind == "begin":
-            self.bars[run] = self.progress.add_task(run, total=None)
+            self.bars[run] = self.progress.add_task(visible(run), total=None)
         elif kind == "progress":
             self.progress.update(self.bars[run], completed=event["step"], total=event["max_steps"])
         elif kind == "measure":
-            self._move(run, f"{run}: translating", event)
+            self._move(run, f"{visible(run)}: translating", event)
         elif kind == "cost":
             self._move("", _WHAT[kind], event)
 

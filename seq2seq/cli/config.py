@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from seq2seq.cli.options import as_text
+
 EXAMPLES = """
 seq2seq config > run.toml
 seq2seq config --source train.de --target train.en \\
@@ -17,24 +19,31 @@ seq2seq config --source train.de --target train.en \\
 
 def config(
     source: Annotated[
-        str, typer.Option("--source", metavar="FILE", help="Source sentences to learn from, one a line.")
+        str,
+        typer.Option("--source", metavar="FILE", callback=as_text, help="Source sentences to learn from, one a line."),
     ] = "train.source",
     target: Annotated[
-        str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")
+        str, typer.Option("--target", metavar="FILE", callback=as_text, help="Their translations, line by line.")
     ] = "train.target",
     validation_source: Annotated[
         str,
-        typer.Option("--validation-source", metavar="FILE", help="Source sentences to choose the best checkpoint by."),
+        typer.Option(
+            "--validation-source",
+            metavar="FILE",
+            callback=as_text,
+            help="Source sentences to choose the best checkpoint by.",
+        ),
     ] = "validation.source",
     validation_target: Annotated[
-        str, typer.Option("--validation-target", metavar="FILE", help="Their translations, line by line.")
+        str,
+        typer.Option("--validation-target", metavar="FILE", callback=as_text, help="Their translations, line by line."),
     ] = "validation.target",
     source_language: Annotated[
-        str, typer.Option("--source-language", metavar="CODE", help="For example de.")
+        str, typer.Option("--source-language", metavar="CODE", callback=as_text, help="For example de.")
     ] = "source",
     target_language: Annotated[
         str,
-        typer.Option("--target-language", metavar="CODE", help="For example en."),
+        typer.Option("--target-language", metavar="CODE", callback=as_text, help="For example en."),
     ] = "target",
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; '-' is standard output.")

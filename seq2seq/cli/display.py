@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
-    TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
+from seq2seq.cli.console import column, console, say
 from seq2seq.cli.endings import speaks
+from seq2seq.escaping import printable
 
 Event = dict[str, Any]
 
@@ -51,8 +51,8 @@ def progress_over(count: Callable[[], int | None]) -> Iterator[Callable[[int], N
     if total is None:
         yield lambda done: None
         return
-    columns = (TextColumn("{task.percentage:>3.0f} %"), BarColumn(None), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    columns = (column("{task.percentage:>3.0f} %"), BarColumn(None), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(messages=True), transient=True) as progress:
         task = progress.add_task("", total=total)
         yield lambda done: progress.update(task, completed=done)
 
@@ -95,9 +95,9 @@ class PlainDisplay:
         elif event["event"] == "train":
             left = self.clock.left(event["step"], self.end, time.monotonic())
             suffix = "" if left is None else f", {duration(left)} left"
-            print(f"step {event['step']:,} of {self.end:,}: {train_line(event)}{suffix}", file=sys.stderr, flush=True)
+            say(f"step {event['step']:,} of {self.end:,}: {train_line(event)}{suffix}")
         elif line := event_line(event):
-            print(line, file=sys.stderr, flush=True)
+            say(line)
 
 
 class LiveDisplay:
@@ -105,13 +105,13 @@ class LiveDisplay:
 
     def __init__(self) -> None:
         self.progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            column("epoch {task.fields[epoch]}"),
             BarColumn(None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[numbers]}"),
+            column("{task.fields[numbers]}"),
             TimeRemainingColumn(),
             expand=True,
-            console=Console(stderr=True),
+            console=console(messages=True),
         )
         self.task: TaskID | None = None
 
@@ -122,7 +122,7 @@ class LiveDisplay:
         elif kind == "train" and self.task is not None:
             self.progress.update(self.task, numbers=train_line(event))
         elif line := event_line(event):
-            self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self.progress.console.print(printable(line), soft_wrap=True)
 
     def _advance(self, event: Event) -> None:
         if self.task is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from seq2seq.cli import options
+from seq2seq.cli.console import answer_json
 from seq2seq.cli.display import progress_over
 from seq2seq.cli.streams import open_output, read_lines
 from seq2seq.errors import InputError
@@ -129,7 +130,7 @@ def evaluate(
     tokenize = tokenize or next((entrant.tokenize for entrant in entrants if entrant.tokenize), None)
     report = _report(entrants, answers, reading, tokenize, lowercase, samples)
     if as_json:
-        typer.echo(report.as_json())
+        answer_json(report.facts())
     else:
         report.show()
 

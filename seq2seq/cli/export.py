@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from seq2seq.cli.console import answer_path
 from seq2seq.errors import InputError, nearest
 
 EXAMPLES = """
@@ -44,4 +45,4 @@ def export(
     target = Path(os.path.expanduser(output or f"{model.rstrip('/').replace('@', '-')}-onnx"))
     check_target(target)
     export_onnx(load_model(model), target)
-    typer.echo(str(target))
+    answer_path(target)

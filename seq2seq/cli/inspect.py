@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq.errors import printable
+from seq2seq.cli.console import answer, answer_json
+from seq2seq.errors import shown
+from seq2seq.escaping import printable, visible
 
 if TYPE_CHECKING:
     from seq2seq.checkpoint import LoadedModel
@@ -17,6 +18,7 @@ EXAMPLES = """
 seq2seq inspect runs/demo
 seq2seq inspect runs/demo --json
 """
+_LARGEST = 1 << 63  # a number that training records is far below
 
 
 def inspect(
@@ -34,9 +36,9 @@ def inspect(
 
     facts = describe(load_model(model))
     if as_json:
-        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        answer_json(facts)
     else:
-        typer.echo("\n".join(_paragraphs(facts)))
+        answer(printable("\n".join(_paragraphs(facts))))
 
 
 def describe(loaded: LoadedModel) -> dict[str, Any]:
@@ -85,12 +87,12 @@ def _sizes(loaded: LoadedModel) -> dict[str, int]:
 
 def _paragraphs(facts: dict[str, Any]) -> Iterator[str]:
     """A section a paragraph: its name, then `key  value` lines."""
-    yield f"model {facts['model']}"
+    yield f"model {visible(facts['model'])}"
     for name, section in facts.items():
         if isinstance(section, dict) and section:
             yield f"\n{name}"
-            width = max(len(key) for key in section)
-            yield from (f"  {key:<{width}}  {_shown(name, value)}" for key, value in section.items())
+            width = min(40, max(len(visible(key)) for key in section))
+            yield from (f"  {visible(key):<{width}}  {_shown(name, value)}" for key, value in section.items())
 
 
 def _shown(section: str, value: Any) -> str:
@@ -100,6 +102,8 @@ def _shown(section: str, value: Any) -> str:
         return "yes" if value else "no"
     if section == "files":
         return f"{value:,} bytes"
+    if isinstance(value, (int, float)) and abs(value) >= _LARGEST:
+        return shown(value)
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.2f}" if isinstance(value, float) and section == "training" else printable(str(value))
+    return f"{value:.2f}" if isinstance(value, float) and section == "training" else visible(str(value))

@@ -15,6 +15,7 @@ from seq2seq.cli.layout import Layout
 from seq2seq.cli.streams import STANDARD, STANDARD_INPUT, Source
 from seq2seq.cli.unknown import Unknown
 from seq2seq.errors import InputError
+from seq2seq.escaping import visible
 from seq2seq.text.lines import describe
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _identity(job: Job, translator: Translator | OnnxTranslator) -> dict[str, An
     given |= {"--bad-lines": job.bad_lines, "--too-long": job.too_long, "--device": job.device.partition(":")[0]}
     if job.search.get("shortlist"):
         given["shortlists"] = translator.shortlist_digests()
-    models = {name: _model_sha256(loaded) for name, loaded in zip(job.models, translator.models, strict=True)}
+    models = {visible(name): _model_sha256(loaded) for name, loaded in zip(job.models, translator.models, strict=True)}
     return given | {"models": models, "seq2seq": __version__} | translator.numerics()
 
 

@@ -83,11 +83,13 @@ def grid(translation: Translation) -> str:
     return drawn(*unit_weights(translation))
 
 
-def drawn(weights: NDArray[np.float64], source: Sequence[str], target: Sequence[str]) -> str:
+def drawn(
+    weights: NDArray[np.float64], source: Sequence[str], target: Sequence[str], *, ascii_only: bool = False
+) -> str:
     """Weights [target, source] with the names of columns and rows, as wide as the terminal."""
     from seq2seq.evaluation.grid import text_grid
 
-    return text_grid(weights, source, target, width=shutil.get_terminal_size().columns)
+    return text_grid(weights, source, target, width=shutil.get_terminal_size().columns, ascii_only=ascii_only)
 
 
 def unit_weights(translation: Translation) -> tuple[NDArray[np.float64], list[str], list[str]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from seq2seq.cli.console import say
 from seq2seq.errors import InputError
+from seq2seq.escaping import visible
 from seq2seq.search.penalty import PENALTIES
 
 if TYPE_CHECKING:
@@ -148,6 +150,18 @@ Threads = Annotated[
 ]
 
 
+def as_text(parameter: typer.CallbackParam, value: Any) -> Any:
+    """Check that the text of an option is UTF-8, as it is in files; a locale may have taken it for something else."""
+    if isinstance(value, list):
+        return [as_text(parameter, each) for each in value]
+    if value is None or not any("\ud800" <= character <= "\udfff" for character in value):
+        return value
+    try:
+        return os.fsencode(value).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{parameter.opts[0]} {visible(value)}: not UTF-8; text is given in UTF-8") from None
+
+
 def search_options(**values: Any) -> SearchOptions:
     """Those that were given; the model's config speaks for the others."""
     return cast("SearchOptions", {name: value for name, value in values.items() if value is not None})
@@ -197,4 +211,4 @@ def warn_truncated(name: str, before: int, translations: Iterable[Translation]) 
     for number, translation in enumerate(translations, start=before + 1):
         if translation.truncated:
             read = f"only its first {len(translation.source_pieces):,} pieces were translated"
-            print(f"warning: {name}:{number}: too long, {read} (--max-source-length)", file=sys.stderr)
+            say(f"warning: {name}:{number}: too long, {read} (--max-source-length)")

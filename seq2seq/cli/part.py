@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import stat
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -24,6 +23,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from seq2seq.cli.chunks import AFRESH, OtherRun
+from seq2seq.cli.console import say
 from seq2seq.cli.job import Answer
 from seq2seq.cli.streams import refusals
 from seq2seq.durable import create, sync_names, write_all
@@ -87,9 +87,9 @@ class Part:
         else:
             if found is not None and found.lines:
                 kept = f"{found.lines:,} lines of a stopped run are discarded; --resume would have gone on there"
-                print(f"note: {self._name}: {kept}", file=sys.stderr)
+                say(f"note: {self._name}: {kept}")
             elif found is None and os.path.lexists(self._journal_path):
-                print(f"note: {self._name}: what a stopped run left is discarded; it cannot be read", file=sys.stderr)
+                say(f"note: {self._name}: what a stopped run left is discarded; it cannot be read")
             self._journal_path.unlink(missing_ok=True)
             self.journal = Journal(identity=identity)
         self._begun = True
@@ -272,7 +272,7 @@ def open_part(target: Path, name: str) -> Iterator[Part]:
         raise type(error)(f"{error}\n{kept}" if kept and "\n" not in str(error) else str(error)) from None
     except (KeyboardInterrupt, SystemExit):
         if kept := part.stop():
-            print(f"stopped: {name}: {kept}", file=sys.stderr)
+            say(f"stopped: {name}: {kept}")
         raise
     except BaseException:
         part.stop()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seq2seq.cli import options
+from seq2seq.cli.console import answer, say, speaks_unicode
 from seq2seq.cli.display import progress_over
 from seq2seq.cli.examples import epilog
 from seq2seq.cli.files import Command
@@ -46,12 +46,15 @@ plot = typer.Typer(
 @plot.command(cls=Command, epilog=epilog(ATTENTION))
 def attention(
     models: options.Models,
-    source: Annotated[str, typer.Option("--source", metavar="TEXT", help="The sentence to translate.")],
+    source: Annotated[
+        str, typer.Option("--source", metavar="TEXT", callback=options.as_text, help="The sentence to translate.")
+    ],
     target: Annotated[
         str | None,
         typer.Option(
             "--target",
             metavar="TEXT",
+            callback=options.as_text,
             help="What the model is made to write.",
             show_default="its own translation",
         ),
@@ -96,7 +99,7 @@ def attention(
     if not drawing[2]:
         raise Seq2SeqError("the translation is empty: there is no attention to draw")
     if form is None:
-        typer.echo(drawn(*drawing))
+        answer(drawn(*drawing, ascii_only=not speaks_unicode()))
         return
     from seq2seq.evaluation.heatmaps import attention_map
     from seq2seq.evaluation.pictures import encode, missing_glyphs
@@ -104,7 +107,7 @@ def attention(
     content, missing = encode(attention_map(*drawing), form)
     _write(output, content)
     if missing and form != "svg":
-        print(f"warning: {missing_glyphs(missing)}", file=sys.stderr)
+        say(f"warning: {missing_glyphs(missing)}")
 
 
 @plot.command(cls=Command, epilog=epilog(RESULTS))
@@ -131,8 +134,7 @@ def results(
 
     with termination_raises(), progress_over(lambda: len(list(pictures(found)))) as tell:
         notes = write_report(found, Path(output), tell)
-    for note in notes:
-        print(f"warning: {note}", file=sys.stderr)
+    say(*(f"warning: {note}" for note in notes))
 
 
 def _check_texts(source: str, target: str | None, shift: int | None, beam_size: int | None) -> None:

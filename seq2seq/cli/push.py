@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from seq2seq.cli.console import answer
+from seq2seq.escaping import visible
+
 EXAMPLES = """
 hf auth login
 seq2seq push runs/demo your-name/de-en-demo --private
@@ -26,4 +29,4 @@ def push(
     """
     from seq2seq.checkpoint import push_model
 
-    typer.echo(push_model(model, repository, private=private))
+    answer(visible(push_model(model, repository, private=private)))

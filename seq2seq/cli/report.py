@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import typer
-from rich.console import Console
 from rich.table import Table
+
+from seq2seq.cli.console import answer, drawn
+from seq2seq.escaping import printable, visible
 
 if TYPE_CHECKING:
     from seq2seq.evaluation.metrics import Comparison, Metric
@@ -30,8 +30,8 @@ class Report:
     comparisons: Sequence[Comparison]
     notes: Sequence[str] = ()
 
-    def as_json(self) -> str:
-        """One object; "comparisons" is empty where nothing was compared."""
+    def facts(self) -> dict[str, Any]:
+        """Of one object; "comparisons" is empty where nothing was compared."""
         comparisons = [
             {
                 "name": one.name,
@@ -44,7 +44,7 @@ class Report:
             }
             for one in self.comparisons
         ]
-        facts = {
+        return {
             "system": self.system,
             "sentences": self.sentences,
             "references": self.references,
@@ -53,22 +53,16 @@ class Report:
             "baseline": self.baseline,
             "comparisons": comparisons,
         }
-        return json.dumps(facts, ensure_ascii=False, indent=2)
 
     def show(self) -> None:
         """The table, then what must travel with its numbers, on lines of their own that are not broken."""
-        console = Console()
-        with console.capture() as shown:  # written by typer, which leaves a closed pipe to our care
-            console.print(self._table())
-            for line in self._lines():
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
-        typer.echo(shown.get(), nl=False)
-
-    def _table(self) -> Table:
         most = "up to " if any("nrefs:var" in metric.signature for metric in self.metrics) else ""
         references = f"{most}{self.references} reference{'s' if self.references > 1 else ''} each"
-        what = f"{self.sentences:,} sentences, {references}"
-        table = Table(title=f"{self.system}: {what}", title_justify="left", box=None, pad_edge=False)
+        title = f"{visible(self.system)}: {self.sentences:,} sentences, {references}"
+        answer(drawn(title, self._table(), *map(printable, self._lines())))
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False)
         table.add_column("metric")
         table.add_column("score", justify="right")
         table.add_column("95 % interval")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from seq2seq.cli import options
+from seq2seq.cli.console import say
 from seq2seq.cli.parallel import check_standard_input, in_step
 from seq2seq.cli.streams import open_input, open_output
 from seq2seq.errors import InputError
@@ -61,7 +62,7 @@ def score(
         if not pairs:
             raise InputError(f"{sources.name}: no lines, nothing to score")
     summary = f"perplexity {perplexity(-log_prob, tokens):.4f} per token, log-probability {log_prob:.4f} nats"
-    typer.echo(f"{pairs:,} pairs, {tokens:,} tokens (ends counted): {summary}", err=True)
+    say(f"{pairs:,} pairs, {tokens:,} tokens (ends counted): {summary}")
 
 
 def _line(number: int, pair: PairScore, form: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import time
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seq2seq.cli import options
+from seq2seq.cli.console import answer, answer_json
 from seq2seq.cli.display import progress_over
 from seq2seq.cli.parallel import check_standard_input, in_step
 from seq2seq.cli.streams import count_lines, open_input, read_lines, termination_raises
 from seq2seq.errors import InputError
+from seq2seq.escaping import printable
 
 if TYPE_CHECKING:
     from seq2seq.checkpoint import LoadedModel
@@ -91,7 +92,10 @@ def shortlist(
     facts |= {"pairs": lexicon.pairs, "pairs_left_out": lexicon.left_out, "links": len(built.tokens)}
     if validation is not None:
         facts["validation"] = _measure(loaded, built, str(validation_source), *validation, bleu)
-    typer.echo(json.dumps(facts, ensure_ascii=False, indent=2) if as_json else "\n".join(_lines(facts)))
+    if as_json:
+        answer_json(facts)
+    else:
+        answer(printable("\n".join(_lines(facts))))
 
 
 def _check_options(

@@ -17,6 +17,7 @@ from typing import BinaryIO, NoReturn, cast
 
 from seq2seq.durable import create, write_all
 from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.escaping import columns
 from seq2seq.text.lines import CUT, iter_lines
 
 STANDARD = "-"
@@ -144,9 +145,7 @@ def _open_to_write(file: Path, name: str, kept: bool) -> FileIO:
 
 
 def _write_standard(text: str) -> None:
-    if sys.stdout is None:  # started with it closed
-        raise Seq2SeqError("standard output: cannot be written: it is closed")
-    _write(sys.stdout.buffer, text, "standard output")
+    _write(sys.stdout.buffer, columns(text) if sys.stdout.isatty() else text, "standard output")
 
 
 def _write(file: FileIO | BinaryIO, text: str, name: str) -> None:

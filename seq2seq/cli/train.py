@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from seq2seq.cli.console import say
+from seq2seq.cli.options import as_text
+
 EXAMPLES = """
 seq2seq train run.toml --output runs/additive
 seq2seq train run.toml --output runs/dot --set model.score=scaled_dot
@@ -24,7 +27,10 @@ def train(
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Set a key of the config, e.g. model.score=dot. May be repeated."
+            "--set",
+            metavar="KEY=VALUE",
+            callback=as_text,
+            help="Set a key of the config, e.g. model.score=dot. May be repeated.",
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped, or begin it.")] = False,
@@ -53,15 +59,15 @@ def train(
     from seq2seq.training.trainer import train as run
 
     if speaks():
-        typer.echo("reading the text", err=True)
+        say("reading the text")
     with training_display() as observe:
         record = run(settings, output, resume=resume, allow_changes=allow_changes, observe=observe)
     if not speaks():
         raise typer.Exit(128 + record["signal"] if record["reason"] == "interrupted" else 0)
     if record.get("reason") != "interrupted":
-        typer.echo(f"the model is in {output}; try: {shlex.join(['seq2seq', 'translate', str(output)])}", err=True)
+        say(f"the model is in {output}; try: {shlex.join(['seq2seq', 'translate', str(output)])}")
         return
     repeated = [part for override in overrides or [] for part in ("--set", override)]
     again = shlex.join(["seq2seq", "train", str(config), "--output", str(output), *repeated, "--resume"])
-    typer.echo(f"stopped; to go on: {again}", err=True)
+    say(f"stopped; to go on: {again}")
     raise typer.Exit(128 + (record.get("signal") or signal.SIGINT))

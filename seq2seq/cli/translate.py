@@ -12,6 +12,7 @@ import typer
 
 from seq2seq.cli import options
 from seq2seq.cli.chunks import Chunks
+from seq2seq.cli.console import say
 from seq2seq.cli.display import progress_over
 from seq2seq.cli.endings import speaks
 from seq2seq.cli.job import Answer, BadLines, Job, TooLong
@@ -236,7 +237,7 @@ def _as_they_come(job: Job, output: str, workers: int | None) -> None:
 
     with open_input(job.source) as lines, open_output(output) as write, crew(job, workers) as team:
         if job.source == STANDARD and sys.stdin.isatty():
-            print("reading from the terminal, one sentence a line; Ctrl-D ends", file=sys.stderr)
+            say("reading from the terminal, one sentence a line; Ctrl-D ends")
         _translate(job, output, team, job.chunks(lines), lambda answer: write(answer.text))
 
 
@@ -278,7 +279,7 @@ def _after(journal: Journal, chunks: Chunks) -> Chunks:
     """What a stopped run has left."""
     chunks.skip(journal.lines, journal.source_sha256)
     if journal.lines and speaks():
-        print(f"going on after line {journal.lines:,}", file=sys.stderr)
+        say(f"going on after line {journal.lines:,}")
     return chunks
 
 
@@ -287,12 +288,11 @@ def _translate(job: Job, output: str, team: Crew, chunks: Chunks, write: Callabl
     with progress_over(lambda: _length(job.source, output)) as report:
         for answer in team.answers(chunks):
             unknown.add(answer.unknown)
-            for note in answer.notes if speaks() else ():
-                print(f"warning: {note}", file=sys.stderr)
+            say(*(f"warning: {note}" for note in answer.notes if speaks()))
             write(answer)
             report(answer.end)
     if unknown.count and speaks():
-        print(f"warning: {unknown.describe(job.name)}", file=sys.stderr)
+        say(f"warning: {unknown.describe(job.name)}")
 
 
 def _launched() -> bool:

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from seq2seq.errors import printable
+from seq2seq.escaping import printable
 
 if TYPE_CHECKING:
     from seq2seq.text.tokenizer import Tokenizer

@@ -5,20 +5,22 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+from seq2seq.children import without_ctrl_c
 from seq2seq.cli.chunks import Chunk, Chunks
+from seq2seq.cli.console import say
 from seq2seq.cli.job import Answer, Job, LoadedJob
 from seq2seq.errors import Seq2SeqError, missing_package
 
+POLL, PATIENCE = 1.0, 30  # seconds, and how many times a worker may be found stopped (SIGSTOP) in a row
 IN_FLIGHT = 3  # chunks a worker: one that it translates, others that are done and wait for an earlier one
 
 
@@ -54,20 +56,15 @@ class Workers:
         self._limit = IN_FLIGHT * count
         self._processes: dict[Connection, BaseProcess] = {}
         self._identity: dict[str, Any] = {}
+        self._stopped: Counter[Connection] = Counter()
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
-        # A process begins with what is blocked here: Ctrl-C is for this process, which ends the others. The tracker
-        # comes before, for the first start would start it, and that unblocks SIGINT on its way.
-        resource_tracker.ensure_running()
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with without_ctrl_c():
             for _ in range(count):
                 ours, theirs = context.Pipe()
                 process = context.Process(target=_work, args=(job, theirs), daemon=True)
                 process.start()
                 theirs.close()  # so that the end of the process is the end of its pipe
                 self._processes[ours] = process
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     def identity(self) -> dict[str, Any]:
         """See LoadedJob. Returns when all have loaded their models."""
@@ -97,7 +94,7 @@ class Workers:
                 given += 1
             else:
                 arrivals = [chunks.fileno] if room and chunks.fileno is not None else []
-                for connection in wait([*busy, *arrivals]):
+                for connection in self._wait([*busy, *arrivals]):
                     if isinstance(connection, Connection):
                         done[busy.pop(connection)] = self._receive(connection, raises=False)
                         free.append(connection)
@@ -109,7 +106,21 @@ class Workers:
             raise self._lost(connection) from None
         return connection
 
+    def _wait(self, sources: list[Any]) -> list[Any]:
+        """Those that can be read, when one can. Raises Seq2SeqError where a worker is stopped, and so may never be.
+
+        Times are counted, not seconds, for Ctrl-Z stops this process as well.
+        """
+        while not (ready := wait(sources, POLL)):
+            for connection in self._processes.keys() & sources:
+                process = self._processes[connection]
+                self._stopped[connection] = self._stopped[connection] + 1 if _is_stopped(process.pid) else 0
+                if self._stopped[connection] > PATIENCE:
+                    raise Seq2SeqError(f"a worker process ({process.pid}) was stopped from outside and does not go on")
+        return ready
+
     def _receive(self, connection: Connection, *, raises: bool = True) -> Any:
+        self._wait([connection])
         try:
             value = connection.recv()
         except (EOFError, OSError):
@@ -125,12 +136,20 @@ class Workers:
         return Seq2SeqError(f"a worker process {how}{hint}")
 
     def close(self) -> None:
-        """End them, whatever they do."""
+        """End them, whatever they do; one that is stopped takes no milder signal."""
         for process in self._processes.values():
-            process.terminate()
+            process.kill()
         for connection, process in self._processes.items():
             process.join()
             connection.close()
+
+
+def _is_stopped(child: int | None) -> bool:
+    """Whether a process has been stopped, by SIGSTOP for one, and has not been told to go on."""
+    try:
+        return os.waitid(os.P_PID, child or 0, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+    except (ChildProcessError, AttributeError):  # it has ended; macOS has no waitid before Python 3.13
+        return False
 
 
 def _value(value: Any) -> Any:
@@ -219,6 +238,6 @@ def ranked(job: Job) -> Iterator[Ranks]:
             yield Ranks(processes, job.load())
     except SystemExit:
         if not processes.first:  # which says more
-            print(f"stopped: process {processes.index + 1} of {processes.count}; {hint}", file=sys.stderr)
+            say(f"stopped: process {processes.index + 1} of {processes.count}; {hint}")
         raise
     processes.accelerator.end_training()

@@ -13,6 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from seq2seq.escaping import visible
 from seq2seq.evaluation.grid import display_width
 from seq2seq.evaluation.pictures import GREY, WIDTH, Picture, cut, style
 from seq2seq.evaluation.results import Example, Results
@@ -35,6 +36,7 @@ def attention_maps(results: Results) -> list[Picture]:
 
 def attention_map(weights: ArrayLike, source: Sequence[str], target: Sequence[str], title: str = "") -> Figure:
     """One heat-map: weights [target words, source words], words on the axes."""
+    source, target = list(map(visible, source)), list(map(visible, target))
     across, up = _reach(target), _reach(source) + (0.3 if title else 0.0)
     width, height = max(1, len(source)) * _CELL, max(1, len(target)) * _CELL
     with style():

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from seq2seq.children import without_ctrl_c
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.flops import Work, training_flops, work_of
@@ -218,7 +219,8 @@ def side_by_side(name: str, function: Callable[..., T], arguments: Sequence[Sequ
     for own in arguments:
         here, there = context.Pipe(duplex=False)
         process = context.Process(target=_answer, args=(there, function, own), name=name, daemon=True)
-        process.start()
+        with without_ctrl_c():
+            process.start()
         there.close()
         started.append((process, here))
     found = []

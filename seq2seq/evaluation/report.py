@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from seq2seq.directory import sync_names, write_durably
 from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.escaping import csv_cell, markdown, visible
 from seq2seq.evaluation import tables
 from seq2seq.evaluation.pictures import Picture, encode, inline, missing_glyphs
 from seq2seq.evaluation.plots import pictures
@@ -52,6 +53,7 @@ def write_report(results: Results, directory: Path, report: Callable[[int], None
     been replaced.
     """
     check_results(results)
+    results = Results.model_validate(_visible(results.model_dump()))
     with _refusals(directory):  # at once, for drawing takes long
         (directory / FIGURES).mkdir(parents=True, exist_ok=True)
     drawn = list(pictures(results))
@@ -90,6 +92,15 @@ def check_results(results: Results) -> None:
                      for run in system.runs if test in run.tests}  # fmt: skip
             if len(found) > 1:
                 raise InputError(f"{system.name!r}: its seeds differ in the lengths by which {test} is divided")
+
+
+def _visible(tree: Any) -> Any:
+    """The same tree with strings that only show: its own come from the texts, names and models of whoever made it."""
+    if isinstance(tree, str):
+        return visible(re.sub("[ \t\r\n]+", " ", tree))
+    if isinstance(tree, dict):
+        return {_visible(key): _visible(value) for key, value in tree.items()}
+    return list(map(_visible, tree)) if isinstance(tree, (list, tuple)) else tree
 
 
 def _numbers(tree: Any, place: str = "") -> Iterator[tuple[str, float]]:
@@ -204,19 +215,19 @@ def _page(results: Results, sections: Iterable[Section], svgs: Mapping[str, byte
 
 
 def _markdown(results: Results, sections: Iterable[Section]) -> str:
-    lines = [f"# {_plain(results.title)}", "", *(_plain(sentence) for sentence in summary(results)), ""]
+    lines = [f"# {markdown(results.title)}", "", *(markdown(sentence) for sentence in summary(results)), ""]
     lines += _missing(results)
     for name, sentences in verdicts(results).items():
-        lines += [f"**{_plain(name)}**", "", *(f"- {_plain(sentence)}" for sentence in sentences), ""]
+        lines += [f"**{markdown(name)}**", "", *(f"- {markdown(sentence)}" for sentence in sentences), ""]
     for section in sections:
         lines += [f"## {section.title}", ""]
         for picture in section.pictures:
-            label = _plain(f"{picture.title}. {picture.caption}")
-            lines += [f"![{label}]({FIGURES}/{picture.name}.svg)", "", _plain(picture.caption), ""]
+            label = markdown(f"{picture.title}. {picture.caption}")
+            lines += [f"![{label}]({FIGURES}/{picture.name}.svg)", "", markdown(picture.caption), ""]
         for table in section.tables:
             lines += _markdown_table(table)
     lines += ["## Settings", ""]
-    lines += [f"- {_plain(name)}: {_plain(value)}" for name, value in settings(results).items()]
+    lines += [f"- {markdown(name)}: {markdown(value)}" for name, value in settings(results).items()]
     grid = json.dumps(results.grid, indent=2, ensure_ascii=False)
     fence = "`" * (1 + max([2, *map(len, re.findall("`+", grid))]))
     return "\n".join([*lines, "", f"{fence}json", grid, fence, ""])
@@ -225,20 +236,15 @@ def _markdown(results: Results, sections: Iterable[Section]) -> str:
 def _missing(results: Results) -> list[str]:
     if not results.missing:
         return []
-    return ["**Missing, and in no number:**", "", *(f"- {_plain(each)}" for each in results.missing), ""]
+    return ["**Missing, and in no number:**", "", *(f"- {markdown(each)}" for each in results.missing), ""]
 
 
 def _markdown_table(table: Table) -> list[str]:
     rule = ["---"] * table.words + ["---:"] * (len(table.columns) - table.words)
     rows = [table.columns, *table.rows]
-    note = [_plain(table.note), ""] if table.note else []
-    cells = [f"| {' | '.join(map(_plain, row))} |" for row in rows]
-    return [f"### {_plain(table.title)}", "", cells[0], f"|{'|'.join(rule)}|", *cells[1:], "", *note]
-
-
-def _plain(text: str) -> str:
-    """Words as Markdown shows them as they are: nothing is markup, a link or the end of a cell."""
-    return re.sub(r"([\\`*_\[\]<>|#&~$])", r"\\\1", " ".join(text.split()))
+    note = [markdown(table.note), ""] if table.note else []
+    cells = [f"| {' | '.join(map(markdown, row))} |" for row in rows]
+    return [f"### {markdown(table.title)}", "", cells[0], f"|{'|'.join(rule)}|", *cells[1:], "", *note]
 
 
 # ----------------------------------------------------------------------------------------------------------------- CSV
@@ -255,15 +261,15 @@ def _csv(results: Results) -> str:
     ]
     columns = list(dict.fromkeys(column for row in rows for column in row)) or ["system", "seed", "test"]
     text = StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    for cells in (columns, *([row.get(column, "") for column in columns] for row in rows)):
+        writer.writerow([csv_cell(cell) if isinstance(cell, str) else cell for cell in cells])
     return text.getvalue()
 
 
 def _of_run(system: System, run: RunResult, keys: Iterable[str]) -> dict[str, Any]:
     values = {key: system.values.get(key, "") for key in keys}
-    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+    values = {key: value if type(value) in (str, int, float) else json.dumps(value) for key, value in values.items()}
     facts = {"parameters": system.parameters, "step": run.step, "steps": run.steps, "seconds": run.seconds}
     return {"system": system.name, **values, "seed": run.seed, **facts}
 

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from seq2seq.children import without_ctrl_c
 from seq2seq.config import Config
 from seq2seq.directory import replace_durably
 from seq2seq.errors import Seq2SeqError
@@ -110,7 +111,8 @@ def carry_out(
                 continue
             here, there = context.Pipe()
             process = context.Process(target=_work, args=(one, there, workers), name=one.name)
-            process.start()
+            with without_ctrl_c():
+                process.start()
             there.close()
             at_work[here] = (one, process)
             observe(one.name, {"event": "begin"})
@@ -118,6 +120,7 @@ def carry_out(
             passed_on = True
             for _, process in at_work.values():
                 process.terminate()
+                os.kill(process.pid, signal.SIGCONT)  # one that is stopped would never hear of it
         for connection in wait(list(at_work), timeout=0.5):
             assert isinstance(connection, Connection)
             one, process = at_work[connection]
@@ -139,7 +142,7 @@ def carry_out(
 
 def _work(task: Task, parent: Connection, workers: int) -> None:
     """A process: train, measure, and tell the parent."""
-    os.setsid()  # Ctrl-C goes to the parent alone, which asks each of us once
+    os.setsid()  # what the terminal sends goes to the parent alone, which asks each of us once
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     try:
         _train_and_measure(task, parent, workers)

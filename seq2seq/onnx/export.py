@@ -23,6 +23,7 @@ from seq2seq import __version__
 from seq2seq.checkpoint import SPECIAL_IDS, LoadedModel, tokenizer_files
 from seq2seq.directory import CONFIG, ENCODER, FORMAT, STEP, Manifest, sha256, write_files
 from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.escaping import markdown
 from seq2seq.nn.attention import Memory, Past
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.model import Seq2Seq
@@ -57,7 +58,9 @@ def export_onnx(loaded: LoadedModel, directory: Path) -> None:
         record=loaded.card,
     )
     try:
-        write_files(directory, manifest, contents, _CARD.format(name=loaded.directory.name, version=__version__))
+        write_files(
+            directory, manifest, contents, _CARD.format(name=markdown(loaded.directory.name), version=__version__)
+        )
     except OSError as error:
         raise Seq2SeqError(f"{directory}: the export could not be written: {error}") from None
 

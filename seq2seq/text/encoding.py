@@ -6,7 +6,6 @@ import hashlib
 import multiprocessing
 import operator
 import os
-import signal
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import Any, Protocol, overload
 
 import numpy as np
 
+from seq2seq.children import without_ctrl_c
 from seq2seq.config import DataConfig
 from seq2seq.text.tokenizer import TokenizerPair
 
@@ -184,7 +184,7 @@ def _encode_parts(corpus: ParallelText, tokenizers: TokenizerPair, processes: in
     parts = ((corpus.source[start : start + PART], corpus.target[start : start + PART]) for start in starts)
     watch = partial(
         track, description="Encoding", total=len(starts), console=Console(stderr=True), transient=True,
-        disable=not sys.stderr.isatty(),
+        disable=not (sys.stderr and sys.stderr.isatty()),
     )  # fmt: skip
     if min(processes, len(starts)) < 2:
         yield from watch(_encode_part(tokenizers, *part) for part in parts)
@@ -192,7 +192,9 @@ def _encode_parts(corpus: ParallelText, tokenizers: TokenizerPair, processes: in
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(processes, len(starts)), spawn, initializer=_begin, initargs=(tokenizers,))
     try:
-        yield from watch(pool.map(_encode_in_worker, parts))
+        with without_ctrl_c():
+            answers = pool.map(_encode_in_worker, parts)  # which starts them
+        yield from watch(answers)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -205,7 +207,6 @@ _in_worker: list[TokenizerPair] = []  # of a worker process, which gets them onc
 
 
 def _begin(tokenizers: TokenizerPair) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process ends the others
     _in_worker.append(tokenizers)
 
 

@@ -62,7 +62,7 @@ def quiet_datasets() -> Iterator[None]:
     """No progress bars of datasets where nobody watches: stderr is not a terminal."""
     import datasets
 
-    if sys.stderr.isatty() or datasets.utils.are_progress_bars_disabled():
+    if (sys.stderr and sys.stderr.isatty()) or datasets.utils.are_progress_bars_disabled():
         yield
         return
     datasets.disable_progress_bars()

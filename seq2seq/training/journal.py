@@ -24,7 +24,7 @@ class Journal:
         if self.observe is None:
             return
         entry = {"event": event, **values, "time": round(time.time(), 3)}
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
         self.observe(entry)
 
