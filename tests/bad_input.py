@@ -157,6 +157,7 @@ CONFIGS = [
     Case("unknown BLEU", f"{TRAIN} --set training.validation_tokenize=13b", "did you mean '13a'"),
 ]  # fmt: skip
 
+STATE = tuple(f"out/training{name}" for name in ("", "/state", "/state/state.json", "/state/state.safetensors"))
 PAIR = "data.train.source=a --set data.train.target=b"
 DATA = [
     Case("text missing", f"{TRAIN} --set data.validation.source=no.de", "no.de: no such file"),
@@ -219,7 +220,12 @@ DATA = [
     Case("output name too long", "train run.toml -o %", "File name too long", code=1),
     Case("output below a file", "train run.toml -o run.toml/x",
          "run.toml/x: cannot make the directory: Not a directory"),
-    Case("nothing to resume", "train run.toml -o other --resume", "other: nothing to resume there",
+    Case("nothing to resume", "train run.toml -o empty --resume", "empty: nothing to resume there",
+         lambda f: (f / "empty/x").mkdir(parents=True)),
+    Case("resume without a state", "train run.toml -o other --resume",
+         "other: there is config.json of a training, but no state to go on from: other/training/state is missing",
+         lambda f: shutil.rmtree(f / "other" / "training")),
+    Case("resume into a model", "train run.toml -o other --resume", "there is config.json of a training, but no state",
          lambda f: shutil.rmtree(f / "other" / "training") or (f / "other" / "log.jsonl").unlink()),
     Case("resume another config", "train run.toml -o model --resume --set training.seed=9", r"training.seed: 3 -> 9"),
     Case("resume damaged note", "train run.toml -o model --resume --set training.seed=3",
@@ -237,9 +243,9 @@ DATA = [
          "state.safetensors: not the file that state.json lists", state("state.safetensors", pickle.dumps(Bomb()))),
     Case("NaN loss", f"{TRAIN} --set training.learning_rate=1e300 --set training.warmup_steps=0",
          r"the loss is nan at step \d+; training.learning_rate = 1e\+300 may be too high", code=1,
-         leaves=("out", "out/cache", "out/log.jsonl")),
+         leaves=("out", "out/cache", "out/log.jsonl", *STATE)),
     Case("NaN at the validation",
          f"{TRAIN} --set training.learning_rate=1e300 --set training.warmup_steps=0 --set training.max_steps=1",
          "NaN for the validation text; training.learning_rate may be too high", code=1,
-         leaves=("out", "out/cache", "out/log.jsonl")),
+         leaves=("out", "out/cache", "out/log.jsonl", *STATE)),
 ]  # fmt: skip

@@ -24,7 +24,7 @@ from seq2seq.evaluation.plan import Cell, Grid
 from seq2seq.evaluation.test_sets import Test, fingerprint, load_tests
 from seq2seq.training.run import FREE, as_written_now
 from seq2seq.training.signals import StopRequest
-from seq2seq.training.state import has_state, load_note
+from seq2seq.training.state import find_state, load_note
 
 RUNS, MEASURED = "runs", "measured"
 _TOLD_EVERY = 10  # steps between reports of progress
@@ -62,11 +62,12 @@ def task(cell: Cell, grid: Grid, directory: Path) -> Task:
 def trained(task: Task) -> bool:
     """Whether the run has ended as its config says, so that there is nothing to train."""
     state = task.run / "training" / "state"
-    if not has_state(state):
+    found = find_state(state)
+    if found is None:
         return False
-    note = load_note(state)
-    before, now = as_written_now(note["config"]), task.config.model_dump(mode="json")
-    return bool(note["progress"].kept) and _binding(before) == _binding(now)
+    note = load_note(found)
+    before, now = as_written_now(note.config), task.config.model_dump(mode="json")
+    return bool(note.progress.kept) and _binding(before) == _binding(now)
 
 
 def _binding(config: dict[str, Any]) -> dict[str, Any]:

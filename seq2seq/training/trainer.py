@@ -17,7 +17,7 @@ from seq2seq.allocator import tune_memory
 from seq2seq.batching import deal
 from seq2seq.checkpoint import LoadedModel, build_model, check_model_config
 from seq2seq.config import Config
-from seq2seq.errors import Seq2SeqError
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.model import Seq2Seq, initialise
 from seq2seq.perplexity import perplexity
 from seq2seq.training.data import TrainingText, prepare, read_texts
@@ -135,18 +135,19 @@ class Trainer:
             self.processes.set_random_states(states, self._seed())
             self.schedule.reductions = self.progress.schedule_reductions
             self.schedule.waited = self.progress.schedule_waited
-            self.keeper.forget_but(self.progress.averaged)
+            self.keeper.take_up(self.progress)
             open_trackers(self.accelerator, self.config, self.progress.step)
-            self.journal.cut(self.progress.log_bytes)
+            if "log.jsonl" not in self.run.lost:
+                self.journal.cut(self.progress.log_bytes)
             if changes:
                 self.journal.write("change", step=self.progress.step, changes=changes)
             self.journal.tell("resume", step=self.progress.step, epoch=self.progress.epoch)
             return
         self.journal.cut(0)
-        self.keeper.forget_but([])
-        open_trackers(self.accelerator, self.config, 0)
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         tell_start(self.journal, self.config, self.run, self.text, parameters)
+        open_trackers(self.accelerator, self.config, 0)
+        self._save_state()  # before any model, so that one without a state is never what a kill left
 
     def _run_epoch(self, stop: StopRequest) -> str | None:
         """The rest of the current epoch; a reason where the run ends in it."""
@@ -161,6 +162,9 @@ class Trainer:
     def _run_pool(self, pool: Pool, stop: StopRequest) -> str | None:
         """The rest of the current pool; a reason where the run ends in it."""
         progress, training = self.progress, self.config.training
+        if progress.position >= len(pool.steps):
+            found = f"position {progress.position}, but there are {len(pool.steps)} steps"
+            raise InputError(f"{self.run.state}: the training state is damaged ({found}); start anew")
         while True:
             self._step(pool, stop)
             ended = progress.position == len(pool.steps)
