@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seq2seq.errors import InputError
 from seq2seq.evaluation.alignment import Link, alignment_error_rate, alignment_intervals
 from seq2seq.evaluation.attention_numbers import attention_numbers
 from seq2seq.evaluation.lengths import length_buckets
@@ -67,19 +68,12 @@ class Measurer:
     def measure(self, directory: Path, name: str, seed: int, mark: str) -> Measured:
         """Everything the grid asks for. `directory` is the run's, `name` what the results call it."""
         hypotheses = {test: self._translate(lines.source) for test, lines in self.tests.items()}
-        log = [json.loads(line) for line in (directory / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-        finish = log[-1]
+        history = read_history(directory / "log.jsonl")
         result = RunResult(
             seed=seed,
             directory=name,
             step=_kept_step(directory),
-            steps=finish["step"],
-            seconds=finish["seconds"],
-            curve=[
-                CurvePoint(step=event["step"], perplexity=event["perplexity"], bleu=event["bleu"])
-                for event in log
-                if event["event"] == "validation"
-            ],
+            **history,
             tests={test: self._test(lines, hypotheses[test]) for test, lines in self.tests.items()},
             noise=self._noise(hypotheses),
         )
@@ -173,6 +167,20 @@ class Measurer:
         if not _unspaced(data.target_language):
             hypothesis, weights = found.target.words, _by_words(weights, found.target.shares[:, :-1])
         return Look(source=source, hypothesis=hypothesis, weights=np.round(weights, 4).tolist())
+
+
+def read_history(path: Path) -> dict[str, Any]:
+    """What a run's log tells of it: steps, seconds and the learning curve. Raises InputError for a damaged log."""
+    try:
+        log = [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
+        finish = next(event for event in reversed(log) if event["event"] == "finish")
+        validations = [event for event in log if event["event"] == "validation"]
+        curve = [CurvePoint(**{key: each[key] for key in ("step", "perplexity", "bleu")}) for each in validations]
+        return {"steps": int(finish["step"]), "seconds": float(finish["seconds"]), "curve": curve}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, LookupError, TypeError, StopIteration, RecursionError):
+        raise InputError(f"{path}: damaged: not the log of a training that ended; train this run anew") from None
 
 
 def _unspaced(language: str) -> bool:

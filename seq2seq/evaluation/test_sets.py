@@ -46,6 +46,11 @@ def _load(text: TestText, root: Path) -> Test:
         raise InputError(f"{root / text.source} and {root / text.reference} differ in length: {counts} lines")
     if not given:
         raise InputError(f"{root / text.source}: no lines; a test needs sentences")
+    for path, lines in ((text.source, given), (text.reference, reference)):
+        if blank := next((number for number, line in enumerate(lines, start=1) if not line.strip()), None):
+            raise InputError(
+                f"{root / path}:{blank}: the line is blank; a test has a sentence on each line of both files"
+            )
     joins = text.join in ("source", "both")
     source = [joined(line).text for line in given] if joins else given
     gold = None if text.alignment is None else list(_gold(root / text.alignment, text.alignment_inverse))

@@ -50,7 +50,7 @@ class Tokenizer:
         Raises InputError where the vocabulary cannot hold the text's characters, where a symbol cannot be one, and
         where there is no text.
         """
-        _check_symbols(config.symbols)
+        check_symbols(config.symbols)
         lines = [text.replace(_TRAINING_MARK, " ") for text in texts]
         if config.kind == "word" and config.symbols:  # SentencePiece would leave out the words beside symbols
             lines = [re.sub(f" ?(?:{any_of(config.symbols)}) ?", " ", line) for line in lines]
@@ -304,7 +304,8 @@ def _check_size(config: TokenizerConfig, minimum: int) -> None:
         )
 
 
-def _check_symbols(symbols: Sequence[str]) -> None:
+def check_symbols(symbols: Sequence[str]) -> None:
+    """Refuse symbols that SentencePiece cannot keep whole. Raises InputError."""
     for symbol in symbols:
         if not symbol or symbol in _RESERVED or symbols.count(symbol) > 1:
             why = "is empty" if not symbol else "is a special piece" if symbol in _RESERVED else "is given twice"

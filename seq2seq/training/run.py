@@ -145,4 +145,4 @@ def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") 
         if isinstance(old, dict) and isinstance(new, dict):
             yield from _differences(old, new, name + ".")
         elif old != new and name not in FREE:
-            yield name, f"{json.dumps(old)} -> {json.dumps(new)}"
+            yield name, " -> ".join(json.dumps(value, ensure_ascii=False) for value in (old, new))

@@ -20,8 +20,16 @@ from seq2seq.config import Config
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.model import Seq2Seq, initialise
 from seq2seq.perplexity import perplexity
+from seq2seq.text.tokenizer import check_symbols
 from seq2seq.training.data import TrainingText, prepare, read_texts
-from seq2seq.training.engine import check_factors, check_trackers, make_accelerator, make_optimizer, makes_bfloat16_slow
+from seq2seq.training.engine import (
+    check_factors,
+    check_precision,
+    check_trackers,
+    make_accelerator,
+    make_optimizer,
+    makes_bfloat16_slow,
+)
 from seq2seq.training.epoch import Place, Pool, draw, make_pools
 from seq2seq.training.journal import Journal
 from seq2seq.training.keeping import Keeper
@@ -52,9 +60,7 @@ def train(
     Raises InputError for a bad config, text or directory, before anything is written where that is possible, and
     Seq2SeqError when the disk refuses, which leaves the last state as it was.
     """
-    check_factors(config.training, check_model_config(config))
-    check_trackers(config.training)
-    check_tokenizer(config)
+    check_config(config)
     tune_memory()
     processes = Processes(make_accelerator(config, output / "training"))
     if config.training.threads:
@@ -66,6 +72,15 @@ def train(
         del texts  # a long training need not hold what was only read to be encoded
         trainer = Trainer(config, run, text, processes, observe)
         return trainer.run_to_end(stop)
+
+
+def check_config(config: Config) -> None:
+    """Refuse a config that no run can follow to its end, as far as that can be told without its text."""
+    check_factors(config.training, check_model_config(config))
+    check_trackers(config.training)
+    check_precision(config.training)
+    check_symbols(config.tokenizer.symbols)
+    check_tokenizer(config)
 
 
 class Trainer:
