@@ -115,6 +115,8 @@ COMPARISONS = [
          grid(b'["dot"]', b'[{name = "' + b"x" * 300 + b'", "model.score" = "dot"}]')),
     Case("comparison into a file", "compare grid.toml -o run.toml", "run.toml: is a file; --output takes", grid()),
     Case("comparison into a model", "compare grid.toml -o model --resume", "the directory holds something", grid()),
+    Case("comparison into any folder", "compare grid.toml -o . --resume", "the directory holds something else",
+         lambda f: (grid()(f), (f / "runs").mkdir())),
     Case("comparison below a file", "compare grid.toml -o run.toml/x", "run.toml/x: cannot make the directory", grid()),
     Case("comparison with a bad --set", COMPARE + " --set model.cell=rnn", "system 'dot': --set model.cell", grid()),
     Case("comparison with no workers", COMPARE + " --workers -1", "--workers", grid()),

@@ -27,7 +27,7 @@ from seq2seq.evaluation.results import (
     Summary,
     System,
 )
-from seq2seq.evaluation.runs import RUNS, Observe, Task, carry_out, load_measured, task
+from seq2seq.evaluation.runs import MEASURED, RUNS, Observe, Task, carry_out, load_measured, task
 from seq2seq.evaluation.segments import SAMPLES
 from seq2seq.evaluation.statistics import contrasts, spread
 from seq2seq.evaluation.test_sets import Test
@@ -107,7 +107,8 @@ def _own(directory: Path, resume: bool) -> Iterator[None]:
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: is a file; --output takes a directory")
     occupied = directory.is_dir() and any(entry.name != LOCK for entry in directory.iterdir())
-    if occupied and not (directory / RUNS).is_dir():
+    begun = (directory / RUNS).is_dir() and any((directory / name).exists() for name in (LOCK, MEASURED, RESULTS))
+    if occupied and not begun:  # many a folder has one called "runs"
         raise InputError(f"{directory}: the directory holds something else; choose another")
     if occupied and not resume:
         raise InputError(f"{directory}: the directory is not empty; go on with --resume, or choose another")

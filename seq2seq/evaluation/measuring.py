@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.errors import InputError
+from seq2seq.checkpoint import LoadedModel
+from seq2seq.directory import CONFIG
+from seq2seq.errors import InputError, shown
 from seq2seq.evaluation.alignment import Link, alignment_error_rate, alignment_intervals
 from seq2seq.evaluation.attention_numbers import attention_numbers
 from seq2seq.evaluation.lengths import length_buckets
@@ -72,7 +74,7 @@ class Measurer:
         result = RunResult(
             seed=seed,
             directory=name,
-            step=_kept_step(directory),
+            step=_kept_step(self.translator.models[0]),
             **history,
             tests={test: self._test(lines, hypotheses[test]) for test, lines in self.tests.items()},
             noise=self._noise(hypotheses),
@@ -195,9 +197,11 @@ def _by_words(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDAr
     return merged
 
 
-def _kept_step(directory: Path) -> int:
-    record = json.loads((directory / "config.json").read_text(encoding="utf-8"))["record"]
-    return int(record["step"])
+def _kept_step(loaded: LoadedModel) -> int:
+    step = loaded.card.get("step")
+    if type(step) is not int:
+        raise InputError(f"{loaded.directory / CONFIG}: damaged: record.step = {shown(step)}: a number is needed")
+    return step
 
 
 def _perplexity_of(scored: Sequence[PairScore]) -> float:

@@ -265,7 +265,8 @@ def _train(lines: list[str], config: TokenizerConfig) -> bytes:
     except RuntimeError as error:
         if sizes := re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error)):
             _check_size(config, int(sizes[1]))
-        raise InputError(f"cannot train the tokenizer: {' '.join(str(error).split())}") from None
+        reason = re.sub(r"^INTERNAL: (\S+\.cc\(\d+\) )?(\[.*?\] )?", "", " ".join(str(error).split()))
+        raise InputError(f"cannot train the tokenizer: {reason}") from None
     return model.getvalue()
 
 
@@ -292,7 +293,7 @@ def _training_options(config: TokenizerConfig, alphabet: list[str]) -> dict[str,
         options["user_defined_symbols"] = list(config.symbols)
     if config.character_coverage == 1 and config.kind != "word":
         # Otherwise characters seen only inside a literal "<s>", "</s>" or "<unk>" of the text would be left out.
-        options["required_chars"] = "".join(alphabet)
+        options["required_chars"] = "".join(sorted(set(alphabet) - set(config.symbols)))  # which are pieces already
     return options
 
 

@@ -48,3 +48,9 @@ class Journal:
         """Forget what was written after a point, so that a resumed run does not tell things twice."""
         if self.observe is not None and self.path.exists() and self.path.stat().st_size > size:
             os.truncate(self.path, size)  # never longer, which would fill the file with NUL bytes
+
+    def end_line(self) -> None:
+        """Let what comes next begin a line, after a log that is not as this run left it."""
+        if self.observe is not None and self.path.exists() and not self.path.read_bytes().endswith(b"\n"):
+            with self.path.open("ab") as file:
+                file.write(b"\n")

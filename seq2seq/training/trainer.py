@@ -33,6 +33,7 @@ from seq2seq.training.engine import (
 from seq2seq.training.epoch import Place, Pool, draw, make_pools
 from seq2seq.training.journal import Journal
 from seq2seq.training.keeping import Keeper
+from seq2seq.training.parts import LOG
 from seq2seq.training.processes import Processes
 from seq2seq.training.reports import open_trackers, outcome, tell_start, tell_validation
 from seq2seq.training.run import Run, open_run, refusals
@@ -102,7 +103,7 @@ class Trainer:
         self.model: Seq2Seq = self.accelerator.unwrap_model(self.wrapped, keep_fp32_wrapper=False)
         self.schedule = Schedule(config.training)
         self.keeper = Keeper(config, run, text, processes, self.model)
-        self.journal = Journal(run.directory / "log.jsonl", observe if processes.first else None)
+        self.journal = Journal(run.directory / LOG, observe if processes.first else None)
         loaded = LoadedModel(run.directory, config, text.tokenizers, self.model, {})
         self.translator = Translator([loaded])
 
@@ -152,7 +153,9 @@ class Trainer:
             self.schedule.waited = self.progress.schedule_waited
             self.keeper.take_up(self.progress)
             open_trackers(self.accelerator, self.config, self.progress.step)
-            if "log.jsonl" not in self.run.lost:
+            if LOG in self.run.lost:
+                self.journal.end_line()
+            else:
                 self.journal.cut(self.progress.log_bytes)
             if changes:
                 self.journal.write("change", step=self.progress.step, changes=changes)
