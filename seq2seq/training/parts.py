@@ -14,7 +14,7 @@ from seq2seq.config import TrainingConfig
 from seq2seq.directory import CONFIG, HASHED, read_file, sha256
 from seq2seq.errors import InputError
 from seq2seq.training.averaging import Averager
-from seq2seq.training.state import Progress, load_note
+from seq2seq.training.state import TENSORS, Progress, load_note
 
 LOG = "log.jsonl"
 _START, _VALIDATION = b'{"event": "start"', b'\n{"event": "validation"'
@@ -48,7 +48,10 @@ def lost_parts(directory: Path, training: TrainingConfig) -> dict[str, str]:
 
     Raises InputError that names every other part that is missing, damaged or not the one that the state was saved with.
     """
-    progress = load_note(directory / "training" / "state").progress
+    state = directory / "training" / "state"
+    progress = load_note(state).progress
+    if not (state / TENSORS).is_file():
+        raise InputError(f"{state / TENSORS}: missing; put it back, or start anew")
     finished = progress.kept and progress.limit(training)  # then nothing but the model is asked for
     problems = [] if finished else list(_of_weights(directory, progress))
     lost = dict(_of_log(directory, progress))
