@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -129,7 +129,7 @@ class TokenizerConfig(Section):
     joint: bool = Field(True, description="one vocabulary for both sides (true) or one a side (false)")
     byte_fallback: bool = Field(False, description="spell unknown characters as UTF-8 bytes; unigram and bpe only")
     character_coverage: float = Field(
-        1.0, gt=0, le=1, description="share of the text's characters kept in the vocabulary"
+        1.0, ge=0.98, le=1, description="share of the text's characters kept in the vocabulary"
     )
     normalisation: Literal["nfc", "nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = Field(
         "nfc",
@@ -289,7 +289,7 @@ class SearchConfig(Section):
     length_penalty: Literal["average", "gnmt", "none"] = Field(
         "average", description="score = log_prob / length, / ((5 + length) / 6) ^ alpha, or log_prob; the end counts"
     )
-    length_alpha: float = Field(1.0, ge=0, description="exponent of the penalty (average and gnmt)")
+    length_alpha: float = Field(1.0, ge=0, le=10, description="exponent of the penalty (average and gnmt)")
     min_length: int = Field(0, ge=0, description="fewest pieces of a translation, the end not counted")
     max_length_ratio: float = Field(2.0, ge=0, le=1000, description="most pieces: this times the source's pieces ...")
     max_length_offset: int = Field(20, ge=1, description="... plus this")
@@ -324,8 +324,8 @@ class Config(Section):
         return self
 
 
-def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
-    """Read a TOML config and apply `key=value` overrides (`model.score=dot`).
+def load_config(path: str | Path, overrides: Iterable[str] = (), values: Mapping[str, Any] | None = None) -> Config:
+    """Read a TOML config, put in `values` by their dotted keys, and apply `key=value` overrides (`model.score=dot`).
 
     Raises InputError with file and line for bad TOML, unknown keys (near name offered) and bad values.
     """
@@ -343,9 +343,11 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         raise InputError(
             f"{path}: the grid of a comparison, for `seq2seq compare`; a training takes the config it names"
         )
+    for key, value in (values or {}).items():
+        _put(tree, key, value, key)
     for override in overrides:
         _override(tree, override)
-    return parse_config(tree, str(path), text, overrides)
+    return parse_config(tree, str(path), text, overrides, values or {})
 
 
 def read_toml(path: Path, what: str = "config") -> str:
@@ -364,8 +366,14 @@ def read_toml(path: Path, what: str = "config") -> str:
         raise InputError(f"{path}:{line}: cannot read the {what}: not valid UTF-8; convert it to UTF-8") from None
 
 
-def parse_config(tree: dict[str, Any], where: str, text: str = "", overrides: Sequence[str] = ()) -> Config:
-    """Check a tree of keys; `where` and `text` are only for the messages."""
+def parse_config(
+    tree: dict[str, Any],
+    where: str,
+    text: str = "",
+    overrides: Sequence[str] = (),
+    values: Mapping[str, Any] | None = None,
+) -> Config:
+    """Check a tree of keys; all other arguments are only for the messages."""
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
@@ -374,6 +382,8 @@ def parse_config(tree: dict[str, Any], where: str, text: str = "", overrides: Se
         key = ".".join(keys)
         if any(override.split("=", 1)[0] == key for override in overrides):
             place = f"--set {key}"
+        elif any(f"{key}.".startswith(f"{given}.") for given in values or {}):  # no place of the file's
+            raise InputError(_explain(problem, keys)) from None
         else:
             line = _line_of(text, keys)
             place = f"{where}:{line}" if line else where
@@ -389,11 +399,16 @@ def _override(tree: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {raw}")["value"]
     except (ValueError, RecursionError):  # as in load_config
         value = raw
+    _put(tree, key, value, f"--set {override}")
+
+
+def _put(tree: dict[str, Any], key: str, value: Any, place: str) -> None:
+    """Put a value under a dotted key; `place` is for the message."""
     *sections, last = key.split(".")
     for section in sections:
         tree = tree.setdefault(section, {})
         if not isinstance(tree, dict):
-            raise InputError(f"--set {override}: {section} is a value, not a section")
+            raise InputError(f"{place}: {section} is a value, not a section")
     tree[last] = value
 
 

@@ -221,3 +221,35 @@ def _waiting(path: Path) -> Path:
 
 def _holds(path: Path, digest: str | None) -> bool:
     return path.is_file() and sha256(path.read_bytes()) == digest
+
+
+# --------------------------------------------------------------------------------------------------- sealed documents
+
+_SEAL = "seal"  # key of a sealed document, for the SHA-256 of all its other keys
+
+
+def seal(tree: Mapping[str, Any]) -> bytes:
+    """A JSON object with the SHA-256 of itself, so that `unseal` finds whether it was edited or damaged since."""
+    plain = json.loads(json.dumps(tree))  # as a reader will find it: keys are strings, tuples are lists
+    return (json.dumps({**plain, _SEAL: _digest(plain)}, indent=1) + "\n").encode()
+
+
+def unseal(content: bytes, *, unsealed_too: bool = False) -> dict[str, Any]:
+    """The tree of a sealed document. Raises ValueError for content that is none, or that is not what was sealed.
+
+    unsealed_too: also take a JSON object without a seal, as versions before there were seals wrote it.
+    """
+    try:
+        tree = json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if not isinstance(tree, dict):
+        raise ValueError("not a JSON object")
+    stated = tree.pop(_SEAL, None)
+    if stated != _digest(tree) and not (stated is None and unsealed_too):
+        raise ValueError("its SHA-256 differs: edited or damaged" if stated else "it has no seal")
+    return tree
+
+
+def _digest(tree: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(tree, sort_keys=True).encode())

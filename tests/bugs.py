@@ -392,12 +392,12 @@ LINES = [
         (TRANSLATOR + "blanks_keep_their_place",)),
 ]  # fmt: skip
 
-PROGRESS = 'Progress(**note["progress"])'
+PROGRESS = "progress = note.progress\n"
 
 
 def forgotten(name: str, value: str) -> str:
     """The progress of the stopped run, but for one number."""
-    return f'Progress(**{{**note["progress"], "{name}": {value}}})'
+    return f'progress = __import__("dataclasses").replace(note.progress, {name}={value})\n'
 
 
 RESUMING = [
@@ -409,18 +409,18 @@ RESUMING = [
     Bug(18, "a resume forgets how often the schedule has cut the rate", "training/trainer.py",
         "self.schedule.reductions = self.progress.schedule_reductions", "self.schedule.reductions = 0",
         (TRAINING + "the_plateau_cuts_survive_a_stop",)),
-    Bug(18, "a resume forgets the early-stop counter", "training/state.py", PROGRESS, forgotten("waited", "0"),
+    Bug(18, "a resume forgets the early-stop counter", "training/run.py", PROGRESS, forgotten("waited", "0"),
         (TRAINING + "the_early_stop_counter_survives_a_stop",)),
-    Bug(18, "a resume forgets the best so far", "training/state.py", PROGRESS, forgotten("best", "None"),
+    Bug(18, "a resume forgets the best so far", "training/run.py", PROGRESS, forgotten("best", "None"),
         (TRAINING + "the_early_stop_counter_survives_a_stop",)),
-    Bug(18, "a resume forgets that BLEU says nothing", "training/state.py", PROGRESS, forgotten("silent", "0"),
+    Bug(18, "a resume forgets that BLEU says nothing", "training/run.py", PROGRESS, forgotten("silent", "0"),
         (TRAINING + "bleu_that_is_always_0_leaves_the_choice_to_perplexity",)),
     Bug(18, "a resume counts BLEU with what has been installed since", "training/validation.py",
         " or (signature and tokenizer_of(signature))", "", (TRAINING + "bleu_is_counted_alike_in_all_sittings",)),
-    Bug(18, "a resume begins the epoch anew", "training/state.py", PROGRESS, forgotten("position", "0"), RESUMED),
-    Bug(18, "a resume begins with the first epoch", "training/state.py", PROGRESS, forgotten("epoch", "0"), RESUMED),
-    Bug(18, "a resume counts steps from 0", "training/state.py", PROGRESS, forgotten("step", "0"), RESUMED),
-    Bug(18, "a resume forgets what was to be averaged", "training/state.py", PROGRESS, forgotten("averaged", "[]"), RESUMED),
+    Bug(18, "a resume begins the epoch anew", "training/run.py", PROGRESS, forgotten("position", "0"), RESUMED),
+    Bug(18, "a resume begins with the first epoch", "training/run.py", PROGRESS, forgotten("epoch", "0"), RESUMED),
+    Bug(18, "a resume counts steps from 0", "training/run.py", PROGRESS, forgotten("step", "0"), RESUMED),
+    Bug(18, "a resume forgets what was to be averaged", "training/run.py", PROGRESS, forgotten("averaged", "[]"), RESUMED),
     Bug(18, "a resume forgets torch's generator", "training/processes.py",
         '        torch.set_rng_state(states[f"torch/{self.index}"])\n', "", RESUMED),
     Bug(18, "subword sampling draws from torch's generator", "training/epoch.py",

@@ -1,7 +1,7 @@
 """Bugs that would break a promise of README.md, in the form of bugs.py; pitfalls.py puts them in as well.
 
 Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
-gradients from what is written for speed, 32 the Python interface, 33 what is printed.
+gradients from what is written for speed, 32 the Python interface, 33 what is printed, 34 what a resume takes up.
 """
 
 # ruff: noqa: E501  # what is replaced is as long as it is
@@ -154,6 +154,8 @@ STREAMED = [
     Bug(29, "JSON is read in blocks", "text/streaming.py",
         'self._lines_of(shard) if ".jsonl" in shard.suffixes[-2:] else self._tables_of(shard)', "self._tables_of(shard)",
         (STREAMING + "a_line_that_is_no_json_is_named_or_dropped",), every=True),
+    Bug(29, "encoded text that was edited is believed", "text/encoding.py", 'held.pop("sha256").tobytes() != _digest(held)', "False",
+        ("tests/test_corpus.py::test_a_damaged_cache_is_made_anew",)),
     Bug(30, "TensorBoard shows steps twice after a kill", "training/reports.py",
         ', init_kwargs={"tensorboard": {"purge_step": step + 1}}', "",
         ("tests/test_training.py::test_tensorboard_shows_every_step_once_after_a_kill",)),
@@ -347,4 +349,25 @@ READ = [
         ("tests/test_cli.py::test_translate_counts_what_is_unknown_and_says_so_once",)),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED, *INTERFACE, *READ]
+PARTS = "tests/test_run_parts.py::test_"
+NAMED = (PARTS + "parts_that_do_not_fit_together_are_named",)
+
+RESUMED = [
+    Bug(34, "a run that lost its state begins anew over its model", "training/parts.py", "    if remains:\n", "    if False:\n",
+        NAMED),
+    Bug(34, "a model is written before there is a state", "training/trainer.py",
+        "        self._save_state()  # before any model, so that one without a state is never what a kill left\n", "",
+        (PARTS + "a_run_that_is_killed_in_its_first_saves_goes_on",)),
+    Bug(34, "edited weights are averaged", "training/parts.py",
+        "digest != progress.averaged_sha256.get(str(step), digest)", "False", NAMED),
+    Bug(34, "edited numbers of a state or a measurement are believed", "directory.py",
+        "stated != _digest(tree) and not (stated is None and unsealed_too)", "False",
+        (PARTS + "values_of_another_kind_are_a_damaged_state", PARTS + "a_seal_is_that_of_the_values"), every=True),
+    Bug(34, "numbers of a state may be of any type", "training/state.py", 'extra="forbid", strict=True', 'extra="forbid"',
+        (PARTS + "values_of_another_kind_are_a_damaged_state",)),
+    Bug(34, "a run without numbers is left out in silence", "evaluation/comparison.py",
+        '                    failed[one.name] = "it was', '                    _ = "it was',
+        ("tests/test_comparison.py::test_a_run_without_numbers_is_never_missing_in_silence",)),
+]  # fmt: skip
+
+PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED, *INTERFACE, *READ, *RESUMED]

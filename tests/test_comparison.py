@@ -19,10 +19,11 @@ import pytest
 
 from seq2seq.checkpoint import load_model
 from seq2seq.errors import InputError
-from seq2seq.evaluation import runs, test_sets
+from seq2seq.evaluation import comparison, runs, test_sets
+from seq2seq.evaluation.measuring import read_history
 from seq2seq.evaluation.metrics import evaluate
 from seq2seq.evaluation.plan import Grid, cells, load_grid
-from seq2seq.evaluation.results import Results, load_results
+from seq2seq.evaluation.results import Cost, Results, load_results
 from seq2seq.evaluation.test_sets import bleu_tokenizer, fingerprint, load_tests
 from seq2seq.owners import owner
 from seq2seq.perplexity import perplexity
@@ -174,12 +175,28 @@ def test_names_of_values_that_are_no_words(folder: Path) -> None:
         ('config = "run.toml"', 'config = "walk.toml"', "walk.toml: cannot read the config"),
         ("[set]", "[set", "not valid TOML"),
         ('alignment = "test.en-de.align"\n', "", "alignment_inverse has no effect without alignment"),
+        ('["additive", "dot"]', '[{name = 3, "model.score" = "dot"}]', r"grid.model.score: name = 3: a name is a text"),
+        ("[tests.test]", "[[systems]]\nname = 1979-05-27\n[tests.test]", "systems: name = .*: a name is a text"),
+        ("[tests.test]", "[[systems]]\nname = 'a'\n[tests.test]", "systems: a system with no keys that it sets"),
+        ('["additive", "dot"]', "[1979-05-27]", r"other.toml: system '.*': model.score = datetime.date.*: .*string"),
+        ('["additive", "dot"]', "[07:32:00, nan, [], 1]", r"other.toml: system '.*': model.score = .*: .*string"),
+        ("label_smoothing = 0.0", "label_smoothing = nan", r"system '.*': training.label_smoothing = nan: .*finite"),
+        ("label_smoothing = 0.0", "label_smoothing = 1979-05-27T07:32:00Z", "system '.*': training.label_smoothing"),
+        ('"additive", "dot"', f'"{"dot" * 100}"', "the system '(dot)+d?o?'...: 300 characters, at most 200"),
     ],
 )
 def test_bad_grids_are_explained(folder: Path, old: str, new: str, message: str) -> None:
     assert old in GRID
     with pytest.raises(InputError, match=message):
         plan_of(folder, GRID.replace(old, new, 1))
+
+
+def test_values_come_to_the_config_as_they_are(folder: Path) -> None:
+    """Not through text: JSON spells signs above U+FFFF as two, which TOML refuses, and knows no infinity."""
+    plain = 'data.root = "\U0001f600 \U00020000"\ntokenizer.symbols = ["\U0001f600", "\\"\\u0007="]\n[grid]'
+    cell = plan_of(folder, GRID.replace("[grid]", plain))[0]
+    assert cell.config.data.root == "\U0001f600 \U00020000"
+    assert cell.config.tokenizer.symbols == ["\U0001f600", '"\x07=']
 
 
 @pytest.mark.parametrize(
@@ -317,6 +334,71 @@ def test_a_finished_run_needs_no_process(
     tasks[3].measured.unlink()
     assert not any(runs.finished(one, tests) for one in tasks[1:])
     assert runs.finished(tasks[0], tests)
+    measured = json.loads(tasks[0].measured.read_text(encoding="utf-8"))
+    measured["result"]["tests"]["test"]["bleu"]["value"] += 1
+    for content in (json.dumps(measured), "[]", "3", "", "[" * 99999, json.dumps({**measured, "seal": 3})):
+        tasks[0].measured.write_text(content, encoding="utf-8")
+        assert not runs.finished(tasks[0], tests)
+        assert runs.load_measured(tasks[0], tests) is None
+
+
+def test_a_run_without_numbers_is_never_missing_in_silence(
+    finished: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one whose process alone was told to stop; its old numbers may be those of other texts."""
+    monkeypatch.chdir(folder)
+    shutil.copytree(finished, tmp_path / "copy")
+    grid = load_grid(folder / "grid.toml")
+    plan, tests = cells(grid, folder / "grid.toml"), load_tests(grid, Path())
+    monkeypatch.setattr(comparison, "carry_out", lambda *arguments: {})
+    tasks = [runs.task(cell, grid, tmp_path / "copy") for cell in plan]
+    tasks[0].measured.unlink()
+    tasks[1].measured.write_bytes(tasks[1].measured.read_bytes().replace(b'"parameters": ', b'"parameters": 1'))
+    (tasks[2].run / "model.safetensors").unlink()
+    results, failed = comparison.compare(grid, plan, tests, tmp_path / "copy", workers=1, resume=True)
+    assert list(failed) == results.missing == [one.name for one in tasks[:3]]
+    assert "stopped before its numbers were measured" in failed[tasks[0].name]
+
+
+def test_edited_costs_are_measured_anew(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = load_grid(folder / "grid.toml")
+    grid = grid.model_copy(update={"cost": grid.cost.model_copy(update={"repeats": 1})})
+    tasks = [runs.task(cell, grid, tmp_path) for cell in cells(grid, folder / "grid.toml")[:1]]
+    number = {"training_peak": 7, **dict.fromkeys(("training_tokens", "training_spread", "translation_sentences"), 1.0)}
+    cost, machine = Cost(**number, translation_spread=0.0), comparison.describe_machine()
+    asked = []
+    monkeypatch.setattr(comparison, "measure_costs", lambda *given: asked.append(1) or ({"additive": cost}, machine))
+    with StopRequest() as stop:
+        for content, times in ((None, 1), (None, 1), (b"[]", 2), (b"{", 3), ("edited", 4), (None, 4)):
+            path = tmp_path / "costs.json"
+            if content is not None:
+                path.write_bytes(path.read_bytes().replace(b": 7", b": 8") if content == "edited" else content)
+            found = comparison._costs(grid, tasks, tmp_path, lambda run, event: None, stop)
+            assert found == ({"additive": cost}, machine)
+            assert len(asked) == times
+
+
+FINISH = '{"event": "finish", "step": 3, "seconds": 1.5, "told": "\u2028"}'
+VALIDATION = '{"event": "validation", "step": 2, "perplexity": 7.5, "bleu": null}'
+
+
+def test_the_history_of_a_run_is_read_from_its_log(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text(f"{VALIDATION}\n{FINISH}\n", encoding="utf-8")
+    history = read_history(tmp_path / "log.jsonl")
+    assert (history["steps"], history["seconds"]) == (3, 1.5)
+    assert [(point.step, point.perplexity, point.bleu) for point in history["curve"]] == [(2, 7.5, None)]
+
+
+@pytest.mark.parametrize(
+    "log",
+    ["", "3", "[]", "{}", VALIDATION, f"{FINISH}\n\0\0\0", FINISH.replace("3", "[]"), FINISH.replace("1.5", '"x"'),
+     f"{VALIDATION.replace('2', '{}')}\n{FINISH}", f'{{"event": "validation"}}\n{FINISH}', f"null\n{FINISH}",
+     "[" * 99999 + f"\n{FINISH}"],
+)  # fmt: skip
+def test_a_log_of_other_values_is_a_damaged_one(tmp_path: Path, log: str) -> None:
+    (tmp_path / "log.jsonl").write_text(log, encoding="utf-8")
+    with pytest.raises(InputError, match=r"log.jsonl: damaged: not the log of a training that ended"):
+        read_history(tmp_path / "log.jsonl")
 
 
 @pytest.mark.slow

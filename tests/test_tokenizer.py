@@ -286,6 +286,19 @@ def test_symbols_are_one_piece_wherever_they_stand(kind):
         assert tokenizer.decode(ids) == text
 
 
+@pytest.mark.parametrize("kind", ["bpe", "unigram", "char"])
+def test_a_symbol_may_be_a_character_of_the_text(kind):
+    """Whose characters are pieces anyway; SentencePiece calls that defined twice."""
+    tokenizer = Tokenizer.train([*PLAIN, "\U0001f600 é"], config(kind, symbols=["e", "\U0001f600"]))
+    assert not {"e", "\U0001f600"} - set(tokenizer.pieces)
+    assert tokenizer.decode(tokenizer.encode("e \U0001f600 é")) == "e \U0001f600 é"
+
+
+def test_what_sentencepiece_says_is_told_without_its_source_lines():
+    with pytest.raises(InputError, match=r"^cannot train the tokenizer: <0x41> is already defined"):
+        Tokenizer.train(PLAIN, config("bpe", symbols=["<0x41>"], byte_fallback=True))
+
+
 @pytest.mark.parametrize(
     ("symbols", "message"),
     [

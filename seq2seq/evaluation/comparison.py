@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,12 +10,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from seq2seq.checkpoint import check_model_config
-from seq2seq.directory import replace_durably
-from seq2seq.errors import InputError
+from seq2seq.directory import replace_durably, seal, unseal
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.evaluation.costs import describe_machine, measure_costs
 from seq2seq.evaluation.measuring import Measured
-from seq2seq.evaluation.metrics import evaluate
+from seq2seq.evaluation.metrics import METRICS, check_texts, evaluate, make_scorer, resampling_seed
 from seq2seq.evaluation.plan import Cell, Grid
 from seq2seq.evaluation.results import (
     Contrast,
@@ -29,10 +27,12 @@ from seq2seq.evaluation.results import (
     Summary,
     System,
 )
-from seq2seq.evaluation.runs import RUNS, Observe, Task, carry_out, load_measured, task
+from seq2seq.evaluation.runs import MEASURED, RUNS, Observe, Task, carry_out, load_measured, task
+from seq2seq.evaluation.segments import SAMPLES
 from seq2seq.evaluation.statistics import contrasts, spread
 from seq2seq.evaluation.test_sets import Test, bleu_tokenizer
 from seq2seq.training.signals import StopRequest
+from seq2seq.training.trainer import check_config
 
 RESULTS, COSTS, LOCK = "results.json", "costs.json", ".lock"
 
@@ -56,13 +56,20 @@ def compare(
     What is trained and measured already is taken as it is. Raises InputError for a bad directory or training text, and
     Stopped after a signal.
     """
-    _check_models(plan)
+    _check_configs(plan)
+    _check_scoring(grid, tests)
     with _own(directory, resume), StopRequest() as stop:
         tasks = [task(cell, grid, directory) for cell in plan]
         failed = carry_out(tasks, tests, workers, observe, stop)
         if stop.requested:
             raise Stopped(stop.requested)
-        measured = {one.name: found for one in tasks if (found := load_measured(one)) and one.name not in failed}
+        measured = {}
+        for one in tasks:
+            if one.name not in failed:
+                if found := load_measured(one, tests):
+                    measured[one.name] = found
+                else:
+                    failed[one.name] = "it was stopped before its numbers were measured; go on with --resume"
         if not measured:
             raise InputError(f"no run ended well; {next(iter(failed.items()), ('', ''))[1]}")
         costs, machine = _costs(grid, [one for one in tasks if one.name in measured], directory, observe, stop)
@@ -74,13 +81,24 @@ def compare(
     return results, failed
 
 
-def _check_models(plan: Sequence[Cell]) -> None:
-    """Refuse a system that no model can be built for, before others are trained for hours."""
+def _check_configs(plan: Sequence[Cell]) -> None:
+    """Refuse a system that cannot be trained, before others are trained for hours."""
     for cell in {cell.system: cell for cell in plan}.values():
         try:
-            check_model_config(cell.config)
-        except InputError as error:
-            raise InputError(f"system {cell.system!r}: {error}") from None
+            check_config(cell.config)
+        except Seq2SeqError as error:
+            raise type(error)(f"system {cell.system!r}: {error}") from None
+
+
+def _check_scoring(grid: Grid, tests: Mapping[str, Test]) -> None:
+    """Refuse tests and settings that no score can be computed with, before anything is trained."""
+    resampling_seed(SAMPLES)
+    tokenize = bleu_tokenizer(grid, tests).name
+    for name, test in tests.items():
+        try:
+            make_scorer("BLEU", check_texts(tokenize, METRICS, {}, [test.reference]), grid.search.lowercase)
+        except Seq2SeqError as error:
+            raise type(error)(f"tests.{name}: {error}") from None
 
 
 @contextmanager
@@ -89,7 +107,8 @@ def _own(directory: Path, resume: bool) -> Iterator[None]:
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: is a file; --output takes a directory")
     occupied = directory.is_dir() and any(entry.name != LOCK for entry in directory.iterdir())
-    if occupied and not (directory / RUNS).is_dir():
+    begun = (directory / RUNS).is_dir() and any((directory / name).exists() for name in (LOCK, MEASURED, RESULTS))
+    if occupied and not begun:  # many a folder has one called "runs"
         raise InputError(f"{directory}: the directory holds something else; choose another")
     if occupied and not resume:
         raise InputError(f"{directory}: the directory is not empty; go on with --resume, or choose another")
@@ -119,17 +138,17 @@ def _costs(
     asked = {"systems": [one.name for one in chosen], "settings": grid.cost.model_dump(), "beam": grid.search.beam_size}
     path = directory / COSTS
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["asked"] == asked:
+        kept = unseal(path.read_bytes())
+        if kept.get("asked") == asked:
             costs = {name: Cost.model_validate(cost) for name, cost in kept["costs"].items()}
             return costs, Machine.model_validate(kept["machine"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):  # none, or edited
         pass
     tell: Callable[[int, int], None] = lambda done, total: observe("", {"event": "cost", "done": done, "total": total})  # noqa: E731
     costs, machine = measure_costs(chosen, tell, lambda: stop.requested is not None)
     if not stop.requested:
-        kept = {"asked": asked, "costs": {name: cost.model_dump() for name, cost in costs.items()}}
-        replace_durably(path, json.dumps({**kept, "machine": machine.model_dump()}, indent=1).encode())
+        found = {name: cost.model_dump() for name, cost in costs.items()}
+        replace_durably(path, seal({"asked": asked, "costs": found, "machine": machine.model_dump()}))
     return costs, machine
 
 

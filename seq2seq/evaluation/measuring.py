@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seq2seq.checkpoint import LoadedModel
+from seq2seq.directory import CONFIG
+from seq2seq.errors import InputError, shown
 from seq2seq.evaluation.alignment import Link, alignment_error_rate, alignment_intervals
 from seq2seq.evaluation.attention_numbers import attention_numbers
 from seq2seq.evaluation.bleu_tokenizer import writing_of
@@ -67,19 +70,12 @@ class Measurer:
     def measure(self, directory: Path, name: str, seed: int, mark: str) -> Measured:
         """Everything the grid asks for. `directory` is the run's, `name` what the results call it."""
         hypotheses = {test: self._translate(lines.source) for test, lines in self.tests.items()}
-        log = [json.loads(line) for line in (directory / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-        finish = log[-1]
+        history = read_history(directory / "log.jsonl")
         result = RunResult(
             seed=seed,
             directory=name,
-            step=_kept_step(directory),
-            steps=finish["step"],
-            seconds=finish["seconds"],
-            curve=[
-                CurvePoint(step=event["step"], perplexity=event["perplexity"], bleu=event["bleu"])
-                for event in log
-                if event["event"] == "validation"
-            ],
+            step=_kept_step(self.translator.models[0]),
+            **history,
             tests={test: self._test(lines, hypotheses[test]) for test, lines in self.tests.items()},
             noise=self._noise(hypotheses),
         )
@@ -174,6 +170,20 @@ class Measurer:
         return Look(source=source, hypothesis=hypothesis, weights=np.round(weights, 4).tolist())
 
 
+def read_history(path: Path) -> dict[str, Any]:
+    """What a run's log tells of it: steps, seconds and the learning curve. Raises InputError for a damaged log."""
+    try:
+        log = [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
+        finish = next(event for event in reversed(log) if event["event"] == "finish")
+        validations = [event for event in log if event["event"] == "validation"]
+        curve = [CurvePoint(**{key: each[key] for key in ("step", "perplexity", "bleu")}) for each in validations]
+        return {"steps": int(finish["step"]), "seconds": float(finish["seconds"]), "curve": curve}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, LookupError, TypeError, StopIteration, RecursionError):
+        raise InputError(f"{path}: damaged: not the log of a training that ended; train this run anew") from None
+
+
 def _unspaced(lines: Sequence[str]) -> bool:
     """Whether a text's words are not separated by spaces."""
     return writing_of(lines) not in ("spaced", "Korean")
@@ -186,9 +196,11 @@ def _by_words(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDAr
     return merged
 
 
-def _kept_step(directory: Path) -> int:
-    record = json.loads((directory / "config.json").read_text(encoding="utf-8"))["record"]
-    return int(record["step"])
+def _kept_step(loaded: LoadedModel) -> int:
+    step = loaded.card.get("step")
+    if type(step) is not int:
+        raise InputError(f"{loaded.directory / CONFIG}: damaged: record.step = {shown(step)}: a number is needed")
+    return step
 
 
 def _perplexity_of(scored: Sequence[PairScore]) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +13,10 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from seq2seq.config import Config, Section, load_config, read_toml
-from seq2seq.errors import InputError, nearest
+from seq2seq.errors import InputError, nearest, shown
 from seq2seq.evaluation.noise import NOISES
+
+_LONGEST_NAME = 200  # characters of a system's name; files are called after it
 
 
 class TestText(Section):
@@ -172,6 +173,9 @@ def cells(grid: Grid, path: Path, overrides: Sequence[str] = ()) -> list[Cell]:
         raise InputError(f"{path}: two systems are called {twice!r}; give one of them another name")
     if grid.baseline is not None and grid.baseline not in names:
         raise InputError(f"{path}: baseline: no such system {grid.baseline!r}; {nearest(grid.baseline, names)}")
+    if long := next((name for name in names if len(name) > _LONGEST_NAME), None):
+        more = f"{len(long)} characters, at most {_LONGEST_NAME} are possible; give the system or its values a name"
+        raise InputError(f"{path}: the system {long[:40]!r}...: {more}")
     found = []
     for seed in grid.seeds:
         for name, values in systems:
@@ -183,9 +187,8 @@ def cells(grid: Grid, path: Path, overrides: Sequence[str] = ()) -> list[Cell]:
 
 
 def _config(grid: Grid, path: Path, name: str, changes: Mapping[str, Any], overrides: Sequence[str]) -> Config:
-    written = [f"{key}={_toml(value)}" for key, value in _flat(changes)]
     try:
-        return load_config(path.parent / grid.config, [*written, *overrides])
+        return load_config(path.parent / grid.config, overrides, dict(_flat(changes)))
     except InputError as error:
         raise InputError(f"{path}: system {name!r}: {error}") from None
 
@@ -198,7 +201,7 @@ def _systems(grid: Grid) -> Iterator[tuple[str, dict[str, Any]]]:
         yield name, {key: value for _, values in choices for key, value in values.items()}
     for system in grid.systems:
         values = dict(_flat({key: value for key, value in system.items() if key != "name"}))
-        yield system.get("name") or " ".join(_label(key, value) for key, value in values.items()), values
+        yield _name(system, values, "systems"), values
 
 
 def _axes(tree: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
@@ -213,7 +216,17 @@ def _choice(key: str, value: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(value, dict):
         return _label(key, value), {key: value}
     values = dict(_flat({key: part for key, part in value.items() if key != "name"}))
-    return value.get("name") or " ".join(_label(key, part) for key, part in values.items()), values
+    return _name(value, values, f"grid.{key}"), values
+
+
+def _name(table: Mapping[str, Any], values: Mapping[str, Any], place: str) -> str:
+    """What a system or a part of one is called: its `name`, or one made of its values."""
+    name = table.get("name") or " ".join(_label(key, value) for key, value in values.items())
+    if not isinstance(name, str):
+        raise InputError(f"{place}: name = {shown(name)}: a name is a text, in quotes")
+    if not values:
+        raise InputError(f"{place}: a system with no keys that it sets; give it one, or leave it out")
+    return name
 
 
 def _label(key: str, value: Any) -> str:
@@ -232,10 +245,3 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
-
-
-def _toml(value: Any) -> str:
-    """A value as TOML writes it in one line; JSON is that for all but tables."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(part)}" for key, part in value.items()) + "}"
-    return json.dumps(value)

@@ -5,7 +5,6 @@ A process ends with its parent, however that ends, and loses no more than a kill
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -18,14 +17,14 @@ from typing import Any
 
 from seq2seq.children import without_ctrl_c
 from seq2seq.config import Config
-from seq2seq.directory import replace_durably
-from seq2seq.errors import Seq2SeqError
+from seq2seq.directory import replace_durably, seal, unseal
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.evaluation.measuring import Measured, Measurer
 from seq2seq.evaluation.plan import Cell, Grid
 from seq2seq.evaluation.test_sets import Test, fingerprint, load_tests
 from seq2seq.training.run import FREE, as_written_now
 from seq2seq.training.signals import StopRequest
-from seq2seq.training.state import has_state, load_note
+from seq2seq.training.state import find_state, load_note
 
 RUNS, MEASURED = "runs", "measured"
 _TOLD_EVERY = 10  # steps between reports of progress
@@ -63,11 +62,12 @@ def task(cell: Cell, grid: Grid, directory: Path) -> Task:
 def trained(task: Task) -> bool:
     """Whether the run has ended as its config says, so that there is nothing to train."""
     state = task.run / "training" / "state"
-    if not has_state(state):
+    found = find_state(state)
+    if found is None:
         return False
-    note = load_note(state)
-    before, now = as_written_now(note["config"]), task.config.model_dump(mode="json")
-    return bool(note["progress"].kept) and _binding(before) == _binding(now)
+    note = load_note(found)
+    before, now = as_written_now(note.config), task.config.model_dump(mode="json")
+    return bool(note.progress.kept) and _binding(before) == _binding(now)
 
 
 def _binding(config: dict[str, Any]) -> dict[str, Any]:
@@ -164,6 +164,7 @@ def _train_and_measure(task: Task, parent: Connection, workers: int) -> None:
     import torch
 
     from seq2seq.checkpoint import load_model
+    from seq2seq.training.parts import LOG, lost_parts
     from seq2seq.training.trainer import train
     from seq2seq.translator import Translator
 
@@ -179,6 +180,9 @@ def _train_and_measure(task: Task, parent: Connection, workers: int) -> None:
     mark = _mark(task, tests)
     if up_to_date(task.measured, mark):
         return
+    if lost := lost_parts(task.run, task.config.training).get(LOG):  # which the results have their curve from
+        hint = "put it back, or remove the run's directory to train it anew"
+        raise InputError(f"{task.run / LOG}: {lost} since the training; {hint}")
     translator = Translator([load_model(task.run)])
     tell = lambda done, total: parent.send({"event": "measure", "done": done, "total": total})  # noqa: E731
     with StopRequest() as stop:
@@ -186,7 +190,7 @@ def _train_and_measure(task: Task, parent: Connection, workers: int) -> None:
             task.run, f"{RUNS}/{task.name}", task.seed, mark
         )
     task.measured.parent.mkdir(parents=True, exist_ok=True)
-    replace_durably(task.measured, found.model_dump_json().encode())
+    replace_durably(task.measured, seal(found.model_dump(mode="json")))
 
 
 def _interruptible(tell: Callable[[int, int], None], stop: StopRequest) -> Callable[[int, int], None]:
@@ -204,16 +208,22 @@ def _report(event: dict[str, Any], parent: Connection) -> None:
 
 
 def up_to_date(path: Path, mark: str) -> bool:
-    """Whether the numbers in a file are of these weights, texts and settings."""
-    try:
-        return bool(json.loads(path.read_text(encoding="utf-8"))["fingerprint"] == mark)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    """Whether the numbers in a file are of these weights, texts and settings, and as they were measured."""
+    return _read_measured(path, mark) is not None
 
 
-def load_measured(task: Task) -> Measured | None:
-    """The numbers of a run; None where it is not finished, or they are of other texts or settings."""
+def load_measured(task: Task, tests: Mapping[str, Test]) -> Measured | None:
+    """The numbers of a run; None where it is not finished, or they are of other weights, texts or settings."""
     try:
-        return Measured.model_validate_json(task.measured.read_bytes())
+        return _read_measured(task.measured, _mark(task, tests))
+    except OSError:
+        return None
+
+
+def _read_measured(path: Path, mark: str) -> Measured | None:
+    """The numbers in a file; None where there are none, or they are another's or edited, and so are taken anew."""
+    try:
+        found = Measured.model_validate(unseal(path.read_bytes()))
     except (OSError, ValueError):
         return None
+    return found if found.fingerprint == mark else None

@@ -13,7 +13,6 @@ from pathlib import Path
 from seq2seq.errors import InputError
 from seq2seq.evaluation.alignment import Link, parse_pharaoh
 from seq2seq.evaluation.bleu_tokenizer import Choice, choose_tokenizer
-from seq2seq.evaluation.metrics import bleu
 from seq2seq.evaluation.plan import Grid, TestText
 from seq2seq.evaluation.references import unanswered
 from seq2seq.text.lines import read_lines
@@ -39,7 +38,6 @@ def load_tests(grid: Grid, root: Path) -> dict[str, Test]:
         count = len(tests[grid.examples.test].source)
         if bad := [line for line in grid.examples.lines if not 1 <= line <= count]:
             raise InputError(f"examples.lines: {bad[0]}: the test {grid.examples.test!r} has lines 1 to {count}")
-    bleu(hypotheses=["a"], references=[["a"]], tokenize=bleu_tokenizer(grid, tests).name)
     return tests
 
 

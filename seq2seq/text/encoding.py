@@ -8,7 +8,7 @@ import operator
 import os
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -215,16 +215,26 @@ def _encode_in_worker(part: tuple[list[str], list[str]]) -> tuple[Ids, Ids]:
 
 
 def _read(path: Path) -> tuple[Ids, Ids] | None:
-    """The ids kept in a file; None where there is none that can be read."""
+    """The ids kept in a file; None where there is none, or it is not as it was written."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
         held = load_file(path)
+        if held.pop("sha256").tobytes() != _digest(held):
+            return None
         source, target = (Ids.of(held[f"{side} ids"], held[f"{side} ends"]) for side in SIDES)
         return source, target
     except (FileNotFoundError, SafetensorError, KeyError):
         return None
+
+
+def _digest(arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
+    """SHA-256 of arrays with their names, types and shapes."""
+    digest = hashlib.sha256()
+    for name, held in sorted(arrays.items()):
+        digest.update(f"{name} {held.dtype} {held.shape}\n".encode() + held.tobytes())
+    return digest.digest()
 
 
 def _write(path: Path, found: tuple[Ids, Ids]) -> None:
@@ -236,6 +246,7 @@ def _write(path: Path, found: tuple[Ids, Ids]) -> None:
     tensors = {
         f"{side} {what}": array for side, pair in zip(SIDES, arrays, strict=True) for what, array in pair.items()
     }
+    tensors["sha256"] = np.frombuffer(_digest(tensors), dtype=np.uint8)
     try:
         unfinished.write_bytes(save(tensors))
         unfinished.replace(path)

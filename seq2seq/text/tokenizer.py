@@ -52,12 +52,12 @@ class Tokenizer:
         Raises InputError where the vocabulary cannot hold the text's characters, where a symbol cannot be one, and
         where there is no text.
         """
+        check_symbols(config.symbols)
         lines = [text.replace(_TRAINING_MARK, " ") for text in texts]
         symbols = list(config.symbols)
         if config.normalisation == "nfc":
             lines, symbols = [composed(line) for line in lines], [composed(symbol) for symbol in symbols]
-        _check_symbols(config.symbols)
-        _check_symbols(symbols)
+        check_symbols(symbols)  # two may be one when composed
         if config.kind == "word" and symbols:  # SentencePiece would leave out the words beside symbols
             lines = [re.sub(f" ?(?:{any_of(symbols)}) ?", " ", line) for line in lines]
         model = _train(lines, symbols, config)
@@ -287,7 +287,8 @@ def _train(lines: list[str], symbols: list[str], config: TokenizerConfig) -> byt
     except RuntimeError as error:
         if sizes := re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error)):
             _check_size(config, int(sizes[1]))
-        raise InputError(f"cannot train the tokenizer: {' '.join(str(error).split())}") from None
+        reason = re.sub(r"^INTERNAL: (\S+\.cc\(\d+\) )?(\[.*?\] )?", "", " ".join(str(error).split()))
+        raise InputError(f"cannot train the tokenizer: {reason}") from None
     return model.getvalue()
 
 
@@ -325,7 +326,7 @@ def _training_options(config: TokenizerConfig, alphabet: list[str], symbols: lis
         options["user_defined_symbols"] = symbols
     if config.character_coverage == 1 and config.kind != "word":
         # Otherwise characters seen only inside a literal "<s>", "</s>" or "<unk>" of the text would be left out.
-        options["required_chars"] = "".join(alphabet)
+        options["required_chars"] = "".join(sorted(set(alphabet) - set(symbols)))  # which are pieces already
     return options
 
 
@@ -337,7 +338,8 @@ def _check_size(config: TokenizerConfig, minimum: int) -> None:
         )
 
 
-def _check_symbols(symbols: Sequence[str]) -> None:
+def check_symbols(symbols: Sequence[str]) -> None:
+    """Refuse symbols that SentencePiece cannot keep whole. Raises InputError."""
     for symbol in symbols:
         if not symbol or symbol in _RESERVED or symbols.count(symbol) > 1:
             why = "is empty" if not symbol else "is a special piece" if symbol in _RESERVED else "is given twice"

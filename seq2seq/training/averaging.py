@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from seq2seq.directory import write_durably
+from seq2seq.directory import sha256, write_durably
 from seq2seq.errors import InputError
 
 
@@ -18,27 +18,31 @@ class Averager:
 
     def __init__(self, directory: Path, window: int) -> None:
         self.directory, self.window = directory, window
+        self.sha256: dict[int, str] = {}  # step -> hash of its file, where it is known
 
     def add(self, step: int, weights: dict[str, Tensor]) -> list[int]:
         """Put the weights of a step aside; the steps that now make the average."""
         if self.window == 1:
             return []
         self.directory.mkdir(parents=True, exist_ok=True)
-        unfinished = self._path(step).with_suffix(".new")
-        write_durably(unfinished, save(weights))
-        unfinished.replace(self._path(step))
+        unfinished = self.path(step).with_suffix(".new")
+        content = save(weights)
+        write_durably(unfinished, content)
+        unfinished.replace(self.path(step))
+        self.sha256[step] = sha256(content)
         return self.steps()[-self.window :]
 
     def steps(self) -> list[int]:
         """Steps that have a file, in order."""
-        return sorted(int(path.stem.removeprefix("weights-")) for path in self.directory.glob("weights-*.safetensors"))
+        names = [path.stem.removeprefix("weights-") for path in self.directory.glob("weights-*.safetensors")]
+        return sorted(int(name) for name in names if name.isdecimal() and str(int(name)) == name)
 
     def keep_only(self, steps: list[int]) -> None:
         """Delete every other file: older ones, and those that a crash left beyond the saved state or half-written."""
         for unfinished in self.directory.glob("weights-*.new"):
             unfinished.unlink()
         for step in set(self.steps()) - set(steps):
-            self._path(step).unlink()
+            self.path(step).unlink()
 
     def mean(self, steps: list[int]) -> dict[str, Tensor]:
         """The mean over these steps, summed in float64 so that the order does not matter."""
@@ -50,9 +54,10 @@ class Averager:
 
     def _load(self, step: int) -> dict[str, Tensor]:
         try:
-            return dict(load_file(str(self._path(step))))
+            return dict(load_file(str(self.path(step))))
         except (OSError, SafetensorError) as error:
-            raise InputError(f"{self._path(step)}: cannot be averaged: {error}; start the training anew") from None
+            raise InputError(f"{self.path(step)}: cannot be averaged: {error}; start the training anew") from None
 
-    def _path(self, step: int) -> Path:
+    def path(self, step: int) -> Path:
+        """The file of the weights of a step."""
         return self.directory / f"weights-{step}.safetensors"

@@ -44,8 +44,6 @@ def check_factors(training: TrainingConfig, parameters: Iterable[str]) -> None:
 def make_accelerator(config: Config, directory: Path) -> Accelerator:
     """The best device at hand, which ACCELERATE_USE_CPU=1 overrides; one process, or those of a launcher."""
     training = config.training
-    if training.mixed_precision == "fp16" and not torch.cuda.is_available():
-        raise InputError("training.mixed_precision = 'fp16' needs a GPU; use 'bf16' or 'no'")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         join("nccl" if torch.cuda.is_available() else "gloo")
     AcceleratorState._reset_state()  # or a second training of one process could not have another precision
@@ -61,6 +59,12 @@ def make_accelerator(config: Config, directory: Path) -> Accelerator:
             f"{found}; start them with torchrun or accelerate launch, one for each GPU, or on CPUs alone"
         )
     return accelerator
+
+
+def check_precision(training: TrainingConfig) -> None:
+    """Refuse numbers that no device here can compute with."""
+    if training.mixed_precision == "fp16" and not torch.cuda.is_available():
+        raise InputError("training.mixed_precision = 'fp16' needs a GPU; use 'bf16' or 'no'")
 
 
 def makes_bfloat16_slow(accelerator: Accelerator) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from seq2seq.directory import sha256
+
 
 class Journal:
     """One JSON object a line, appended and flushed at once.
@@ -33,15 +35,22 @@ class Journal:
         if self.observe is not None:
             self.observe({"event": event, **values})
 
-    def settle(self) -> int:
-        """Bring to the disk what has been written; its bytes."""
+    def settle(self) -> tuple[int, str]:
+        """Bring to the disk what has been written; its bytes and their SHA-256."""
         if not self.path.exists():
-            return 0
+            return 0, sha256(b"")
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
-            return os.fstat(file.fileno()).st_size
+            content = file.read()
+        return len(content), sha256(content)
 
     def cut(self, size: int) -> None:
         """Forget what was written after a point, so that a resumed run does not tell things twice."""
-        if self.observe is not None and self.path.exists():
-            os.truncate(self.path, size)
+        if self.observe is not None and self.path.exists() and self.path.stat().st_size > size:
+            os.truncate(self.path, size)  # never longer, which would fill the file with NUL bytes
+
+    def end_line(self) -> None:
+        """Let what comes next begin a line, after a log that is not as this run left it."""
+        if self.observe is not None and self.path.exists() and not self.path.read_bytes().endswith(b"\n"):
+            with self.path.open("ab") as file:
+                file.write(b"\n")

@@ -31,9 +31,10 @@ class Keeper:
         self._averager = Averager(run.directory / "training", config.training.average)
         self._began = time.monotonic()
 
-    def forget_but(self, averaged: list[int]) -> None:
-        """Drop the weights that wait to be averaged, but those of these steps."""
-        self._processes.lead(lambda: self._averager.keep_only(averaged))
+    def take_up(self, progress: Progress) -> None:
+        """Drop the weights that wait to be averaged, but those that this progress knows of."""
+        self._averager.sha256 = {int(step): digest for step, digest in progress.averaged_sha256.items()}
+        self._processes.lead(lambda: self._averager.keep_only(progress.averaged))
 
     def weights(self) -> dict[str, Tensor]:
         """The live weights under their own names, tied ones once."""
@@ -100,7 +101,9 @@ class Keeper:
         random_states = self._processes.random_states()
 
         def write() -> None:
-            progress.log_bytes = journal.settle()
+            progress.log_bytes, progress.log_sha256 = journal.settle()
+            known = self._averager.sha256
+            progress.averaged_sha256 = {str(step): known[step] for step in progress.averaged if step in known}
             note = {"config": self._config.model_dump(mode="json"), "text": self._text.fingerprint}
             save_state(self._run.state, progress, self._model, optimizer, random_states, note)
             self._averager.keep_only(progress.averaged)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from seq2seq.checkpoint import load_tokenizers
 from seq2seq.config import Config
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.text.tokenizer import TokenizerPair
-from seq2seq.training.state import Progress, has_state, load_note, settle_state
+from seq2seq.training.parts import check_nothing_is_lost, lost_parts
+from seq2seq.training.state import Progress, find_state, load_note, settle_state
 
 # Keys that may change between the sittings of a run: they say how long to go on and how to watch, not what is learnt.
 FREE = {
@@ -39,6 +40,7 @@ class Run:
     config: Config
     resumed: bool
     allow_changes: bool
+    lost: dict[str, str] = field(default_factory=dict)  # part -> what is wrong with it, where a resume can do without
 
     @property
     def state(self) -> Path:
@@ -48,7 +50,8 @@ class Run:
     def tokenizers(self) -> TokenizerPair | None:
         """Those of the stopped run; None before its first validation, when they are trained, or trained again."""
         last = self.directory / "checkpoints" / "last"
-        return load_tokenizers(last) if self.resumed and (last / "config.json").is_file() else None
+        found = self.resumed and "checkpoints/last" not in self.lost and (last / "config.json").is_file()
+        return load_tokenizers(last) if found else None
 
     def take_up(self, text: dict[str, str]) -> tuple[Progress, str, list[str]]:
         """Of the stopped run: its progress, the hash of its tensors, and what has changed since, where that is allowed.
@@ -57,8 +60,9 @@ class Run:
         allowed, and for one that cannot be followed at all.
         """
         note = load_note(self.state)
-        changes = dict(_differences(as_written_now(note["config"]), self.config.model_dump(mode="json")))
-        changes |= {name: "has changed" for name in sorted(text) if note["text"].get(name) != text[name]}
+        changes = dict(_differences(as_written_now(note.config), self.config.model_dump(mode="json")))
+        changes |= {name: "has changed" for name in sorted(text) if note.text.get(name) != text[name]}
+        changes |= self.lost
         told = [f"{name}: {change}" for name, change in sorted(changes.items())]
         fixed = [name for name in changes if "tokenizer" in name and name != "tokenizer.sampling"]
         if fixed:
@@ -68,13 +72,13 @@ class Run:
                 f"--resume: this differs from the stopped run: {'; '.join(told)}; "
                 "undo that, start anew, or accept it with --allow-changes"
             )
-        progress: Progress = note["progress"]
+        progress = note.progress
         if (progress.position or progress.pool) and any(name.startswith(_PLAN) for name in changes):
             progress.epoch += 1
             progress.position, progress.pool, progress.rows, progress.removed = 0, 0, 0, {}
         if any(name.startswith(_CRITERION) for name in changes):
             progress.best, progress.waited, progress.silent = None, 0, 0
-        return progress, note["sha256"], told
+        return progress, note.sha256, told
 
 
 @contextmanager
@@ -107,22 +111,23 @@ def open_run(config: Config, directory: Path, resume: bool, allow_changes: bool)
         raise InputError(f"{directory}: cannot make the directory: {error.strerror}") from None
     try:
         _check(directory, resume)
-        found = settle_state(directory / "training" / "state")
-        # Without a state it was stopped before its first validation, or never started: begin.
-        yield Run(directory, config, resume and found, allow_changes)
+        # Without a state it was stopped before its first step, or never started: begin.
+        resumed = settle_state(directory / "training" / "state")
+        yield Run(directory, config, resumed, allow_changes, lost_parts(directory, config.training) if resumed else {})
     finally:
         lock.release()
 
 
 def _check(directory: Path, resume: bool) -> None:
-    """Refuse a directory with something else in it, or with nothing that could be resumed."""
-    occupied = directory.is_dir() and any(entry.name not in _OURS for entry in directory.iterdir())
-    state = has_state(directory / "training" / "state")
-    if occupied and not resume:
+    """Refuse a directory with something else in it, or with nothing that could be resumed. Touches nothing."""
+    if not directory.is_dir() or all(entry.name in _OURS for entry in directory.iterdir()):
+        return
+    state = find_state(directory / "training" / "state")
+    if not resume:
         hint = "go on with --resume, or choose another" if state else "choose another"
         raise InputError(f"{directory}: the directory is not empty; {hint}")
-    if occupied and not state and not (directory / "log.jsonl").exists():
-        raise InputError(f"{directory}: nothing to resume there; leave --resume out, or choose another directory")
+    if state is None:
+        check_nothing_is_lost(directory)
 
 
 def as_written_now(config: dict[str, Any]) -> dict[str, Any]:
@@ -140,4 +145,4 @@ def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") 
         if isinstance(old, dict) and isinstance(new, dict):
             yield from _differences(old, new, name + ".")
         elif old != new and name not in FREE:
-            yield name, f"{json.dumps(old)} -> {json.dumps(new)}"
+            yield name, " -> ".join(json.dumps(value, ensure_ascii=False) for value in (old, new))

@@ -12,42 +12,65 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Annotated, Any, ClassVar
 
 import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from seq2seq.config import TrainingConfig
-from seq2seq.directory import sha256, sync_names, write_durably
+from seq2seq.directory import read_file, seal, sha256, sync_names, unseal, write_durably
 from seq2seq.errors import InputError
 
-NOTE, TENSORS = "state.json", "state.safetensors"
+NOTE, TENSORS = _FILES = "state.json", "state.safetensors"
+
+
+_LARGEST_NOTE = 64 << 20  # bytes; more than the keys of a config and the numbers of a run can take
+
+
+def _described(record: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a record of a model that lacks what is told of it at the end of a run."""
+    kinds = {"kind": (str,), "perplexity": (int, float), "bleu": (int, float, NoneType), "signature": (str, NoneType)}
+    wrong = [key for key, kind in kinds.items() if key not in record or not isinstance(record[key], kind)]
+    if record and wrong:
+        raise ValueError(f"{wrong[0]} is missing, or of a wrong type")
+    return record
+
+
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
+Record = Annotated[dict[str, Any], AfterValidator(_described)]
 
 
 @dataclass(slots=True)
 class Progress:
-    """Where a run stands. Plain numbers, so that JSON holds all of it."""
+    """Where a run stands. Plain numbers, so that JSON holds all of it; their types are checked when they are read."""
 
-    step: int = 0
-    epoch: int = 0
-    position: int = 0  # steps done in this pool
-    pool: int = 0  # pools done in this epoch; a text in memory is one pool
-    rows: int = 0  # rows of the stream read for them
-    removed: dict[str, int] = field(default_factory=dict)  # reason -> rows of these left out
-    seconds: float = 0.0  # spent so far, over all sittings
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    step: Count = 0
+    epoch: Count = 0
+    position: Count = 0  # steps done in this pool
+    pool: Count = 0  # pools done in this epoch; a text in memory is one pool
+    rows: Count = 0  # rows of the stream read for them
+    removed: dict[str, Count] = field(default_factory=dict)  # reason -> rows of these left out
+    seconds: Amount = 0.0  # spent so far, over all sittings
     best: float | None = None  # criterion at its best; higher is better
-    waited: int = 0  # validations since then
-    silent: int = 0  # validations in a row whose BLEU was 0
-    validated: int = 0  # step of the last validation
-    schedule_reductions: int = 0
-    schedule_waited: int = 0
-    averaged: list[int] = field(default_factory=list)  # steps whose weights wait to be averaged
-    log_bytes: int = 0  # length of log.jsonl at this point
-    best_record: dict[str, Any] = field(default_factory=dict)
-    tally: dict[str, float] = field(default_factory=dict)  # sums since the last progress line
-    kept: dict[str, Any] = field(default_factory=dict)  # record of the model that a finished run kept
+    waited: Count = 0  # validations since then
+    silent: Count = 0  # validations in a row whose BLEU was 0
+    validated: Count = 0  # step of the last validation
+    schedule_reductions: Count = 0
+    schedule_waited: Count = 0
+    averaged: list[Count] = field(default_factory=list)  # steps whose weights wait to be averaged
+    averaged_sha256: dict[str, str] = field(default_factory=dict)  # step -> hash of the file of its weights
+    log_bytes: Count = 0  # length of log.jsonl at this point
+    log_sha256: str = ""  # hash of so much of log.jsonl; empty: of a version that kept none
+    best_record: Record = field(default_factory=dict)
+    tally: dict[str, Amount] = field(default_factory=dict)  # sums since the last progress line
+    kept: Record = field(default_factory=dict)  # record of the model that a finished run kept
 
     def limit(self, training: TrainingConfig) -> str | None:
         """The limit of the config that has been reached."""
@@ -58,6 +81,17 @@ class Progress:
         if training.patience and self.waited >= training.patience:
             return "patience"
         return None
+
+
+class Note(BaseModel):
+    """The JSON part of a state."""
+
+    model_config = ConfigDict(strict=True)
+
+    progress: Progress
+    sha256: str  # of the tensors
+    config: dict[str, dict[str, Any]]
+    text: dict[str, str]  # what was read -> its hash
 
 
 def save_state(
@@ -79,8 +113,8 @@ def save_state(
     tensors |= {f"random/{name}": state for name, state in random_states.items()}
     content = save(_unshared(tensors))
     write_durably(fresh / TENSORS, content)
-    document = json.dumps({"progress": asdict(progress), "sha256": sha256(content), **note}, indent=1)
-    write_durably(fresh / f"{NOTE}.part", document.encode())
+    document = seal({"progress": asdict(progress), "sha256": sha256(content), **note})
+    write_durably(fresh / f"{NOTE}.part", document)
     os.replace(fresh / f"{NOTE}.part", fresh / NOTE)  # the last file to appear: a folder that has it is complete
     sync_names(fresh)
     if directory.exists():
@@ -92,30 +126,36 @@ def save_state(
 
 def settle_state(directory: Path) -> bool:
     """Whether there is a state; a save that was cut off is completed or undone, so that it has its own name alone."""
-    candidates = (directory, _fresh(directory), _old(directory))
-    found = next((path for path in candidates if (path / NOTE).is_file() and (path / TENSORS).is_file()), None)
+    found = find_state(directory)
     if found is not None and found != directory:
         found.rename(directory)
         sync_names(directory.parent)
-    for leftover in candidates[1:]:
+    for leftover in (_fresh(directory), _old(directory)):
         shutil.rmtree(leftover, ignore_errors=True)
     return found is not None
 
 
-def has_state(directory: Path) -> bool:
-    """As `settle_state`, but touches nothing."""
-    return any((candidate / NOTE).is_file() for candidate in (directory, _fresh(directory), _old(directory)))
+def find_state(directory: Path) -> Path | None:
+    """Where the state is: under its name, or where a save was cut off, under another; None where there is none.
+
+    No save leaves an incomplete folder under the name itself, so one that is there counts, and is damaged.
+    """
+    waiting = (path for path in (_fresh(directory), _old(directory)) if all((path / n).is_file() for n in _FILES))
+    return directory if directory.exists() else next(waiting, None)
 
 
-def load_note(directory: Path) -> dict[str, Any]:
-    """The JSON part of a state."""
+def load_note(directory: Path) -> Note:
+    """The JSON part of a state. Raises InputError where it is missing, damaged or edited."""
+    path = directory / NOTE
     try:
-        note = json.loads((directory / NOTE).read_text(encoding="utf-8"))
-        note["progress"] = Progress(**note["progress"])
-        note["config"].items(), note["text"].items(), note["sha256"].encode()  # of the kinds that are read later
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{directory / NOTE}: the training state is damaged ({error}); start anew") from None
-    return dict(note)
+        tree = unseal(read_file(path, _LARGEST_NOTE), unsealed_too=True)
+        return Note.model_validate_json(json.dumps(tree))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        reason = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    except ValueError as error:
+        reason = str(error)
+    raise InputError(f"{path}: the training state is damaged ({reason}); start anew")
 
 
 def load_tensors(
@@ -127,7 +167,7 @@ def load_tensors(
     """
     path = directory / TENSORS
     try:
-        content = path.read_bytes()
+        content = read_file(path, path.stat().st_size)
         if sha256(content) != digest:
             raise InputError(f"{path}: not the file that {NOTE} lists (SHA-256 differs); start anew")
         tensors = load(content)

@@ -17,14 +17,23 @@ from seq2seq.allocator import tune_memory
 from seq2seq.batching import deal
 from seq2seq.checkpoint import LoadedModel, build_model, check_model_config
 from seq2seq.config import Config
-from seq2seq.errors import Seq2SeqError
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.model import Seq2Seq, initialise
 from seq2seq.perplexity import perplexity
+from seq2seq.text.tokenizer import check_symbols
 from seq2seq.training.data import TrainingText, prepare, read_texts
-from seq2seq.training.engine import check_factors, check_trackers, make_accelerator, make_optimizer, makes_bfloat16_slow
+from seq2seq.training.engine import (
+    check_factors,
+    check_precision,
+    check_trackers,
+    make_accelerator,
+    make_optimizer,
+    makes_bfloat16_slow,
+)
 from seq2seq.training.epoch import Place, Pool, draw, make_pools
 from seq2seq.training.journal import Journal
 from seq2seq.training.keeping import Keeper
+from seq2seq.training.parts import LOG
 from seq2seq.training.processes import Processes
 from seq2seq.training.reports import open_trackers, outcome, tell_criterion, tell_start, tell_validation
 from seq2seq.training.run import Run, open_run, refusals
@@ -53,9 +62,7 @@ def train(
     Raises InputError for a bad config, text or directory, before anything is written where that is possible, and
     Seq2SeqError when the disk refuses, which leaves the last state as it was.
     """
-    check_factors(config.training, check_model_config(config))
-    check_trackers(config.training)
-    check_tokenizer(config.training.validation_tokenize)
+    check_config(config)
     tune_memory()
     processes = Processes(make_accelerator(config, output / "training"))
     if config.training.threads:
@@ -67,6 +74,15 @@ def train(
         del texts  # a long training need not hold what was only read to be encoded
         trainer = Trainer(config, run, text, processes, observe)
         return trainer.run_to_end(stop)
+
+
+def check_config(config: Config) -> None:
+    """Refuse a config that no run can follow to its end, as far as that can be told without its text."""
+    check_factors(config.training, check_model_config(config))
+    check_trackers(config.training)
+    check_precision(config.training)
+    check_symbols(config.tokenizer.symbols)
+    check_tokenizer(config.training.validation_tokenize)
 
 
 class Trainer:
@@ -89,7 +105,7 @@ class Trainer:
         self.model: Seq2Seq = self.accelerator.unwrap_model(self.wrapped, keep_fp32_wrapper=False)
         self.schedule = Schedule(config.training)
         self.keeper = Keeper(config, run, text, processes, self.model)
-        self.journal = Journal(run.directory / "log.jsonl", observe if processes.first else None)
+        self.journal = Journal(run.directory / LOG, observe if processes.first else None)
         loaded = LoadedModel(run.directory, config, text.tokenizers, self.model, {})
         self.translator = Translator([loaded])
 
@@ -136,20 +152,23 @@ class Trainer:
             self.processes.set_random_states(states, self._seed())
             self.schedule.reductions = self.progress.schedule_reductions
             self.schedule.waited = self.progress.schedule_waited
-            self.keeper.forget_but(self.progress.averaged)
+            self.keeper.take_up(self.progress)
             open_trackers(self.accelerator, self.config, self.progress.step)
-            self.journal.cut(self.progress.log_bytes)
+            if LOG in self.run.lost:
+                self.journal.end_line()
+            else:
+                self.journal.cut(self.progress.log_bytes)
             if changes:
                 self.journal.write("change", step=self.progress.step, changes=changes)
             self.journal.tell("resume", step=self.progress.step, epoch=self.progress.epoch)
             return
         self.journal.cut(0)
-        self.keeper.forget_but([])
-        open_trackers(self.accelerator, self.config, 0)
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         tell_start(self.journal, self.config, self.run, self.text, parameters)
         if note := self._choose_tokenizer():
             self.journal.write("tokenizer", step=0, tokenize=self.tokenize, note=note)
+        open_trackers(self.accelerator, self.config, 0)
+        self._save_state()  # before any model, so that one without a state is never what a kill left
 
     def _choose_tokenizer(self) -> str | None:
         """Settle what BLEU is counted with in all validations; a note on what would fit better."""
@@ -173,6 +192,9 @@ class Trainer:
     def _run_pool(self, pool: Pool, stop: StopRequest) -> str | None:
         """The rest of the current pool; a reason where the run ends in it."""
         progress, training = self.progress, self.config.training
+        if progress.position >= len(pool.steps):
+            found = f"position {progress.position}, but there are {len(pool.steps)} steps"
+            raise InputError(f"{self.run.state}: the training state is damaged ({found}); start anew")
         while True:
             self._step(pool, stop)
             ended = progress.position == len(pool.steps)

@@ -1,0 +1,100 @@
+"""Whether the parts of a run directory fit together: state, log, weights that wait to be averaged, and models.
+
+What is missing, damaged or edited is named before anything is touched. The state knows the hash of each part but the
+models, which may be newer than it and have hashes of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from seq2seq.checkpoint import load_tokenizers
+from seq2seq.config import TrainingConfig
+from seq2seq.directory import CONFIG, HASHED, read_file, sha256
+from seq2seq.errors import InputError
+from seq2seq.training.averaging import Averager
+from seq2seq.training.state import TENSORS, Progress, load_note
+
+LOG = "log.jsonl"
+_START, _VALIDATION = b'{"event": "start"', b'\n{"event": "validation"'
+
+
+def check_nothing_is_lost(directory: Path) -> None:
+    """Refuse to begin in a directory without a state, where that would replace what an earlier training has left.
+
+    The state is saved before the first step, so a training that was killed before it has left the head of a log alone.
+    """
+    remains = [path for name in (CONFIG, *HASHED, "checkpoints") if (path := directory / name).exists()]
+    remains += sorted((directory / "training").glob("weights-*"))
+    path = directory / LOG
+    log = read_file(path, path.stat().st_size) if path.exists() else None
+    if log and not (log.startswith(_START) or _START.startswith(log)):
+        raise InputError(f"{path}: not the log of a training; choose another directory")
+    if log and _VALIDATION in log:
+        remains.append(path)
+    if remains:
+        state = directory / "training" / "state"
+        raise InputError(
+            f"{directory}: there is {remains[0].relative_to(directory)} of a training, but no state to go on from: "
+            f"{state} is missing; put it back, or choose another directory"
+        )
+    if log is None:
+        raise InputError(f"{directory}: nothing to resume there; leave --resume out, or choose another directory")
+
+
+def lost_parts(directory: Path, training: TrainingConfig) -> dict[str, str]:
+    """What is wrong with parts that a resume can do without: part -> problem.
+
+    Raises InputError that names every other part that is missing, damaged or not the one that the state was saved with.
+    """
+    state = directory / "training" / "state"
+    progress = load_note(state).progress
+    if not (state / TENSORS).is_file():
+        raise InputError(f"{state / TENSORS}: missing; put it back, or start anew")
+    finished = progress.kept and progress.limit(training)  # then nothing but the model is asked for
+    problems = [] if finished else list(_of_weights(directory, progress))
+    lost = dict(_of_log(directory, progress))
+    if progress.validated:
+        problems += [problem] if (problem := _of_model(directory)) else []
+        for name in () if finished else ("checkpoints/best", "checkpoints/last"):
+            if problem := _of_model(directory / name):
+                lost[name] = problem
+    if problems:
+        raise InputError(f"--resume: {'; '.join(problems)}; put back what the training left, or start anew")
+    return lost
+
+
+def _of_weights(directory: Path, progress: Progress) -> Iterator[str]:
+    averager = Averager(directory / "training", window=1)
+    for step in progress.averaged:
+        path = averager.path(step)
+        try:
+            digest = sha256(read_file(path, path.stat().st_size if path.exists() else 0))
+        except InputError as error:
+            yield str(error)
+            continue
+        if digest != progress.averaged_sha256.get(str(step), digest):
+            yield f"{path}: not the file that the training state lists (SHA-256 differs)"
+
+
+def _of_log(directory: Path, progress: Progress) -> Iterator[tuple[str, str]]:
+    path = directory / LOG
+    if not path.exists():
+        if progress.log_bytes:
+            yield LOG, "is missing"
+        return
+    content = read_file(path, path.stat().st_size)[: progress.log_bytes]
+    if len(content) < progress.log_bytes:
+        yield LOG, f"has been cut short, from {progress.log_bytes} bytes to {len(content)}"
+    elif progress.log_sha256 and sha256(content) != progress.log_sha256:
+        yield LOG, "has been edited"
+
+
+def _of_model(directory: Path) -> str:
+    """What is wrong with a model; empty where it is whole."""
+    try:
+        load_tokenizers(directory)  # which reads all files, and checks their hashes
+    except InputError as error:
+        return str(error)
+    return ""
