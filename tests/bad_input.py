@@ -131,7 +131,7 @@ CONFIGS = [
     Case("argument too many", "config run.toml", "unexpected extra argument"),
     Case("option without value", "config --source", "requires an argument"),
     Case("language empty", "config --source-language ''", "data.source_language = '': .* at least 1 character"),
-    Case("name that is no UTF-8", "config --source a\udcff", "data.train.source: not valid Unicode"),
+    Case("name that is no UTF-8", "config --source a\udcff", "--source .*: not UTF-8"),
     # ---- train: the config
     Case("config a grid", "train grid.toml -o out", "grid.toml: the grid of a comparison, for", grid()),
     Case("config a directory", "train model -o out", "model: cannot read the config: Is a directory"),
