@@ -53,10 +53,12 @@ class Section(BaseModel):
 class CorpusConfig(Section):
     """One parallel text. Exactly one of: source + target, tsv, jsonl, dataset."""
 
-    source: str | None = Field(None, description="file of source sentences, one a line (plain or .gz)")
+    source: str | None = Field(
+        None, description="file of source sentences, one a line; plain or gzip, bzip2, xz or zstd"
+    )
     target: str | None = Field(None, description="file of target sentences, aligned line by line with source")
-    tsv: str | None = Field(None, description="one file of pairs, source TAB target (plain or .gz)")
-    jsonl: str | None = Field(None, description="one JSON object a line, with the languages as keys (plain or .gz)")
+    tsv: str | None = Field(None, description="one file of pairs, source TAB target")
+    jsonl: str | None = Field(None, description="one JSON object a line, with the languages as keys")
     dataset: str | None = Field(None, description="Hugging Face dataset: hub name, folder, Parquet or Arrow file")
     name: str | None = Field(None, description="configuration of the dataset on the hub, e.g. 'de-en'")
     split: str | None = Field(None, description="split of the dataset, e.g. 'train'")

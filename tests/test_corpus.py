@@ -110,7 +110,7 @@ def test_bad_lines_are_refused_with_their_number(tmp_path, bad, message):
         ("none", "none: no such file"),
         ("folder", "folder: is a folder; a text file is needed"),
         ("broken.gz", r"broken\.gz: cannot be read: .*gzip"),
-        ("short.gz", r"short\.gz: cannot be read: .*end-of-stream"),
+        ("short.gz", r"short\.gz: cannot be read after line \d+: .*end-of-stream"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, name, message):

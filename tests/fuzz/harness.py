@@ -24,6 +24,7 @@ with atheris.instrument_imports(include=["seq2seq", "tomllib"]):
     from seq2seq.config import Config, load_config, parse_config
     from seq2seq.errors import Seq2SeqError
     from seq2seq.nn.model import initialise
+    from seq2seq.text.compression import unpacked
     from seq2seq.text.lines import read_lines
     from seq2seq.text.readers import SentencePair, read_aligned, read_jsonl, read_tsv
     from seq2seq.text.tokenizer import train_tokenizers
@@ -55,12 +56,11 @@ trackers = []
 
 
 def texts(folder: Path) -> tuple[list[bytes], Callable[[bytes], object]]:
-    """First byte: which reader, and whether the files are .gz; then the text, of both sides with a NUL NUL between."""
+    """First byte: which reader, whether the files are called .gz, and whether they are; then both sides, NUL NUL between."""
 
     def lines(path: Path) -> None:
         found = read_lines(path)
-        content = path.read_bytes() if path.suffix != ".gz" else gzip.decompress(path.read_bytes())
-        chunks = Source("stream", io.BytesIO(content)).chunks(3)
+        chunks = Source("stream", unpacked(io.BytesIO(path.read_bytes()))).chunks(3)
         assert found == [line for chunk in chunks for line in chunk]
 
     def rows(found: Iterator[object]) -> None:
