@@ -136,7 +136,7 @@ STREAMED = [
     Bug(29, "bytes that are no text are a traceback", "text/hub.py", "except UnicodeDecodeError:", "except ZeroDivisionError:",
         (STREAMING + "bytes_that_are_no_text_in_a_table_are_named_or_dropped",)),
     Bug(29, "JSON is read in blocks", "text/streaming.py",
-        'self._lines_of(shard) if ".jsonl" in shard.suffixes[-2:] else self._tables_of(shard)', "self._tables_of(shard)",
+        "if self.kind not in TEXT:", 'if self.kind != "csv":',
         (STREAMING + "a_line_that_is_no_json_is_named_or_dropped",), every=True),
     Bug(30, "TensorBoard shows steps twice after a kill", "training/reports.py",
         ', init_kwargs={"tensorboard": {"purge_step": step + 1}}', "",

@@ -217,7 +217,7 @@ def test_tsv(tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason", "message"),
     [
-        (b"alone", "columns", "1 columns; exactly two are needed, source TAB target"),
+        (b"alone", "columns", "1 column; exactly two are needed, source TAB target"),
         (b"a\tb\tc", "columns", "3 columns"),
         (b"a\t", "one side blank", "the target is blank"),
         (b"a\t\xff", "invalid UTF-8", "not valid UTF-8"),
@@ -357,8 +357,8 @@ def test_a_translation_feature_as_on_the_hub(tmp_path):
 
 def test_csv_keeps_sentences_that_look_like_missing_values(tmp_path):
     rows = [{"de": "None", "en": "NA"}, {"de": "a,b", "en": 'say "null"'}]
-    name = save(dataset_of(rows, nested=False), tmp_path, ".csv")
-    assert read_dataset(tmp_path, name) == Corpus(["None", "a,b"], ["NA", 'say "null"'], {})
+    corpus = read_dataset(tmp_path, save(dataset_of(rows, nested=False), tmp_path, ".csv"))
+    assert (corpus.source, corpus.target) == (["None", "a,b"], ["NA", 'say "null"'])
 
 
 def test_more_rows_than_are_read_at_once(tmp_path):
@@ -458,10 +458,10 @@ def test_datasets_that_are_not_there(tmp_path, name, message):
         read_dataset(tmp_path, name)
 
 
-@pytest.mark.parametrize("name", ["data.parquet", "data.jsonl", "data.arrow"])
+@pytest.mark.parametrize("name", ["data.parquet", "data.json", "data.arrow"])
 def test_damaged_dataset_files(tmp_path, name):
-    (tmp_path / name).write_text("no such format")
-    with pytest.raises(Seq2SeqError, match=rf"{name}: cannot (load|open) the dataset: .+"):
+    (tmp_path / name).write_text("[no such format")
+    with pytest.raises(Seq2SeqError, match=rf"{name}: (cannot (load|open) the dataset|not valid JSON): .+"):
         read_dataset(tmp_path, name)
 
 

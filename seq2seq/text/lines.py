@@ -15,7 +15,7 @@ from typing import BinaryIO
 from seq2seq.errors import InputError
 from seq2seq.text.compression import open_text
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 LONGEST_LINE = 64 << 20  # bytes, of a file that is read whole; more is no text, and /dev/zero has no end
 LONGEST_SENTENCE = 1 << 20  # bytes, of a stream, without the line's end; more is none, and could fill the memory
@@ -131,7 +131,7 @@ def _byte_lines(stream: Iterable[bytes], name: str) -> Iterator[bytes]:
         if index == 0:
             if kind := other_kind(line):
                 raise InputError(f"{name}: is {kind}")
-            line = line.removeprefix(_BYTE_ORDER_MARK)
+            line = line.removeprefix(BYTE_ORDER_MARK)
             if not line:  # a mark and nothing else: an empty file
                 return
         yield line.removesuffix(b"\n").removesuffix(b"\r")
