@@ -72,14 +72,19 @@ class CorpusConfig(Section):
 
     columns: list[Any] | None = Field(
         None,
-        description="tsv, CSV: source and target column, by number from 1 or by name in the header; "
-        "left out: those that the header calls as the languages, or the only two",
+        examples=[[1, 2]],
+        description="TSV and CSV: columns of source and target, by number from 1 or by name in the header; "
+        "left out: those called as the languages, or the only two",
     )
     header: bool | None = Field(
-        None, description="tsv, CSV: whether the first line names the columns; left out: of CSV it does, of tsv it may"
+        None,
+        examples=[True],
+        description="TSV and CSV: whether the first line names the columns; left out: in CSV it does, in TSV it may",
     )
     quotes: bool | None = Field(
-        None, description="tsv, CSV: whether quotation marks around a field are taken off; left out: of CSV they are"
+        None,
+        examples=[True],
+        description="TSV and CSV: whether quotation marks around a field are taken off; left out: in CSV they are",
     )
     streaming: bool = Field(
         False, description="read dataset from its shards as it is needed (text to learn from only); false: hold all"

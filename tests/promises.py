@@ -1,7 +1,7 @@
 """Bugs that would break a promise of README.md, in the form of bugs.py; pitfalls.py puts them in as well.
 
 Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
-gradients from what is written for speed.
+gradients from what is written for speed, 32 texts that are packed, tables, or written by hand.
 """
 
 # ruff: noqa: E501  # what is replaced is as long as it is
@@ -271,4 +271,34 @@ QUICK = [
         "(weights[:, :, None] @ pairs).sum(dim=(0, 1, 2))", "(weights[:, :, None] @ (pairs - pairs**2)).sum(dim=(0, 1, 2))", ENERGIES, every=True, only="50"),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK]
+UNPACKED, TABLES, VALUES = (
+    "tests/test_compression.py::test_",
+    "tests/test_tables.py::test_",
+    "tests/test_config.py::test_",
+)
+DAMAGED = (UNPACKED + "damage_is_told_with_the_line_reached",)
+ROWS = (TABLES + "a_row_that_is_no_pair_is_refused_with_its_line_or_dropped",)
+
+READ = [
+    Bug(32, "what follows a compressed stream is passed over", "text/compression.py",
+        'packed = stream.unused_data.lstrip(b"\0")', 'packed = b""',
+        (UNPACKED + "streams_that_follow_each_other_are_one_text", *DAMAGED), every=True, only="(bz2 or xz or zst) and (streams or followed)"),
+    Bug(32, "a compressed text that is cut is a shorter one", "text/compression.py",
+        'raise EOFError("it ends before the end-of-stream marker")', "return", DAMAGED, every=True,
+        only="(bz2 or xz or zst) and cut"),
+    Bug(32, "a name that promises compression is not held to it", "text/compression.py",
+        "if kind is None and (named := _SUFFIXES.get(suffix.lower())):", "if named := False:",
+        (UNPACKED + "a_name_that_promises_compression_is_held_to_it",), every=True),
+    Bug(32, "UTF-16 is a text of bad lines", "text/lines.py", "if kind := other_kind(line):", "if kind := False:",
+        (UNPACKED + "what_is_no_utf8_text_is_named",), every=True),
+    Bug(32, "what a row of a table has too many is cut off", "text/delimited.py",
+        "if len(columns) == form.width:", "if len(columns) >= form.width:", ROWS, every=True, only="Der"),
+    Bug(32, "a header in another order changes nothing", "text/delimited.py",
+        "return (True, (places[0][0], places[1][0])) if is_header else None", "return (True, (0, 1)) if is_header else None",
+        (TABLES + "tables_are_read_as_they_are_and_say_so",), every=True, only="swapped"),
+    Bug(32, "a text of --set is a number where it can be", "config.py",
+        "if not isinstance(value, str) and _is_text(_section_at(sections), last):", "if False:",
+        (VALUES + "a_text_is_taken_as_it_is_given",), every=True, only="1984 or nan or true or 2020"),
+]  # fmt: skip
+
+PROMISES = [*TRANSLATED, *STREAMED, *READ, *QUICK]

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,6 +50,13 @@ def test_a_text_is_known_by_its_bytes(tmp_path: Path, suffix: str, read: Callabl
     for name in ("text", f"text{suffix.upper()}", "text.gz"):
         (tmp_path / name).write_bytes(packed)
         assert read(tmp_path / name) == LINES
+
+
+@forms
+def test_standard_input_is_unpacked(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(PACK[suffix](TEXT))))
+    assert stream_lines(Path("-")) == LINES
+    assert not sys.stdin.buffer.closed
 
 
 @forms

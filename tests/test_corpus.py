@@ -485,6 +485,15 @@ def test_a_hub_name_is_passed_on(tmp_path, monkeypatch):
     assert calls == [(("owner/corpus",), {"name": "de-en"})]
 
 
+def test_a_csv_that_datasets_has_shifted_is_refused(tmp_path):
+    """A folder whose card names its files, and the hub: pandas takes the first of too many fields for an index."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "README.md").write_text("---\nconfigs:\n- config_name: all\n  data_files: x.csv\n---\n")
+    (tmp_path / "folder" / "x.csv").write_text("de,en\nDer Hund, der schläft.,The dog that sleeps.\n", encoding="utf-8")
+    with pytest.raises(InputError, match="folder: a row of its CSV has more columns than the header"):
+        read_dataset(tmp_path, "folder")
+
+
 @pytest.mark.parametrize("error", [ConnectionError("Couldn't reach the Hub\nand more"), OSError(28, "disk full")])
 def test_a_failing_hub_is_one_line(tmp_path, monkeypatch, error):
     def load(*args, **options):

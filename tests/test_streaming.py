@@ -355,6 +355,21 @@ def test_shards_have_the_order_of_their_names_and_one_kind(tmp_path: Path) -> No
         open_stream(config(tmp_path))
 
 
+def test_what_a_table_was_taken_for_is_noted_of_each_shard(tmp_path: Path) -> None:
+    """And each may have its columns in an order of its own."""
+    write(tmp_path / "shards", pairs(60), "csv", shards=2)
+    swapped = "".join(f"{row['yy']};{row['xx']}\n" for row in [{"xx": "xx", "yy": "yy"}, *pairs(30)])
+    (tmp_path / "shards" / "part-0.csv").write_text(swapped, encoding="utf-8")
+    stream = open_stream(config(tmp_path))
+    assert [note.rpartition(" ")[2] for note in stream.notes] == ["';'", "','"]
+    assert stream.sample is not None
+    assert sorted(stream.sample.source) == sorted(row["xx"] for row in pairs(60))
+    write(tmp_path / "tables", pairs(6))
+    settings = config(tmp_path, data__train={"dataset": "tables", "streaming": True, "quotes": True})
+    with pytest.raises(InputError, match="quotes has no effect for shards of parquet"):
+        open_stream(settings)
+
+
 def test_all_filtered_is_said(tmp_path: Path) -> None:
     write(tmp_path / "shards", pairs(60))
     with pytest.raises(InputError, match="no training pair is left after the filters"):

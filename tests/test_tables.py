@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from seq2seq.cli.display import event_line
 from seq2seq.config import CorpusConfig, DataConfig
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.text.corpus import Corpus, read_corpus
+from seq2seq.training.data import TrainingText
+from seq2seq.training.journal import Journal
+from seq2seq.training.reports import tell_start
 
 OTHER = CorpusConfig(source="a", target="b")
 
@@ -185,5 +189,15 @@ def test_keys_that_make_no_sense(keys: dict[str, Any], message: str) -> None:
         CorpusConfig(**keys)
 
 
-def test_a_note_is_shown() -> None:
-    assert event_line({"event": "note", "note": "text.csv: columns"}) == "note: text.csv: columns"
+def test_notes_of_both_texts_are_told_once(tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+    text = read(tmp_path / "text.csv", "de,en\nja,yes\n")
+    vocabulary = SimpleNamespace(source=SimpleNamespace(vocabulary_size=3), target=SimpleNamespace(vocabulary_size=3))
+    ids: Any = SimpleNamespace(source=[1], target=[1], removed={})
+    config: Any = SimpleNamespace(training=SimpleNamespace(seed=1))
+    run: Any = SimpleNamespace(directory=tmp_path)
+    journal = Journal(tmp_path / "log.jsonl", told.append)
+    notes = (*text.notes, *text.notes)
+    tell_start(journal, config, run, TrainingText(ids, ids, vocabulary, {}, {}, notes), 1)  # type: ignore[arg-type]
+    assert [event["event"] for event in told] == ["start", "note", "data"]
+    assert event_line(told[1]) == f"note: {text.notes[0]}"

@@ -72,7 +72,7 @@ def _text_files(spec: CorpusConfig, path: Path) -> dict[str, list[Path]]:
     """The files of each split, where all are text on disk; else none."""
     if os.path.isfile(path) and spec.name is None:
         return {"train": [path]} if kind_of(path) in TEXT else {}
-    if not os.path.isdir(path) or spec.name is not None or _saved(path):
+    if not os.path.isdir(path) or spec.name is not None or _saved(path) or _card_names_files(path):
         return {}
     from datasets.data_files import DataFilesDict, get_data_patterns
 
@@ -176,6 +176,12 @@ def _open(spec: CorpusConfig, root: Path) -> Any:
 
 def _saved(folder: Path) -> bool:
     return any((folder / name).exists() for name in SAVED)
+
+
+def _card_names_files(folder: Path) -> bool:
+    """Whether a README.md, as on the hub, says which files are which split."""
+    card = folder / "README.md"
+    return card.is_file() and b"\nconfigs:" in card.read_bytes()
 
 
 def _only_split(splits: Collection[str], spec: CorpusConfig) -> str:
