@@ -281,7 +281,7 @@ ROWS = (TABLES + "a_row_that_is_no_pair_is_refused_with_its_line_or_dropped",)
 
 READ = [
     Bug(32, "what follows a compressed stream is passed over", "text/compression.py",
-        'packed = stream.unused_data.lstrip(b"\0")', 'packed = b""',
+        'packed = stream.unused_data.lstrip(b"\\0")', 'packed = b""',
         (UNPACKED + "streams_that_follow_each_other_are_one_text", *DAMAGED), every=True, only="(bz2 or xz or zst) and (streams or followed)"),
     Bug(32, "a compressed text that is cut is a shorter one", "text/compression.py",
         'raise EOFError("it ends before the end-of-stream marker")', "return", DAMAGED, every=True,
