@@ -127,7 +127,10 @@ def _form(first: bytes, path: Path, kind: str, spec: CorpusConfig, languages: tu
     quotes = kind == "csv" if spec.quotes is None else spec.quotes
     text, forms, seen = first.decode("utf-8", "surrogateescape"), list[_Form](), list[str]()
     for separator in _SEPARATORS[kind]:
-        fields = [field.strip() for field in _split(text, separator, quotes)]
+        try:
+            fields = [field.strip() for field in _split(text, separator, quotes)]
+        except csv.Error as error:
+            raise InputError(f"{path}:1: not CSV: {_explained(error)}") from None
         seen = max(seen, fields, key=len)
         if found := _columns(fields, kind, spec, languages):
             header, columns = found
