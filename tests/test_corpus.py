@@ -449,11 +449,13 @@ def test_split_and_name_are_refused_where_they_would_do_nothing(tmp_path):
     [
         ("none.parquet", r"none\.parquet: no such dataset file or folder"),
         ("./none", "none: no such dataset file or folder"),
+        ("data.parquet.gz", r"data\.parquet\.gz: unknown kind of dataset file '\.gz'; allowed: "),
         ("data.xml", r"data\.xml: unknown kind of dataset file '\.xml'; allowed: \.parquet, \.arrow"),
     ],
 )
 def test_datasets_that_are_not_there(tmp_path, name, message):
     (tmp_path / "data.xml").write_text("<xml/>")
+    (tmp_path / "data.parquet.gz").write_bytes(b"")
     with pytest.raises(InputError, match=message):
         read_dataset(tmp_path, name)
 

@@ -27,8 +27,10 @@ SAVED = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to
 
 
 def kind_of(path: Path) -> str | None:
-    """What a file's name says that it holds, compressed or not."""
-    return FORMATS.get(without_suffix(path).suffix.lower())
+    """What a file's name says that it holds; only text may be compressed as a whole."""
+    bare = without_suffix(path)
+    kind = FORMATS.get(bare.suffix.lower())
+    return kind if bare == path or kind in TEXT else None
 
 
 def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
