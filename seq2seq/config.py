@@ -7,12 +7,15 @@ Reading stands beside the sections, as what it says of a wrong key is made of th
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -54,17 +57,48 @@ class Section(BaseModel):
 class CorpusConfig(Section):
     """One parallel text. Exactly one of: source + target, tsv, jsonl, dataset."""
 
-    source: str | None = Field(None, description="file of source sentences, one a line (plain or .gz)")
+    TABLE: ClassVar = ("columns", "header", "quotes")  # keys that say how a table is read
+
+    source: str | None = Field(
+        None, description="file of source sentences, one a line; plain or gzip, bzip2, xz or zstd"
+    )
     target: str | None = Field(None, description="file of target sentences, aligned line by line with source")
-    tsv: str | None = Field(None, description="one file of pairs, source TAB target (plain or .gz)")
-    jsonl: str | None = Field(None, description="one JSON object a line, with the languages as keys (plain or .gz)")
-    dataset: str | None = Field(None, description="Hugging Face dataset: hub name, folder, Parquet or Arrow file")
+    tsv: str | None = Field(None, description="one file of pairs, source TAB target")
+    jsonl: str | None = Field(None, description="one JSON object a line, with the languages as keys")
+    dataset: str | None = Field(
+        None, description="Hugging Face dataset: hub name, folder; or a Parquet, Arrow, JSON, CSV or TSV file"
+    )
     name: str | None = Field(None, description="configuration of the dataset on the hub, e.g. 'de-en'")
     split: str | None = Field(None, description="split of the dataset, e.g. 'train'")
 
+    columns: list[Any] | None = Field(
+        None,
+        examples=[[1, 2]],
+        description="TSV and CSV: columns of source and target, by number from 1 or by name in the header; "
+        "left out: those called as the languages, or the only two",
+    )
+    header: bool | None = Field(
+        None,
+        examples=[True],
+        description="TSV and CSV: whether the first line names the columns; left out: in CSV it does, in TSV it may",
+    )
+    quotes: bool | None = Field(
+        None,
+        examples=[True],
+        description="TSV and CSV: whether quotation marks around a field are taken off; left out: in CSV they are",
+    )
     streaming: bool = Field(
         False, description="read dataset from its shards as it is needed (text to learn from only); false: hold all"
     )
+
+    @field_validator("columns")
+    @classmethod
+    def _two(cls, value: list[Any] | None) -> list[Any] | None:
+        if value is not None:
+            kinds = {type(each) for each in value}
+            if len(value) != 2 or kinds not in ({int}, {str}) or (kinds == {int} and min(value) < 1):
+                raise ValueError("two names or two numbers from 1 are needed: the source's column and the target's")
+        return value
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -74,10 +108,16 @@ class CorpusConfig(Section):
         if len(kinds) != 1:
             given = " and ".join(kinds) or "none"
             raise ValueError(f"exactly one of source + target, tsv, jsonl or dataset is needed; given: {given}")
+        if self.tsv is None and self.dataset is None:
+            self._refuse_idle(self.TABLE, "without tsv or dataset; it says how a table is read")
+        if self.header is False and self.columns is not None and isinstance(self.columns[0], str):
+            raise ValueError("columns has names, which header = false says are not there; give numbers from 1")
         if self.dataset is None:
             self._refuse_idle(["name", "split"], "without dataset")
             if self.streaming:
-                raise ValueError("streaming = true reads shards; give them as dataset (Arrow, Parquet, JSONL or CSV)")
+                raise ValueError(
+                    "streaming = true reads shards; give them as dataset (Arrow, Parquet, JSONL, CSV, TSV)"
+                )
         elif self.streaming:
             reason = "with streaming; name the shards to read in dataset, as in 'corpus/train-*.parquet'"
             self._refuse_idle(["name", "split"], reason)
@@ -334,11 +374,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = (), values: Mapping
     if isinstance(overrides, str):
         raise WrongType(f"a list of overrides is needed, not one string; write [{overrides!r}]")
     path, overrides = Path(path), list(overrides)
-    text = read_toml(path)
-    try:
-        tree = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: TOMLDecodeError, and integers of thousands of digits
-        raise InputError(f"{path}: not valid TOML: {error}") from None
+    tree, text = read_toml(path)
     if "config" in tree and "data" not in tree:
         raise InputError(
             f"{path}: the grid of a comparison, for `seq2seq compare`; a training takes the config it names"
@@ -350,8 +386,17 @@ def load_config(path: str | Path, overrides: Iterable[str] = (), values: Mapping
     return parse_config(tree, str(path), text, overrides, values or {})
 
 
-def read_toml(path: Path, what: str = "config") -> str:
-    """The text of a settings file. Raises InputError that calls the file `what`."""
+def read_toml(path: Path, what: str = "config") -> tuple[dict[str, Any], str]:
+    """The tree of a settings file, and its text. Raises InputError that calls the file `what`."""
+    text = _read(path, what)
+    try:
+        return tomllib.loads(text), text
+    except (ValueError, RecursionError) as error:  # ValueError: TOMLDecodeError, and integers of thousands of digits
+        hint = "; text is written in quotation marks" if "Invalid value" in str(error) else ""
+        raise InputError(f"{path}: not valid TOML: {error}{hint}") from None
+
+
+def _read(path: Path, what: str) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
@@ -359,8 +404,10 @@ def read_toml(path: Path, what: str = "config") -> str:
         raise InputError(f"{path}: cannot read the {what}: {error.strerror}") from None
     if len(content) > LARGEST_FILE:
         raise InputError(f"{path}: cannot read the {what}: more than {LARGEST_FILE:,} bytes, which no {what} has")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(f"{path}: cannot read the {what}: it is UTF-16; save it as UTF-8")
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8").removeprefix("\ufeff")  # a byte order mark, which TOML does not know
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}:{line}: cannot read the {what}: not valid UTF-8; convert it to UTF-8") from None
@@ -391,13 +438,20 @@ def parse_config(
 
 
 def _override(tree: dict[str, Any], override: str) -> None:
-    """Set one `section.key=value` in the tree; the value is TOML, or a bare string where it is not."""
+    """Set one `section.key=value` in the tree.
+
+    The value is TOML, or the text as it is given: where it is no TOML, and where the key is a text and the value would
+    be a number, a date or true. So 1984 may be a file and nan a language.
+    """
     key, equals, raw = override.partition("=")
     if not equals or not key:
         raise InputError(f"--set {override}: expected key=value, for example --set model.score=multiplicative")
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
     except (ValueError, RecursionError):  # as in load_config
+        value = raw
+    *sections, last = key.split(".")
+    if not isinstance(value, str) and _is_text(_section_at(sections), last):
         value = raw
     _put(tree, key, value, f"--set {override}")
 
@@ -412,6 +466,14 @@ def _put(tree: dict[str, Any], key: str, value: Any, place: str) -> None:
     tree[last] = value
 
 
+def _is_text(section: type[BaseModel], key: str) -> bool:
+    """Whether a key takes strings and nothing else."""
+    annotation = section.model_fields[key].annotation if key in section.model_fields else None
+    parts, origin = get_args(annotation), get_origin(annotation)
+    kinds = {type(part) for part in parts} if origin is Literal else set(parts if origin is UnionType else [annotation])
+    return str in kinds and kinds <= {str, type(None)}
+
+
 def _explain(problem: Any, keys: list[str]) -> str:
     """One validation problem in the user's terms."""
     key = ".".join(keys)
@@ -422,6 +484,8 @@ def _explain(problem: Any, keys: list[str]) -> str:
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if problem["type"] == "value_error":
         return f"{key}: {message}" if key else message  # no key: a rule between sections
+    if problem["type"] == "string_type" and isinstance(problem["input"], (bool, int, float, date, time)):
+        message = f"{message}; write it in quotation marks"
     return f"{key} = {shown(problem['input'])}: {message}"
 
 

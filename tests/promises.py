@@ -1,7 +1,7 @@
 """Bugs that would break a promise of README.md, in the form of bugs.py; pitfalls.py puts them in as well.
 
 Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
-gradients from what is written for speed, 32 the Python interface, 33 what is printed, 34 what a resume takes up.
+gradients from what is written for speed, 32 the Python interface, 33 what is printed, 34 what a resume takes up, 35 texts that are packed, tables, or written by hand.
 """
 
 # ruff: noqa: E501  # what is replaced is as long as it is
@@ -152,7 +152,7 @@ STREAMED = [
     Bug(29, "bytes that are no text are a traceback", "text/hub.py", "except UnicodeDecodeError:", "except ZeroDivisionError:",
         (STREAMING + "bytes_that_are_no_text_in_a_table_are_named_or_dropped",)),
     Bug(29, "JSON is read in blocks", "text/streaming.py",
-        'self._lines_of(shard) if ".jsonl" in shard.suffixes[-2:] else self._tables_of(shard)', "self._tables_of(shard)",
+        "if self.kind not in TEXT:", 'if self.kind != "csv":',
         (STREAMING + "a_line_that_is_no_json_is_named_or_dropped",), every=True),
     Bug(29, "encoded text that was edited is believed", "text/encoding.py", 'held.pop("sha256").tobytes() != _digest(held)', "False",
         ("tests/test_corpus.py::test_a_damaged_cache_is_made_anew",)),
@@ -370,4 +370,34 @@ RESUMED = [
         ("tests/test_comparison.py::test_a_run_without_numbers_is_never_missing_in_silence",)),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED, *INTERFACE, *READ, *RESUMED]
+UNPACKED, TABLES, VALUES = (
+    "tests/test_compression.py::test_",
+    "tests/test_tables.py::test_",
+    "tests/test_config.py::test_",
+)
+DAMAGED = (UNPACKED + "damage_is_told_with_the_line_reached",)
+ROWS = (TABLES + "a_row_that_is_no_pair_is_refused_with_its_line_or_dropped",)
+
+TEXTS = [
+    Bug(35, "what follows a compressed stream is passed over", "text/compression.py",
+        'packed = stream.unused_data.lstrip(b"\\0")', 'packed = b""',
+        (UNPACKED + "streams_that_follow_each_other_are_one_text", *DAMAGED), every=True, only="(bz2 or xz or zst) and (streams or followed)"),
+    Bug(35, "a compressed text that is cut is a shorter one", "text/compression.py",
+        'raise EOFError("it ends before the end-of-stream marker")', "return", DAMAGED, every=True,
+        only="(bz2 or xz or zst) and cut"),
+    Bug(35, "a name that promises compression is not held to it", "text/compression.py",
+        "if kind is None and (named := _SUFFIXES.get(suffix.lower())):", "if named := False:",
+        (UNPACKED + "a_name_that_promises_compression_is_held_to_it",), every=True),
+    Bug(35, "UTF-16 is a text of bad lines", "text/lines.py", "if kind := other_kind(line):", "if kind := False:",
+        (UNPACKED + "what_is_no_utf8_text_is_named",), every=True),
+    Bug(35, "what a row of a table has too many is cut off", "text/delimited.py",
+        "if len(columns) == form.width:", "if len(columns) >= form.width:", ROWS, every=True, only="Der"),
+    Bug(35, "a header in another order changes nothing", "text/delimited.py",
+        "return (True, (places[0][0], places[1][0])) if is_header else None", "return (True, (0, 1)) if is_header else None",
+        (TABLES + "tables_are_read_as_they_are_and_say_so",), every=True, only="swapped"),
+    Bug(35, "a text of --set is a number where it can be", "config.py",
+        "if not isinstance(value, str) and _is_text(_section_at(sections), last):", "if False:",
+        (VALUES + "a_text_is_taken_as_it_is_given",), every=True, only="1984 or nan or true or 2020"),
+]  # fmt: skip
+
+PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED, *INTERFACE, *READ, *RESUMED, *TEXTS]

@@ -773,7 +773,7 @@ def test_translate_names_the_line_that_is_no_text(model: Path, tmp_path: Path, b
 
 def test_translate_names_a_damaged_archive(model: Path, tmp_path: Path) -> None:
     (tmp_path / "in.gz").write_bytes(gzip.compress(b"der hund\n" * 99)[:-9])
-    assert "in.gz: cannot be read: " in fail_reading(model, tmp_path / "in.gz")
+    assert "in.gz: cannot be read after line 99: " in fail_reading(model, tmp_path / "in.gz")
     (tmp_path / "in.gz").write_bytes(b"der hund\n")
     assert "in.gz: cannot be read: " in fail_reading(model, tmp_path / "in.gz")
 

@@ -13,8 +13,9 @@ from mechanisms import SOURCE_VOCABULARY, TARGET_VOCABULARY, random_ids, tiny_mo
 from test_training import config, corpus, events
 
 from seq2seq.batching import make_batch
-from seq2seq.config import ModelConfig, TrainingConfig, parse_config
+from seq2seq.config import ModelConfig, TrainingConfig, load_config, parse_config
 from seq2seq.errors import InputError
+from seq2seq.evaluation.plan import load_grid
 from seq2seq.training.trainer import train
 
 __all__ = ["corpus"]  # the fixture
@@ -185,3 +186,66 @@ def test_every_key_of_the_training_changes_the_run(corpus: Path, tmp_path: Path,
     if str(plain) not in PLAIN:
         PLAIN[str(plain)] = outcome(corpus, tmp_path / "plain", **plain)
     assert outcome(corpus, tmp_path / "other", **(settings | {key: value})) != PLAIN[str(plain)]
+
+
+# ----------------------------------------------------------------------------------------------------- values and types
+
+TEXT = 'data.train = {tsv = "a"}\ndata.validation = {tsv = "b"}\n'
+
+
+@pytest.mark.parametrize("given", ["1984", "nan", "no", "true", "2020-01-02", "1e3", "[1]", "a b", "", " 7 ", "0x10"])
+def test_a_text_is_taken_as_it_is_given(tmp_path: Path, given: str) -> None:
+    """As a shell takes it: Norwegian is no boolean, and a file may be called 1984."""
+    (tmp_path / "run.toml").write_text(TEXT, encoding="utf-8")
+    keys = ["data.train.tsv", "data.root", *(["data.source_language"] if given else [])]
+    found = load_config(tmp_path / "run.toml", [f"{key}={given}" for key in keys]).data
+    assert (found.train.tsv, found.root) == (given, given)
+    assert found.source_language == (given or "source")
+
+
+def test_other_values_are_still_toml(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(TEXT, encoding="utf-8")
+    given = {
+        'model.score="dot"': "dot",
+        "data.root='x'": "x",
+        "training.max_steps=1_000": 1000,
+        "model.residual=false": 0,
+    }
+    given |= {'tokenizer.symbols=["<a>"]': ["<a>"], "training.trackers=[]": [], "data.train.columns=[2, 1]": [2, 1]}
+    config = load_config(tmp_path / "run.toml", list(given)).model_dump()
+    for override, value in given.items():
+        found: Any = config
+        for key in override.partition("=")[0].split("."):
+            found = found[key]
+        assert found == value, override
+
+
+@pytest.mark.parametrize("value", ["1984", "nan", "true", "2020-01-02", "2020-01-02T03:04:05", "03:04:05"])
+def test_a_value_of_another_type_in_the_file_says_how_text_is_written(tmp_path: Path, value: str) -> None:
+    for key in ("root", "source_language", "train.tsv"):
+        text = TEXT if key != "train.tsv" else TEXT.replace('{tsv = "a"}', "{}")
+        (tmp_path / "run.toml").write_text(
+            f"{text.replace('data.train = {}', '')}data.{key} = {value}\n", encoding="utf-8"
+        )
+        with pytest.raises(InputError, match=rf"run\.toml:\d: data\.{key} = .*string; write it in quotation marks"):
+            load_config(tmp_path / "run.toml")
+
+
+def test_a_bare_word_says_how_text_is_written(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(f"{TEXT}data.source_language = no\n", encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"not valid TOML: Invalid value \(at line 3.*; text is written in quotation marks"
+    ):
+        load_config(tmp_path / "run.toml")
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    """Windows editors write one."""
+    (tmp_path / "run.toml").write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+    assert load_config(tmp_path / "run.toml").data.train.tsv == "a"
+    (tmp_path / "grid.toml").write_bytes(b"\xef\xbb\xbftitle = 3\n")
+    with pytest.raises(InputError, match=r"grid\.toml: (title|config)"):
+        load_grid(tmp_path / "grid.toml")
+    (tmp_path / "run.toml").write_bytes(TEXT.encode("utf-16"))
+    with pytest.raises(InputError, match=r"run\.toml: cannot read the config: it is UTF-16; save it as UTF-8"):
+        load_config(tmp_path / "run.toml")

@@ -110,7 +110,7 @@ def test_bad_lines_are_refused_with_their_number(tmp_path, bad, message):
         ("none", "none: no such file"),
         ("folder", "folder: is a folder; a text file is needed"),
         ("broken.gz", r"broken\.gz: cannot be read: .*gzip"),
-        ("short.gz", r"short\.gz: cannot be read: .*end-of-stream"),
+        ("short.gz", r"short\.gz: cannot be read after line \d+: .*end-of-stream"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, name, message):
@@ -217,7 +217,7 @@ def test_tsv(tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason", "message"),
     [
-        (b"alone", "columns", "1 columns; exactly two are needed, source TAB target"),
+        (b"alone", "columns", "1 column; exactly two are needed, source TAB target"),
         (b"a\tb\tc", "columns", "3 columns"),
         (b"a\t", "one side blank", "the target is blank"),
         (b"a\t\xff", "invalid UTF-8", "not valid UTF-8"),
@@ -357,8 +357,8 @@ def test_a_translation_feature_as_on_the_hub(tmp_path):
 
 def test_csv_keeps_sentences_that_look_like_missing_values(tmp_path):
     rows = [{"de": "None", "en": "NA"}, {"de": "a,b", "en": 'say "null"'}]
-    name = save(dataset_of(rows, nested=False), tmp_path, ".csv")
-    assert read_dataset(tmp_path, name) == Corpus(["None", "a,b"], ["NA", 'say "null"'], {})
+    corpus = read_dataset(tmp_path, save(dataset_of(rows, nested=False), tmp_path, ".csv"))
+    assert (corpus.source, corpus.target) == (["None", "a,b"], ["NA", 'say "null"'])
 
 
 def test_more_rows_than_are_read_at_once(tmp_path):
@@ -449,19 +449,21 @@ def test_split_and_name_are_refused_where_they_would_do_nothing(tmp_path):
     [
         ("none.parquet", r"none\.parquet: no such dataset file or folder"),
         ("./none", "none: no such dataset file or folder"),
+        ("data.parquet.gz", r"data\.parquet\.gz: unknown kind of dataset file '\.gz'; allowed: "),
         ("data.xml", r"data\.xml: unknown kind of dataset file '\.xml'; allowed: \.parquet, \.arrow"),
     ],
 )
 def test_datasets_that_are_not_there(tmp_path, name, message):
     (tmp_path / "data.xml").write_text("<xml/>")
+    (tmp_path / "data.parquet.gz").write_bytes(b"")
     with pytest.raises(InputError, match=message):
         read_dataset(tmp_path, name)
 
 
-@pytest.mark.parametrize("name", ["data.parquet", "data.jsonl", "data.arrow"])
+@pytest.mark.parametrize("name", ["data.parquet", "data.json", "data.arrow"])
 def test_damaged_dataset_files(tmp_path, name):
-    (tmp_path / name).write_text("no such format")
-    with pytest.raises(Seq2SeqError, match=rf"{name}: cannot (load|open) the dataset: .+"):
+    (tmp_path / name).write_text("[no such format")
+    with pytest.raises(Seq2SeqError, match=rf"{name}: (cannot (load|open) the dataset|not valid JSON): .+"):
         read_dataset(tmp_path, name)
 
 
@@ -483,6 +485,15 @@ def test_a_hub_name_is_passed_on(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", load)
     assert read_dataset(tmp_path, "owner/corpus", split="train", config="de-en") == EXPECTED
     assert calls == [(("owner/corpus",), {"name": "de-en"})]
+
+
+def test_a_csv_that_datasets_has_shifted_is_refused(tmp_path):
+    """A folder whose card names its files, and the hub: pandas takes the first of too many fields for an index."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "README.md").write_text("---\nconfigs:\n- config_name: all\n  data_files: x.csv\n---\n")
+    (tmp_path / "folder" / "x.csv").write_text("de,en\nDer Hund, der schläft.,The dog that sleeps.\n", encoding="utf-8")
+    with pytest.raises(InputError, match="folder: a row of its CSV has more columns than the header"):
+        read_dataset(tmp_path, "folder")
 
 
 @pytest.mark.parametrize("error", [ConnectionError("Couldn't reach the Hub\nand more"), OSError(28, "disk full")])

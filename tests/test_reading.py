@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from test_checkpoint import SOURCE, TARGET, make_config, save
 
 from seq2seq.checkpoint import load_model
-from seq2seq.config import Config, load_config, parse_config
+from seq2seq.config import Config, CorpusConfig, load_config, parse_config
 from seq2seq.errors import InputError, Seq2SeqError, shown
 from seq2seq.escaping import printable
-from seq2seq.text.readers import Problem, SentencePair, read_aligned, read_jsonl, read_tsv
+from seq2seq.text.delimited import read_delimited
+from seq2seq.text.readers import Problem, SentencePair, read_aligned, read_jsonl
 from seq2seq.text.tokenizer import train_tokenizers
 
 SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -54,7 +55,11 @@ def test_text_is_pairs_or_says_what_is_wrong(tmp_path: Path, first: bytes, secon
     for path, content in zip(paths, (first, second), strict=True):
         path.write_bytes(content)
     lines = len(first.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n").split(b"\n"))
-    readers = [lambda: read_aligned(*paths), lambda: read_tsv(paths[0]), lambda: read_jsonl(paths[0], ("de", "en"))]
+    readers = [
+        lambda: read_aligned(*paths),
+        lambda: read_delimited(paths[0], "tsv", CorpusConfig(tsv="x"), ("de", "en"), []),
+        lambda: read_jsonl(paths[0], ("de", "en")),
+    ]
     for read in readers:
         rows = explained(lambda read=read: list(read()))
         assert rows is None or len(rows) == lines

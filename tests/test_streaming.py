@@ -26,7 +26,7 @@ from seq2seq.training.epoch import Place, Pool, make_pools
 from seq2seq.training.trainer import train
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
-FORMS = ["parquet", "arrow", "jsonl", "jsonl.gz", "saved"]
+FORMS = ["parquet", "arrow", "jsonl", "jsonl.gz", "json", "csv", "tsv", "saved"]
 
 
 def pairs(count: int) -> list[dict[str, str]]:
@@ -48,6 +48,13 @@ def write(folder: Path, rows: list[dict[str, Any]], form: str = "parquet", shard
         if form.startswith("jsonl"):
             text = "".join(json.dumps(row) + "\n" for row in part).encode()
             path.write_bytes(gzip.compress(text) if form.endswith("gz") else text)
+        elif form == "json":
+            path.write_text(json.dumps(part), encoding="utf-8")
+        elif form in ("csv", "tsv"):
+            lines = [("xx", "yy"), *((row["xx"], row["yy"]) for row in part)]
+            path.write_text(
+                "".join({"csv": ",", "tsv": "\t"}[form].join(line) + "\n" for line in lines), encoding="utf-8"
+            )
         elif form == "arrow":
             datasets.Dataset.from_list(part).save_to_disk(folder / f"whole-{shard}")
             (folder / f"whole-{shard}" / "data-00000-of-00001.arrow").rename(path)
@@ -134,7 +141,7 @@ def test_shards_come_in_another_order_each_epoch(tmp_path: Path) -> None:
     assert frozenset(sentences(text, [next(make_pools(text, other, 0, Place()))])) != frozenset(firsts[0])
 
 
-@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+@pytest.mark.parametrize("form", ["parquet", "jsonl", "csv"])
 def test_a_pool_is_found_again_from_its_place_alone(tmp_path: Path, form: str) -> None:
     rows = pairs(130)
     rows[7]["xx"] = rows[99]["yy"] = " ".join("1" * 40)  # filtered by length: places count rows, pools count pairs
@@ -280,7 +287,9 @@ def test_bytes_that_are_no_text_in_a_table_are_named_or_dropped(tmp_path: Path) 
     assert [isinstance(row, SentencePair) for row in block] == [True, False, True, True, True, False]
 
 
-@pytest.mark.parametrize(("form", "place"), [("parquet", r"parquet: row 14 \(the first"), ("jsonl", "jsonl:15: ")])
+@pytest.mark.parametrize(
+    ("form", "place"), [("parquet", r"parquet: row 14 \(the first"), ("jsonl", "jsonl:15: "), ("csv", "csv:16: ")]
+)
 def test_a_bad_row_after_those_that_are_passed_has_its_own_number(tmp_path: Path, form: str, place: str) -> None:
     rows: list[dict[str, Any]] = pairs(60)
     rows[14]["yy"] = "\0"
@@ -346,6 +355,21 @@ def test_shards_have_the_order_of_their_names_and_one_kind(tmp_path: Path) -> No
     write(tmp_path / "shards", pairs(60), "parquet", shards=1)
     with pytest.raises(InputError, match=r"shards must be of one known kind .*; found json, parquet"):
         open_stream(config(tmp_path))
+
+
+def test_what_a_table_was_taken_for_is_noted_of_each_shard(tmp_path: Path) -> None:
+    """And each may have its columns in an order of its own."""
+    write(tmp_path / "shards", pairs(60), "csv", shards=2)
+    swapped = "".join(f"{row['yy']};{row['xx']}\n" for row in [{"xx": "xx", "yy": "yy"}, *pairs(30)])
+    (tmp_path / "shards" / "part-0.csv").write_text(swapped, encoding="utf-8")
+    stream = open_stream(config(tmp_path))
+    assert [note.rpartition(" ")[2] for note in stream.notes] == ["';'", "','"]
+    assert stream.sample is not None
+    assert sorted(stream.sample.source) == sorted(row["xx"] for row in pairs(60))
+    write(tmp_path / "tables", pairs(6))
+    settings = config(tmp_path, data__train={"dataset": "tables", "streaming": True, "quotes": True})
+    with pytest.raises(InputError, match="quotes has no effect for shards of parquet"):
+        open_stream(settings)
 
 
 def test_all_filtered_is_said(tmp_path: Path) -> None:

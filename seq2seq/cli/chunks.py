@@ -79,7 +79,7 @@ class Chunks:
     def _cut(self, size: int, fixed: bool) -> Iterator[Chunk]:
         watched = _Watched(self._arrivals)
         before, begin, texts, problems = 0, 0, list[str](), dict[int, str]()
-        for text, problem in judged_lines(watched):  # a line that may never end ends its chunk
+        for text, problem in judged_lines(watched, self.name):  # a line that may never end ends its chunk
             if problem:
                 problems[len(texts)] = problem
             texts.append("" if problem else text)

@@ -201,6 +201,7 @@ _WORDS: dict[str, Callable[[Event], str]] = {
         "this processor has no instructions for bfloat16: training.mixed_precision = 'no' is faster here"
     ),
     "change": lambda event: f"changed since it was stopped: {'; '.join(event['changes'])}",
+    "note": lambda event: f"note: {event['note']}",
     "data": _data,
     "epoch": _epoch,
     "validation": _validation,

@@ -30,7 +30,7 @@ def score(
     source: Annotated[
         str,
         typer.Option(
-            "--source", metavar="FILE", help="Source sentences, one a line (plain or .gz; '-': standard input)."
+            "--source", metavar="FILE", help="Source sentences, one a line (plain or compressed; '-': standard input)."
         ),
     ],
     target: Annotated[str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")],

@@ -35,7 +35,9 @@ def shortlist(
     source: Annotated[
         str,
         typer.Option(
-            "--source", metavar="FILE", help="Training text: source sentences, one a line (plain or .gz; '-': stdin)."
+            "--source",
+            metavar="FILE",
+            help="Training text: source sentences, one a line (plain or compressed; '-': stdin).",
         ),
     ],
     target: Annotated[str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")],

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import signal
 import sys
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase, FileIO
 from pathlib import Path
@@ -18,11 +16,11 @@ from typing import BinaryIO, NoReturn, cast
 from seq2seq.durable import create, write_all
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.escaping import columns
-from seq2seq.text.lines import CUT, iter_lines
+from seq2seq.text.compression import BLOCK, unpacked
+from seq2seq.text.lines import CUT, iter_lines, unreadable
 
 STANDARD = "-"
 STANDARD_INPUT = "standard input"  # in messages
-_BLOCK = 1 << 16
 
 
 class Arrivals:
@@ -33,9 +31,14 @@ class Arrivals:
     """
 
     def __init__(self, name: str, stream: BufferedIOBase) -> None:
-        self._name, self._stream, self.pending = name, stream, 0
+        self._name, self._stream, self.pending, self._count = name, stream, 0, 0
 
     def __iter__(self) -> Iterator[bytes]:
+        for line in self._lines():
+            self._count += 1
+            yield line
+
+    def _lines(self) -> Iterator[bytes]:
         begun, size, dropping = list[bytes](), 0, False  # the line whose end has not arrived
         while block := self._read():
             *lines, rest = block.split(b"\n")
@@ -55,9 +58,9 @@ class Arrivals:
 
     def _read(self) -> bytes:
         try:
-            return self._stream.read1(_BLOCK)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{self._name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+            return self._stream.read1(BLOCK)
+        except OSError as error:
+            raise unreadable(self._name, self._count, error) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +89,24 @@ class Source:
 
 @contextmanager
 def open_input(path: str) -> Iterator[Source]:
-    """A file (plain or .gz), or standard input for '-'."""
+    """A file, or standard input for '-', unpacked where it is compressed."""
     if path == STANDARD:
         if sys.stdin is None:  # started with it closed
             raise InputError("standard input is closed; give a file")
-        yield Source(STANDARD_INPUT, cast(BufferedIOBase, sys.stdin.buffer))
+        yield Source(STANDARD_INPUT, unpacked(cast(BufferedIOBase, sys.stdin.buffer)))
         return
-    opener: Callable[..., BufferedIOBase] = gzip.open if path.endswith(".gz") else open
-    try:
-        file = opener(path, "rb")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    with file:
-        yield Source(path, file)
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "rb"))
+        except OSError as error:
+            raise unreadable(path, 0, error) from None
+        yield Source(path, unpacked(file, Path(path).suffix))
 
 
 def read_lines(path: str) -> list[str]:
     """All lines."""
     with open_input(path) as source:
-        return [line for chunk in source.chunks(_BLOCK) for line in chunk]
+        return [line for chunk in source.chunks(BLOCK) for line in chunk]
 
 
 def count_lines(path: str) -> int | None:

@@ -41,7 +41,8 @@ def _section(path: str, section: BaseModel, summary: str, names: Names) -> Itera
 
 def _entry(path: str, key: str, value: Any, field: FieldInfo, names: Names) -> Iterator[str]:
     yield f"# {_capital(str(field.description))}{_allowed(field, names.get(f'{path}.{key}', ()))}"
-    yield f'# {key} = ""' if value is None else f"{key} = {_written(value)}"
+    example = field.examples[0] if field.examples else ""
+    yield f"# {key} = {_written(example)}" if value is None else f"{key} = {_written(value)}"
 
 
 def _written(value: Any) -> str:

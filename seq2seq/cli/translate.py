@@ -161,8 +161,8 @@ def translate(
     """Translate, one sentence a line: a line out for every line in, in order.
 
     Lines are translated as they arrive and written at once. A blank line
-    stays blank. Text is UTF-8, input plain or .gz; '-' is standard
-    input or output.
+    stays blank. Text is UTF-8, input plain or packed by gzip, bzip2, xz or
+    zstd; '-' is standard input or output.
 
     Text has columns with a tab between them: the line number, from 1 (with
     --n-best above 1 only), the translation, score and log-probability in nats

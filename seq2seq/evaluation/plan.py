@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,10 +128,7 @@ class Cell:
 
 def load_grid(path: Path) -> Grid:
     """Read a grid file. Raises InputError with the file for bad TOML, unknown keys and bad values."""
-    try:
-        tree = tomllib.loads(read_toml(path, "grid"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from None
+    tree, _ = read_toml(path, "grid")
     if "config" not in tree and "data" in tree:
         raise InputError(
             f"{path}: the config of a training; a comparison's grid names one (see: seq2seq compare --help)"

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from seq2seq.config import CorpusConfig, DataConfig
 from seq2seq.errors import InputError
+from seq2seq.text.delimited import read_delimited
 from seq2seq.text.encoding import EncodedCorpus, encode_corpus, fingerprint
 from seq2seq.text.hub import read_dataset
 from seq2seq.text.lines import iter_lines, read_lines
-from seq2seq.text.readers import BOTH_BLANK, Row, SentencePair, read_aligned, read_jsonl, read_tsv
+from seq2seq.text.readers import BOTH_BLANK, Row, SentencePair, read_aligned, read_jsonl
 
 __all__ = [
     "Corpus",
@@ -28,11 +29,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Pairs in the order of the text. dropped: reason -> pairs left out for it."""
+    """Pairs in the order of the text. dropped: reason -> pairs left out for it. notes: how the text was understood."""
 
     source: list[str]
     target: list[str]
     dropped: dict[str, int]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.source)
@@ -48,7 +50,8 @@ def read_corpus(spec: CorpusConfig, data: DataConfig) -> Corpus:
     source: list[str] = []
     target: list[str] = []
     dropped: Counter[str] = Counter()
-    for row in _rows(spec, data):
+    notes: list[str] = []
+    for row in _rows(spec, data, notes):
         if isinstance(row, SentencePair):
             source.append(row.source)
             target.append(row.target)
@@ -60,15 +63,15 @@ def read_corpus(spec: CorpusConfig, data: DataConfig) -> Corpus:
         counts = ", ".join(f"{reason}: {count}" for reason, count in dropped.items())
         name = spec.source or spec.tsv or spec.jsonl or spec.dataset
         raise InputError(f"{name}: no usable pair" + (f"; dropped {counts}" if counts else ""))
-    return Corpus(source, target, dict(dropped))
+    return Corpus(source, target, dict(dropped), tuple(notes))
 
 
-def _rows(spec: CorpusConfig, data: DataConfig) -> Iterator[Row]:
+def _rows(spec: CorpusConfig, data: DataConfig, notes: list[str]) -> Iterator[Row]:
     root, languages = Path(data.root), (data.source_language, data.target_language)
     if spec.source is not None and spec.target is not None:
         return read_aligned(root / spec.source, root / spec.target)
     if spec.tsv is not None:
-        return read_tsv(root / spec.tsv)
+        return read_delimited(root / spec.tsv, "tsv", spec, languages, notes)
     if spec.jsonl is not None:
         return read_jsonl(root / spec.jsonl, languages)
-    return read_dataset(spec, root, languages)
+    return read_dataset(spec, root, languages, notes)

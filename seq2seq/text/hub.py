@@ -1,38 +1,107 @@
-"""Parallel text from Hugging Face datasets: a hub name, a local folder, or a Parquet, Arrow, JSON or CSV file."""
+"""Parallel text from Hugging Face datasets: a hub name, a local folder, or a Parquet, Arrow, JSON, CSV or TSV file.
+
+JSON, CSV and TSV on disk are read here and not by datasets, whose readers guess: they take years for numbers and dates
+for times, and a field too many in the first row of a CSV for a name of the row, which shifts all its sentences.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from seq2seq.config import CorpusConfig
 from seq2seq.errors import InputError, Seq2SeqError, nearest
+from seq2seq.text.compression import without_suffix
+from seq2seq.text.delimited import read_delimited
 from seq2seq.text.lines import INVALID_UTF8, describe
-from seq2seq.text.readers import Problem, Row, check_pair
+from seq2seq.text.readers import Problem, Row, check_pair, read_json
 
-FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "json", ".json": "json", ".csv": "csv"}
+FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
+TEXT = ("json", "csv", "tsv")  # kinds whose rows are lines of text
 SAVED = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to_disk leaves in a folder
 
 
-def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str]) -> Iterator[Row]:
+def kind_of(path: Path) -> str | None:
+    """What a file's name says that it holds; only text may be compressed as a whole."""
+    bare = without_suffix(path)
+    kind = FORMATS.get(bare.suffix.lower())
+    return kind if bare == path or kind in TEXT else None
+
+
+def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
     """The pairs of a dataset, from its `translation` feature or from two columns named by language.
 
     Raises InputError for an unknown split, language, configuration or file, Seq2SeqError where the hub fails.
     """
     assert spec.dataset is not None
+    if files := _text_files(spec, root / spec.dataset):
+        yield from _read_files(files, spec, languages, notes)
+        return
     with quiet_datasets():
         dataset = _choose_split(_open(spec, root), spec)
+    refuse_table_keys(spec, "which is no table of text")
+    if dataset.info.builder_name == "csv" and "__index_level_0__" in dataset.features:
+        raise InputError(f"{spec.dataset}: a row of its CSV has more columns than the header, which shifts all of them")
     nested = check_languages(dataset, spec.dataset, languages)
     dataset = dataset.select_columns(["translation"] if nested else list(dict.fromkeys(languages)))
     start = 0
     for table in dataset.with_format("arrow").iter(1000):
         yield from rows_of(table, start, spec.dataset, languages)
         start += len(table)
+
+
+def read_text(path: Path, kind: str, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
+    """The pairs of a file of one of the kinds TEXT."""
+    if kind == "json":
+        refuse_table_keys(spec, "for JSON")
+        return read_json(path, languages)
+    return read_delimited(path, kind, spec, languages, notes)
+
+
+def refuse_table_keys(spec: CorpusConfig, why: str) -> None:
+    """Refuse keys for tables where there is none."""
+    for key in spec.TABLE:
+        if getattr(spec, key) is not None:
+            raise InputError(f"{spec.dataset}: {key} has no effect {why}; leave it out")
+
+
+def _text_files(spec: CorpusConfig, path: Path) -> dict[str, list[Path]]:
+    """The files of each split, where all are text on disk; else none."""
+    if os.path.isfile(path) and spec.name is None:
+        return {"train": [path]} if kind_of(path) in TEXT else {}
+    if not os.path.isdir(path) or spec.name is not None or _saved(path) or _card_names_files(path):
+        return {}
+    from datasets.data_files import DataFilesDict, get_data_patterns
+
+    try:
+        found = DataFilesDict.from_patterns(get_data_patterns(str(path)), base_path=str(path))
+    except FileNotFoundError:  # in the words of datasets, later
+        return {}
+    splits = {str(name): [Path(each) for each in files if kind_of(Path(each))] for name, files in found.items()}
+    kinds = {kind_of(each) for files in splits.values() for each in files}
+    return {name: sorted(files) for name, files in splits.items() if files} if kinds <= set(TEXT) else {}
+
+
+def _read_files(
+    splits: dict[str, list[Path]], spec: CorpusConfig, languages: tuple[str, str], notes: list[str]
+) -> Iterator[Row]:
+    """The rows that `split` means, of files of text."""
+
+    def rows(name: str) -> Iterator[Row]:
+        for path in splits[name]:
+            yield from read_text(path, str(kind_of(path)), spec, languages, notes)
+
+    if spec.split is None or spec.split in splits:
+        yield from rows(_only_split(splits, spec) if spec.split is None else spec.split)
+        return
+    held = {name: list(rows(name)) for name in _names(spec.split) if name in splits}
+    for name, first, end in _slices({name: len(held.get(name, ())) for name in splits}, spec):
+        yield from held[name][first:end]
 
 
 def rows_of(table: Any, start: int, name: str, languages: tuple[str, str]) -> Iterator[Row]:
@@ -92,21 +161,35 @@ def _open(spec: CorpusConfig, root: Path) -> Any:
     assert spec.dataset is not None
     path = root / spec.dataset
     if os.path.exists(path):  # path.exists() raises where the name is too long
-        saved = path.is_dir() and any((path / name).exists() for name in SAVED)
+        saved = path.is_dir() and _saved(path)
         if spec.name is not None and (saved or path.is_file()):
             raise InputError(f"{path}: name = {spec.name!r} has no effect here; leave it out")
         if saved:
             return load(spec, datasets.load_from_disk, str(path))
         if path.is_dir():
             return load(spec, datasets.load_dataset, str(path), name=spec.name)
-        if path.suffix not in FORMATS:
+        if (kind := kind_of(path)) is None:
             raise InputError(f"{path}: unknown kind of dataset file {path.suffix!r}; allowed: {', '.join(FORMATS)}")
-        # pandas would read sentences such as "None" and "NA" as missing.
-        options = {"keep_default_na": False} if path.suffix == ".csv" else {}
-        return load(spec, datasets.load_dataset, FORMATS[path.suffix], data_files=str(path), **options)
-    if path.suffix in FORMATS or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", spec.dataset):
+        return load(spec, datasets.load_dataset, kind, data_files=str(path))
+    if kind_of(path) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", spec.dataset):
         raise InputError(f"{path}: no such dataset file or folder")
     return load(spec, datasets.load_dataset, spec.dataset, name=spec.name)
+
+
+def _saved(folder: Path) -> bool:
+    return any((folder / name).exists() for name in SAVED)
+
+
+def _card_names_files(folder: Path) -> bool:
+    """Whether a README.md, as on the hub, says which files are which split."""
+    card = folder / "README.md"
+    return card.is_file() and b"\nconfigs:" in card.read_bytes()
+
+
+def _only_split(splits: Collection[str], spec: CorpusConfig) -> str:
+    if len(splits) > 1:
+        raise InputError(f"{spec.dataset}: say which split to read; {nearest('', splits)}")
+    return next(iter(splits))
 
 
 def _choose_split(splits: Any, spec: CorpusConfig) -> Any:
@@ -119,22 +202,33 @@ def _choose_split(splits: Any, spec: CorpusConfig) -> Any:
             raise InputError(f"{spec.dataset}: {message}")
         return splits
     if spec.split is None:
-        if len(splits) > 1:
-            raise InputError(f"{spec.dataset}: say which split to read; {nearest('', splits)}")
-        return next(iter(splits.values()))
-    for name in re.split(r"\[[^]]*\]|\+", spec.split):
-        if name.strip() and name.strip() not in splits:
-            raise InputError(f"{spec.dataset}: no split {name.strip()!r}; {nearest(name.strip(), splits)}")
+        return splits[_only_split(splits, spec)]
+    parts = _slices({name: len(split) for name, split in splits.items()}, spec)
+    return datasets.concatenate_datasets([_slice(splits[name], first, end) for name, first, end in parts])
+
+
+def _slices(sizes: dict[str, int], spec: CorpusConfig) -> list[tuple[str, int | None, int | None]]:
+    """The parts of splits that `split` means: name, first row, and the row after the last."""
+    import datasets
+
+    assert spec.split is not None
+    for name in _names(spec.split):
+        if name not in sizes:
+            raise InputError(f"{spec.dataset}: no split {name!r}; {nearest(name, sizes)}")
     try:
         instructions = datasets.ReadInstruction.from_spec(spec.split)
-        slices = instructions.to_absolute({name: len(split) for name, split in splits.items()})
+        slices = instructions.to_absolute(sizes)
     except (ValueError, AssertionError):
         raise InputError(
             f"{spec.dataset}: split = {spec.split!r} is not understood; allowed: a name, or a slice as in "
             "train[:1000], train[10%:20%]"
         ) from None
-    parts = [_slice(splits[each.splitname], each.from_, each.to) for each in slices]
-    return datasets.concatenate_datasets(parts)
+    return [(each.splitname, each.from_, each.to) for each in slices]
+
+
+def _names(split: str) -> list[str]:
+    """The splits in train[:10]+test."""
+    return [name.strip() for name in re.split(r"\[[^]]*\]|\+", split) if name.strip()]
 
 
 def _slice(split: Any, first: int | None, end: int | None) -> Any:

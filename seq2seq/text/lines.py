@@ -1,4 +1,4 @@
-"""Lines of text files: UTF-8, split at \\n only, plain or .gz.
+"""Lines of text files: UTF-8, split at \\n only, plain or compressed.
 
 Python's text mode and str.splitlines() also split at \\r, U+0085, U+2028 and others, which shifts every later line of
 one side against the other; so files are read as bytes.
@@ -6,25 +6,36 @@ one side against the other; so files are read as bytes.
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import re
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
 from seq2seq.errors import InputError
+from seq2seq.text.compression import open_text
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 LONGEST_LINE = 64 << 20  # bytes, of a file that is read whole; more is no text, and /dev/zero has no end
 LONGEST_SENTENCE = 1 << 20  # bytes, of a stream, without the line's end; more is none, and could fill the memory
 CUT = LONGEST_SENTENCE + 8  # of a line in a stream; so much of it is still too long without a mark and its end
 
 INVALID_UTF8, NUL, ENDLESS = "invalid UTF-8", "NUL", "endless"
+TO_UTF8 = "convert it to UTF-8, as iconv does"
+_OTHER_KINDS = {  # how a file begins -> what it is, and what to do
+    re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"): f"UTF-32; {TO_UTF8}",
+    re.compile(rb"\xff\xfe|\xfe\xff"): f"UTF-16; {TO_UTF8}",
+    re.compile(rb"PK\x03\x04|7z\xbc\xaf\x27\x1c|Rar!\x1a|\x04\x22M\x18|\x1f\x9d"): (
+        "an archive of a kind that is not read; unpack it, or pack it with gzip, bzip2, xz or zstd"
+    ),
+    re.compile(rb"(?s).{257}ustar"): "a tar archive; unpack it",
+    re.compile(rb"PAR1\x15|ARROW1\0\0"): "a Parquet or Arrow file; give it as dataset",
+}
 
 
 def read_lines(path: Path) -> list[str]:
-    """All lines of a text file (plain or .gz). Raises InputError with file and line, as iter_lines does."""
+    """All lines of a text file, unpacked if need be. Raises InputError with file and line, as iter_lines does."""
     return list(_decoded(map(decode, read_byte_lines(path)), str(path)))
 
 
@@ -32,14 +43,15 @@ def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
     """The lines of a stream as they arrive; `name` stands for it in messages.
 
     A \\r before the \\n and a byte order mark at the start are removed; a missing last \\n is fine. Raises InputError
-    with the line number on invalid UTF-8, NUL and more than LONGEST_SENTENCE bytes.
+    with the line number on invalid UTF-8, NUL and more than LONGEST_SENTENCE bytes, and for a stream that is no UTF-8
+    text at all: UTF-16, an archive.
     """
-    return _decoded(judged_lines(stream), name)
+    return _decoded(judged_lines(stream, name), name)
 
 
-def judged_lines(stream: Iterable[bytes]) -> Iterator[tuple[str, str | None]]:
+def judged_lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[str, str | None]]:
     """As `iter_lines`, but every line comes with what is wrong with it, if anything, for the caller to decide."""
-    return (decode(line) if len(line) <= LONGEST_SENTENCE else ("", ENDLESS) for line in _byte_lines(stream))
+    return (decode(line) if len(line) <= LONGEST_SENTENCE else ("", ENDLESS) for line in _byte_lines(stream, name))
 
 
 def read_byte_lines(path: Path) -> list[bytes]:
@@ -49,18 +61,27 @@ def read_byte_lines(path: Path) -> list[bytes]:
 
 def iter_byte_lines(path: Path) -> Iterator[bytes]:
     """As `read_byte_lines`, one after the other."""
+    read = 0
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            yield from _byte_lines(_bounded(stream, str(path)))
+        with open_text(path) as stream:
+            for line in _byte_lines(_bounded(stream, str(path)), str(path)):
+                read += 1
+                yield line
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder; a text file is needed") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise unreadable(str(path), read, error) from None
 
 
-def _bounded(stream: BinaryIO | gzip.GzipFile, name: str) -> Iterator[bytes]:
+def unreadable(name: str, lines: int, error: OSError) -> InputError:
+    """What to say when reading fails after so many lines."""
+    place = f" after line {lines:,}" if lines else ""
+    return InputError(f"{name}: cannot be read{place}: {error.strerror or error}")
+
+
+def _bounded(stream: BufferedReader, name: str) -> Iterator[bytes]:
     """The lines of a stream with their ends. Raises InputError for one that is too long before more of it is read."""
     number = 0
     while line := stream.readline(LONGEST_LINE + 1):
@@ -79,6 +100,16 @@ def decode(line: bytes) -> tuple[str, str | None]:
     return text, NUL if "\0" in text else None
 
 
+def other_kind(begin: bytes) -> str | None:
+    """What a file is that begins with this line, and what to do, where it is certainly no UTF-8 text."""
+    if found := next((kind for mark, kind in _OTHER_KINDS.items() if mark.match(begin)), None):
+        return found
+    nuls = begin[0::2].count(0), begin[1::2].count(0)  # of letters in the Latin alphabet, UTF-16 leaves one byte zero
+    if min(nuls) == 0 and max(nuls) > 1 and max(nuls) > len(begin) // 4:
+        return f"probably UTF-16; {TO_UTF8}"
+    return None
+
+
 def _decoded(lines: Iterable[tuple[str, str | None]], name: str) -> Iterator[str]:
     for number, (text, problem) in enumerate(lines, start=1):
         if problem:
@@ -95,10 +126,12 @@ def describe(problem: str) -> str:
     return "the line has a NUL character (byte 0), which is no text"
 
 
-def _byte_lines(stream: Iterable[bytes]) -> Iterator[bytes]:
+def _byte_lines(stream: Iterable[bytes], name: str) -> Iterator[bytes]:
     for index, line in enumerate(stream):
         if index == 0:
-            line = line.removeprefix(_BYTE_ORDER_MARK)
+            if kind := other_kind(line):
+                raise InputError(f"{name}: is {kind}")
+            line = line.removeprefix(BYTE_ORDER_MARK)
             if not line:  # a mark and nothing else: an empty file
                 return
         yield line.removesuffix(b"\n").removesuffix(b"\r")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seq2seq.errors import InputError, nearest
-from seq2seq.text.lines import decode, describe, read_byte_lines
+from seq2seq.text.compression import BLOCK, open_text
+from seq2seq.text.lines import BYTE_ORDER_MARK, decode, describe, read_byte_lines, unreadable
 
 BOTH_BLANK = "both blank"
 
@@ -38,28 +39,42 @@ def read_aligned(source: Path, target: Path) -> Iterator[Row]:
     if len(sides[0]) != len(sides[1]):
         raise InputError(
             f"{source} has {len(sides[0])} lines, {target} has {len(sides[1])}; "
-            "line-aligned files need the same number (lines end at \\n only)"
+            f"line-aligned files need the same number (lines end at \\n only){_no_text((source, target), sides)}"
         )
     for number, lines in enumerate(zip(*sides, strict=True), start=1):
-        yield _pair_of_bytes(lines, (f"{source}:{number}", f"{target}:{number}"))
-
-
-def read_tsv(path: Path) -> Iterator[Row]:
-    """One pair a line, source TAB target."""
-    for number, line in enumerate(_not_empty(path), start=1):
-        columns, place = line.split(b"\t"), f"{path}:{number}"
-        if not line.strip():
-            yield Problem(BOTH_BLANK, f"{place}: the line is blank")
-        elif len(columns) != 2:
-            yield Problem("columns", f"{place}: {len(columns)} columns; exactly two are needed, source TAB target")
-        else:
-            yield _pair_of_bytes(columns, (place, place))
+        yield pair_of_bytes(lines, (f"{source}:{number}", f"{target}:{number}"))
 
 
 def read_jsonl(path: Path, languages: tuple[str, str]) -> Iterator[Row]:
     """One JSON object a line, with the languages as keys, at the top or inside "translation"."""
     for number, line in enumerate(_not_empty(path), start=1):
         yield read_json_line(line, languages, f"{path}:{number}")
+
+
+def read_json(path: Path, languages: tuple[str, str]) -> Iterator[Row]:
+    """As `read_jsonl`, or one JSON array of such objects, which is read whole."""
+    if not is_json_array(path):
+        yield from read_jsonl(path, languages)
+        return
+    try:
+        with open_text(path) as file:
+            rows = json.loads(file.read().removeprefix(BYTE_ORDER_MARK).decode("utf-8"))
+    except OSError as error:
+        raise unreadable(str(path), 0, error) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid JSON: {error}") from None
+    for number, row in enumerate(rows):
+        place = f"{path}: row {number} (the first is 0)"
+        yield _pair_of_object(row, languages, place)
+
+
+def is_json_array(path: Path) -> bool:
+    """Whether a file begins as a JSON array does, rather than with an object a line."""
+    try:
+        with open_text(path) as file:
+            return file.read(BLOCK).removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"[")
+    except OSError as error:
+        raise unreadable(str(path), 0, error) from None
 
 
 def read_json_line(line: bytes, languages: tuple[str, str], place: str) -> Row:
@@ -99,7 +114,8 @@ def _problem_of(value: Any, place: str) -> Problem | None:
     return None
 
 
-def _pair_of_bytes(lines: Iterable[bytes], places: tuple[str, str]) -> Row:
+def pair_of_bytes(lines: Iterable[bytes], places: tuple[str, str]) -> Row:
+    """As `check_pair`, of a source and a target that are not decoded yet."""
     texts = []
     for line, place in zip(lines, places, strict=True):
         text, wrong = decode(line)
@@ -114,6 +130,10 @@ def _pair_of_json(text: str, languages: tuple[str, str], place: str) -> Row:
         row = json.loads(text)
     except (ValueError, RecursionError) as error:
         return Problem("JSON", f"{place}: not a JSON object: {error}")
+    return _pair_of_object(row, languages, place)
+
+
+def _pair_of_object(row: Any, languages: tuple[str, str], place: str) -> Row:
     row = row.get("translation", row) if isinstance(row, dict) else row
     if not isinstance(row, dict):
         return Problem("JSON", f"{place}: not a JSON object with the keys {languages[0]!r} and {languages[1]!r}")
@@ -123,6 +143,15 @@ def _pair_of_json(text: str, languages: tuple[str, str], place: str) -> Row:
             message = f"{place}: no key {language!r}; {keys} (see data.source_language, data.target_language)"
             return Problem("JSON", message)
     return check_pair((row[languages[0]], row[languages[1]]), (place, place))
+
+
+def _no_text(paths: Iterable[Path], sides: Iterable[list[bytes]]) -> str:
+    """The first line that is no text, which is often why two files differ in length: one is in another encoding."""
+    for path, lines in zip(paths, sides, strict=True):
+        for number, line in enumerate(lines, start=1):
+            if wrong := decode(line)[1]:
+                return f"\n{path}:{number}: {describe(wrong)}"
+    return ""
 
 
 def _not_empty(path: Path) -> list[bytes]:

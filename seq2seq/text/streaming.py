@@ -1,8 +1,8 @@
 """Parallel text that is read from shards on disk, again for each pass, and never held whole.
 
 Of each shard that is open, datasets holds what its format is read in: a Parquet row group as it is compressed on disk,
-an Arrow record batch. So memory grows with the size of a row group, not with the number of shards. Lines of JSON are
-read one by one.
+an Arrow record batch. So memory grows with the size of a row group, not with the number of shards. Lines of JSON, CSV
+and TSV are read one by one; a JSON array is read whole.
 """
 
 from __future__ import annotations
@@ -22,14 +22,24 @@ from seq2seq.config import Config, CorpusConfig
 from seq2seq.errors import InputError
 from seq2seq.text.corpus import Corpus
 from seq2seq.text.encoding import verdicts
-from seq2seq.text.hub import FORMATS as EVERY_FORMAT
-from seq2seq.text.hub import SAVED, check_languages, first_line, load, quiet_datasets, rows_of, uncounted
+from seq2seq.text.hub import (
+    FORMATS,
+    SAVED,
+    TEXT,
+    check_languages,
+    first_line,
+    kind_of,
+    load,
+    quiet_datasets,
+    read_text,
+    refuse_table_keys,
+    rows_of,
+    uncounted,
+)
 from seq2seq.text.lines import iter_byte_lines
-from seq2seq.text.readers import BOTH_BLANK, Problem, Row, SentencePair, read_json_line
+from seq2seq.text.readers import BOTH_BLANK, Problem, Row, SentencePair, is_json_array, read_json_line
 from seq2seq.text.tokenizer import TokenizerPair
 
-# CSV has no types in it: datasets does not know the columns of a stream of it before its end.
-FORMATS = {suffix: kind for suffix, kind in EVERY_FORMAT.items() if kind != "csv"}
 TOGETHER = 8  # shards that are read in turn, so that a text sorted by origin is mixed
 BLOCK = 100  # rows that a shard gives in its turn; also what is encoded at a time
 _HELD_OUT = re.compile(r"(^|[/_.-])(test|validation|valid|val|dev|eval)([/_.-]|$)")
@@ -72,6 +82,20 @@ class _Lines:
 
 
 @dataclass(frozen=True, slots=True)
+class _Judged:
+    """Rows that were checked as they were read."""
+
+    judged: list[Row]
+
+    def __len__(self) -> int:
+        return len(self.judged)
+
+    def rows(self, passed: int) -> Iterator[Row]:
+        """See _Block."""
+        yield from self.judged[passed:]
+
+
+@dataclass(frozen=True, slots=True)
 class _Table:
     """An Arrow table; start: the rows before it in the shard."""
 
@@ -93,7 +117,7 @@ class Stream:
     """Shards of one kind, and what one pass over all of them told.
 
     pairs: good ones, before the filters. dropped: reason -> pairs left out for it. sample: pairs drawn at random from
-    all. fingerprint: sha256 of the text of all good pairs, in order, and of where a shard ends.
+    all. fingerprint: sha256 of the text of all good pairs, in order, and of where a shard ends. notes: as of Corpus.
     """
 
     config: Config
@@ -103,10 +127,13 @@ class Stream:
     dropped: dict[str, int] | None = None
     fingerprint: str = ""
     sample: Corpus | None = None
+    notes: tuple[str, ...] = ()
 
-    def rows(self, order: Sequence[int], together: int, skip: int = 0) -> Iterator[list[Row]]:
+    def rows(
+        self, order: Sequence[int], together: int, skip: int = 0, notes: list[str] | None = None
+    ) -> Iterator[list[Row]]:
         """Blocks of checked rows of the shards in this order, so many at a time, without the first `skip` rows."""
-        for block in self._blocks(order, together):
+        for block in self._blocks(order, together, [] if notes is None else notes):
             passed = min(skip, len(block))
             skip -= passed
             if passed < len(block):
@@ -131,19 +158,32 @@ class Stream:
             raise InputError(f"{row.message} (data.problems = 'drop' leaves such pairs out)")
         return row
 
-    def _blocks(self, order: Sequence[int], together: int) -> Iterator[_Block]:
+    def _blocks(self, order: Sequence[int], together: int, notes: list[str]) -> Iterator[_Block]:
         """Blocks of BLOCK rows or fewer, the shards in turn."""
         waiting = deque(self.shards[index] for index in order)
         turns: deque[Iterator[_Block]] = deque()
         while turns or waiting:
             while waiting and len(turns) < together:
                 shard = waiting.popleft()
-                turns.append(self._lines_of(shard) if ".jsonl" in shard.suffixes[-2:] else self._tables_of(shard))
+                turns.append(self._open(shard, notes))
             blocks = turns.popleft()
             block = next(blocks, None)
             if block is not None:
                 turns.append(blocks)
                 yield block
+
+    def _open(self, shard: Path, notes: list[str]) -> Iterator[_Block]:
+        if self.kind not in TEXT:
+            return self._tables_of(shard)
+        if self.kind == "json" and not is_json_array(shard):
+            return self._lines_of(shard)
+        return self._judged_of(shard, notes)
+
+    def _judged_of(self, shard: Path, notes: list[str]) -> Iterator[_Block]:
+        data = self.config.data
+        rows = read_text(shard, self.kind, data.train, (data.source_language, data.target_language), notes)
+        while block := list(islice(rows, BLOCK)):
+            yield _Judged(block)
 
     def _lines_of(self, shard: Path) -> Iterator[_Block]:
         """Lines as `read_jsonl` reads them, for a reader of whole blocks cannot go on after a line that is no JSON."""
@@ -193,13 +233,16 @@ def open_stream(config: Config) -> Stream:
     Raises InputError as read_corpus does.
     """
     paths, kind = _find(config.data.train, Path(config.data.root))
+    if kind not in ("csv", "tsv"):
+        refuse_table_keys(config.data.train, f"for shards of {kind}")
     stream = Stream(config, tuple(paths), kind)
     digest, dropped, pairs = hashlib.sha256(), Counter[str](), 0
     wanted = 0 if config.tokenizer.source_model else config.tokenizer.sample_pairs
     sample: list[SentencePair] = []
+    notes: list[str] = []
     generator = random.Random(config.training.seed)
     for index in range(len(paths)):
-        for row in (row for block in stream.rows([index], 1) for row in block):
+        for row in (row for block in stream.rows([index], 1, notes=notes) for row in block):
             if not isinstance(row, SentencePair):
                 dropped[row.reason] += 1
                 continue
@@ -214,7 +257,8 @@ def open_stream(config: Config) -> Stream:
         told = ", ".join(f"{reason}: {count}" for reason, count in dropped.items())
         raise InputError(f"{config.data.train.dataset}: no usable pair in {len(paths)} shards ({told or 'no rows'})")
     drawn = Corpus([pair.source for pair in sample], [pair.target for pair in sample], {})
-    return replace(stream, pairs=pairs, dropped=dict(dropped), fingerprint=digest.hexdigest(), sample=drawn)
+    stream = replace(stream, pairs=pairs, dropped=dict(dropped), notes=tuple(notes))
+    return replace(stream, fingerprint=digest.hexdigest(), sample=drawn)
 
 
 def _find(spec: CorpusConfig, root: Path) -> tuple[list[Path], str]:
@@ -222,7 +266,7 @@ def _find(spec: CorpusConfig, root: Path) -> tuple[list[Path], str]:
     assert spec.dataset is not None
     path = root / spec.dataset
     if path.is_dir():
-        files = [each for each in path.rglob("*") if _kind(each) and each.name not in SAVED]
+        files = [each for each in path.rglob("*") if kind_of(each) and each.name not in SAVED]
         files = [each for each in files if not each.name.startswith(("cache-", "."))]
         for each in files:
             if found := _HELD_OUT.search(each.relative_to(path).as_posix()):
@@ -235,13 +279,9 @@ def _find(spec: CorpusConfig, root: Path) -> tuple[list[Path], str]:
         files = files or [each for each in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if each.is_file()]
     if not files:
         known = ", ".join(FORMATS)
-        raise InputError(f"{path}: no shards there; streaming reads a local file, folder or pattern of {known} (.gz)")
-    kinds = {_kind(each) for each in files}
+        raise InputError(f"{path}: no shards there; streaming reads a local file, folder or pattern of {known}")
+    kinds = {kind_of(each) for each in files}
     if len(kinds) > 1 or None in kinds:
         names = ", ".join(sorted(str(kind) for kind in kinds))
         raise InputError(f"{path}: shards must be of one known kind ({', '.join(FORMATS)}); found {names}")
     return sorted(files), str(kinds.pop())
-
-
-def _kind(path: Path) -> str | None:
-    return FORMATS.get(path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix)

@@ -22,6 +22,7 @@ class TrainingText:
     tokenizers: TokenizerPair
     fingerprint: dict[str, str]  # what is read -> its hash
     dropped: dict[str, int]
+    notes: tuple[str, ...] = ()
 
     @property
     def pairs(self) -> int:
@@ -70,6 +71,7 @@ def prepare(
             "target tokenizer": tokenizers.target.sha256,
         },
         dropped=train.dropped or {},
+        notes=(*train.notes, *validation.notes),
     )
 
 

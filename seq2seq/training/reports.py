@@ -28,6 +28,8 @@ def open_trackers(accelerator: Accelerator, config: Config, step: int) -> None:
 def tell_start(journal: Journal, config: Config, run: Run, text: TrainingText, parameters: int) -> None:
     """The first lines of a journal: the run, and its text."""
     journal.write("start", step=0, seed=config.training.seed, parameters=parameters, output=str(run.directory))
+    for note in dict.fromkeys(text.notes):  # of both texts, which may be one file
+        journal.write("note", note=note)
     journal.write(
         "data",
         train_pairs=text.pairs,

@@ -21,11 +21,13 @@ with atheris.instrument_imports(include=["seq2seq", "tomllib"]):
     from seq2seq import Translator
     from seq2seq.checkpoint import build_model, save_model
     from seq2seq.cli.streams import Source
-    from seq2seq.config import Config, load_config, parse_config
+    from seq2seq.config import Config, CorpusConfig, load_config, parse_config
     from seq2seq.errors import Seq2SeqError
     from seq2seq.nn.model import initialise
+    from seq2seq.text.compression import unpacked
+    from seq2seq.text.delimited import read_delimited
     from seq2seq.text.lines import read_lines
-    from seq2seq.text.readers import SentencePair, read_aligned, read_jsonl, read_tsv
+    from seq2seq.text.readers import SentencePair, read_aligned, read_json, read_jsonl
     from seq2seq.text.tokenizer import train_tokenizers
 
 TEXTS = (b"ein hund\nzwei hunde\n", "\ufeffa b\r\n\u2028ü\n".encode(), b'{"de": "a", "en": "b"}\n{"translation": {}}\n')
@@ -55,12 +57,11 @@ trackers = []
 
 
 def texts(folder: Path) -> tuple[list[bytes], Callable[[bytes], object]]:
-    """First byte: which reader, and whether the files are .gz; then the text, of both sides with a NUL NUL between."""
+    """First byte: which reader, if the files are called .gz, and if they are; then both sides, NUL NUL between."""
 
     def lines(path: Path) -> None:
         found = read_lines(path)
-        content = path.read_bytes() if path.suffix != ".gz" else gzip.decompress(path.read_bytes())
-        chunks = Source("stream", io.BytesIO(content)).chunks(3)
+        chunks = Source("stream", unpacked(io.BytesIO(path.read_bytes()))).chunks(3)
         assert found == [line for chunk in chunks for line in chunk]
 
     def rows(found: Iterator[object]) -> None:
@@ -70,11 +71,16 @@ def texts(folder: Path) -> tuple[list[bytes], Callable[[bytes], object]]:
                 assert not set(side) & {"\n", "\0"}
                 side.encode()
 
+    def table(path: Path, kind: str) -> Iterator[object]:
+        return read_delimited(path, kind, CorpusConfig(tsv="x"), ("de", "en"), [])
+
     readers: list[Callable[[Path, Path], None]] = [
         lambda first, _: lines(first),
         lambda first, second: rows(read_aligned(first, second)),
-        lambda first, _: rows(read_tsv(first)),
+        lambda first, _: rows(table(first, "tsv")),
         lambda first, _: rows(read_jsonl(first, ("de", "en"))),
+        lambda first, _: rows(table(first, "csv")),
+        lambda first, _: rows(read_json(first, ("de", "en"))),
     ]
 
     def read(data: bytes) -> None:
@@ -83,10 +89,10 @@ def texts(folder: Path) -> tuple[list[bytes], Callable[[bytes], object]]:
         sides = [folder / f"{name}{kind}" for name in ("source", "target")]
         for path, content in zip(sides, (first, second), strict=True):
             path.write_bytes(gzip.compress(content, 1) if choice & 16 else content)
-        readers[choice & 3](*sides)
+        readers[(choice & 7) % len(readers)](*sides)
 
-    seeds = [bytes([choice]) + text + b"\0\0" + text for text in TEXTS for choice in (0, 1, 2, 3, 9, 25, 26, 27)]
-    return [*seeds, b"\2a\tb\nc\td\n"], read
+    seeds = [bytes([choice]) + text + b"\0\0" + text for text in TEXTS for choice in (0, 1, 2, 3, 4, 5, 9, 25, 26, 27)]
+    return [*seeds, b"\2a\tb\nc\td\n", b'\4de,en\n"a ""b""",c\n', b'\5[{"de": "a", "en": "b"}]'], read
 
 
 # --- config reader
