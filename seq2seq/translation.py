@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from seq2seq.bounds import LARGEST_BEAM, LARGEST_MINIMUM
 from seq2seq.budget import cut_by_budget
 from seq2seq.config import SearchConfig
 from seq2seq.errors import InputError, nearest
@@ -135,14 +136,12 @@ class Settings:
 
     def check(self) -> None:
         """Refuse what is out of range."""
-        if self.slots < 1:
-            raise InputError(f"beam_size must be 1 or more, given {self.slots}; 1 is greedy search")
         for key in ("max_length", "max_source_length", "batch_size", "batch_tokens"):
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise InputError(f"{key} must be 1 or more, given {value}")
-        if self.min_length < 0:
-            raise InputError(f"min_length must be 0 or more, given {self.min_length}")
+        if not 0 <= self.min_length <= LARGEST_MINIMUM:
+            raise InputError(f"min_length must lie between 0 and {LARGEST_MINIMUM}, given {self.min_length}")
         if self.max_length is not None and self.max_length <= self.min_length:
             limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
             raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
@@ -185,8 +184,11 @@ def resolve(
     kind = given.get("length_penalty", search.length_penalty)
     if kind == "none" and "length_alpha" in given:
         raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
+    beam_size = given.get("beam_size", search.beam_size)
+    if samples is None and not 1 <= beam_size <= LARGEST_BEAM:
+        raise InputError(f"beam_size must lie between 1 (greedy search) and {LARGEST_BEAM}, given {beam_size}")
     settings = Settings(
-        slots=given.get("beam_size", search.beam_size) if samples is None else samples,
+        slots=beam_size if samples is None else samples,
         penalty=LengthPenalty(kind, given.get("length_alpha", search.length_alpha)),
         min_length=given.get("min_length", search.min_length),
         max_length=given.get("max_length"),

@@ -44,6 +44,10 @@ def resized(**sizes: int) -> Prepare:
     return document(lambda tree: tree["config"]["model"].update(sizes))
 
 
+def searched(**numbers: int) -> Prepare:
+    return document(lambda tree: tree["config"]["search"].update(numbers))
+
+
 def weights(content: bytes) -> Prepare:
     return lambda folder: replace(folder / "model", "model.safetensors", content)
 
@@ -58,6 +62,7 @@ def nested(depth: int) -> Any:
 
 
 TR = "translate model"
+SIDES = "--source test.de --target test.en"
 MODELS = [
     Case("model missing", "translate nowhere", "nowhere: no such model directory"),
     Case("model long name", "translate %/a/b", "no such model directory"),
@@ -105,8 +110,19 @@ MODELS = [
     Case("tokenizer too large", TR, "tokenizer.model: 68,157,440 bytes, but at most 67,108,864",
          sparse("model/tokenizer.model")),
     Case("config too large", TR, "config.json: 68,157,440 bytes, but at most 8,388,608", sparse("model/config.json")),
-    Case("a billion units", TR, "do not fit into memory|bytes, but at most",
+    Case("a billion units", TR, "embedding_dim = 1000000000: .*equal to 1000000",
          resized(decoder_dim=10**9, embedding_dim=10**9)),
+    Case("a million units", TR, "do not fit into memory|bytes, but at most",
+         resized(decoder_dim=10**6, embedding_dim=10**6)),
+    Case("a million heads", TR, "heads = 1000000: .*equal to 1024", resized(heads=10**6)),
+    Case("a search without end", TR, "search.min_length = 2147483647: .*equal to 1000", searched(min_length=2**31 - 1)),
+    Case("a search through all memory", "evaluate model --source test.de --reference test.en",
+         "search.beam_size = 2147483647: .*equal to 1024", searched(beam_size=2**31 - 1)),
+    Case("format 0", TR, "config.json: damaged: format 0; formats are counted from 1",
+         document(lambda t: t.update(format=0))),
+    Case("format below 0", f"score model {SIDES}", "damaged: format -5", document(lambda t: t.update(format=-5))),
+    Case("format a truth", "inspect model", "damaged: format: Input should be a valid integer",
+         document(lambda t: t.update(format=True))),
     Case("a billion layers", TR, "encoder_layers = 1000000000: .*equal to 64", resized(encoder_layers=10**9)),
     Case("a billion pieces", TR, "damaged: vocabulary: source=1000000000",
          document(lambda t: t["vocabulary"].update(source=10**9, target=10**9))),
@@ -139,7 +155,6 @@ def found(change: Callable[[str], str]) -> Prepare:
     return prepare
 
 
-SIDES = "--source test.de --target test.en"
 FILES = "--hypothesis test.en --reference test.en"
 USES = [
     Case("no model", "translate", "missing argument"),
@@ -147,7 +162,7 @@ USES = [
     Case("unknown command", "translat model", "no such command 'translat'.*'translate'"),
     Case("negative beam", f"{TR} --beam-size -3", "--beam-size.*greater than or equal to 1"),
     Case("beam no number", f"{TR} --beam-size five", "--beam-size.*valid integer"),
-    Case("beam too large", f"{TR} --beam-size 10000000000", "--beam-size.*less than or equal to 1000000"),
+    Case("beam too large", f"{TR} --beam-size 10000000000", "--beam-size.*less than or equal to 1024"),
     Case("more best than beams", f"{TR} --n-best 3 --beam-size 2",
          "n-best must lie between 1 and the beam size 2, given 3"),
     Case("minimum above maximum", f"{TR} --min-length 9 --max-length 4",

@@ -1,7 +1,7 @@
 """Bugs that would break a promise of README.md, in the form of bugs.py; pitfalls.py puts them in as well.
 
 Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
-gradients from what is written for speed.
+gradients from what is written for speed, 32 models and texts of strangers.
 """
 
 # ruff: noqa: E501  # what is replaced is as long as it is
@@ -271,4 +271,10 @@ QUICK = [
         "(weights[:, :, None] @ pairs).sum(dim=(0, 1, 2))", "(weights[:, :, None] @ (pairs - pairs**2)).sum(dim=(0, 1, 2))", ENERGIES, every=True, only="50"),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK]
+BOUNDS = "tests/test_bounds.py::test_"
+STRANGE = [
+    Bug(32, "a model may ask for any beam", "config.py", "beam_size: int = Field(5, ge=1, le=LARGEST_BEAM", "beam_size: int = Field(5, ge=1",
+        (BOUNDS + "a_search_that_a_model_asks_for_ends", BOUNDS + "every_number_of_a_config_has_two_ends")),
+]  # fmt: skip
+
+PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *STRANGE]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_MINIMUM, MANY
 from seq2seq.errors import InputError
 from seq2seq.search.penalty import PENALTIES
 
@@ -45,7 +46,7 @@ BeamSize = Annotated[
         "--beam-size",
         metavar="N",
         min=1,
-        max=1_000_000,
+        max=LARGEST_BEAM,
         help="Live hypotheses; 1 is greedy.",
         show_default=_MODELS_OWN,
         rich_help_panel=_SEARCH,
@@ -64,7 +65,13 @@ LengthPenalty = Annotated[
 LengthAlpha = Annotated[
     float | None,
     typer.Option(
-        "--length-alpha", metavar="X", min=0, help="The exponent A.", show_default=_MODELS_OWN, rich_help_panel=_SEARCH
+        "--length-alpha",
+        metavar="X",
+        min=0,
+        max=LARGEST_ALPHA,
+        help="The exponent A.",
+        show_default=_MODELS_OWN,
+        rich_help_panel=_SEARCH,
     ),
 ]
 MinLength = Annotated[
@@ -73,7 +80,7 @@ MinLength = Annotated[
         "--min-length",
         metavar="N",
         min=0,
-        max=1_000_000,
+        max=LARGEST_MINIMUM,
         help="Fewest pieces of a translation.",
         show_default=_MODELS_OWN,
         rich_help_panel=_SEARCH,
@@ -85,7 +92,7 @@ MaxLength = Annotated[
         "--max-length",
         metavar="N",
         min=1,
-        max=1_000_000,
+        max=MANY,
         help="Most pieces of a translation, the end counted.",
         show_default="by the source's length",
         rich_help_panel=_SEARCH,
@@ -97,7 +104,7 @@ MaxSourceLength = Annotated[
         "--max-source-length",
         metavar="N",
         min=1,
-        max=1_000_000,
+        max=MANY,
         help="Pieces of a source that are read; the rest of a longer one is left out, and a warning says so.",
         show_default="1000",
         rich_help_panel=_SEARCH,
@@ -125,7 +132,7 @@ BatchSize = Annotated[
         "--batch-size",
         metavar="N",
         min=1,
-        max=1_000_000,
+        max=MANY,
         help="Most sentences in a batch: a matter of speed and memory, not of the result.",
         show_default=str(BATCH_SIZE),
         rich_help_panel=_MACHINE,
