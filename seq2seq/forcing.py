@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seq2seq.batching import Batch, make_batch
 from seq2seq.budget import cut_by_budget
+from seq2seq.errors import Seq2SeqError
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.translation import BATCH_TOKENS
@@ -40,6 +41,7 @@ def force(networks: Sequence[Seq2Seq], batch: Batch) -> list[list[float]]:
         slices = zip(torch.split(outputs, 1024), torch.split(wanted, 1024), strict=True)
         found.append(torch.cat([_log_probs(network, *part) for part in slices]))
     mean = torch.stack(found).logsumexp(0) - math.log(len(found))  # of probabilities, as Ensemble takes it
+    refuse_nan(mean)
     return [part.tolist() for part in torch.split(mean, batch.target_lengths.tolist())]
 
 
@@ -47,8 +49,15 @@ def attend(networks: Sequence[Seq2Seq], batch: Batch) -> list[Tensor]:
     """Attention over the targets, [target, source] a pair with both ends, on the CPU: the networks' mean weights."""
     inputs = (batch.source, batch.source_lengths, batch.target_input)
     mean = torch.stack([network.force(*inputs).weights for network in networks]).mean(0).cpu()
+    refuse_nan(mean)
     lengths = zip(batch.target_lengths.tolist(), batch.source_lengths.tolist(), strict=True)
     return [weights[:target, :source].clone() for weights, (target, source) in zip(mean, lengths, strict=True)]
+
+
+def refuse_nan(numbers: Tensor) -> None:
+    """Raise Seq2SeqError, as a search does, where a model answers with no numbers. Finite weights can overflow."""
+    if not numbers.isfinite().all():
+        raise Seq2SeqError("the model answered NaN: its parameters are damaged, or its training diverged")
 
 
 def _log_probs(network: Seq2Seq, outputs: Tensor, tokens: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from typing import Any
 
 from bad_input import GONE, HUGE, Case, Prepare, put, sparse
 from fake_results import make_results
-from test_checkpoint import DAMAGE, replace, rewrite
+from test_checkpoint import DAMAGE, repack, replace, rewrite
 
 
 def pipe(name: str) -> Prepare:
@@ -46,6 +47,16 @@ def resized(**sizes: int) -> Prepare:
 
 def searched(**numbers: int) -> Prepare:
     return document(lambda tree: tree["config"]["search"].update(numbers))
+
+
+def broken(name: str, value: float) -> Prepare:
+    """One of the weights is no number; the hashes are right."""
+    return lambda folder: repack(folder / "model", lambda tensors: tensors[name].view(-1)[-1].fill_(value))
+
+
+def overflowing(folder: Path) -> None:
+    """Every weight is a number, and no answer is."""
+    repack(folder / "model", lambda tensors: [tensor.fill_(3e38) for tensor in tensors.values()])
 
 
 def weights(content: bytes) -> Prepare:
@@ -136,6 +147,15 @@ MODELS = [
          document(lambda t: t.update(format=7, seq2seq="\x1b[2Jx"))),
     Case("lone surrogate", TR, "data.root: not valid Unicode",
          document(lambda t: t["config"]["data"].update(root="\ud800"))),
+    *(Case(f"weights NaN, {command}", f"{command} model {rest}",
+           "model.safetensors: source_embedding.weight has weights that are NaN",
+           broken("source_embedding.weight", math.nan))
+      for command, rest in [("align", SIDES), ("shortlist", SIDES), ("export", "-o out")]),
+    Case("weights infinite", f"score model {SIDES}", "output_layer.bias has weights that are NaN or infinite",
+         broken("output_layer.bias", math.inf)),
+    *(Case(f"weights that overflow, {command}", f"{command} model {rest}", "the model answered NaN", overflowing,
+           code=1)
+      for command, rest in [("translate", ""), ("score", SIDES), ("align", SIDES), ("shortlist", SIDES)]),
     Case("mismatched ensemble", "translate model other", "model and other: their source tokenizers differ"),
     Case("mismatched to score", "score model other --source test.de --target test.en",
          "their source tokenizers differ"),

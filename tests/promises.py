@@ -275,6 +275,10 @@ BOUNDS = "tests/test_bounds.py::test_"
 STRANGE = [
     Bug(32, "a model may ask for any beam", "config.py", "beam_size: int = Field(5, ge=1, le=LARGEST_BEAM", "beam_size: int = Field(5, ge=1",
         (BOUNDS + "a_search_that_a_model_asks_for_ends", BOUNDS + "every_number_of_a_config_has_two_ends")),
+    Bug(32, "weights may be no numbers", "checkpoint.py", '    refuse_nan(weights, str(path))\n', "",
+        ("tests/test_checkpoint.py::test_weights_that_are_no_numbers_are_refused",)),
+    Bug(32, "attention may be no numbers", "forcing.py", "weights for network in networks]).mean(0).cpu()\n    refuse_nan(mean)\n", "weights for network in networks]).mean(0).cpu()\n",
+        ("tests/test_bad_input.py::test_bad_input_is_explained",), only="align and overflow"),
 ]  # fmt: skip
 
 PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *STRANGE]

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq import __version__
-from seq2seq.checkpoint import SPECIAL_IDS, LoadedModel, tokenizer_files
+from seq2seq.checkpoint import SPECIAL_IDS, LoadedModel, refuse_nan, tokenizer_files
 from seq2seq.directory import CONFIG, ENCODER, FORMAT, STEP, Manifest, sha256, write_files
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.attention import Memory, Past
@@ -40,10 +40,11 @@ Exported by seq2seq {version}. With it, onnxruntime, sentencepiece, pydantic and
 def export_onnx(loaded: LoadedModel, directory: Path) -> None:
     """Write the model into a new directory, for `OnnxTranslator`.
 
-    Raises InputError where the directory has files or the package `onnx` is missing, Seq2SeqError where the disk
-    refuses.
+    Raises InputError where the directory has files, the package `onnx` is missing or weights are NaN, Seq2SeqError
+    where the disk refuses.
     """
     check_target(directory)
+    refuse_nan(dict(loaded.model.named_parameters()), str(loaded.directory))
     graphs = export_graphs(loaded.model)
     tokenizers = loaded.tokenizers
     contents = {**graphs, **tokenizer_files(tokenizers)}
