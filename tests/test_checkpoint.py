@@ -370,7 +370,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, intact: Path, v
     """One in the last place of the last tensor is enough, and the hashes are right."""
     shutil.copytree(intact, tmp_path / "model")
     repack(tmp_path / "model", lambda tensors: tensors[sorted(tensors)[-1]].view(-1)[-1].fill_(value))
-    with pytest.raises(InputError, match="model.safetensors: .* has weights that are NaN or infinite"):
+    with pytest.raises(InputError, match=r"model.safetensors: .* has weights that are NaN or infinite"):
         load_model(tmp_path / "model")
 
 

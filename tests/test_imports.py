@@ -25,7 +25,7 @@ HEAVY = (
 
 # A module imports only from rooms above its own, or from its own. Longer names count before shorter ones.
 ROOMS = [
-    ["errors", "allocator", "bounds"],
+    ["errors", "allocator", "bounds", "protobuf"],
     ["config"],
     ["text"],
     ["nn"],

@@ -13,7 +13,7 @@ from test_translator import TARGETS, make_config, sentences, tiny
 from seq2seq.batching import make_batch
 from seq2seq.checkpoint import LoadedModel, build_model
 from seq2seq.config import parse_config
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.evaluation.alignment import word_weights
 from seq2seq.nn.model import initialise
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair, train_tokenizers
@@ -226,3 +226,15 @@ def test_a_model_in_training_is_aligned_without_dropout(pair: TokenizerPair) -> 
     network.train()
     assert all(same(one, other) for one, other in zip(before, translator.align(SOURCES, WRITTEN), strict=True))
     assert network.training
+
+
+def test_answers_that_are_no_numbers_are_refused(pair: TokenizerPair) -> None:
+    """Of a model that was not loaded, so that nobody has looked at its weights."""
+    loaded = tiny(pair)
+    with torch.no_grad():
+        for parameter in loaded.model.parameters():
+            parameter.fill_(torch.nan)
+    translator = Translator([loaded])
+    for attempt in (translator.align, translator.score):
+        with pytest.raises(Seq2SeqError, match="the model answered NaN"):
+            attempt(SOURCES, WRITTEN)

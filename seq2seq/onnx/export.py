@@ -27,8 +27,8 @@ from seq2seq.nn.attention import Memory, Past
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.recurrent import RecurrentLayer, State
+from seq2seq.onnx.graphs import OPSET, check_graph
 
-_OPSET = 17
 _CARD = """# {name}
 
 Exported by seq2seq {version}. With it, onnxruntime, sentencepiece, pydantic and typer, and without torch:
@@ -46,6 +46,8 @@ def export_onnx(loaded: LoadedModel, directory: Path) -> None:
     check_target(directory)
     refuse_nan(dict(loaded.model.named_parameters()), str(loaded.directory))
     graphs = export_graphs(loaded.model)
+    for name, graph in graphs.items():  # another torch may write another graph
+        check_graph(directory / name, graph, loaded.config.model)
     tokenizers = loaded.tokenizers
     contents = {**graphs, **tokenizer_files(tokenizers)}
     manifest = Manifest(
@@ -163,7 +165,7 @@ def _trace(module: nn.Module, inputs: tuple[Tensor, ...], takes: Sequence[str], 
             inputs,
             path,
             dynamo=False,
-            opset_version=_OPSET,
+            opset_version=OPSET,
             input_names=takes,
             output_names=gives,
             dynamic_axes={name: _axes(name) for name in (*takes, *gives)},

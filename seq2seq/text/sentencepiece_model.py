@@ -1,7 +1,6 @@
 """What SentencePiece in Python does not tell of a model: its kind, each piece's type, where it cuts words.
 
-The format is a protocol buffer (sentencepiece_model.proto in the SentencePiece sources); the few fields needed are read
-here by hand, so that no protobuf runtime, whose versions quarrel with generated code, has to be installed.
+The format is a protocol buffer (sentencepiece_model.proto in the SentencePiece sources); few of its fields are needed.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from seq2seq.protobuf import fields
+
 Kind = Literal["unigram", "bpe", "char", "word"]
 
 SPACE = "\u2581"  # how a piece writes a space: "▁"
@@ -19,7 +20,6 @@ SPACE = "\u2581"  # how a piece writes a space: "▁"
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # SentencePiece.Type
 
 _KINDS: dict[int, Kind] = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}  # TrainerSpec.ModelType
-_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # wire types
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,53 +68,18 @@ def describe(model: bytes) -> ModelDescription:
     """Read kind and pieces. Raises ValueError where the bytes are no SentencePiece model."""
     kind: Kind = "unigram"  # the format's default
     pieces = []
-    for number, value in _fields(model):
+    for number, value in fields(model):
         if number == 1 and isinstance(value, bytes):
             pieces.append(_piece(value))
         elif number == 2 and isinstance(value, bytes):
-            types = [each for key, each in _fields(value) if key == 3]
+            types = [each for key, each in fields(value) if key == 3]
             kind = _KINDS[int(types[-1])] if types and types[-1] in _KINDS else kind
     return ModelDescription(kind, pieces)
 
 
 def _piece(message: bytes) -> Piece:
-    fields = dict(_fields(message))
-    text, score, kind = fields.get(1, b""), fields.get(2, b"\0\0\0\0"), fields.get(3, NORMAL)
+    found = dict(fields(message))
+    text, score, kind = found.get(1, b""), found.get(2, b"\0\0\0\0"), found.get(3, NORMAL)
     if not (isinstance(text, bytes) and isinstance(score, bytes) and isinstance(kind, int) and len(score) == 4):
         raise ValueError("a piece of the model is malformed")
     return Piece(text.decode("utf-8"), struct.unpack("<f", score)[0], kind)
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Each field's number and raw value: an int for varints, the bytes for everything else."""
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        wire = key & 7
-        if wire == _VARINT:
-            number, position = _varint(message, position)
-            yield key >> 3, number
-            continue
-        if wire == _LENGTH:
-            size, position = _varint(message, position)
-        elif wire in (_FOUR_BYTES, _EIGHT_BYTES):
-            size = 4 if wire == _FOUR_BYTES else 8
-        else:
-            raise ValueError(f"unknown wire type {wire}")
-        if position + size > len(message):
-            raise ValueError("the model ends in the middle of a field")
-        yield key >> 3, message[position : position + size]
-        position += size
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """The number that starts at `position`, seven bits a byte, and the position after it."""
-    value = shift = 0
-    while position < len(message) and shift < 64:
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-    raise ValueError("the model ends in the middle of a number")
