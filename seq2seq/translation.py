@@ -74,12 +74,14 @@ class PairScore:
     """How probable a model finds a given translation.
 
     log_prob: nats, the end included. tokens: pieces, the end counted; exp(-log_prob / tokens) is the perplexity.
-    log_probs: of each piece, and of the end as the last.
+    log_probs: of each piece, and of the end as the last. truncated: a side was longer than max_length pieces, and only
+    its first were read.
     """
 
     log_prob: float
     tokens: int
     log_probs: list[float]
+    truncated: bool = False
 
 
 class SampleOptions(TypedDict, total=False):
@@ -242,6 +244,13 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     refuse_surrogates(texts)
     ids = tokenizer.encode_batch(list(texts))
     return [pieces if text.strip() else [] for text, pieces in zip(texts, ids, strict=True)]
+
+
+def cut(ids: Sequence[Sequence[int]], most: int | None) -> tuple[list[Sequence[int]], list[bool]]:
+    """The first pieces of each text, at most so many (None: all), and whether there were more."""
+    if most is not None and most < 1:
+        raise InputError(f"max_length must be 1 or more, given {most}")
+    return [row[:most] for row in ids], [most is not None and len(row) > most for row in ids]
 
 
 def refuse_surrogates(texts: Sequence[str]) -> None:

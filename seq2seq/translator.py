@@ -46,6 +46,7 @@ from seq2seq.translation import (
     Translation,
     batches,
     blank,
+    cut,
     encode,
     read_sources,
     refuse_string,
@@ -176,18 +177,23 @@ class Translator:
         while texts := [line.removesuffix("\n").removesuffix("\r") for line in islice(waiting, chunk)]:
             yield from self.translate_nbest(texts, n_best, **options)
 
-    def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
+    def score(
+        self, sources: Sequence[str], targets: Sequence[str], *, max_length: int | None = None
+    ) -> list[PairScore]:
         """How probable each target is as a translation of its source, by teacher forcing.
 
         The text is cut into pieces as the tokenizer cuts it. A search may have found the same text in other pieces,
-        with another log_prob; `score_tokens` scores the very pieces. Nothing is truncated. Two blanks have 0 tokens.
+        with another log_prob; `score_tokens` scores the very pieces. Of either side the first max_length pieces are
+        read, and an end (None: all of them). Two blanks have 0 tokens.
         Raises InputError for unequal numbers, and for a blank source beside a target that is not blank.
         """
         refuse_string(sources)
         refuse_string(targets)
-        return self.score_tokens(sources, encode(self.tokenizers.target, targets))
+        return self.score_tokens(sources, encode(self.tokenizers.target, targets), max_length=max_length)
 
-    def score_tokens(self, sources: Sequence[str], targets: Sequence[Sequence[int]]) -> list[PairScore]:
+    def score_tokens(
+        self, sources: Sequence[str], targets: Sequence[Sequence[int]], *, max_length: int | None = None
+    ) -> list[PairScore]:
         """As `score`, of targets given as ids without specials (`Translation.tokens`).
 
         The log_prob of an unfinished translation is the sum without the last of `log_probs`, which is the end's.
@@ -195,7 +201,8 @@ class Translator:
         refuse_string(sources)
         if len(sources) != len(targets):
             raise InputError(f"{len(sources)} sources but {len(targets)} targets; pairs are needed")
-        ids = encode(self.tokenizers.source, sources)
+        ids, longer = cut(encode(self.tokenizers.source, sources), max_length)
+        targets, also = cut(targets, max_length)
         for number, (source, target) in enumerate(zip(ids, targets, strict=True), start=1):
             if target and not source:
                 raise InputError(f"pair {number}: the source is blank but the target is not; nothing to score by")
@@ -203,7 +210,7 @@ class Translator:
         with evaluating(self._networks):
             for rows, batch in forced_batches(ids, targets):
                 for row, log_probs in zip(rows, force(self._networks, batch.to(self._device)), strict=True):
-                    scores[row] = PairScore(sum(log_probs), len(log_probs), log_probs)
+                    scores[row] = PairScore(sum(log_probs), len(log_probs), log_probs, longer[row] or also[row])
         return scores
 
     def align(
@@ -214,6 +221,7 @@ class Translator:
         shift: int = 0,
         threshold: float | None = None,
         join: Join | None = None,
+        max_length: int | None = None,
     ) -> list[Alignment]:
         """Which words of each pair belong together, by the attention of teacher forcing; the mean of an ensemble's.
 
@@ -223,19 +231,20 @@ class Translator:
         The sides named by `join` are given in words but read without spaces, as Chinese is written; a piece across the
         border of two words is shared between them by its characters.
 
-        Nothing is truncated. Two blanks have no links. Raises InputError for unequal numbers, one blank side, and
-        values out of range.
+        Of either side the first max_length pieces are read (None: all of them), with the words that they reach. Two
+        blanks have no links. Raises InputError for unequal numbers, one blank side, and values out of range.
         """
         refuse_string(sources)
         refuse_string(targets)
         check_reading(shift, threshold)
+        cut([], max_length)
         if len(sources) != len(targets):
             raise InputError(f"{len(sources)} sources but {len(targets)} targets; pairs are needed")
         for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
             if bool(source.strip()) != bool(target.strip()):
                 raise InputError(f"pair {number}: one side is blank, the other is not; nothing to align it with")
-        read = _sides(self.tokenizers.source, sources, joined if join in ("source", "both") else spaced)
-        written = _sides(self.tokenizers.target, targets, joined if join in ("target", "both") else spaced)
+        read = _sides(self.tokenizers.source, sources, joined if join in ("source", "both") else spaced, max_length)
+        written = _sides(self.tokenizers.target, targets, joined if join in ("target", "both") else spaced, max_length)
         weights = [np.ones((len(side.ids) + 1, 1), dtype=np.float32) for side in written]  # all to the end of nothing
         with evaluating(self._networks):
             for rows, batch in forced_batches([side.ids for side in read], [side.ids for side in written]):
@@ -349,6 +358,8 @@ def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
                 )
 
 
-def _sides(tokenizer: Tokenizer, texts: Sequence[str], worded: Callable[[str], WordedText]) -> list[Side]:
+def _sides(
+    tokenizer: Tokenizer, texts: Sequence[str], worded: Callable[[str], WordedText], most: int | None
+) -> list[Side]:
     refuse_surrogates(texts)
-    return sides(tokenizer, [worded(text) for text in texts])
+    return sides(tokenizer, [worded(text) for text in texts], most)

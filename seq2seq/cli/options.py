@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -110,6 +110,20 @@ MaxSourceLength = Annotated[
         rich_help_panel=_SEARCH,
     ),
 ]
+MaxPieces = Annotated[
+    int,
+    typer.Option(
+        "--max-length", metavar="N", min=1, max=MANY, help="Most pieces of a side; --too-long says what then."
+    ),
+]
+TooLong = Annotated[
+    Literal["refuse", "blank", "truncate"],
+    typer.Option(
+        "--too-long",
+        help="A pair above --max-length ends the command, gets a blank line, or is read up to there.",
+    ),
+]
+MAX_PIECES = 5000
 Shortlist = Annotated[
     bool,
     typer.Option(
@@ -197,6 +211,18 @@ def load_engine(models: list[str], device: str, threads: int | None) -> Translat
     from seq2seq.onnx.translator import OnnxTranslator
 
     return OnnxTranslator.load(exported, threads=threads)
+
+
+def judge_pair(truncated: bool, too_long: str, most: int, place: str) -> str | None:
+    """Why a pair gets no answer, if so; of one that is too long, a warning says what becomes of it."""
+    if not truncated:
+        return None
+    error = f"too long, more than {most:,} pieces on one side (--max-length)"
+    if too_long == "refuse":
+        raise InputError(f"{place}: {error}; shorten the pair, or choose --too-long truncate or blank")
+    became = "it is blank in the output" if too_long == "blank" else "only the first of them were read"
+    print(f"warning: {place}: {error}; {became} (--too-long {too_long})", file=sys.stderr)
+    return error if too_long == "blank" else None
 
 
 def warn_truncated(name: str, before: int, translations: Iterable[Translation]) -> None:

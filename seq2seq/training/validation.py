@@ -12,7 +12,8 @@ from seq2seq.batching import make_batch
 from seq2seq.budget import cut_by_budget
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
-from seq2seq.evaluation.metrics import bleu, default_tokenize
+from seq2seq.evaluation.metrics import LONGEST_LINE, bleu, default_tokenize
+from seq2seq.forcing import STRETCH, force
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.perplexity import perplexity
 from seq2seq.text.corpus import EncodedCorpus
@@ -63,7 +64,11 @@ def nats_of_batches(
     with torch.inference_mode():
         for rows in batches:
             batch = make_batch([text.source_ids[row] for row in rows], [text.target_ids[row] for row in rows])
-            nats.append(float(model(*batch.to(device).tensors()).nll))
+            batch = batch.to(device)
+            if batch.target_input.shape[1] > STRETCH:  # whose attention all at once could fill the memory
+                nats.append(-sum(map(sum, force([model], batch))))
+            else:
+                nats.append(float(model(*batch.tensors()).nll))
     model.train(training)
     if math.isnan(sum(nats)):
         raise Seq2SeqError(
@@ -97,7 +102,8 @@ def validate(
     if not training.validation_bleu:
         return Validation(measured, None, None)
     metric = bleu(
-        hypotheses=processes.merge([share[1] for share in shares]),
+        # Cut, for a training does not end because a model does not: what is refused of the text is refused before it.
+        hypotheses=[found[:LONGEST_LINE] for found in processes.merge([share[1] for share in shares])],
         references=[text.target],
         tokenize=_tokenizer(config),
     )
