@@ -540,8 +540,8 @@ def test_a_model_in_training_is_translated_with_as_it_is_and_left_in_training(pa
 
 
 def test_scoring_keeps_no_gradients(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    force, enabled = loaded.model.force, []
-    monkeypatch.setattr(loaded.model, "force", lambda *ids: enabled.append(torch.is_grad_enabled()) or force(*ids))
+    force, enabled = loaded.model.force_on, []
+    monkeypatch.setattr(loaded.model, "force_on", lambda *ids: enabled.append(torch.is_grad_enabled()) or force(*ids))
     Translator([loaded]).score(["hund"], ["dog"])
     assert enabled == [False]
 
