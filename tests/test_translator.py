@@ -276,7 +276,7 @@ def test_blank_gives_blank_without_the_model(loaded: LoadedModel, monkeypatch: p
     """Pitfall 21: all kinds of blank."""
     translator = Translator([loaded])
     monkeypatch.setattr(loaded.model, "start", lambda *_: pytest.fail("the model was asked"))
-    monkeypatch.setattr(loaded.model, "force", lambda *_: pytest.fail("the model was asked"))
+    monkeypatch.setattr(loaded.model, "force_on", lambda *_: pytest.fail("the model was asked"))
     (found,) = translator.translate([blank])
     assert (found.source, found.text, found.score, found.log_prob, found.finished) == (blank, "", 0.0, 0.0, True)
     assert (found.tokens, found.pieces, found.alignment) == ([], [], [])

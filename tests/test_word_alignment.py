@@ -161,7 +161,7 @@ def test_a_piece_across_a_border_is_shared() -> None:
 
 
 def test_blank_pairs_never_reach_the_model(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loaded.model, "force", lambda *_: pytest.fail("the model was asked"))
+    monkeypatch.setattr(loaded.model, "force_on", lambda *_: pytest.fail("the model was asked"))
     joins: list[Join | None] = [None, "both"]
     for join in joins:
         for found in Translator([loaded]).align(["", " \t", "\u3000"], ["  ", "", "\u2028"], join=join):
