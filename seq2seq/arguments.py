@@ -96,6 +96,8 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = MO
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise WrongType(f"{name} must be a whole number, given {shown(value)}")
     number = int(value)
+    if least is not None and most not in (None, MOST) and not least <= number <= most:
+        raise InputError(f"{name} must lie between {least} and {most}, given {shown(number)}")
     if least is not None and number < least:
         raise InputError(f"{name} must be {least} or more, given {shown(number)}")
     if most is not None and number > most:

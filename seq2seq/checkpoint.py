@@ -211,7 +211,8 @@ def load_model(name: str | Path, *, device: str = "cpu") -> LoadedModel:
 
     A name that is a path (it exists, begins with ., / or ~, or has no slash or several) is never asked from the hub.
     Raises InputError, in one or two lines, when there is no such model, when a file is missing, damaged or foreign,
-    when a newer version wrote it, and when the device is not there. Nothing is unpickled.
+    when a newer version wrote it, when weights are NaN or infinite, and when the device is not there. Nothing is
+    unpickled.
     """
     _check_device(device)
     directory = locate(name)
@@ -285,7 +286,16 @@ def _unpack(path: Path, content: bytes, expected: Mapping[str, Tensor]) -> dict[
         raise InputError(f"{path}: not a safetensors file: {error}") from None
     if problem := _difference(weights, expected):
         raise InputError(f"{path}: not the weights of the model in {CONFIG}: {problem}")
+    refuse_nan(weights, str(path))
     return weights
+
+
+def refuse_nan(weights: Mapping[str, Tensor], where: str) -> None:
+    """Raise InputError for weights that are no numbers: some of what a model says would not be NaN, but wrong."""
+    for name, tensor in weights.items():
+        if not torch.stack(tensor.detach().aminmax()).isfinite().all():  # a NaN is both ends; copies nothing
+            broken = f"{name} has weights that are NaN or infinite: damaged, or its training diverged"
+            raise InputError(f"{where}: {broken}; take an earlier checkpoint, or train anew")
 
 
 # ----------------------------------------------------------------------------------------------------------------- push

@@ -11,7 +11,7 @@ import codecs
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, time
 from pathlib import Path
 from types import UnionType
@@ -19,12 +19,22 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_MINIMUM, LARGEST_OFFSET, LARGEST_RATIO, MANY
 from seq2seq.errors import InputError, WrongType, nearest, shown
 
 LARGEST_FILE = 1 << 20  # bytes of a config; the rest of a larger one, or of /dev/zero, is not read
 MOST_PIECES = 1_000_000  # of a vocabulary
 _LARGEST_NUMBER = 2**31 - 1  # what every library below takes
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _within(value: Any) -> Iterator[Any]:
+    """A value's own values: those of a list, keys and values of a table, or itself."""
+    if isinstance(value, dict):
+        yield from value
+        yield from value.values()
+    else:
+        yield from value if isinstance(value, list) else [value]
 
 
 class Section(BaseModel):
@@ -36,9 +46,9 @@ class Section(BaseModel):
     @classmethod
     def _usable(cls, value: Any) -> Any:
         """Refuse what no library below could take."""
-        if type(value) is int and value > _LARGEST_NUMBER:
-            raise ValueError(f"too large; allowed: up to {_LARGEST_NUMBER}")
-        for text in value if isinstance(value, (list, dict)) else [value]:
+        for text in _within(value):
+            if type(text) is int and text > _LARGEST_NUMBER:
+                raise ValueError(f"too large; allowed: up to {_LARGEST_NUMBER}")
             if not isinstance(text, str):
                 continue
             if "\0" in text:
@@ -140,7 +150,9 @@ class DataConfig(Section):
         "refuse",
         description="a bad line (invalid UTF-8, NUL, one side blank): stop there, or drop the pair and count it",
     )
-    max_length: int = Field(250, ge=1, description="longest training sentence, in pieces; longer pairs are removed")
+    max_length: int = Field(
+        250, ge=1, le=MANY, description="longest training sentence, in pieces; longer pairs are removed"
+    )
     max_ratio: float = Field(9.0, ge=0, description="largest ratio of the two lengths in pieces; 0 switches this off")
     drop_duplicates: bool = Field(False, description="remove a training pair that was seen before")
     shuffle_buffer: int = Field(
@@ -207,17 +219,22 @@ class ModelConfig(Section):
     cell: Literal["lstm", "gru"] = Field("lstm", description="recurrent cell of encoder and decoder")
     score: str = Field("additive", description="attention score function")
     window: str = Field("none", description="part of the source that a step may look at")
-    window_size: int = Field(10, ge=1, description="positions that a window shows to either side of its centre")
+    window_size: int = Field(
+        10, ge=1, le=MANY, description="positions that a window shows to either side of its centre"
+    )
     normalisation: str = Field("softmax", description="how energies become weights")
-    heads: int = Field(1, ge=1, description="looks a step, each with a score function of its own")
+    heads: int = Field(1, ge=1, le=1024, description="looks a step, each with a score function of its own")
     wiring: Literal["bahdanau", "luong"] = Field("luong", description="which state asks, and where the context goes")
     input_feeding: bool = Field(False, description="luong only: feed the attentional state into the next step")
-    embedding_dim: int = Field(256, ge=1, description="units of an embedding")
-    encoder_dim: int = Field(256, ge=1, description="units of the encoder, per direction")
-    decoder_dim: int = Field(512, ge=1, description="units of the decoder")
-    attention_dim: int = Field(256, ge=1, description="units inside the score function, where it has any")
+    embedding_dim: int = Field(256, ge=1, le=MANY, description="units of an embedding")
+    encoder_dim: int = Field(256, ge=1, le=MANY, description="units of the encoder, per direction")
+    decoder_dim: int = Field(512, ge=1, le=MANY, description="units of the decoder")
+    attention_dim: int = Field(256, ge=1, le=MANY, description="units inside the score function, where it has any")
     output_dim: int = Field(
-        0, ge=0, description="units that the output layer reads (of the attentional state); 0: as many as an embedding"
+        0,
+        ge=0,
+        le=MANY,
+        description="units that the output layer reads (of the attentional state); 0: as many as an embedding",
     )
     encoder_layers: int = Field(1, ge=1, le=64, description="recurrent layers of the encoder")
     decoder_layers: int = Field(1, ge=1, le=64, description="recurrent layers of the decoder")
@@ -281,7 +298,10 @@ class TrainingConfig(Section):
         4096, ge=1, description="tokens of a step, over all processes, padding included, counted on the longer side"
     )
     accumulation: int = Field(
-        1, ge=1, description="parts of a process's share of a step, computed one after the other; more take less memory"
+        1,
+        ge=1,
+        le=1024,
+        description="parts of a process's share of a step, computed one after the other; more take less memory",
     )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="probability spread evenly over the vocabulary")
     coverage_loss: float = Field(
@@ -291,7 +311,7 @@ class TrainingConfig(Section):
     max_epochs: int = Field(0, ge=0, description="stop after this many passes over the text; 0: no such limit")
     validation_interval: int = Field(0, ge=0, description="steps between validations; 0: after each epoch")
     validation_bleu: bool = Field(True, description="translate the validation text at each validation and score BLEU")
-    validation_beam_size: int = Field(1, ge=1, description="beam of that translation; 1 is greedy")
+    validation_beam_size: int = Field(1, ge=1, le=LARGEST_BEAM, description="beam of that translation; 1 is greedy")
     validation_tokenize: str = Field(
         "", description="sacreBLEU's tokenizer there; empty: 13a, or one that fits the script of the validation text"
     )
@@ -299,7 +319,9 @@ class TrainingConfig(Section):
         "bleu", description="what makes a checkpoint the best; perplexity decides where BLEU is 0 or the same"
     )
     patience: int = Field(0, ge=0, description="stop after this many validations without a new best; 0: never")
-    average: int = Field(5, ge=1, description="averaged checkpoint: mean of the last this many validations' weights")
+    average: int = Field(
+        5, ge=1, le=1000, description="averaged checkpoint: mean of the last this many validations' weights"
+    )
     log_interval: int = Field(50, ge=1, description="steps between progress lines")
     trackers: list[str] = Field(default_factory=lambda: ["tensorboard"], description="experiment trackers, by name")
     mixed_precision: Literal["no", "bf16", "fp16"] = Field(
@@ -325,14 +347,18 @@ class TrainingConfig(Section):
 class SearchConfig(Section):
     """Defaults of the decoder; every command can override them."""
 
-    beam_size: int = Field(5, ge=1, description="live hypotheses; 1 is greedy search")
+    beam_size: int = Field(5, ge=1, le=LARGEST_BEAM, description="live hypotheses; 1 is greedy search")
     length_penalty: Literal["average", "gnmt", "none"] = Field(
         "average", description="score = log_prob / length, / ((5 + length) / 6) ^ alpha, or log_prob; the end counts"
     )
-    length_alpha: float = Field(1.0, ge=0, le=10, description="exponent of the penalty (average and gnmt)")
-    min_length: int = Field(0, ge=0, description="fewest pieces of a translation, the end not counted")
-    max_length_ratio: float = Field(2.0, ge=0, le=1000, description="most pieces: this times the source's pieces ...")
-    max_length_offset: int = Field(20, ge=1, description="... plus this")
+    length_alpha: float = Field(1.0, ge=0, le=LARGEST_ALPHA, description="exponent of the penalty (average and gnmt)")
+    min_length: int = Field(
+        0, ge=0, le=LARGEST_MINIMUM, description="fewest pieces of a translation, the end not counted"
+    )
+    max_length_ratio: float = Field(
+        2.0, ge=0, le=LARGEST_RATIO, description="most pieces: this times the source's pieces ..."
+    )
+    max_length_offset: int = Field(20, ge=1, le=LARGEST_OFFSET, description="... plus this")
 
     @model_validator(mode="after")
     def _idle(self) -> Self:

@@ -27,7 +27,7 @@ from seq2seq import __version__
 from seq2seq.durable import replace_durably as replace_durably  # also for those who write beside a model
 from seq2seq.durable import sync_names as sync_names
 from seq2seq.durable import write_durably as write_durably
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, shown
 
 FORMAT = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -144,6 +144,8 @@ def _manifest(path: Path, document: bytes) -> Manifest:
         raise InputError(f"{path}: damaged: nested more than {_DEEPEST} deep")
     if not isinstance(tree, dict) or not {"format", "seq2seq"} <= tree.keys():
         raise InputError(f"{path}: not written by seq2seq; only models that `seq2seq train` made can be loaded")
+    if type(tree["format"]) is int and tree["format"] < 1:
+        raise InputError(f"{path}: damaged: format {shown(tree['format'])}; formats are counted from 1")
     if isinstance(tree["format"], int) and tree["format"] > FORMAT:
         written = f"format {tree['format']}, written by seq2seq {tree['seq2seq']!s:.40}"
         raise InputError(f"{path}: {written}; seq2seq {__version__} reads up to format {FORMAT}: install a newer one")

@@ -11,9 +11,13 @@ from torch import Tensor
 
 from seq2seq.batching import Batch, make_batch
 from seq2seq.budget import cut_by_budget
+from seq2seq.errors import Seq2SeqError
+from seq2seq.nn.decoder import DecoderOutput
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.translation import BATCH_TOKENS
+
+STRETCH = 256  # positions of a target that are forced at a time; few sentences are longer
 
 
 def forced_batches(
@@ -32,23 +36,50 @@ def forced_batches(
 def force(networks: Sequence[Seq2Seq], batch: Batch) -> list[list[float]]:
     """Log-probabilities of the targets, a list a pair, the end as the last: of the networks' mean probabilities."""
     real = length_mask(batch.target_lengths, batch.target_output.shape[1])
-    wanted = batch.target_output[real]
-    found = []
-    for network in networks:
-        outputs = network.force(batch.source, batch.source_lengths, batch.target_input).outputs[real]
-        # In slices: all logits at once would be by far the largest tensor.
-        slices = zip(torch.split(outputs, 1024), torch.split(wanted, 1024), strict=True)
-        found.append(torch.cat([_log_probs(network, *part) for part in slices]))
-    mean = torch.stack(found).logsumexp(0) - math.log(len(found))  # of probabilities, as Ensemble takes it
-    return [part.tolist() for part in torch.split(mean, batch.target_lengths.tolist())]
+    found = torch.zeros(real.shape, dtype=networks[0].output_layer.weight.dtype, device=real.device)
+    for stretch, answers in _forced(networks, batch):
+        wanted, here = batch.target_output[:, stretch][real[:, stretch]], list[Tensor]()
+        for network, answer in zip(networks, answers, strict=True):
+            # In slices: all logits at once would be by far the largest tensor.
+            outputs = answer.outputs[real[:, stretch]]
+            slices = zip(torch.split(outputs, 1024), torch.split(wanted, 1024), strict=True)
+            here.append(torch.cat([_log_probs(network, *part) for part in slices]))
+        mean = torch.stack(here).logsumexp(0) - math.log(len(here))  # of probabilities, as Ensemble takes it
+        refuse_nan(mean)
+        found[:, stretch][real[:, stretch]] = mean
+    return [row[:length].tolist() for row, length in zip(found, batch.target_lengths.tolist(), strict=True)]
 
 
 def attend(networks: Sequence[Seq2Seq], batch: Batch) -> list[Tensor]:
     """Attention over the targets, [target, source] a pair with both ends, on the CPU: the networks' mean weights."""
-    inputs = (batch.source, batch.source_lengths, batch.target_input)
-    mean = torch.stack([network.force(*inputs).weights for network in networks]).mean(0).cpu()
-    lengths = zip(batch.target_lengths.tolist(), batch.source_lengths.tolist(), strict=True)
-    return [weights[:target, :source].clone() for weights, (target, source) in zip(mean, lengths, strict=True)]
+    lengths = list(zip(batch.target_lengths.tolist(), batch.source_lengths.tolist(), strict=True))
+    found = [torch.empty(target, source) for target, source in lengths]
+    for stretch, answers in _forced(networks, batch):
+        mean = torch.stack([answer.weights for answer in answers]).mean(0).cpu()
+        refuse_nan(mean)
+        for whole, weights, (target, source) in zip(found, mean, lengths, strict=True):
+            whole[stretch] = weights[: max(0, target - stretch.start), :source]
+    return found
+
+
+def _forced(networks: Sequence[Seq2Seq], batch: Batch) -> Iterator[tuple[slice, list[DecoderOutput]]]:
+    """Teacher forcing, a stretch of the targets after the other: what each network gives at the positions of one.
+
+    Attention has a weight for every position of the target and of the source. Of one stretch that is linear in the
+    source, and what is kept of the ones before is for the caller to say.
+    """
+    states = [network.start(batch.source, batch.source_lengths) for network in networks]
+    for start in range(0, batch.target_input.shape[1], STRETCH):
+        inputs = batch.target_input[:, start : start + STRETCH]
+        answers = [network.force_on(inputs, state) for network, state in zip(networks, states, strict=True)]
+        yield slice(start, start + STRETCH), answers
+        states = [answer.state for answer in answers]
+
+
+def refuse_nan(numbers: Tensor) -> None:
+    """Raise Seq2SeqError, as a search does, where a model answers with no numbers. Finite weights can overflow."""
+    if not numbers.isfinite().all():
+        raise Seq2SeqError("the model answered NaN: its parameters are damaged, or its training diverged")
 
 
 def _log_probs(network: Seq2Seq, outputs: Tensor, tokens: Tensor) -> Tensor:

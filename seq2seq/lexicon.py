@@ -13,7 +13,7 @@ from seq2seq.arguments import check_pairs, sentences
 from seq2seq.batching import Batch
 from seq2seq.checkpoint import LoadedModel
 from seq2seq.errors import InputError
-from seq2seq.forcing import evaluating, forced_batches
+from seq2seq.forcing import evaluating, forced_batches, refuse_nan
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.scores import Uniform
 from seq2seq.search.shortlist import Shortlist
@@ -73,6 +73,7 @@ class Lexicon:
 
     def _count(self, batch: Batch) -> None:
         weights = self._loaded.model.force(batch.source, batch.source_lengths, batch.target_input).weights
+        refuse_nan(weights)
         real = length_mask(batch.target_lengths, batch.target_output.shape[1])
         # Specials are never produced, but for the end, which is on every list.
         real &= ~torch.isin(batch.target_output, torch.tensor([PAD, UNK, BOS, EOS], device=real.device))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq.arguments import choice, iter_sentences, real, sentences, switch, whole
+from seq2seq.bounds import LARGEST_BEAM, LARGEST_MINIMUM
 from seq2seq.budget import cut_by_budget
 from seq2seq.config import SearchConfig
 from seq2seq.errors import InputError, WrongType, nearest
@@ -79,12 +80,14 @@ class PairScore:
     """How probable a model finds a given translation.
 
     log_prob: nats, the end included. tokens: pieces, the end counted; exp(-log_prob / tokens) is the perplexity.
-    log_probs: of each piece, and of the end as the last.
+    log_probs: of each piece, and of the end as the last. truncated: a side was longer than max_length pieces, and only
+    its first were read.
     """
 
     log_prob: float
     tokens: int
     log_probs: list[float]
+    truncated: bool = False
 
 
 class SampleOptions(TypedDict, total=False):
@@ -146,7 +149,7 @@ class Settings:
     def check(self) -> None:
         """Refuse what is out of range."""
         whole("beam_size", self.slots, 1)
-        whole("min_length", self.min_length, 0)
+        whole("min_length", self.min_length, 0, LARGEST_MINIMUM)
         if self.max_length is not None and self.max_length <= self.min_length:
             limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
             raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
@@ -205,8 +208,11 @@ def resolve(
     kind = given.get("length_penalty", search.length_penalty)
     if kind == "none" and "length_alpha" in given:
         raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
+    beam_size = given.get("beam_size", search.beam_size)
+    if samples is None:
+        whole("beam_size", beam_size, 1, LARGEST_BEAM)
     settings = Settings(
-        slots=given.get("beam_size", search.beam_size) if samples is None else samples,
+        slots=beam_size if samples is None else samples,
         penalty=LengthPenalty(kind, given.get("length_alpha", search.length_alpha)),
         min_length=given.get("min_length", search.min_length),
         max_length=given.get("max_length"),
@@ -274,3 +280,10 @@ def encode_spans(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[list[
     """As `encode`, and for each id the stretch of the text that it stands for."""
     found = tokenizer.encode_spans(list(texts))
     return [pieces if text.strip() else ([], []) for text, pieces in zip(texts, found, strict=True)]
+
+
+def cut(ids: Sequence[Sequence[int]], most: int | None) -> tuple[list[Sequence[int]], list[bool]]:
+    """The first pieces of each text, at most so many (None: all), and whether there were more."""
+    if most is not None:
+        whole("max_length", most, 1)
+    return [row[:most] for row in ids], [most is not None and len(row) > most for row in ids]

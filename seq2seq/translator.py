@@ -48,6 +48,7 @@ from seq2seq.translation import (
     Translation,
     batches,
     blank,
+    cut,
     encode,
     in_chunks,
     read_sources,
@@ -179,33 +180,39 @@ class Translator:
         resolve(self.config.search, options, SearchOptions).check_nbest(n_best)  # now, not when the first is asked for
         return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
 
-    def score(self, sources: Iterable[str], targets: Iterable[str]) -> list[PairScore]:
+    def score(
+        self, sources: Iterable[str], targets: Iterable[str], *, max_length: int | None = None
+    ) -> list[PairScore]:
         """How probable each target is as a translation of its source, by teacher forcing.
 
         The text is cut into pieces as the tokenizer cuts it. A search may have found the same text in other pieces,
-        with another log_prob; `score_tokens` scores the very pieces. Nothing is truncated. Two blanks have 0 tokens.
+        with another log_prob; `score_tokens` scores the very pieces. Of either side the first max_length pieces are
+        read, and an end (None: all of them). Two blanks have 0 tokens.
         Raises InputError for unequal numbers, and for a blank source beside a target that is not blank.
         """
         sources, targets = sentences(sources, "source"), sentences(targets, "target")
-        return self.score_tokens(sources, encode(self.tokenizers.target, targets))
+        return self.score_tokens(sources, encode(self.tokenizers.target, targets), max_length=max_length)
 
-    def score_tokens(self, sources: Iterable[str], targets: Iterable[Iterable[int]]) -> list[PairScore]:
+    def score_tokens(
+        self, sources: Iterable[str], targets: Iterable[Iterable[int]], *, max_length: int | None = None
+    ) -> list[PairScore]:
         """As `score`, of targets given as ids without specials (`Translation.tokens`).
 
         The log_prob of an unfinished translation is the sum without the last of `log_probs`, which is the end's.
         """
         sources = sentences(sources, "source")
-        targets = token_ids(targets, self.tokenizers.target.vocabulary_size)
-        check_pairs(sources, targets)
-        ids = encode(self.tokenizers.source, sources)
-        for number, (source, target) in enumerate(zip(ids, targets, strict=True), start=1):
+        given = token_ids(targets, self.tokenizers.target.vocabulary_size)
+        check_pairs(sources, given)
+        ids, longer = cut(encode(self.tokenizers.source, sources), max_length)
+        tokens, also = cut(given, max_length)
+        for number, (source, target) in enumerate(zip(ids, tokens, strict=True), start=1):
             if target and not source:
                 raise InputError(f"pair {number}: the source is blank but the target is not; nothing to score by")
         scores = [PairScore(0.0, 0, [])] * len(ids)
         with evaluating(self._networks):
-            for rows, batch in forced_batches(ids, targets):
+            for rows, batch in forced_batches(ids, tokens):
                 for row, log_probs in zip(rows, force(self._networks, batch.to(self._device)), strict=True):
-                    scores[row] = PairScore(sum(log_probs), len(log_probs), log_probs)
+                    scores[row] = PairScore(sum(log_probs), len(log_probs), log_probs, longer[row] or also[row])
         return scores
 
     def align(
@@ -216,6 +223,7 @@ class Translator:
         shift: int = 0,
         threshold: float | None = None,
         join: Join | None = None,
+        max_length: int | None = None,
     ) -> list[Alignment]:
         """Which words of each pair belong together, by the attention of teacher forcing; the mean of an ensemble's.
 
@@ -225,19 +233,20 @@ class Translator:
         The sides named by `join` are given in words but read without spaces, as Chinese is written; a piece across the
         border of two words is shared between them by its characters.
 
-        Nothing is truncated. Two blanks have no links. Raises InputError for unequal numbers, one blank side, and
-        values out of range.
+        Of either side the first max_length pieces are read (None: all of them), with the words that they reach. Two
+        blanks have no links. Raises InputError for unequal numbers, one blank side, and values out of range.
         """
         sources, targets = sentences(sources, "source"), sentences(targets, "target")
         check_reading(shift, threshold)
+        cut([], max_length)
         if join is not None:
             choice("join", join, get_args(Join))
         check_pairs(sources, targets)
         for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
             if bool(source.strip()) != bool(target.strip()):
                 raise InputError(f"pair {number}: one side is blank, the other is not; nothing to align it with")
-        read = _sides(self.tokenizers.source, sources, joined if join in ("source", "both") else spaced)
-        written = _sides(self.tokenizers.target, targets, joined if join in ("target", "both") else spaced)
+        read = _sides(self.tokenizers.source, sources, joined if join in ("source", "both") else spaced, max_length)
+        written = _sides(self.tokenizers.target, targets, joined if join in ("target", "both") else spaced, max_length)
         weights = [np.ones((len(side.ids) + 1, 1), dtype=np.float32) for side in written]  # all to the end of nothing
         with evaluating(self._networks):
             for rows, batch in forced_batches([side.ids for side in read], [side.ids for side in written]):
@@ -384,5 +393,7 @@ def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
                 )
 
 
-def _sides(tokenizer: Tokenizer, texts: Iterable[str], worded: Callable[[str], WordedText]) -> list[Side]:
-    return sides(tokenizer, [worded(text) for text in texts])
+def _sides(
+    tokenizer: Tokenizer, texts: Iterable[str], worded: Callable[[str], WordedText], most: int | None
+) -> list[Side]:
+    return sides(tokenizer, [worded(text) for text in texts], most)

@@ -28,6 +28,7 @@ class Side(PlainData):
     ids: list[int]
     pieces: list[str]
     shares: NDArray[np.float64]
+    truncated: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shares", matrix(self.shares))
@@ -39,7 +40,8 @@ class Alignment(PlainData):
 
     links: (source word, target word), from 0, sorted. weights [target words, source words]: attention in words; a row
     sums to 1 less what went to the end of the source. piece_weights [target pieces + 1, source pieces + 1]: as the
-    model gave it, ends included; rows sum to 1, and row t is the step that predicts piece t.
+    model gave it, ends included; rows sum to 1, and row t is the step that predicts piece t. truncated: a side was
+    longer than max_length pieces, and only its first are here, with their words.
     """
 
     source: Side
@@ -47,6 +49,7 @@ class Alignment(PlainData):
     piece_weights: NDArray[np.float32]
     weights: NDArray[np.float64]
     links: list[Link]
+    truncated: bool = False
 
     def __post_init__(self) -> None:
         for name in ("piece_weights", "weights"):
@@ -59,14 +62,22 @@ class Alignment(PlainData):
         return replace(self, weights=weights, links=sorted(links))
 
 
-def sides(tokenizer: Tokenizer, texts: Sequence[WordedText]) -> list[Side]:
-    """What a model meets of each text. Of one without words it reads nothing, as of a blank one elsewhere."""
+def sides(tokenizer: Tokenizer, texts: Sequence[WordedText], most: int | None = None) -> list[Side]:
+    """What a model meets of each text, up to `most` pieces and the words that they reach.
+
+    Of a text without words it reads nothing, as of a blank one elsewhere.
+    """
     found = []
     for text, (ids, spans) in zip(texts, tokenizer.encode_spans([text.text for text in texts]), strict=True):
-        if not text.words:
+        words, word_spans, truncated = text.words, text.spans, most is not None and len(ids) > most
+        if not words:
             ids, spans = [], []
-        shares = np.pad(word_shares(spans, text.spans), ((0, 0), (0, 1)))
-        found.append(Side(text.words, ids, tokenizer.to_pieces(ids), shares))
+        elif truncated:
+            ids, spans = ids[:most], spans[:most]
+            reached = sum(start < spans[-1][1] for start, _ in word_spans) or 1
+            words, word_spans = words[:reached], word_spans[:reached]
+        shares = np.pad(word_shares(spans, word_spans), ((0, 0), (0, 1)))
+        found.append(Side(words, ids, tokenizer.to_pieces(ids), shares, truncated))
     return found
 
 
@@ -76,4 +87,5 @@ def read_alignment(
     """The alignment of a pair from the weights of a forced target [target pieces + 1, source pieces + 1]."""
     unread = np.zeros((len(target.words), len(source.words)))
     weights = np.asarray(piece_weights, dtype=np.float32)
-    return Alignment(source, target, weights, unread, []).read(shift=shift, threshold=threshold)
+    truncated = source.truncated or target.truncated
+    return Alignment(source, target, weights, unread, [], truncated).read(shift=shift, threshold=threshold)

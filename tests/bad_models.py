@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from typing import Any
 
 from bad_input import GONE, HUGE, Case, Prepare, put, sparse
 from fake_results import make_results
-from test_checkpoint import DAMAGE, replace, rewrite
+from test_checkpoint import DAMAGE, repack, replace, rewrite
 
 
 def pipe(name: str) -> Prepare:
@@ -44,6 +45,20 @@ def resized(**sizes: int) -> Prepare:
     return document(lambda tree: tree["config"]["model"].update(sizes))
 
 
+def searched(**numbers: int) -> Prepare:
+    return document(lambda tree: tree["config"]["search"].update(numbers))
+
+
+def broken(name: str, value: float) -> Prepare:
+    """One of the weights is no number; the hashes are right."""
+    return lambda folder: repack(folder / "model", lambda tensors: tensors[name].view(-1)[-1].fill_(value))
+
+
+def overflowing(folder: Path) -> None:
+    """Every weight is a number, and no answer is."""
+    repack(folder / "model", lambda tensors: [tensor.fill_(3e38) for tensor in tensors.values()])
+
+
 def weights(content: bytes) -> Prepare:
     return lambda folder: replace(folder / "model", "model.safetensors", content)
 
@@ -58,6 +73,7 @@ def nested(depth: int) -> Any:
 
 
 TR = "translate model"
+SIDES = "--source test.de --target test.en"
 MODELS = [
     Case("model missing", "translate nowhere", "nowhere: no such model directory"),
     Case("model long name", "translate %/a/b", "no such model directory"),
@@ -105,8 +121,19 @@ MODELS = [
     Case("tokenizer too large", TR, "tokenizer.model: 68,157,440 bytes, but at most 67,108,864",
          sparse("model/tokenizer.model")),
     Case("config too large", TR, "config.json: 68,157,440 bytes, but at most 8,388,608", sparse("model/config.json")),
-    Case("a billion units", TR, "do not fit into memory|bytes, but at most",
+    Case("a billion units", TR, "embedding_dim = 1000000000: .*equal to 1000000",
          resized(decoder_dim=10**9, embedding_dim=10**9)),
+    Case("a million units", TR, "do not fit into memory|bytes, but at most",
+         resized(decoder_dim=10**6, embedding_dim=10**6)),
+    Case("a million heads", TR, "heads = 1000000: .*equal to 1024", resized(heads=10**6)),
+    Case("a search without end", TR, "search.min_length = 2147483647: .*equal to 1000", searched(min_length=2**31 - 1)),
+    Case("a search through all memory", "evaluate model --source test.de --reference test.en",
+         "search.beam_size = 2147483647: .*equal to 1024", searched(beam_size=2**31 - 1)),
+    Case("format 0", TR, "config.json: damaged: format 0; formats are counted from 1",
+         document(lambda t: t.update(format=0))),
+    Case("format below 0", f"score model {SIDES}", "damaged: format -5", document(lambda t: t.update(format=-5))),
+    Case("format a truth", "inspect model", "damaged: format: Input should be a valid integer",
+         document(lambda t: t.update(format=True))),
     Case("a billion layers", TR, "encoder_layers = 1000000000: .*equal to 64", resized(encoder_layers=10**9)),
     Case("a billion pieces", TR, "damaged: vocabulary: source=1000000000",
          document(lambda t: t["vocabulary"].update(source=10**9, target=10**9))),
@@ -120,6 +147,15 @@ MODELS = [
          document(lambda t: t.update(format=7, seq2seq="\x1b[2Jx"))),
     Case("lone surrogate", TR, "data.root: not valid Unicode",
          document(lambda t: t["config"]["data"].update(root="\ud800"))),
+    *(Case(f"weights NaN, {command}", f"{command} model {rest}",
+           "model.safetensors: source_embedding.weight has weights that are NaN",
+           broken("source_embedding.weight", math.nan))
+      for command, rest in [("align", SIDES), ("shortlist", SIDES), ("export", "-o out")]),
+    Case("weights infinite", f"score model {SIDES}", "output_layer.bias has weights that are NaN or infinite",
+         broken("output_layer.bias", math.inf)),
+    *(Case(f"weights that overflow, {command}", f"{command} model {rest}", "the model answered NaN", overflowing,
+           code=1)
+      for command, rest in [("translate", ""), ("score", SIDES), ("align", SIDES), ("shortlist", SIDES)]),
     Case("mismatched ensemble", "translate model other", "model and other: their source tokenizers differ"),
     Case("mismatched to score", "score model other --source test.de --target test.en",
          "their source tokenizers differ"),
@@ -139,7 +175,6 @@ def found(change: Callable[[str], str]) -> Prepare:
     return prepare
 
 
-SIDES = "--source test.de --target test.en"
 FILES = "--hypothesis test.en --reference test.en"
 USES = [
     Case("no model", "translate", "missing argument"),
@@ -147,14 +182,14 @@ USES = [
     Case("unknown command", "translat model", "no such command 'translat'.*'translate'"),
     Case("negative beam", f"{TR} --beam-size -3", "--beam-size.*greater than or equal to 1"),
     Case("beam no number", f"{TR} --beam-size five", "--beam-size.*valid integer"),
-    Case("beam too large", f"{TR} --beam-size 10000000000", "--beam-size.*less than or equal to 1000000"),
+    Case("beam too large", f"{TR} --beam-size 10000000000", "--beam-size.*less than or equal to 1024"),
     Case("more best than beams", f"{TR} --n-best 3 --beam-size 2",
          "n-best must lie between 1 and the beam size 2, given 3"),
     Case("minimum above maximum", f"{TR} --min-length 9 --max-length 4",
          "max_length 4 leaves no room for min_length 9"),
     Case("too long", f"{TR} --max-length 1000000000000000000000", "--max-length.*less than or equal to"),
-    Case("penalty NaN", f"{TR} --length-alpha nan", "--length-alpha.*greater than or equal to 0"),
-    Case("penalty infinite", f"{TR} --length-alpha inf", "alpha must lie between 0 and 10"),
+    Case("penalty NaN", f"{TR} --length-alpha nan", "--length-alpha.: should be"),
+    Case("penalty infinite", f"{TR} --length-alpha inf", "--length-alpha.: should be"),
     Case("temperature NaN", f"{TR} --sample --temperature nan", "temperature must be above 0"),
     Case("temperature infinite", f"{TR} --sample --temperature inf", "temperature must be above 0"),
     Case("share NaN", f"{TR} --sample --top-p nan", "top_p must be above 0"),
@@ -202,6 +237,10 @@ USES = [
          put("g", b"0-0\n" + b"9" * 5000 + b"p0\n" + b"0-0\n" * 5)),
     Case("gold is output", f"align model {SIDES} --gold g -o g", "g: --output is a file that is read",
          put("g", b"0-0\n" * 7)),
+    Case("pair too long to score", f"score model {SIDES} --max-length 3 -o out",
+         r"test.de:1: too long, more than 3 pieces on one side \(--max-length\); shorten the pair, or choose"),
+    Case("pair too long to align", f"align model {SIDES} --max-length 3 -o out", "test.de:1: too long, more than 3"),
+    Case("no length", f"score model {SIDES} --max-length 0", "--max-length.*greater than or equal to 1"),
     Case("shift", f"align model {SIDES} --shift 2", "--shift.*less than or equal to 1"),
     Case("threshold", f"align model {SIDES} --threshold 1.5", "threshold = 1.5: must be above 0 and at most 1"),
     Case("threshold NaN", f"align model {SIDES} --threshold nan", "threshold = nan: must be above 0"),
@@ -231,6 +270,12 @@ USES = [
     Case("shortlist measured on a blank reference",
          f"shortlist model {SIDES} --validation-source test.de --validation-target test.en --bleu",
          "test.en:1: blank, so --bleu has nothing to score against", put("test.en", b"\n" + b"a\n" * 6)),
+    Case("hypothesis of 300,000 words", "evaluate --hypothesis h --reference test.en",
+         "hypotheses, line 7: 900,000 characters; a line is scored up to 100,000",
+         put("h", b"a\n" * 6 + b"ab " * 300000 + b"\n")),
+    Case("reference of 300,000 words", "evaluate model --source test.de --reference h",
+         "line 7: 900,000 characters; a line is scored up to 100,000",
+         put("h", b"a\n" * 6 + b"ab " * 300000 + b"\n")),
     Case("negative samples", f"evaluate {FILES} --samples -1", "--samples.*greater than or equal to 0"),
     Case("too many samples", f"evaluate {FILES} --samples 1000000000000", "--samples.*less than or equal to"),
     Case("one sample", f"evaluate {FILES} --samples 1", "samples|resamples"),

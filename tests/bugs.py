@@ -179,7 +179,7 @@ FORCING = [
         "            network.eval()\n", "            network.train()\n",
         (TRANSLATOR + "a_model_in_training_is_translated_with_as_it_is_and_left_in_training",)),
     Bug(7, "an ensemble is scored by the mean of log-probabilities", "forcing.py",
-        "torch.stack(found).logsumexp(0) - math.log(len(found))", "torch.stack(found).mean(0)",
+        "torch.stack(here).logsumexp(0) - math.log(len(here))", "torch.stack(here).mean(0)",
         (TRANSLATOR + "an_ensemble_takes_the_mean_of_probabilities_and_rescores_alike",)),
 ]  # fmt: skip
 
@@ -316,7 +316,7 @@ LOSSES_OF_TRAINING = [
         "sum(part / sum(len(text.target_ids[row]) + 1 for row in rows) for part, rows in zip(nats, plan(text))), len(nats)",
         PERPLEXITY, every=False),
     Bug(14, "perplexity is smoothed", "training/validation.py",
-        "model(*batch.to(device).tensors()).nll", "model(*batch.to(device).tensors(), smoothing=0.1).total", PERPLEXITY),
+        "model(*batch.tensors()).nll", "model(*batch.tensors(), smoothing=0.1).total", PERPLEXITY),
     Bug(14, "perplexity does not count the end", "training/validation.py",
         "sum(len(ids) + 1 for ids in text.target_ids)", "sum(len(ids) for ids in text.target_ids)", PERPLEXITY, every=True),
     Bug(15, "accumulation takes the mean of the parts' means", "training/trainer.py",

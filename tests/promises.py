@@ -1,7 +1,9 @@
 """Bugs that would break a promise of README.md, in the form of bugs.py; pitfalls.py puts them in as well.
 
 Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
-gradients from what is written for speed, 32 the Python interface, 33 what is printed, 34 what a resume takes up, 35 texts that are packed, tables, or written by hand.
+gradients from what is written for speed, 32 the Python interface, 33 what is printed, 34 what a resume takes up, 35
+texts that are packed, tables, or written by hand, 36 models
+and texts of strangers.
 """
 
 # ruff: noqa: E501  # what is replaced is as long as it is
@@ -400,4 +402,27 @@ TEXTS = [
         (VALUES + "a_text_is_taken_as_it_is_given",), every=True, only="1984 or nan or true or 2020"),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED, *INTERFACE, *READ, *RESUMED, *TEXTS]
+BOUNDS, ONNX = "tests/test_bounds.py::test_", "tests/test_onnx.py::test_"
+WORDS = "tests/test_word_alignment.py::test_"
+STRANGE = [
+    Bug(36, "a model may ask for any beam", "config.py", "beam_size: int = Field(5, ge=1, le=LARGEST_BEAM", "beam_size: int = Field(5, ge=1",
+        (BOUNDS + "a_search_that_a_model_asks_for_ends", BOUNDS + "every_number_of_a_config_has_two_ends")),
+    Bug(36, "weights may be no numbers", "checkpoint.py", '    refuse_nan(weights, str(path))\n', "",
+        ("tests/test_checkpoint.py::test_weights_that_are_no_numbers_are_refused",)),
+    Bug(36, "attention may be no numbers", "forcing.py", "mean(0).cpu()\n        refuse_nan(mean)\n", "mean(0).cpu()\n",
+        (WORDS + "answers_that_are_no_numbers_are_refused",)),
+    Bug(36, "a graph may read any file", "onnx/graphs.py", "if number in (_TENSOR_EXTERNAL, _TENSOR_PLACE):", "if False:",
+        (ONNX + "graphs_of_strangers_are_refused",), only="elsewhere"),
+    Bug(36, "a graph may be any program", "onnx/graphs.py", "if name not in OPERATORS:", "if False:",
+        (ONNX + "graphs_of_strangers_are_refused",), only="loop"),
+    Bug(36, "a graph may answer in any shape", "onnx/engine.py", "if part.ndim != len(shape) or any(", "if False and any(",
+        (ONNX + "outputs_of_another_shape_are_named",), only="log_probs"),
+    Bug(36, "every step of a forced target keeps its keys", "nn/additive.py", "if not torch.is_grad_enabled():", "if False:",
+        (WORDS + "forcing_keeps_nothing_of_the_steps_before",)),
+    Bug(36, "a stretch of a forced target begins anew", "forcing.py", "states = [answer.state for answer in answers]", "pass",
+        (WORDS + "stretches_change_nothing",), only="additive"),
+    Bug(36, "TER is computed of lines of any length", "evaluation/metrics.py", 'if "TER" not in metrics:', "if True:",
+        ("tests/test_metrics.py::test_ter_counts_characters_where_there_are_no_spaces",)),
+]  # fmt: skip
+
+PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED, *INTERFACE, *READ, *RESUMED, *TEXTS, *STRANGE]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import re
@@ -363,6 +364,15 @@ def test_damage_is_named(name: str, tmp_path: Path, intact: Path, monkeypatch: p
     assert str(path) in str(caught.value)
     assert str(caught.value).count("\n") <= 1
     assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, intact: Path, value: float) -> None:
+    """One in the last place of the last tensor is enough, and the hashes are right."""
+    shutil.copytree(intact, tmp_path / "model")
+    repack(tmp_path / "model", lambda tensors: tensors[sorted(tensors)[-1]].view(-1)[-1].fill_(value))
+    with pytest.raises(InputError, match=r"model.safetensors: .* has weights that are NaN or infinite"):
+        load_model(tmp_path / "model")
 
 
 def test_a_download_of_the_hub_consists_of_links(tmp_path: Path, intact: Path) -> None:

@@ -958,6 +958,27 @@ def test_score_jsonl(model: Path, folder: Path, tmp_path: Path) -> None:
     assert found[2]["tokens"] == 1  # the end alone
 
 
+@pytest.mark.parametrize("command", ["score", "align"])
+def test_pairs_that_are_too_long_are_named(command: str, model: Path, tmp_path: Path) -> None:
+    """`--too-long` as in translate, for both sides of a pair."""
+    write(tmp_path / "a", ["der hund .", "der hund " * 20, "der hund ."])
+    write(tmp_path / "b", ["the dog .", "the dog .", "the dog " * 20])
+    given = (command, model, "--source", tmp_path / "a", "--target", tmp_path / "b", "--max-length", 9)
+    assert f"{tmp_path / 'a'}:2: too long, more than 9 pieces on one side (--max-length)" in fail(2, *given)
+    for choice, became in (("blank", "it is blank in the output"), ("truncate", "only the first of them were read")):
+        result = invoke(*given, "--too-long", choice)
+        assert result.exit_code == 0, result.output
+        lines = result.stdout.split("\n")
+        assert [line == "" for line in lines] == [False, choice == "blank", choice == "blank", True]
+        assert [f"a:{row}: too long" in result.stderr for row in (1, 2, 3)] == [False, True, True]
+        assert result.stderr.count(became) == 2
+    errors = [
+        json.loads(line).get("error")
+        for line in invoke(*given, "--too-long=blank", "--format=jsonl").stdout.splitlines()
+    ]
+    assert errors == [None, *["too long, more than 9 pieces on one side (--max-length)"] * 2]
+
+
 def test_score_refuses(model: Path, folder: Path, tmp_path: Path) -> None:
     short, empty = write(tmp_path / "short", ["x"]), write(tmp_path / "empty", [])
     ends = f"{short} ends before line 2, test.de does not; they must be aligned line by line"

@@ -25,7 +25,7 @@ HEAVY = (
 
 # A module imports only from rooms above its own, or from its own. Longer names count before shorter ones.
 ROOMS = [
-    ["errors", "escaping", "allocator", "children", "durable"],
+    ["errors", "escaping", "allocator", "children", "durable", "bounds", "protobuf"],
     ["config"],
     ["text"],
     ["arguments", "plain_data"],

@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 import unicodedata
+from typing import Any
 
 import pytest
 import sacrebleu
@@ -13,6 +14,7 @@ from sacrebleu.significance import PairedTest
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.evaluation.bleu_tokenizer import TOKENIZERS, choose_tokenizer, tokenizer_of, writing_of
 from seq2seq.evaluation.metrics import (
+    LONGEST_LINE,
     METRICS,
     Comparison,
     Metric,
@@ -599,3 +601,40 @@ def test_resamples_without_a_match_have_intervals_too() -> None:
     found = evaluate(hypotheses=["a b c d", "", "e"], references=[["the dog", "b", "e"]])
     assert [metric.name for metric in found] == ["BLEU", "chrF2++", "TER"]
     assert all(metric.low is not None and metric.low <= metric.high for metric in found)
+
+
+LONG = " ".join(f"w{number % 40}" for number in range(1200))
+
+
+def test_ter_of_very_long_lines_is_left_out_and_said() -> None:
+    """What it takes grows with the square of a line: 20,000 words once took 6.4 GB."""
+    texts: dict[str, Any] = {"references": [["a b", LONG]], "samples": 20}
+    for found in (
+        evaluate(hypotheses=["a b", "c d e f"], confidence=False, **texts),
+        [one.system for one in compare_paired(baseline=["a b", "x"], system=["a b", "c d e f"], **texts)],
+    ):
+        assert [metric.name for metric in found] == ["BLEU", "chrF2++"]
+        assert all("TER is left out: line 2 of reference set 1 has 1,200 words" in metric.notes[-1] for metric in found)
+    for attempt in (
+        lambda: evaluate(hypotheses=["a", LONG], references=[["a", "b"]], metrics=["TER"]),
+        lambda: sentence_scores(hypotheses=["a", LONG], references=[["a", "b"]], metric="TER"),
+    ):
+        with pytest.raises(InputError, match="TER is left out: line 2 of hypotheses has 1,200 words"):
+            attempt()
+
+
+def test_ter_counts_characters_where_there_are_no_spaces() -> None:
+    found = evaluate(hypotheses=["的" * 1001], references=[["的"]], tokenize="zh", confidence=False)
+    assert "has 1,001 words" in found[0].notes[-1]
+    kept = evaluate(hypotheses=["a" * 1001], references=[["a"]], confidence=False)
+    assert [metric.name for metric in kept] == ["BLEU", "chrF2++", "TER"]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_line_without_end_is_refused_by_every_metric(metric: str) -> None:
+    endless = "a" * (LONGEST_LINE + 1)
+    for hypothesis, reference, label in ((endless, "a", "hypotheses"), ("a", endless, "reference set 1")):
+        with pytest.raises(InputError, match=f"{label}, line 2: 100,001 characters; a line is scored up to 100,000"):
+            evaluate(hypotheses=["a", hypothesis], references=[["a", reference]], metrics=[metric])
+    with pytest.raises(InputError, match="line 1: 100,001 characters"):
+        count_segments(hypotheses=[[endless]], references=[["a"]], metric="BLEU")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mechanisms import IN_TURNS, random_ids, stirred, tiny_model
+from mechanisms import IN_TURNS, TARGET_VOCABULARY, random_ids, stirred, tiny_model
 from test_arguments import BAD_OPTIONS, BAD_TEXTS, ITERABLES, TEXTS, check_copies, check_results
 from test_translator import TARGETS, make_config, sentences
 from typer.testing import CliRunner
@@ -26,11 +30,12 @@ from typer.testing import CliRunner
 from seq2seq.batching import source_batch
 from seq2seq.checkpoint import LoadedModel, build_model, load_model, save_model
 from seq2seq.cli import app
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.model import initialise
 from seq2seq.onnx import beam as numpy_search
 from seq2seq.onnx.engine import ExportedModel, load_export
 from seq2seq.onnx.export import export_graphs, export_onnx
+from seq2seq.onnx.graphs import check_graph
 from seq2seq.onnx.translator import OnnxTranslator
 from seq2seq.search import beam as torch_search
 from seq2seq.search.penalty import LengthPenalty
@@ -63,10 +68,12 @@ def export(loaded: LoadedModel) -> Path:
 @pytest.mark.parametrize(("mechanism", "wiring", "cell"), IN_TURNS)
 def test_graphs_give_the_numbers_of_the_network(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
     network = stirred(tiny_model(mechanism, wiring, cell, decoder_layers=1 + (mechanism == "dot"))).eval()
-    sessions = [
-        ort.InferenceSession(graph, providers=["CPUExecutionProvider"]) for graph in export_graphs(network).values()
-    ]
-    exported = ExportedModel(Path(), make_config(), None, *sessions)  # type: ignore[arg-type]
+    graphs = export_graphs(network)
+    for graph in graphs.values():
+        check_graph(Path(), graph, make_config().model)
+    sessions = [ort.InferenceSession(graph, providers=["CPUExecutionProvider"]) for graph in graphs.values()]
+    tokenizers: Any = SimpleNamespace(target=SimpleNamespace(vocabulary_size=TARGET_VOCABULARY))
+    exported = ExportedModel(Path(), make_config(), tokenizers, *sessions)
     for lengths in ([7, 4, 1], [1], [9, 9]):
         ids = random_ids(lengths, 29, seed=2)
         state, answer = network.start(*source_batch(ids)), exported.start(ids)
@@ -224,12 +231,7 @@ def test_damaged_and_foreign_exports_are_refused(export: Path, tmp_path: Path) -
             with pytest.raises(InputError, match=f"{name}: not the file that config.json lists"):
                 load_export(export)
             (export / name).write_bytes(content)
-    manifest = json.loads((export / "config.json").read_bytes())
-    for name in export.iterdir():
-        (tmp_path / name.name).write_bytes(name.read_bytes())
-    (tmp_path / "step.onnx").write_bytes((export / "encoder.onnx").read_bytes())
-    manifest["files"]["step.onnx"] = manifest["files"]["encoder.onnx"]
-    (tmp_path / "config.json").write_text(json.dumps(manifest), encoding="utf-8")
+    damaged(export, tmp_path, **{"step.onnx": (export / "encoder.onnx").read_bytes()})
     with pytest.raises(InputError, match="not the two graphs of one exported model"):
         load_export(tmp_path)
 
@@ -263,3 +265,127 @@ def test_an_export_is_copied_and_sent(export: Path) -> None:
     check_copies(translator)
     check_results(translator.translate([text for text in TEXTS if text]))
     assert pickle.loads(pickle.dumps(translator)).numerics() == translator.numerics()
+
+
+def damaged(export: Path, directory: Path, **contents: bytes) -> None:
+    """A copy of an export with other files, whose hashes are right."""
+    shutil.copytree(export, directory, dirs_exist_ok=True)
+    manifest = json.loads((export / "config.json").read_bytes())
+    for name, content in contents.items():
+        (directory / name).write_bytes(content)
+        manifest["files"][name] = hashlib.sha256(content).hexdigest()
+    (directory / "config.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def loop(graph: Any) -> None:
+    """The network, 2^62 times."""
+    helper, body = onnx.helper, onnx.GraphProto()
+    flag = helper.make_tensor_value_info("go", onnx.TensorProto.BOOL, [])
+    count = helper.make_tensor_value_info("turn", onnx.TensorProto.INT64, [])
+    again = helper.make_tensor_value_info("again", onnx.TensorProto.BOOL, [])
+    body.CopyFrom(helper.make_graph([helper.make_node("Identity", ["go"], ["again"])], "b", [count, flag], [again]))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array(2**62), "turns"))
+    graph.node.insert(0, helper.make_node("Loop", ["turns", ""], [], body=body))
+
+
+def elsewhere(tensor: Any) -> None:
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights.bin")
+
+
+def weights_elsewhere(graph: Any) -> None:
+    elsewhere(graph.initializer[0])
+
+
+def constant_elsewhere(graph: Any) -> None:
+    elsewhere(next(node for node in graph.node if node.op_type == "Constant").attribute[0].t)
+
+
+def function(graph: Any) -> None:
+    graph.node[0].domain = "strange"
+
+
+def nodes(graph: Any) -> None:
+    graph.node.extend(onnx.helper.make_node("Identity", ["tokens"], [f"x{number}"]) for number in range(2000))
+
+
+def wide(graph: Any) -> None:
+    """A shape of which nothing could be made."""
+    shape = onnx.numpy_helper.from_array(np.array([2**40]), "wide")
+    graph.node.append(onnx.helper.make_node("Constant", [], ["shape"], value=shape))
+    graph.node.append(onnx.helper.make_node("ConstantOfShape", ["shape"], ["filled"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (loop, "the operator 'Loop', which no export of this model has"),
+        (weights_elsewhere, "data in another file"),
+        (constant_elsewhere, "data in another file"),
+        (function, "field 7 of a node"),
+        (nodes, "2,0[0-9]+ nodes, more than 1,300"),
+        (wide, "the number 1099511627776, where at most 1,000,000"),
+    ],
+)
+def test_graphs_of_strangers_are_refused(change: Any, message: str, export: Path, tmp_path: Path) -> None:
+    """Before onnxruntime sees them: it would run the loop, and read the file."""
+    (tmp_path / "weights.bin").write_bytes(bytes(1 << 16))
+    stranger = onnx.load(export / "step.onnx")
+    change(stranger.graph)
+    damaged(export, tmp_path, **{"step.onnx": stranger.SerializeToString()})
+    with pytest.raises(InputError, match=f"step.onnx: {message}"):
+        load_export(tmp_path)
+
+
+def test_other_models_in_a_graph_are_refused(export: Path) -> None:
+    """Functions and training of a model, other sets of operators, and bytes that are no message at all."""
+    plain = (export / "step.onnx").read_bytes()
+    model = onnx.load_from_string(plain)
+    model.functions.add(name="f", domain="d")
+    other = onnx.load_from_string(plain)
+    other.opset_import.add(domain="com.microsoft", version=1)
+    newer = onnx.load_from_string(plain)
+    newer.opset_import[0].version = 99
+    for content, message in (
+        (model.SerializeToString(), "field 25 of a model"),
+        (other.SerializeToString(), "operators of 'com.microsoft'"),
+        (newer.SerializeToString(), "operators of '', version 99"),
+        (plain[:-7], "not a graph of ONNX: it ends in the middle"),
+        (b"\x38\x07", "not a graph of ONNX: a number in the place of a message"),
+        (b"\xff" * 99, "not a graph of ONNX"),
+    ):
+        with pytest.raises(InputError, match=f"x: {message}"):
+            check_graph(Path("x"), content, make_config().model)
+
+
+@pytest.mark.parametrize(
+    ("graph", "name"), [("step.onnx", "log_probs"), ("step.onnx", "next_fed"), ("encoder.onnx", "keys")]
+)
+def test_outputs_of_another_shape_are_named(graph: str, name: str, export: Path, tmp_path: Path) -> None:
+    """7 for a vocabulary of 150 once gave a blank line."""
+    stranger = onnx.load(export / graph)
+    for node in stranger.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["whole" if each == name else each for each in names]
+    cut = [onnx.numpy_helper.from_array(np.array([value]), key) for key, value in (("a", 0), ("b", 1), ("c", -1))]
+    stranger.graph.initializer.extend(cut)
+    stranger.graph.node.append(onnx.helper.make_node("Slice", ["whole", "a", "b", "c"], [name]))
+    shape = next(each for each in stranger.graph.output if each.name == name).type.tensor_type.shape
+    for dimension in shape.dim:
+        dimension.dim_param = "any"
+    damaged(export, tmp_path, **{graph: stranger.SerializeToString()})
+    refused = refusal("translate", str(tmp_path)).replace("\n", "")
+    assert re.search(rf"{graph}: {name} has the shape \[1, \d, 1\], where this model's has \[1, \d, \d+\]", refused)
+
+
+def test_answers_that_are_no_numbers_are_refused(export: Path, tmp_path: Path) -> None:
+    stranger = onnx.load(export / "step.onnx")
+    give = next(node for node in stranger.graph.node if "weights" in node.output)
+    give.output[list(give.output).index("weights")] = "some"
+    stranger.graph.node.append(onnx.helper.make_node("Div", ["zero", "zero"], ["broken"]))
+    stranger.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(1, np.float32), "zero"))
+    stranger.graph.node.append(onnx.helper.make_node("Add", ["some", "broken"], ["weights"]))
+    damaged(export, tmp_path, **{"step.onnx": stranger.SerializeToString()})
+    with pytest.raises(Seq2SeqError, match=r"step.onnx: the model answered NaN \(weights\)"):
+        OnnxTranslator.load(tmp_path).translate(["der hund"])

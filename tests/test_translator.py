@@ -302,7 +302,7 @@ def test_blank_gives_blank_without_the_model(loaded: LoadedModel, monkeypatch: p
     """Pitfall 21: all kinds of blank."""
     translator = Translator([loaded])
     monkeypatch.setattr(loaded.model, "start", lambda *_: pytest.fail("the model was asked"))
-    monkeypatch.setattr(loaded.model, "force", lambda *_: pytest.fail("the model was asked"))
+    monkeypatch.setattr(loaded.model, "force_on", lambda *_: pytest.fail("the model was asked"))
     (found,) = translator.translate([blank])
     assert (found.source, found.text, found.score, found.log_prob, found.finished) == (blank, "", 0.0, 0.0, True)
     assert (found.tokens, found.pieces, found.alignment) == ([], [], [])
@@ -567,8 +567,8 @@ def test_a_model_in_training_is_translated_with_as_it_is_and_left_in_training(pa
 
 
 def test_scoring_keeps_no_gradients(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    force, enabled = loaded.model.force, []
-    monkeypatch.setattr(loaded.model, "force", lambda *ids: enabled.append(torch.is_grad_enabled()) or force(*ids))
+    force, enabled = loaded.model.force_on, []
+    monkeypatch.setattr(loaded.model, "force_on", lambda *ids: enabled.append(torch.is_grad_enabled()) or force(*ids))
     Translator([loaded]).score(["hund"], ["dog"])
     assert enabled == [False]
 

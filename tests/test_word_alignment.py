@@ -1,21 +1,26 @@
 """Translator.align: the attention of teacher forcing, counted in the words of the given text."""
 
+import gc
 import io
 import itertools
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import sentencepiece
 import torch
+from mechanisms import WIRINGS
 from test_translator import TARGETS, make_config, sentences, tiny
 
 from seq2seq.batching import make_batch
 from seq2seq.checkpoint import LoadedModel, build_model
 from seq2seq.config import parse_config
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.evaluation.alignment import word_weights
-from seq2seq.nn.model import initialise
+from seq2seq.nn import additive
+from seq2seq.nn.model import Seq2Seq, initialise
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair, train_tokenizers
 from seq2seq.text.words import word_owners
 from seq2seq.translator import Translator
@@ -157,7 +162,7 @@ def test_a_piece_across_a_border_is_shared() -> None:
 
 
 def test_blank_pairs_never_reach_the_model(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loaded.model, "force", lambda *_: pytest.fail("the model was asked"))
+    monkeypatch.setattr(loaded.model, "force_on", lambda *_: pytest.fail("the model was asked"))
     joins: list[Join | None] = [None, "both"]
     for join in joins:
         for found in Translator([loaded]).align(["", " \t", "\u3000"], ["  ", "", "\u2028"], join=join):
@@ -227,3 +232,83 @@ def test_a_model_in_training_is_aligned_without_dropout(pair: TokenizerPair) -> 
     network.train()
     assert all(same(one, other) for one, other in zip(before, translator.align(SOURCES, WRITTEN), strict=True))
     assert network.training
+
+
+def test_answers_that_are_no_numbers_are_refused(pair: TokenizerPair) -> None:
+    """Of a model that was not loaded, so that nobody has looked at its weights."""
+    loaded = tiny(pair)
+    with torch.no_grad():
+        for parameter in loaded.model.parameters():
+            parameter.fill_(torch.nan)
+    translator = Translator([loaded])
+    for attempt in (translator.align, translator.score):
+        with pytest.raises(Seq2SeqError, match="the model answered NaN"):
+            attempt(SOURCES, WRITTEN)
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("mechanism", ["additive", "coverage", "monotonic", "dot", "heads"])
+def test_stretches_change_nothing(
+    pair: TokenizerPair, mechanism: str, wiring: tuple[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is forced in stretches goes on where the last one ended: past, cells and what is fed back."""
+    translator = Translator([tiny(pair, mechanism, wiring, "gru")])
+    whole = translator.score(SOURCES, WRITTEN), translator.align(SOURCES, WRITTEN)
+    monkeypatch.setattr("seq2seq.forcing.STRETCH", 2)
+    for one, other in zip(whole[0], translator.score(SOURCES, WRITTEN), strict=True):
+        assert one.log_probs == pytest.approx(other.log_probs, abs=1e-5)
+    assert all(same(*both) for both in zip(whole[1], translator.align(SOURCES, WRITTEN), strict=True))
+
+
+def test_a_length_cuts_both_sides_and_the_words_with_them(translator: Translator) -> None:
+    every, first = (translator.align(SOURCES, WRITTEN, max_length=most) for most in (None, 2))
+    row = next(row for row, one in enumerate(every) if min(len(one.source.ids), len(one.target.ids)) > 2)
+    whole, cut = every[row], first[row]
+    assert (whole.truncated, cut.truncated) == (False, True)
+    assert cut.source.pieces == whole.source.pieces[:2]
+    assert cut.target.pieces == whole.target.pieces[:2]
+    assert cut.piece_weights.shape == (3, 3)
+    assert 1 <= len(cut.source.words) <= 2
+    assert cut.source.words == whole.source.words[: len(cut.source.words)]
+    assert cut.source.shares.sum(axis=0) == pytest.approx([1, 1, 0])
+    longest = max(len(side.ids) for found in every for side in (found.source, found.target))
+    assert translator.score(SOURCES, WRITTEN, max_length=longest) == translator.score(SOURCES, WRITTEN)
+    scored = translator.score(SOURCES, WRITTEN, max_length=2)
+    assert max(one.tokens for one in scored) == 3
+    assert [one.truncated for one in scored] == [one.truncated for one in first]
+    for refused in (translator.align, translator.score):
+        with pytest.raises(InputError, match="max_length must be 1 or more, given 0"):
+            refused(SOURCES, WRITTEN, max_length=0)
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_forcing_keeps_nothing_of_the_steps_before(
+    pair: TokenizerPair, wiring: tuple[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that memory is linear in both lengths. A pair of 2,100 pieces a side once took 2.75 GB."""
+    prepared, widths = list[weakref.ref[torch.Tensor]](), set[int]()
+    prepare, force_on = additive._prepare, Seq2Seq.force_on
+
+    def watched(*arguments: Any) -> Any:
+        found = prepare(*arguments)
+        prepared.append(weakref.ref(found[1]))
+        return found
+
+    def measured(*arguments: Any) -> Any:
+        output = force_on(*arguments)
+        widths.add(output.weights.shape[1])
+        return output
+
+    monkeypatch.setattr(additive, "_prepare", watched)
+    monkeypatch.setattr(Seq2Seq, "force_on", measured)
+    monkeypatch.setattr("seq2seq.forcing.STRETCH", 8)
+    translator = Translator([tiny(pair, "additive", wiring)])
+    gc.disable()
+    try:
+        translator.score(["der hund " * 9], ["hund mann " * 9])
+        alive = [each for each in prepared if each() is not None]
+    finally:
+        gc.enable()
+    assert len(prepared) > 2
+    assert len(alive) <= 1  # of repeated keys that need no preparing
+    assert max(widths) == 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,10 +21,10 @@ from seq2seq.errors import InputError, nearest
 from seq2seq.evaluation.symmetrisation import METHODS
 
 if TYPE_CHECKING:
-    from seq2seq.cli.aligner import AlignedPair, Aligner
+    from seq2seq.cli.aligner import AlignedPair
     from seq2seq.cli.streams import Source
     from seq2seq.config import DataConfig
-    from seq2seq.word_alignment import Join
+    from seq2seq.translator import Translator
 
 EXAMPLES = """
 seq2seq align runs/demo --source test.de --target test.en > links
@@ -38,6 +38,7 @@ seq2seq align runs/zh-en --source test.zh-words --target test.en \\
 """
 
 _DEFAULT_METHOD = "grow-diag-final-and"
+_LARGEST_AREA = 1 << 23  # characters of a source times those of its target, of pairs that are held together
 
 
 def align(
@@ -107,6 +108,8 @@ def align(
         Literal["pharaoh", "jsonl", "grid"],
         typer.Option("--format", help="Links, JSON objects, or links and a drawing of the weights."),
     ] = "pharaoh",
+    max_length: options.MaxPieces = options.MAX_PIECES,
+    too_long: options.TooLong = "refuse",
     device: options.Device = "cpu",
     threads: options.Threads = None,
 ) -> None:
@@ -123,30 +126,36 @@ def align(
 
     With --format jsonl, an object for each pair: line, source and target
     (the words), links, weights (a row for each target word); reverse_weights
-    (a row for each source word) with --reverse. A grid draws the weights of
-    MODEL.
+    (a row for each source word) with --reverse; or line and error, where
+    --too-long blank leaves it out. A grid draws the weights of MODEL.
 
     Translations carry links of their own: seq2seq translate --alignment.
     """
     if gold_inverse and gold is None:
         raise InputError("--gold-inverse has no effect without --gold, a file of links")
     _check_options(source, target, gold, shift, threshold, reverse, method)
+    from seq2seq.cli.aligner import Aligner
+
     with ExitStack() as stack:
         files = [stack.enter_context(open_input(path)) for path in (source, target, gold) if path is not None]
         write = stack.enter_context(open_output(output))
-        aligner = _load(models, reverse or [], device, threads, join, shift or 0, threshold, method or _DEFAULT_METHOD)
+        forward, backward = _load(models, reverse or [], device, threads)
+        aligner = Aligner(forward, backward, method or _DEFAULT_METHOD, join, shift or 0, threshold, max_length)
         agreement = Agreement((0, 1) if shift is None else (shift,), inverse=gold_inverse)
         progress = stack.enter_context(progress_over(lambda: _length(source, output)))
         done = 0
         for rows in in_step(options.chunk_size({}), *files):
             for number, row in enumerate(rows, start=done + 1):
                 _check_pair(row, number, files, gold_inverse)
-            pairs = aligner.pairs([row[0] for row in rows], [row[1] for row in rows])
-            write("".join(_lines(number, pair, form) for number, pair in enumerate(pairs, start=done + 1)))
-            for row, pair in zip(rows, pairs, strict=True):
-                if gold is not None:
-                    agreement.add(row[2], pair)
-            done += len(rows)
+            for group in _groups(rows):
+                lines = list[str]()
+                for row, pair in zip(group, aligner.pairs(*zip(*(row[:2] for row in group), strict=True)), strict=True):
+                    done += 1
+                    error = options.judge_pair(pair.truncated, too_long, max_length, f"{files[0].name}:{done}")
+                    lines.append(_lines(done, pair, form, error))
+                    if gold is not None and error is None:
+                        agreement.add(row[2], pair)
+                write("".join(lines))
             progress(done)
         if not done:
             raise InputError(f"{files[0].name}: no lines, nothing to align")
@@ -175,22 +184,25 @@ def _check_options(
 
 
 def _load(
-    models: list[str],
-    reverse: list[str],
-    device: str,
-    threads: int | None,
-    join: Join | None,
-    shift: int,
-    threshold: float | None,
-    method: str,
-) -> Aligner:
-    from seq2seq.cli.aligner import Aligner
-
+    models: list[str], reverse: list[str], device: str, threads: int | None
+) -> tuple[Translator, Translator | None]:
     forward = options.load_translator(models, device, threads)
     backward = options.load_translator(reverse, device, threads) if reverse else None
     if backward is not None:
         check_direction(forward.config.data, backward.config.data, models[0], reverse[0])
-    return Aligner(forward, backward, method, join, shift, threshold)
+    return forward, backward
+
+
+def _groups(rows: Sequence[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
+    """Rows whose alignments are held together: a weight has its row and its column, so few of long sentences."""
+    group, size = list[tuple[str, ...]](), 0
+    for row in rows:
+        area = (len(row[0]) + 1) * (len(row[1]) + 1)
+        if group and size + area > _LARGEST_AREA:
+            yield group
+            group, size = [], 0
+        group, size = [*group, row], size + area
+    yield group
 
 
 def check_direction(forward: DataConfig, backward: DataConfig, name: str, reverse: str) -> None:
@@ -230,8 +242,10 @@ def _check_pair(row: Sequence[str], number: int, files: Sequence[Source], invers
             )
 
 
-def _lines(number: int, pair: AlignedPair, form: str) -> str:
+def _lines(number: int, pair: AlignedPair, form: str, error: str | None) -> str:
     """What is written of a pair."""
+    if error is not None:
+        return json.dumps({"line": number, "error": error}) + "\n" if form == "jsonl" else "\n"
     from seq2seq.evaluation.alignment import format_pharaoh
     from seq2seq.evaluation.grid import text_grid
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from seq2seq.evaluation.alignment import Link
 from seq2seq.evaluation.symmetrisation import symmetrise, turned
@@ -21,6 +22,11 @@ class AlignedPair:
     backward: Alignment | None
     method: str
     threshold: float | None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether a model did not read all of it."""
+        return self.forward.truncated or (self.backward is not None and self.backward.truncated)
 
     @property
     def readings(self) -> dict[str, list[Link]]:
@@ -53,12 +59,13 @@ class Aligner:
     join: Join | None
     shift: int
     threshold: float | None
+    max_length: int
 
     def pairs(self, sources: Sequence[str], targets: Sequence[str]) -> list[AlignedPair]:
         """Each pair aligned, in order."""
-        found = self.forward.align(sources, targets, shift=self.shift, threshold=self.threshold, join=self.join)
+        reading: Any = {"shift": self.shift, "threshold": self.threshold, "max_length": self.max_length}
+        found = self.forward.align(sources, targets, join=self.join, **reading)
         if self.backward is None:
             return [AlignedPair(each, None, self.method, self.threshold) for each in found]
-        join = _OTHER[self.join]
-        back = self.backward.align(targets, sources, shift=self.shift, threshold=self.threshold, join=join)
+        back = self.backward.align(targets, sources, join=_OTHER[self.join], **reading)
         return [AlignedPair(*both, self.method, self.threshold) for both in zip(found, back, strict=True)]

@@ -41,6 +41,7 @@ def compare(
             "--workers",
             metavar="N",
             min=0,
+            max=1024,
             help="Runs at a time; each gets an equal share of the cores.",
             show_default="one a core",
         ),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from seq2seq.bounds import MANY
 from seq2seq.cli import options
 from seq2seq.cli.console import answer_json
 from seq2seq.cli.display import progress_over
@@ -77,7 +78,7 @@ def evaluate(
             "--samples",
             metavar="N",
             min=0,
-            max=1_000_000,
+            max=MANY,
             help="Bootstrap resamples for intervals and comparison; 0: none.",
         ),
     ] = 1000,

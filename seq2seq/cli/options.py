@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_MINIMUM, MANY
 from seq2seq.cli.console import say
 from seq2seq.errors import InputError
 from seq2seq.escaping import visible
@@ -47,7 +48,7 @@ BeamSize = Annotated[
         "--beam-size",
         metavar="N",
         min=1,
-        max=1_000_000,
+        max=LARGEST_BEAM,
         help="Live hypotheses; 1 is greedy.",
         show_default=_MODELS_OWN,
         rich_help_panel=_SEARCH,
@@ -66,7 +67,13 @@ LengthPenalty = Annotated[
 LengthAlpha = Annotated[
     float | None,
     typer.Option(
-        "--length-alpha", metavar="X", min=0, help="The exponent A.", show_default=_MODELS_OWN, rich_help_panel=_SEARCH
+        "--length-alpha",
+        metavar="X",
+        min=0,
+        max=LARGEST_ALPHA,
+        help="The exponent A.",
+        show_default=_MODELS_OWN,
+        rich_help_panel=_SEARCH,
     ),
 ]
 MinLength = Annotated[
@@ -75,7 +82,7 @@ MinLength = Annotated[
         "--min-length",
         metavar="N",
         min=0,
-        max=1_000_000,
+        max=LARGEST_MINIMUM,
         help="Fewest pieces of a translation.",
         show_default=_MODELS_OWN,
         rich_help_panel=_SEARCH,
@@ -87,7 +94,7 @@ MaxLength = Annotated[
         "--max-length",
         metavar="N",
         min=1,
-        max=1_000_000,
+        max=MANY,
         help="Most pieces of a translation, the end counted.",
         show_default="by the source's length",
         rich_help_panel=_SEARCH,
@@ -99,12 +106,26 @@ MaxSourceLength = Annotated[
         "--max-source-length",
         metavar="N",
         min=1,
-        max=1_000_000,
+        max=MANY,
         help="Pieces of a source that are read; the rest of a longer one is left out, and a warning says so.",
         show_default="1000",
         rich_help_panel=_SEARCH,
     ),
 ]
+MaxPieces = Annotated[
+    int,
+    typer.Option(
+        "--max-length", metavar="N", min=1, max=MANY, help="Most pieces of a side; --too-long says what then."
+    ),
+]
+TooLong = Annotated[
+    Literal["refuse", "blank", "truncate"],
+    typer.Option(
+        "--too-long",
+        help="A pair above --max-length ends the command, gets a blank line, or is read up to there.",
+    ),
+]
+MAX_PIECES = 5000
 Shortlist = Annotated[
     bool,
     typer.Option(
@@ -127,7 +148,7 @@ BatchSize = Annotated[
         "--batch-size",
         metavar="N",
         min=1,
-        max=1_000_000,
+        max=MANY,
         help="Most sentences in a batch: a matter of speed and memory, not of the result.",
         show_default=str(BATCH_SIZE),
         rich_help_panel=_MACHINE,
@@ -204,6 +225,18 @@ def load_engine(models: list[str], device: str, threads: int | None) -> Translat
     from seq2seq.onnx.translator import OnnxTranslator
 
     return OnnxTranslator.load(exported, threads=threads)
+
+
+def judge_pair(truncated: bool, too_long: str, most: int, place: str) -> str | None:
+    """Why a pair gets no answer, if so; of one that is too long, a warning says what becomes of it."""
+    if not truncated:
+        return None
+    error = f"too long, more than {most:,} pieces on one side (--max-length)"
+    if too_long == "refuse":
+        raise InputError(f"{place}: {error}; shorten the pair, or choose --too-long truncate or blank")
+    became = "it is blank in the output" if too_long == "blank" else "only the first of them were read"
+    say(f"warning: {place}: {error}; {became} (--too-long {too_long})")
+    return error if too_long == "blank" else None
 
 
 def warn_truncated(name: str, before: int, translations: Iterable[Translation]) -> None:

@@ -36,6 +36,8 @@ def score(
     target: Annotated[str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")],
     output: options.Output = "-",
     form: Annotated[Literal["text", "jsonl"], typer.Option("--format", help="Columns, or JSON objects.")] = "text",
+    max_length: options.MaxPieces = options.MAX_PIECES,
+    too_long: options.TooLong = "refuse",
     device: options.Device = "cpu",
     threads: options.Threads = None,
 ) -> None:
@@ -46,7 +48,8 @@ def score(
     a token. The perplexity of all follows on standard error.
 
     With --format jsonl, an object for each pair: line, log_prob, tokens,
-    perplexity. A pair of blank lines has no tokens, and perplexity 1.
+    perplexity; or line and error, where --too-long blank leaves it out. A
+    pair of blank lines has no tokens, and perplexity 1.
     """
     check_standard_input(source=source, target=target)
     log_prob, tokens, pairs = 0.0, 0, 0
@@ -55,17 +58,23 @@ def score(
         for rows in in_step(options.chunk_size({}), sources, targets):
             for number, row in enumerate(rows, start=pairs + 1):
                 _check(row, number, sources.name)
-            found = translator.score(*zip(*rows, strict=True))
-            write("".join(_line(number, one, form) + "\n" for number, one in enumerate(found, start=pairs + 1)))
-            log_prob += sum(one.log_prob for one in found)
-            tokens, pairs = tokens + sum(one.tokens for one in found), pairs + len(found)
+            lines = list[str]()
+            for one in translator.score(*zip(*rows, strict=True), max_length=max_length):
+                pairs += 1
+                error = options.judge_pair(one.truncated, too_long, max_length, f"{sources.name}:{pairs}")
+                lines.append(_line(pairs, one, form, error) + "\n")
+                if error is None:
+                    log_prob, tokens = log_prob + one.log_prob, tokens + one.tokens
+            write("".join(lines))
         if not pairs:
             raise InputError(f"{sources.name}: no lines, nothing to score")
     summary = f"perplexity {perplexity(-log_prob, tokens):.4f} per token, log-probability {log_prob:.4f} nats"
     say(f"{pairs:,} pairs, {tokens:,} tokens (ends counted): {summary}")
 
 
-def _line(number: int, pair: PairScore, form: str) -> str:
+def _line(number: int, pair: PairScore, form: str, error: str | None) -> str:
+    if error is not None:
+        return json.dumps({"line": number, "error": error}) if form == "jsonl" else ""
     value = perplexity(-pair.log_prob, pair.tokens)
     if form == "text":
         return f"{pair.log_prob:.6f}\t{pair.tokens}\t{value:.6f}"

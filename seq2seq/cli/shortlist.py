@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seq2seq.bounds import MANY
 from seq2seq.cli import options
 from seq2seq.cli.console import answer, answer_json
 from seq2seq.cli.display import progress_over
@@ -47,7 +48,7 @@ def shortlist(
     common: Annotated[
         int,
         typer.Option(
-            "--common", metavar="K", min=1, max=1_000_000, help="Most frequent target pieces, which are on every list."
+            "--common", metavar="K", min=1, max=MANY, help="Most frequent target pieces, which are on every list."
         ),
     ] = 100,
     validation_source: Annotated[

@@ -57,7 +57,7 @@ def _allowed(field: FieldInfo, names: Iterable[str]) -> str:
     """What may be set, where that is not any text or number."""
     choices = [*names, *(get_args(field.annotation) if get_origin(field.annotation) is Literal else ())]
     bounds = {name: bound for mark in field.metadata for name, bound in asdict(mark).items()}
-    limits = [f"{sign} {bounds[name]:g}" for name, sign in _SIGNS.items() if name in bounds]
+    limits = [f"{sign} {bounds[name]}" for name, sign in _SIGNS.items() if name in bounds]
     words = " | ".join(choices) or ", ".join(limits)
     return f" ({words})" if words else ""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from seq2seq.bounds import MANY
 from seq2seq.cli import options
 from seq2seq.cli.chunks import Chunks
 from seq2seq.cli.console import say
@@ -58,7 +59,7 @@ def translate(
     output: options.Output = "-",
     n_best: Annotated[
         int,
-        typer.Option("--n-best", min=1, max=1_000_000, metavar="N", help="Translations of each sentence, best first."),
+        typer.Option("--n-best", min=1, max=MANY, metavar="N", help="Translations of each sentence, best first."),
     ] = 1,
     scores: Annotated[bool, typer.Option("--scores", help="Add score and log-probability.")] = False,
     alignment: Annotated[bool, typer.Option("--alignment", help="Add word links, by attention.")] = False,
@@ -93,6 +94,7 @@ def translate(
             "--top-k",
             metavar="N",
             min=1,
+            max=MANY,
             help="Draw from the K best pieces.",
             show_default="all",
             rich_help_panel=_SAMPLING,
@@ -125,6 +127,7 @@ def translate(
             "--workers",
             metavar="N",
             min=1,
+            max=1024,
             help="Processes that translate, each with a copy of the model and one thread (or --threads).",
             show_default="this process alone",
             rich_help_panel=_BULK,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from sacrebleu import BLEU, CHRF, TER
@@ -27,6 +27,10 @@ METRICS = ("BLEU", "chrF2", "chrF2++", "TER")
 DEFAULT_METRICS = ("BLEU", "chrF2++", "TER")
 
 SIGNIFICANCE_LEVEL = 0.05
+# sacreBLEU counts every n-gram of a line (30 MB for chrF2++ of 100,000 characters), and for TER keeps a row of edits
+# for every word of it (136 MB and half a minute for 1,000 words against 1,000 quite different ones; 6 GB for 20,000).
+LONGEST_LINE = 100_000  # characters
+LONGEST_EDITED = 1000  # words
 # From this share of the lines on, pieces or detached full stops are the form of a text and no accident.
 _SHARE = 0.1
 _PIECE = re.compile(r"▁|@@(?: |$)")
@@ -134,15 +138,18 @@ def evaluate(
     resamples; they take memory in proportion to sentences times samples.
 
     BLEU is 0 where no hypothesis has four tokens, however good (it counts sequences of four): the value stays as
-    sacreBLEU gives it, and a note says so. Raises InputError for empty or unequal inputs, a sentence without a
-    reference, text in subword pieces and unknown names; Seq2SeqError for a tokenizer that cannot be loaded.
+    sacreBLEU gives it, and a note says so. TER is left out, and a note says so, where a line has more than 1,000 words.
+    Raises InputError for empty or unequal inputs, a sentence without a reference, lines of more than 100,000
+    characters, text in subword pieces and unknown names; Seq2SeqError for a tokenizer that cannot be loaded.
     """
     rules = check_texts(tokenize, metrics, {"hypotheses": hypotheses}, references)
     if confidence:
         resampling_seed(samples)
-    return [
+    metrics, left_out = _without_endless_edits(rules, metrics, {"hypotheses": hypotheses}, references)
+    found = [
         _score(name, rules, lowercase, hypotheses, samples if confidence else None) for name in dict.fromkeys(metrics)
     ]
+    return [replace(metric, notes=(*metric.notes, *left_out)) for metric in found]
 
 
 def bleu(
@@ -170,6 +177,7 @@ def sentence_scores(
     Other arguments and errors as in `evaluate`.
     """
     rules = check_texts(tokenize, [metric], {"hypotheses": hypotheses}, references)
+    _without_endless_edits(rules, [metric], {"hypotheses": hypotheses}, references)
     scorer = make_scorer(metric, rules, lowercase, effective_order=True)
     rows = zip(hypotheses, zip(*rules.references, strict=True), strict=True)
     values = tuple(on_scale(metric, scorer.sentence_score(hypothesis, list(row)).score) for hypothesis, row in rows)
@@ -193,6 +201,7 @@ def compare_paired(
     """
     rules = check_texts(tokenize, metrics, {"baseline": baseline, "system": system}, references)
     resampling_seed(samples)
+    metrics, left_out = _without_endless_edits(rules, metrics, {"baseline": baseline, "system": system}, references)
     scorers = {name: make_scorer(name, rules, lowercase) for name in metrics}
     systems = [("baseline", baseline), ("system", system)]
     references = cast(list[list[str]], rules.references)  # None for a missing one is allowed
@@ -204,8 +213,8 @@ def compare_paired(
         comparisons.append(
             Comparison(
                 name,
-                _result_metric(name, before, signature, _notes(scorer, rules, baseline)),
-                _result_metric(name, after, signature, _notes(scorer, rules, system)),
+                _result_metric(name, before, signature, (*_notes(scorer, rules, baseline), *left_out)),
+                _result_metric(name, after, signature, (*_notes(scorer, rules, system), *left_out)),
                 p_value=1.0 if before.score == after.score else float(after.p_value or 0.0),
             )
         )
@@ -298,12 +307,47 @@ def check_texts(
     )
 
 
+def _without_endless_edits(
+    rules: Rules, metrics: Sequence[str], systems: Mapping[str, Sequence[str]], references: Sequence[Lines]
+) -> tuple[list[str], tuple[str, ...]]:
+    """The metrics less TER where a line is too long for it, and a note of that. Raises InputError for TER alone."""
+    if "TER" not in metrics:
+        return list(metrics), ()
+    texts: dict[str, Lines] = {**systems, **_named(references)}
+    for label, lines in texts.items():
+        for number, line in enumerate(lines, start=1):
+            if line and len(line) > LONGEST_EDITED and (words := _edited(line, rules)) > LONGEST_EDITED:
+                told = f"TER is left out: line {number} of {label} has {words:,} words, and TER is computed of up to "
+                told += f"{LONGEST_EDITED:,}, for its memory and time grow with their square."
+                if set(metrics) == {"TER"}:
+                    raise InputError(told)
+                return [name for name in metrics if name != "TER"], (told,)
+    return list(metrics), ()
+
+
+def _edited(line: str, rules: Rules) -> int:
+    """How many words, or characters in a script without spaces, TER edits in a line."""
+    return len("".join(line.split())) if rules.ideographic else len(line.split())
+
+
+def refuse_long(label: str, lines: Lines) -> None:
+    """Raise InputError for a line that is none: counting its n-grams could fill the memory."""
+    for number, line in enumerate(lines, start=1):
+        if line and len(line) > LONGEST_LINE:
+            has = f"{label}, line {number}: {len(line):,} characters"
+            raise InputError(f"{has}; a line is scored up to {LONGEST_LINE:,}: one sentence a line is needed")
+
+
+def _named(references: Sequence[Lines]) -> dict[str, Lines]:
+    return {f"reference set {number}": lines for number, lines in enumerate(references, start=1)}
+
+
 def _check_lines(systems: Mapping[str, Sequence[str]], references: Sequence[Lines]) -> None:
     if any(isinstance(lines, str) for lines in references):
         raise InputError("references must be a list of reference sets, each a list of lines; for one set pass [lines]")
     if not references:
         raise InputError("no references: at least one set is needed")
-    named_references = {f"reference set {number}": lines for number, lines in enumerate(references, start=1)}
+    named_references = _named(references)
     for system, hypotheses in systems.items():
         if isinstance(hypotheses, str):
             raise InputError(f"{system} must be a list of lines, not one string")
@@ -313,6 +357,7 @@ def _check_lines(systems: Mapping[str, Sequence[str]], references: Sequence[Line
             if len(lines) != len(hypotheses):
                 raise InputError(f"{system} and {label} differ in length: {len(hypotheses)} and {len(lines)} lines")
     for label, lines in {**systems, **named_references}.items():
+        refuse_long(label, lines)
         _refuse_pieces(label, lines)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from seq2seq.bounds import LARGEST_BEAM, MANY
 from seq2seq.config import Config, Section, load_config, read_toml
 from seq2seq.errors import InputError, nearest, shown
 from seq2seq.evaluation.noise import NOISES
@@ -42,7 +43,7 @@ class Noise(Section):
     test: str = Field(description="which of the tests")
     kinds: list[str] = Field(default_factory=lambda: list(NOISES), description="kinds of noise")
     rates: list[float] = Field(default=[0.1, 0.2], description="shares of the words that are changed; 0 is added")
-    sentences: int = Field(200, ge=1, description="how many of the test's first sentences")
+    sentences: int = Field(200, ge=1, le=MANY, description="how many of the test's first sentences")
     seed: int = Field(1, ge=0, description="of the noise, the same for all systems")
 
     @model_validator(mode="after")
@@ -65,15 +66,15 @@ class Examples(Section):
 class CostSettings(Section):
     """How speed and memory are measured."""
 
-    repeats: int = Field(3, ge=0, description="interleaved repeats; 0 leaves cost out")
-    seconds: float = Field(5.0, gt=0, description="of training steps in a repeat")
-    sentences: int = Field(100, ge=1, description="of the first test, translated in a repeat")
+    repeats: int = Field(3, ge=0, le=1000, description="interleaved repeats; 0 leaves cost out")
+    seconds: float = Field(5.0, gt=0, le=3600, description="of training steps in a repeat")
+    sentences: int = Field(100, ge=1, le=MANY, description="of the first test, translated in a repeat")
 
 
 class Search(Section):
     """How every system translates."""
 
-    beam_size: int = Field(5, ge=1, description="live hypotheses")
+    beam_size: int = Field(5, ge=1, le=LARGEST_BEAM, description="live hypotheses")
     tokenize: str | None = Field(
         None, description="sacreBLEU's tokenizer; left out: one that fits the references' script"
     )

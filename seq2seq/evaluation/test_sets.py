@@ -13,6 +13,7 @@ from pathlib import Path
 from seq2seq.errors import InputError
 from seq2seq.evaluation.alignment import Link, parse_pharaoh
 from seq2seq.evaluation.bleu_tokenizer import Choice, choose_tokenizer
+from seq2seq.evaluation.metrics import refuse_long
 from seq2seq.evaluation.plan import Grid, TestText
 from seq2seq.evaluation.references import unanswered
 from seq2seq.text.lines import read_lines
@@ -46,6 +47,7 @@ def _load(text: TestText, root: Path) -> Test:
     if len(given) != len(reference):
         counts = f"{len(given)} and {len(reference)}"
         raise InputError(f"{root / text.source} and {root / text.reference} differ in length: {counts} lines")
+    refuse_long(str(root / text.reference), reference)
     if not given:
         raise InputError(f"{root / text.source}: no lines; a test needs sentences")
     for path, lines in ((text.source, given), (text.reference, reference)):

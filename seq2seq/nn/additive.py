@@ -70,18 +70,23 @@ def _prepare(query: Tensor, keys: Tensor, node: Any) -> tuple[Tensor, Tensor, Pa
     return (query, keys, _of_sum) if ready is None or asked is None else (asked, ready, _of_exponentials)
 
 
+def _energies(query: Tensor, keys: Tensor, v: Tensor, of: Pairs) -> Tensor:
+    """Of queries and keys that are prepared."""
+    energies = query.new_empty(*query.shape[:2], keys.shape[1])
+    for sentences, queries in _blocks(query, keys):
+        pairs = of(query[sentences, queries, None], keys[sentences, None], v)
+        torch.sum(pairs, dim=-1, out=energies[sentences, queries])
+        del pairs  # or the next block would not be made where this one was
+    return energies.mul_(2).sub_(v.sum())
+
+
 class _AdditiveEnergies(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, keys: Tensor, v: Tensor, node: Any) -> Tensor:
-        energies = query.new_empty(*query.shape[:2], keys.shape[1])
         query, keys, ctx.pairs = _prepare(query, keys, node)
-        for sentences, queries in _blocks(query, keys):
-            pairs = ctx.pairs(query[sentences, queries, None], keys[sentences, None], v)
-            torch.sum(pairs, dim=-1, out=energies[sentences, queries])
-            del pairs  # or the next block would not be made where this one was
         ctx.save_for_backward(query, keys, v)
         ctx.node = node
-        return energies.mul_(2).sub_(v.sum())
+        return _energies(query, keys, v, ctx.pairs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -112,7 +117,11 @@ def additive_energies(
     """Σ_d v_d tanh(q_d + k_d). Bahdanau et al. (2015), appendix A.1.2, of query and keys that have been projected."""
     if torch.onnx.is_in_onnx_export():  # blocks would be as many as the traced sizes need
         return torch.tanh(query[:, :, None] + keys[:, None]) @ v
-    run: Callable[..., Tensor] = _AdditiveEnergies.apply
     dtype = torch.promote_types(query.dtype, keys.dtype)
     dtype = torch.float32 if dtype.itemsize < 4 else dtype  # 2 σ - 1 and the sums over pairs have more than 8 bits
-    return run(query.to(dtype), keys.to(dtype), v.to(dtype), node_of(keys))
+    query, prepared, v, node = query.to(dtype), keys.to(dtype), v.to(dtype), node_of(keys)
+    if not torch.is_grad_enabled():  # a node of autograd would hold them until Python looks for cycles
+        query, prepared, of = _prepare(query, prepared, node)
+        return _energies(query, prepared, v, of)
+    run: Callable[..., Tensor] = _AdditiveEnergies.apply
+    return run(query, prepared, v, node)

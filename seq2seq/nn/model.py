@@ -136,8 +136,11 @@ class Seq2Seq(nn.Module):
         target_input: Int[Tensor, "batch target"],
     ) -> DecoderOutput:
         """Teacher forcing: what the output layer reads at every position, and where the model looked."""
-        embedded = self.embedding_dropout(self.target_embedding(target_input))
-        output: DecoderOutput = self.decoder(embedded, self.start(source, source_lengths))
+        return self.force_on(target_input, self.start(source, source_lengths))
+
+    def force_on(self, target_input: Int[Tensor, "batch target"], state: DecoderState) -> DecoderOutput:
+        """Teacher forcing of what comes next, from a state with one beam slot."""
+        output: DecoderOutput = self.decoder(self.embedding_dropout(self.target_embedding(target_input)), state)
         return output
 
     def forward(

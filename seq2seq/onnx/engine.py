@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seq2seq.config import Config, parse_config
 from seq2seq.directory import CONFIG, ENCODER, GRAPHS, JOINT, SOURCE, STEP, TARGET, Manifest, Vocabulary, read_files
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.onnx.beam import SENTENCE, Floats, Ints, State
+from seq2seq.onnx.graphs import check_graph
 from seq2seq.text.tokenizer import BOS, EOS, LARGEST, PAD, UNK, Tokenizer, TokenizerPair
 
 _LARGEST_GRAPH = 2 << 30  # bytes: what the format can hold
@@ -41,15 +43,57 @@ class ExportedModel:
         for row, tokens in enumerate(ids):
             source[row, : len(tokens) + 1] = [*tokens, EOS]
         names = [output.name for output in self.encoder.get_outputs()]
-        return dict(zip(names, self.encoder.run(names, {"source": source, "lengths": lengths}), strict=True))
+        found = self._run(self.encoder, ENCODER, names, {"source": source, "lengths": lengths})
+        state = dict(zip(names, found, strict=True))
+        read = {each.name: each.shape for each in self.stepper.get_inputs()}
+        for name, part in state.items():
+            self._check(ENCODER, name, part, _first_shape(name, len(ids), source.shape[1], read.get(name, [])))
+        return state
 
     def step(self, tokens: Ints, state: State) -> tuple[Floats, Floats, State]:
         """Log-probabilities (nats), weights, and the state after the tokens."""
         given = {"tokens": tokens, **state}
         feed = {each.name: given[each.name] for each in self.stepper.get_inputs()}  # tracing drops what is not read
-        log_probs, weights, *rest = self.stepper.run(None, feed)
-        names = [name for name in state if name not in SENTENCE]
-        return log_probs, weights, {**state, **dict(zip(names, rest, strict=True))}
+        log_probs, weights, *rest = self._run(self.stepper, STEP, None, feed)
+        self._check(STEP, "log_probs", log_probs, (*tokens.shape, self.tokenizers.target.vocabulary_size))
+        self._check(STEP, "weights", weights, (*tokens.shape, state["mask"].shape[1]))
+        after = dict(zip((name for name in state if name not in SENTENCE), rest, strict=True))
+        for name, part in after.items():
+            self._check(STEP, f"next_{name}", part, state[name].shape)
+        return log_probs, weights, {**state, **after}
+
+    def _run(self, session: Any, graph: str, names: list[str] | None, feed: dict[str, Any]) -> list[NDArray[Any]]:
+        try:
+            found: list[NDArray[Any]] = session.run(names, feed)
+        except Exception as error:  # its errors have no public class
+            line = str(error).partition("\n")[0]
+            raise Seq2SeqError(f"{self.directory / graph}: onnxruntime cannot run it: {line}") from None
+        return found
+
+    def _check(self, graph: str, name: str, part: NDArray[Any], shape: tuple[int | None, ...]) -> None:
+        """Refuse an output of another shape or of no numbers; None stands for any size.
+
+        Log-probabilities of minus infinity are numbers here, and the search sees to NaN among them.
+        """
+        if part.ndim != len(shape) or any(
+            want not in (None, size) for want, size in zip(shape, part.shape, strict=True)
+        ):
+            wanted = ", ".join("any" if size is None else str(size) for size in shape)
+            has = f"{name} has the shape {list(part.shape)}, where this model's has [{wanted}]"
+            raise InputError(f"{self.directory / graph}: {has}; export the model anew")
+        if name != "log_probs" and not np.isfinite(part).all():
+            broken = f"the model answered NaN ({name}): its graphs are damaged, or its training diverged"
+            raise Seq2SeqError(f"{self.directory / graph}: {broken}")
+
+
+def _first_shape(name: str, sentences: int, width: int, read: list[Any]) -> tuple[int | None, ...]:
+    """Of a part of the state that reading a source gives, and a step takes in the shape `read`."""
+    size = read[-1] if read and isinstance(read[-1], int) else None
+    if name in SENTENCE:
+        return (sentences, width) if name == "mask" else (sentences, width, size)
+    if name == "position":
+        return sentences, 1
+    return sentences, 1, width if name == "coverage" else size
 
 
 def load_export(directory: Path, *, threads: int | None = None) -> ExportedModel:
@@ -57,6 +101,8 @@ def load_export(directory: Path, *, threads: int | None = None) -> ExportedModel
     manifest, contents = read_files(directory, _limits(directory))
     config = parse_config(manifest.config, str(directory / CONFIG))
     tokenizers = _tokenizers(directory, manifest, contents)
+    for name in GRAPHS:
+        check_graph(directory / name, contents[name], config.model)
     model = _open(directory, config, tokenizers, {name: contents[name] for name in GRAPHS}, threads)
     _check_graphs(model)
     return model
@@ -106,11 +152,13 @@ def _session(path: Path, content: bytes, threads: int | None) -> Any:
 
 def _check_graphs(model: ExportedModel) -> None:
     """Refuse graphs that are not of an export, or not of one model."""
-    state = [each.name for each in model.encoder.get_outputs()]
-    carried = [name for name in state if name not in SENTENCE]
-    takes = {each.name for each in model.stepper.get_inputs()}
-    gives = [each.name for each in model.stepper.get_outputs()]
-    fits = [each.name for each in model.encoder.get_inputs()] == ["source", "lengths"]
-    fits = fits and takes <= {"tokens", *state} and len(gives) == 2 + len(carried)
-    if not fits or gives != ["log_probs", "weights", *(f"next_{name}" for name in carried)]:
+    reads, state = model.encoder.get_inputs(), model.encoder.get_outputs()
+    takes, gives = model.stepper.get_inputs(), model.stepper.get_outputs()
+    names = [each.name for each in state]
+    carried = [f"next_{name}" for name in names if name not in SENTENCE]
+    fits = [each.name for each in reads] == ["source", "lengths"] and names[: len(SENTENCE)] == list(SENTENCE)
+    fits = fits and {each.name for each in takes} <= {"tokens", *names}
+    fits = fits and [each.name for each in gives] == ["log_probs", "weights", *carried]
+    types = {"mask": "tensor(bool)", "position": "tensor(int64)", "next_position": "tensor(int64)"}
+    if not fits or any(each.type != types.get(each.name, "tensor(float)") for each in (*state, *gives)):
         raise InputError(f"{model.directory}: {ENCODER} and {STEP} are not the two graphs of one exported model")

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq import __version__
-from seq2seq.checkpoint import SPECIAL_IDS, LoadedModel, tokenizer_files
+from seq2seq.checkpoint import SPECIAL_IDS, LoadedModel, refuse_nan, tokenizer_files
 from seq2seq.directory import CONFIG, ENCODER, FORMAT, STEP, Manifest, sha256, write_files
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.escaping import markdown
@@ -28,8 +28,8 @@ from seq2seq.nn.attention import Memory, Past
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.recurrent import RecurrentLayer, State
+from seq2seq.onnx.graphs import OPSET, check_graph
 
-_OPSET = 17
 _CARD = """# {name}
 
 Exported by seq2seq {version}. With it, onnxruntime, sentencepiece, pydantic and typer, and without torch:
@@ -41,11 +41,14 @@ Exported by seq2seq {version}. With it, onnxruntime, sentencepiece, pydantic and
 def export_onnx(loaded: LoadedModel, directory: Path) -> None:
     """Write the model into a new directory, for `OnnxTranslator`.
 
-    Raises InputError where the directory has files or the package `onnx` is missing, Seq2SeqError where the disk
-    refuses.
+    Raises InputError where the directory has files, the package `onnx` is missing or weights are NaN, Seq2SeqError
+    where the disk refuses.
     """
     check_target(directory)
+    refuse_nan(dict(loaded.model.named_parameters()), str(loaded.directory))
     graphs = export_graphs(loaded.model)
+    for name, graph in graphs.items():  # another torch may write another graph
+        check_graph(directory / name, graph, loaded.config.model)
     tokenizers = loaded.tokenizers
     contents = {**graphs, **tokenizer_files(tokenizers)}
     manifest = Manifest(
@@ -165,7 +168,7 @@ def _trace(module: nn.Module, inputs: tuple[Tensor, ...], takes: Sequence[str], 
             inputs,
             path,
             dynamo=False,
-            opset_version=_OPSET,
+            opset_version=OPSET,
             input_names=takes,
             output_names=gives,
             dynamic_axes={name: _axes(name) for name in (*takes, *gives)},

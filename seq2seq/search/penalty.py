@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from seq2seq.bounds import LARGEST_ALPHA
 from seq2seq.errors import InputError, nearest
 
 # A formula may not fall with the length: the early exit of beam search rests on that.
@@ -28,8 +29,8 @@ class LengthPenalty:
     def __post_init__(self) -> None:
         if self.kind not in PENALTIES:
             raise InputError(f"length penalty {self.kind!r} is unknown; {nearest(self.kind, PENALTIES)}")
-        if not 0 <= self.alpha <= 10:
-            raise InputError(f"length penalty: alpha must lie between 0 and 10, given {self.alpha}")
+        if not 0 <= self.alpha <= LARGEST_ALPHA:
+            raise InputError(f"length penalty: alpha must lie between 0 and {LARGEST_ALPHA}, given {self.alpha}")
 
     def __call__(self, length: int) -> float:
         if length < 1:

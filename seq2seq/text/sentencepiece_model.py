@@ -1,7 +1,6 @@
 """What SentencePiece in Python does not tell of a model: kind, normalisation, each piece's type, where it cuts words.
 
-The format is a protocol buffer (sentencepiece_model.proto in the SentencePiece sources); the few fields needed are read
-here by hand, so that no protobuf runtime, whose versions quarrel with generated code, has to be installed.
+The format is a protocol buffer (sentencepiece_model.proto in the SentencePiece sources); few of its fields are needed.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from seq2seq.protobuf import LENGTH, fields
+
 Kind = Literal["unigram", "bpe", "char", "word"]
 
 SPACE = "\u2581"  # how a piece writes a space: "▁"
@@ -20,7 +21,6 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # Sente
 
 _KINDS: dict[int, Kind] = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}  # TrainerSpec.ModelType
 _NORMALIZER = 3  # the field of ModelProto that holds the NormalizerSpec
-_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # wire types
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,62 +70,27 @@ def describe(model: bytes) -> ModelDescription:
     """Read what the model says. Raises ValueError where the bytes are no SentencePiece model."""
     kind: Kind = "unigram"  # the format's default
     normalisation, pieces = "identity", []
-    for number, value in _fields(model):
+    for number, value in fields(model):
         if number == 1 and isinstance(value, bytes):
             pieces.append(_piece(value))
         elif number == 2 and isinstance(value, bytes):
-            types = [each for key, each in _fields(value) if key == 3]
+            types = [each for key, each in fields(value) if key == 3]
             kind = _KINDS[int(types[-1])] if types and types[-1] in _KINDS else kind
         elif number == _NORMALIZER and isinstance(value, bytes):
-            names = [name.decode("utf-8") for key, name in _fields(value) if key == 1 and isinstance(name, bytes)]
+            names = [name.decode("utf-8") for key, name in fields(value) if key == 1 and isinstance(name, bytes)]
             normalisation = names[-1] if names else normalisation
     return ModelDescription(kind, pieces, normalisation)
 
 
 def name_normalisation(model: bytes, name: str) -> bytes:
     """The model with another name for its normalisation; what a message says last of a field is what counts."""
-    spec = bytes([1 << 3 | _LENGTH, len(name)]) + name.encode("ascii")
-    return model + bytes([_NORMALIZER << 3 | _LENGTH, len(spec)]) + spec
+    spec = bytes([1 << 3 | LENGTH, len(name)]) + name.encode("ascii")
+    return model + bytes([_NORMALIZER << 3 | LENGTH, len(spec)]) + spec
 
 
 def _piece(message: bytes) -> Piece:
-    fields = dict(_fields(message))
-    text, score, kind = fields.get(1, b""), fields.get(2, b"\0\0\0\0"), fields.get(3, NORMAL)
+    found = dict(fields(message))
+    text, score, kind = found.get(1, b""), found.get(2, b"\0\0\0\0"), found.get(3, NORMAL)
     if not (isinstance(text, bytes) and isinstance(score, bytes) and isinstance(kind, int) and len(score) == 4):
         raise ValueError("a piece of the model is malformed")
     return Piece(text.decode("utf-8"), struct.unpack("<f", score)[0], kind)
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Each field's number and raw value: an int for varints, the bytes for everything else."""
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        wire = key & 7
-        if wire == _VARINT:
-            number, position = _varint(message, position)
-            yield key >> 3, number
-            continue
-        if wire == _LENGTH:
-            size, position = _varint(message, position)
-        elif wire in (_FOUR_BYTES, _EIGHT_BYTES):
-            size = 4 if wire == _FOUR_BYTES else 8
-        else:
-            raise ValueError(f"unknown wire type {wire}")
-        if position + size > len(message):
-            raise ValueError("the model ends in the middle of a field")
-        yield key >> 3, message[position : position + size]
-        position += size
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """The number that starts at `position`, seven bits a byte, and the position after it."""
-    value = shift = 0
-    while position < len(message) and shift < 64:
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-    raise ValueError("the model ends in the middle of a number")

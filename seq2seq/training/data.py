@@ -7,6 +7,7 @@ from pathlib import Path
 
 from seq2seq.config import Config
 from seq2seq.errors import InputError
+from seq2seq.evaluation.metrics import refuse_long
 from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprint, read_corpus
 from seq2seq.text.streaming import Stream, open_stream
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
@@ -39,6 +40,8 @@ def read_texts(config: Config) -> tuple[Corpus | Stream, Corpus]:
     """Training and validation text."""
     data = config.data
     validation = read_corpus(data.validation, data)
+    if config.training.validation_bleu:
+        refuse_long("the target of data.validation", validation.target)
     return open_stream(config) if data.train.streaming else read_corpus(data.train, data), validation
 
 

@@ -13,7 +13,8 @@ from seq2seq.budget import cut_by_budget
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.evaluation.bleu_tokenizer import Choice, choose_tokenizer, tokenizer_of
-from seq2seq.evaluation.metrics import bleu
+from seq2seq.evaluation.metrics import LONGEST_LINE, bleu
+from seq2seq.forcing import STRETCH, force
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.perplexity import perplexity
 from seq2seq.text.corpus import EncodedCorpus
@@ -74,7 +75,11 @@ def nats_of_batches(
     with torch.inference_mode():
         for rows in batches:
             batch = make_batch([text.source_ids[row] for row in rows], [text.target_ids[row] for row in rows])
-            nats.append(float(model(*batch.to(device).tensors()).nll))
+            batch = batch.to(device)
+            if batch.target_input.shape[1] > STRETCH:  # whose attention all at once could fill the memory
+                nats.append(-sum(map(sum, force([model], batch))))
+            else:
+                nats.append(float(model(*batch.tensors()).nll))
     model.train(training)
     if math.isnan(sum(nats)):
         raise Seq2SeqError(
@@ -114,8 +119,10 @@ def validate(
     measured = text_perplexity(processes.merge([share[0] for share in shares]), text)
     if not training.validation_bleu:
         return Validation(measured, None, None)
+    found = [composed(line) for line in processes.merge([share[1] for share in shares])]
     metric = bleu(  # of composed text, for a model may write letters as one that the text has in parts
-        hypotheses=[composed(line) for line in processes.merge([share[1] for share in shares])],
+        # Cut, for a training does not end because a model does not: what is refused of the text is refused before it.
+        hypotheses=[line[:LONGEST_LINE] for line in found],
         references=[[composed(line) for line in text.target]],
         tokenize=tokenize,
     )

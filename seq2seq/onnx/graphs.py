@@ -1,0 +1,162 @@
+"""What the graphs of an export may consist of. They may come from a stranger, and a graph is a program.
+
+onnxruntime would run any: with a loop of 2^62 turns, and with weights read from any file below the working directory
+(external data). So a graph is read here before onnxruntime sees it, and what no export of ours has is refused.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from seq2seq.bounds import MANY
+from seq2seq.config import ModelConfig
+from seq2seq.errors import InputError, shown
+from seq2seq.protobuf import fields, varint
+
+OPSET = 17  # of every export
+# What torch writes for our networks. None of them repeats or chooses a part of the graph, and none reads a file.
+OPERATORS = {
+    "Abs", "Add", "And", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "CumSum", "Div", "Equal", "Exp",
+    "Expand", "Flatten", "GRU", "Gather", "GatherElements", "Gemm", "Greater", "GreaterOrEqual", "Identity", "LSTM",
+    "LayerNormalization", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max", "Min", "Mul", "Neg", "Not",
+    "Or", "Pad", "Pow", "Range", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Reshape",
+    "Shape", "Sigmoid", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "TopK", "Transpose",
+    "Unsqueeze", "Where",
+}  # fmt: skip
+
+# The fields of onnx.proto that an export has, by number; the others are refused, above all a model's functions, a
+# node's domain and overload, an attribute's graphs, a tensor's external_data and data_location.
+_MODEL_GRAPH, _MODEL_OPSETS = 7, 8
+_MODEL = {1: "ir_version", 2: "producer_name", 3: "producer_version", 4: "domain", 5: "model_version", 6: "doc_string"}
+_GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
+_GRAPH = {2: "name", 10: "doc_string", 11: "input", 12: "output", 13: "value_info"}
+_NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
+_NODE = {1: "input", 2: "output", 3: "name", 6: "doc_string"}
+_ATTRIBUTE_INTEGER, _ATTRIBUTE_TENSOR, _ATTRIBUTE_INTEGERS = 3, 5, 8
+_ATTRIBUTE = {1: "name", 2: "f", 4: "s", 7: "floats", 9: "strings", 13: "doc_string", 20: "type"}
+_TENSOR_TYPE, _TENSOR_INTEGERS, _TENSOR_RAW, _TENSOR_EXTERNAL, _TENSOR_PLACE = 2, (5, 7), 9, 13, 14
+_TENSOR = {1: "dims", 4: "float_data", 8: "name", 12: "doc_string"}
+_WHOLE_NUMBERS = {6: "<i", 7: "<q"}  # types of tensors, as they lie in raw_data; the others are not looked into
+_TYPES = {1: "float", 9: "bool"}
+
+_END = 2**63 - 1  # how a slice says "to the end", and, negative, "to the start"
+
+
+def check_graph(path: Path, content: bytes, model: ModelConfig) -> None:
+    """Raise InputError for a graph that no export of such a model has; `path` stands for it in messages."""
+    most_nodes = 1000 + 100 * (model.encoder_layers + model.decoder_layers + model.heads)
+    try:
+        _check_model(memoryview(content), most_nodes)
+    except _Foreign as problem:
+        raise InputError(f"{path}: {problem}, which no export of this model has; export the model anew") from None
+    except (ValueError, struct.error) as problem:
+        raise InputError(f"{path}: not a graph of ONNX: {problem}") from None
+
+
+class _Foreign(Exception):
+    """Something that is no part of an export."""
+
+
+def _check_model(message: memoryview, most_nodes: int) -> None:
+    nodes = 0
+    for number, value in fields(message):
+        if number == _MODEL_GRAPH:
+            nodes += _check_graph(_bytes(value))
+        elif number == _MODEL_OPSETS:
+            _check_opset(_bytes(value))
+        elif number not in _MODEL:
+            raise _Foreign(f"field {number} of a model (functions are 25)")
+    if nodes > most_nodes:
+        raise _Foreign(f"{nodes:,} nodes, more than {most_nodes:,}")
+
+
+def _check_opset(message: memoryview) -> None:
+    """The set of operators, which says what each of them means."""
+    found = dict(fields(message))
+    domain, version = bytes(_bytes(found.get(1, memoryview(b"")))), found.get(2)
+    if domain or version != OPSET:
+        raise _Foreign(f"operators of {shown(domain.decode(errors='replace'))}, version {shown(version)}")
+
+
+def _check_graph(message: memoryview) -> int:
+    """How many nodes there are."""
+    nodes = 0
+    for number, value in fields(message):
+        if number == _GRAPH_NODE:
+            nodes += 1
+            _check_node(_bytes(value))
+        elif number == _GRAPH_INITIALIZER:
+            _check_tensor(_bytes(value))
+        elif number not in _GRAPH:
+            raise _Foreign(f"field {number} of a graph")
+    return nodes
+
+
+def _check_node(message: memoryview) -> None:
+    for number, value in fields(message):
+        if number == _NODE_OPERATOR:
+            name = bytes(_bytes(value)).decode(errors="replace")
+            if name not in OPERATORS:
+                raise _Foreign(f"the operator {shown(name)}")
+        elif number == _NODE_ATTRIBUTE:
+            _check_attribute(_bytes(value))
+        elif number not in _NODE and not (number == _NODE_DOMAIN and not _bytes(value)):
+            raise _Foreign(f"field {number} of a node (an operator's domain is 7)")
+
+
+def _check_attribute(message: memoryview) -> None:
+    for number, value in fields(message):
+        if number == _ATTRIBUTE_TENSOR:
+            _check_tensor(_bytes(value))
+        elif number in (_ATTRIBUTE_INTEGER, _ATTRIBUTE_INTEGERS):
+            _check_whole(_varints(value))
+        elif number not in _ATTRIBUTE:
+            raise _Foreign(f"field {number} of an attribute (graphs are 6 and 11)")
+
+
+def _check_tensor(message: memoryview) -> None:
+    """No data in another file, and no whole number, of which shapes are made, that is no size of ours."""
+    found = list(fields(message))
+    types = {value for number, value in found if number == _TENSOR_TYPE and isinstance(value, int)}
+    for number, value in found:
+        if number in (_TENSOR_EXTERNAL, _TENSOR_PLACE):
+            raise _Foreign("data in another file (external data)")
+        if number in _TENSOR_INTEGERS:
+            _check_whole(_varints(value))
+        elif number == _TENSOR_RAW:
+            for kind in types & _WHOLE_NUMBERS.keys():
+                _check_whole(each for (each,) in struct.iter_unpack(_WHOLE_NUMBERS[kind], _bytes(value)))
+        elif number == _TENSOR_TYPE:
+            if value not in _TYPES and value not in _WHOLE_NUMBERS:
+                raise _Foreign(f"a tensor of type {shown(value)}")
+        elif number not in _TENSOR:
+            raise _Foreign(f"field {number} of a tensor")
+
+
+def _check_whole(numbers: Iterator[int]) -> None:
+    for each in numbers:
+        if abs(each) > MANY and abs(each) != _END:
+            raise _Foreign(f"the number {each}, where at most {MANY:,} are counted")
+
+
+def _varints(value: int | memoryview) -> Iterator[int]:
+    """One or several whole numbers, which may be negative."""
+    position, several = 0, b"" if isinstance(value, int) else value
+    if isinstance(value, int):
+        yield _signed(value)
+    while position < len(several):
+        number, position = varint(several, position)
+        yield _signed(number)
+
+
+def _signed(number: int) -> int:
+    number &= 2**64 - 1
+    return number - 2**64 if number >= 2**63 else number
+
+
+def _bytes(value: int | memoryview) -> memoryview:
+    if isinstance(value, int):
+        raise ValueError("a number in the place of a message")
+    return value

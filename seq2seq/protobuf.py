@@ -1,0 +1,48 @@
+"""Protocol buffers, read by hand: so no runtime, whose versions quarrel with generated code, has to be installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+Message = TypeVar("Message", bytes, memoryview)  # a view copies nothing of a large message
+
+_VARINT, _EIGHT_BYTES, LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # wire types
+
+
+def fields(message: Message) -> Iterator[tuple[int, int | Message]]:
+    """Each field's number and raw value: an int for varints, the bytes for everything else.
+
+    A field that is there several times comes several times. Raises ValueError where the bytes are no message.
+    """
+    position = 0
+    while position < len(message):
+        key, position = varint(message, position)
+        wire = key & 7
+        if wire == _VARINT:
+            number, position = varint(message, position)
+            yield key >> 3, number
+            continue
+        if wire == LENGTH:
+            size, position = varint(message, position)
+        elif wire in (_FOUR_BYTES, _EIGHT_BYTES):
+            size = 4 if wire == _FOUR_BYTES else 8
+        else:
+            raise ValueError(f"unknown wire type {wire}")
+        if position + size > len(message):
+            raise ValueError("it ends in the middle of a field")
+        yield key >> 3, message[position : position + size]
+        position += size
+
+
+def varint(message: bytes | memoryview, position: int) -> tuple[int, int]:
+    """The number that starts at `position`, seven bits a byte, and the position after it."""
+    value = shift = 0
+    while position < len(message) and shift < 64:
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+    raise ValueError("it ends in the middle of a number")
