@@ -514,11 +514,10 @@ def test_a_run_killed_while_it_finished_has_nothing_left_to_translate(
 @pytest.mark.parametrize(
     "options",
     [
-        ["--sample", "--seed", "5", "--n-best", "2"],
-        ["--n-best", "2", "--format", "jsonl", "--alignment"],
-        ["--format", "grid"],
+        pytest.param(["--sample", "--seed", "5", "--n-best", "2"], id="sample", marks=pytest.mark.slow),
+        pytest.param(["--n-best", "2", "--format", "jsonl", "--alignment"], id="jsonl"),
+        pytest.param(["--format", "grid"], id="grid", marks=pytest.mark.slow),
     ],
-    ids=["sample", "jsonl", "grid"],
 )
 def test_every_format_goes_on(
     bulk: Bulk, after_commits: Callable[..., None], options: list[str], monkeypatch: pytest.MonkeyPatch
@@ -905,7 +904,10 @@ def test_bad_lines_are_told_in_json(bad: Path, bulk: Bulk) -> None:
     assert found[49]["source"] == " ".join(["hund"] * 20)
 
 
-@pytest.mark.parametrize("count", [[], ["--workers", 2]], ids=["alone", "workers"])
+@pytest.mark.parametrize(
+    "count",
+    [pytest.param([], id="alone"), pytest.param(["--workers", 2], id="workers", marks=pytest.mark.slow)],
+)
 def test_refused_lines_come_in_their_turn(bad: Path, bulk: Bulk, count: list[object]) -> None:
     """And what comes before them is kept; once they are dealt with, the run goes on."""
     bulk.arguments[3] = str(bad)
