@@ -260,6 +260,7 @@ def peaks(process: subprocess.Popen[str]) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_input(model: Path, tmp_path: Path) -> None:
     """Ten times as many lines; all resident memory, of the process that reads and writes and of both workers."""
     found = []
@@ -430,6 +431,7 @@ def test_killed_three_times_and_the_same_bytes(bulk: Bulk, expected: bytes) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("options", [["--workers", "2"]], ids=["workers"])
 def test_killed_at_twenty_random_moments(model: Path, tmp_path: Path, options: list[str]) -> None:
     """Any moment of the run, the first and the last included. SEED chooses others."""

@@ -22,5 +22,6 @@ def test_a_few_killed_trainings_end_as_if_they_had_not_been() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_fifty_killed_trainings_end_as_if_they_had_not_been() -> None:
     crash("--random", "50", "--events", "50", "--seed", "3")
