@@ -355,6 +355,8 @@ PARTS = "tests/test_run_parts.py::test_"
 NAMED = (PARTS + "parts_that_do_not_fit_together_are_named",)
 
 RESUMED = [
+    Bug(34, "a resumed cosine ends elsewhere without a word", "training/run.py", 'if self.config.training.schedule == "cosine" else FREE', "if False else FREE",
+        ("tests/test_training.py::test_the_end_of_a_cosine_is_no_free_key",)),
     Bug(34, "a run that lost its state begins anew over its model", "training/parts.py", "    if remains:\n", "    if False:\n",
         NAMED),
     Bug(34, "a model is written before there is a state", "training/trainer.py",

@@ -405,6 +405,16 @@ def test_changes_are_followed_where_that_is_asked_for(corpus: Path, tmp_path: Pa
     train(changed, tmp_path / "run", resume=True)  # what was accepted is what the run now has
 
 
+def test_the_end_of_a_cosine_is_no_free_key(corpus: Path, tmp_path: Path) -> None:
+    """The rate of every step follows from it: a rate that has come down would go up again."""
+    cosine = {"training__schedule": "cosine", "training__validation_bleu": False, "training__criterion": "perplexity"}
+    train(config(corpus, training__max_steps=4, **cosine), tmp_path / "run")
+    longer = config(corpus, training__max_steps=6, **cosine)
+    with pytest.raises(InputError, match=r"stopped run: training\.max_steps: 4 -> 6; undo"):
+        train(longer, tmp_path / "run", resume=True)
+    assert train(longer, tmp_path / "run", resume=True, allow_changes=True)["reason"] == "max_steps"
+
+
 def test_the_best_starts_anew_with_another_criterion(corpus: Path, tmp_path: Path) -> None:
     train(config(corpus, training__max_steps=4, training__criterion="bleu"), tmp_path / "run")
     changed = config(corpus, training__criterion="perplexity", training__max_steps=8)
