@@ -347,6 +347,8 @@ READ = [
     Bug(28, "words are counted in the text that SentencePiece makes", "translation.py",
         "word_shares(source.spans, spaced(source.text).spans)", "word_shares(source.spans, spaced(reader.normalise(source.text)).spans)",
         ("tests/test_translator.py::test_words_are_those_of_the_text_as_given",), every=True, only="nmt_nfkc-bpe"),
+    Bug(28, "what the maximum length cuts is passed over in silence", "cli/translate.py", "            cut.add(answer.cut)\n", "",
+        ("tests/test_cli.py::test_what_the_maximum_length_cuts_is_told_once",)),
     Bug(28, "unknown characters are passed over in silence", "cli/translate.py", "            unknown.add(answer.unknown)\n", "",
         ("tests/test_cli.py::test_translate_counts_what_is_unknown_and_says_so_once",)),
 ]  # fmt: skip
