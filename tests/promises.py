@@ -401,6 +401,8 @@ TEXTS = [
     Bug(35, "a header in another order changes nothing", "text/delimited.py",
         "return (True, (places[0][0], places[1][0])) if is_header else None", "return (True, (0, 1)) if is_header else None",
         (TABLES + "tables_are_read_as_they_are_and_say_so",), every=True, only="swapped"),
+    Bug(35, "a text that took the place of another is not looked at", "text/hub.py", "data_files=str(path), cache_dir=_cache_of(path))", "data_files=str(path))",
+        ("tests/test_corpus.py::test_another_text_under_the_name_and_time_of_the_old_one_is_read",), only="parquet or arrow", every=True),
     Bug(35, "a text of --set is a number where it can be", "config.py",
         "if not isinstance(value, str) and _is_text(_section_at(sections), last):", "if False:",
         (VALUES + "a_text_is_taken_as_it_is_given",), every=True, only="1984 or nan or true or 2020"),

@@ -411,6 +411,20 @@ def two_splits(root, form):
     return "both"
 
 
+@pytest.mark.parametrize("form", [".parquet", ".arrow", "folder"])
+def test_another_text_under_the_name_and_time_of_the_old_one_is_read(tmp_path, form):
+    """As archives leave it whose files all have one time: datasets would find the old text in its cache."""
+    import shutil
+
+    for rows in (ROWS, [{"de": row["de"][::-1], "en": row["en"]} for row in ROWS]):
+        shutil.rmtree(tmp_path / "text", ignore_errors=True)
+        (tmp_path / "text").mkdir()
+        name = save(dataset_of(rows, True), tmp_path / "text", form)
+        for path in (tmp_path / "text").rglob("*"):
+            os.utime(path, (10**9, 10**9))
+        assert read_dataset(tmp_path, f"text/{name}").source == [row["de"] for row in rows]
+
+
 @pytest.mark.parametrize("form", ["saved splits", "folder"])
 def test_splits(tmp_path, form):
     name = two_splits(tmp_path, form)
