@@ -255,6 +255,8 @@ def test_jsonl_with_both_layouts(tmp_path):
         ('{"de": "a", "en": "b"', "JSON", "not a JSON object: .*"),
         ("[1, 2]", "JSON", "not a JSON object with the keys 'de' and 'en'"),
         ('{"translation": "x"}', "JSON", "not a JSON object with the keys"),
+        ('{"de": "a", "de": "c", "en": "b"}', "JSON", "not a JSON object: the key 'de' is there twice"),
+        ('{"translation": {"de": "a", "en": "b", "en": ""}}', "JSON", "not a JSON object: the key 'en' is there twice"),
         ("[" * 100_000, "JSON", "not a JSON object"),
         ('{"de": "a", "eng": "b"}', "JSON", r"no key 'en'; did you mean 'eng'\? allowed: de, eng"),
         ('{"de": "a", "en": null}', "not text", "None is not a string"),
