@@ -405,6 +405,22 @@ def test_changes_are_followed_where_that_is_asked_for(corpus: Path, tmp_path: Pa
     train(changed, tmp_path / "run", resume=True)  # what was accepted is what the run now has
 
 
+def test_a_validation_text_that_is_not_translated_whole_is_told(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seq2seq.training.data.MAX_SOURCE_LENGTH", 6)
+    long = sum(len(line.split()) > 6 for line in (corpus / "validation.xx").read_text(encoding="utf-8").splitlines())
+    assert long > 1
+    for bleu, expected in (
+        (True, [f"validation sources of more than 6 pieces: {long}; for BLEU, 6 pieces of"]),
+        (False, []),
+    ):
+        changes = {"training__validation_bleu": bleu, "training__criterion": "perplexity", "training__max_steps": 1}
+        train(config(corpus, **changes), tmp_path / str(bleu))
+        notes = [event["note"] for event in events(tmp_path / str(bleu)) if event["event"] == "note"]
+        assert [note[: len(start)] for note, start in zip(notes, expected, strict=True)] == expected
+
+
 def test_the_end_of_a_cosine_is_no_free_key(corpus: Path, tmp_path: Path) -> None:
     """The rate of every step follows from it: a rate that has come down would go up again."""
     cosine = {"training__schedule": "cosine", "training__validation_bleu": False, "training__criterion": "perplexity"}
