@@ -357,6 +357,8 @@ PARTS = "tests/test_run_parts.py::test_"
 NAMED = (PARTS + "parts_that_do_not_fit_together_are_named",)
 
 RESUMED = [
+    Bug(34, "a run that goes on keeps the average of its first end", "training/trainer.py", "if record is progress.best_record:", "if False:",
+        ("tests/test_training.py::test_a_run_that_goes_on_for_longer_keeps_what_a_whole_one_would",)),
     Bug(34, "a resumed cosine ends elsewhere without a word", "training/run.py", 'if self.config.training.schedule == "cosine" else FREE', "if False else FREE",
         ("tests/test_training.py::test_the_end_of_a_cosine_is_no_free_key",)),
     Bug(34, "a run that lost its state begins anew over its model", "training/parts.py", "    if remains:\n", "    if False:\n",

@@ -32,6 +32,7 @@ from seq2seq.training.averaging import Averager
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.signals import StopRequest
 from seq2seq.training.trainer import train
+from seq2seq.training.validation import Validation
 from seq2seq.translation import Translation, blank
 from seq2seq.translator import Translator
 
@@ -357,6 +358,25 @@ def test_a_finished_run_can_go_on_for_longer(corpus: Path, tmp_path: Path) -> No
     record = train(config(corpus, training__max_steps=18), tmp_path / "run", resume=True)
     assert record["reason"] == "max_steps"
     assert events(tmp_path / "run")[-1]["step"] == 18
+
+
+def test_a_run_that_goes_on_for_longer_keeps_what_a_whole_one_would(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An average was kept at its first end; it has no place among the weights that later ones are compared with."""
+    perplexities = iter([10.0, 12.0, 9.0, 13.0, 14.0])  # at steps 4 and 8, of the average; at step 12, of the average
+    monkeypatch.setattr(
+        "seq2seq.training.trainer.validate", lambda *_, **__: Validation(next(perplexities), None, None)
+    )
+    changes = {"training__validation_bleu": False, "training__criterion": "perplexity"}
+    first = train(config(corpus, training__max_steps=8, **changes), tmp_path / "run")
+    assert first["kind"] == "averaged"
+    told = train(config(corpus, training__max_steps=12, **changes), tmp_path / "run", resume=True)
+    kept = load_model(tmp_path / "run")
+    assert kept.card == {key: value for key, value in told.items() if key not in ("reason", "signal")}
+    assert (kept.card["kind"], kept.card["step"]) == ("best", 4)
+    best = load_file(str(tmp_path / "run" / "checkpoints" / "best" / "model.safetensors"))
+    assert all(torch.equal(best[name], value) for name, value in kept.model.named_parameters())
 
 
 def test_resume_refuses_another_config(corpus: Path, tmp_path: Path) -> None:
