@@ -234,7 +234,7 @@ SEARCH = [
         "sums.topk(min(count + 1, members * blocks))", "sums.topk(min(count - 1, members * blocks))",
         (BEAM + "sums_are_ranked_as_if_all_were_made",)),
     Bug(9, "a block is searched beyond the last column", "search/ranking.py",
-        "    if width % BLOCK:\n        found", "    if False:\n        found", (BEAM + "sums_are_ranked_as_if_all_were_made",)),
+        "    if width % BLOCK:\n        found", "    if False:\n        found", (BEAM + "a_block_ends_with_its_row",), every=True),
     Bug(9, "what is left over from whole blocks is not searched", "search/ranking.py",
         "    if whole == numbers.shape[1]:\n", "    if whole:\n", (BEAM + "sums_are_ranked_as_if_all_were_made",)),
     Bug(9, "an empty slot is searched", "search/beam.py",

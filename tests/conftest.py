@@ -89,8 +89,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _keep_in_order_of_chance(config: pytest.Config, items: list[pytest.Item], reasons: list[str | None]) -> None:
-    """Files in another order for each commit, so that in time each has its turn; but not the bugs, which take hours."""
-    kept = [item for item, reason in zip(items, reasons, strict=True) if reason and not item.get_closest_marker("bugs")]
+    """Files in another order for each commit, so that in time each has its turn; but no test of many minutes."""
+    kept = [item for item, reason in zip(items, reasons, strict=True) if reason and not item.get_closest_marker("long")]
     files = sorted({item.location[0] for item in kept})
     random.Random(git("rev-parse", "HEAD")).shuffle(files)
     kept.sort(key=lambda item: files.index(item.location[0]))

@@ -135,7 +135,12 @@ STREAMS = {
 }
 
 
-@pytest.mark.parametrize("name", STREAMS)
+QUICK = ("error with nowhere to go", "inspect onto a full device")  # each is a start of Python, most one of torch
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in STREAMS]
+)
 def test_bad_streams_are_explained(name: str, work: Path) -> None:
     script, code, message = STREAMS[name]
     run = f'seq2seq() {{ "{sys.executable}" -m seq2seq "$@"; }}; {script}'

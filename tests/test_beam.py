@@ -313,6 +313,16 @@ def test_sums_are_ranked_as_if_all_were_made(seed: int, width: int, levels: int,
         assert len(set(chosen)) == len(chosen)
 
 
+@pytest.mark.parametrize("width", [65, 127, 129])
+def test_a_block_ends_with_its_row(width: int) -> None:
+    """The last number of a row, its highest, is found once, though its block is not full."""
+    numbers = torch.zeros(1, width)
+    numbers[0, -1] = 1
+    found = rank_sums(torch.zeros(1, 1), numbers, torch.tensor([[0]]), 3)
+    assert found.values.tolist() == [[1, 0, 0]]
+    assert found.indices[0, 0] == width - 1
+
+
 def test_a_ranking_shows_what_is_no_number() -> None:
     numbers = torch.zeros(2, 300)
     numbers[1, 290] = math.nan

@@ -260,6 +260,7 @@ def peaks(process: subprocess.Popen[str]) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_input(model: Path, tmp_path: Path) -> None:
     """Ten times as many lines; all resident memory, of the process that reads and writes and of both workers."""
     found = []
@@ -430,6 +431,7 @@ def test_killed_three_times_and_the_same_bytes(bulk: Bulk, expected: bytes) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("options", [["--workers", "2"]], ids=["workers"])
 def test_killed_at_twenty_random_moments(model: Path, tmp_path: Path, options: list[str]) -> None:
     """Any moment of the run, the first and the last included. SEED chooses others."""
@@ -514,11 +516,10 @@ def test_a_run_killed_while_it_finished_has_nothing_left_to_translate(
 @pytest.mark.parametrize(
     "options",
     [
-        ["--sample", "--seed", "5", "--n-best", "2"],
-        ["--n-best", "2", "--format", "jsonl", "--alignment"],
-        ["--format", "grid"],
+        pytest.param(["--sample", "--seed", "5", "--n-best", "2"], id="sample", marks=pytest.mark.slow),
+        pytest.param(["--n-best", "2", "--format", "jsonl", "--alignment"], id="jsonl"),
+        pytest.param(["--format", "grid"], id="grid", marks=pytest.mark.slow),
     ],
-    ids=["sample", "jsonl", "grid"],
 )
 def test_every_format_goes_on(
     bulk: Bulk, after_commits: Callable[..., None], options: list[str], monkeypatch: pytest.MonkeyPatch
@@ -907,7 +908,10 @@ def test_bad_lines_are_told_in_json(bad: Path, bulk: Bulk) -> None:
     assert found[49]["source"] == " ".join(["hund"] * 20)
 
 
-@pytest.mark.parametrize("count", [[], ["--workers", 2]], ids=["alone", "workers"])
+@pytest.mark.parametrize(
+    "count",
+    [pytest.param([], id="alone"), pytest.param(["--workers", 2], id="workers", marks=pytest.mark.slow)],
+)
 def test_refused_lines_come_in_their_turn(bad: Path, bulk: Bulk, count: list[object]) -> None:
     """And what comes before them is kept; once they are dealt with, the run goes on."""
     bulk.arguments[3] = str(bad)

@@ -290,7 +290,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
         r"config.json: model.score = 'dott': no such score function; did you mean 'dot'",
     ),
     "boundless sizes": (
-        lambda p: rewrite(p, lambda tree: tree["config"]["model"].update(embedding_dim=2 * 10**9)),
+        lambda p: rewrite(p, lambda tree: tree["config"]["model"].update(embedding_dim=10**6, decoder_dim=10**6)),
         r"config.json: model: these sizes do not fit into memory: ",
     ),
     "sizes": (

@@ -120,6 +120,7 @@ def numbers(results: Results) -> dict[str, Any]:
     return {key: value for key, value in tree.items() if key not in ("date", "machine")}
 
 
+@pytest.mark.slow
 def test_everything_that_a_comparison_leaves_belongs_to_it(finished: Path) -> None:
     """So no command writes over it."""
     left = [path for path in finished.rglob("*") if path.is_file()]
@@ -342,6 +343,7 @@ def test_a_finished_run_needs_no_process(
         assert runs.load_measured(tasks[0], tests) is None
 
 
+@pytest.mark.slow
 def test_a_run_without_numbers_is_never_missing_in_silence(
     finished: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,6 +141,7 @@ def test_every_ending_of_a_stream(name: str) -> None:
     assert done.stderr.count("\n") <= 1
 
 
+@pytest.mark.slow
 def test_what_is_told_to_no_one_ends_no_translation(folder: Path) -> None:
     """With standard error closed; the second line is told to be too long."""
     script = f'"{sys.executable}" -m seq2seq translate model --max-source-length 1 --max-length 3 -i test.de 2>&-'
@@ -173,8 +174,9 @@ for line in sys.argv[1:]:
 
 @pytest.mark.parametrize(
     "environment",
-    [{"LC_ALL": "C", "PYTHONUTF8": "0"}, pytest.param({"PYTHONIOENCODING": "latin-1"}, marks=pytest.mark.slow)],
+    [{"LC_ALL": "C", "PYTHONUTF8": "0"}, {"PYTHONIOENCODING": "latin-1"}],
 )
+@pytest.mark.slow
 def test_every_answer_in_every_encoding(folder: Path, environment: dict[str, str], tmp_path: Path) -> None:
     """One process for all commands, as it takes seconds to start."""
     write(folder / "läuft.en", ["ein mann schläft gut", "die frau läuft — jetzt"])

@@ -672,6 +672,7 @@ def test_ids_are_a_list_of_lists(rows, data):
         ids[len(rows)]
 
 
+@pytest.mark.slow
 def test_processes_change_nothing(tmp_path, monkeypatch):
     one = encode(tmp_path, MANY)
     monkeypatch.setattr("seq2seq.text.encoding.PART", 7)

@@ -16,10 +16,12 @@ def crash(*options: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_few_killed_trainings_end_as_if_they_had_not_been() -> None:
     crash("--random", "2", "--events", "4")
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_fifty_killed_trainings_end_as_if_they_had_not_been() -> None:
     crash("--random", "50", "--events", "50", "--seed", "3")

@@ -44,7 +44,7 @@ def test_a_bug_has_its_place_and_its_tests(bug: Bug) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.bugs
+@pytest.mark.long
 def test_every_bug_is_caught() -> None:
     done = subprocess.run([sys.executable, str(TESTS / "pitfalls.py")], capture_output=True, text=True)
     print(done.stdout)  # which of them the quick tests miss

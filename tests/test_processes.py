@@ -122,6 +122,7 @@ def test_two_processes_resume_exactly_and_one_goes_on_from_two(corpus: Path, tmp
         assert steps == [2, 4, 6, 8, 10, 12, 14]
 
 
+@pytest.mark.slow
 def test_an_explained_error_of_the_first_process_reaches_all(corpus: Path, tmp_path: Path) -> None:
     """Only the first looks at the directory; the others must not wait for ever."""
     (tmp_path / "run").mkdir()

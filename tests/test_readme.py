@@ -56,6 +56,7 @@ def shell(folder: Path, script: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_own_text_block_runs_as_written(workplace: Path) -> None:
     """Only the length of the training is cut, by editing the config that the first command wrote."""
     block = block_with("sh", "> my.toml")
@@ -141,6 +142,7 @@ def test_every_option_named_exists() -> None:
             assert option in text, (name, option)
 
 
+@pytest.mark.scripts
 def test_tables_are_what_the_script_writes() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "results-table", "--check"], capture_output=True, text=True
@@ -148,6 +150,7 @@ def test_tables_are_what_the_script_writes() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.scripts
 def test_speed_is_what_the_benchmark_writes() -> None:
     done = subprocess.run([sys.executable, ROOT / "scripts" / "benchmark", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -203,6 +203,7 @@ def test_a_system_that_wrote_nothing_has_an_empty_map(results: Results) -> None:
 # --------------------------------------------------------------------------------------------------------------- files
 
 
+@pytest.mark.slow
 def test_words_of_every_script_are_text_in_an_svg(written: Path) -> None:
     words = words_of((written / "figures" / "attention-3.svg").read_bytes())
     assert {"那", "狗", "看见", "孩子", "Hund", "additive luong"} <= set(words)

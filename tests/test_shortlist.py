@@ -140,7 +140,9 @@ def test_samples_are_drawn_from_everything(pair: TokenizerPair) -> None:
     with pytest.raises(TypeError, match="unknown option 'shortlist'"):
         Translator([tiny(pair)]).sample(["hund"], shortlist=True)  # type: ignore[call-arg]
     loaded = tiny(pair)
-    step, state = Translator([loaded], [drawn(pair)])._start([Source(0, "", [5], False)], [loaded.model], [drawn(pair)])
+    step, state = Translator([loaded], [drawn(pair)])._start(
+        [Source(0, "", [5], [(0, 0)], False)], [loaded.model], [drawn(pair)]
+    )
     with pytest.raises(ValueError, match="sampling draws among all tokens"):
         sample(step, state, seeds=[1], bos=BOS, eos=EOS, max_lengths=[3])
     assert "--sample" in fail(2, "translate", "nowhere", "--sample", "--shortlist")

@@ -574,8 +574,10 @@ def test_what_this_machine_cannot_do_is_refused(
         train(config(corpus, **changes), tmp_path / "run")
 
 
-@pytest.mark.parametrize("able", [True, False])
-@pytest.mark.parametrize("precision", ["no", "bf16"])
+@pytest.mark.parametrize(
+    ("precision", "able"),
+    [("bf16", True), ("bf16", False), *(pytest.param("no", able, marks=pytest.mark.slow) for able in (True, False))],
+)
 def test_bfloat16_reaches_every_step_and_is_advised_against_where_it_is_slow(
     precision: str, able: bool, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

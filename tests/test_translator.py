@@ -168,6 +168,7 @@ def test_integer_weights_are_for_the_cpu(pair: TokenizerPair, monkeypatch: pytes
         translator.translate(["hund"], int8=True)
 
 
+@pytest.mark.slow
 def test_every_cut_into_batches_gives_the_same(pair: TokenizerPair) -> None:
     loaded = tiny(pair, "multiplicative", ("luong", False), "lstm")
     translator, texts = Translator([loaded]), sentences(37)
