@@ -292,7 +292,7 @@ class TrainingConfig(Section):
     warmup_steps: int = Field(400, ge=0, description="steps of linear warm-up")
     plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: multiply the rate by this")
     plateau_patience: int = Field(2, ge=1, description="plateau: after this many validations without a new best")
-    final_rate: float = Field(0.0, ge=0, le=1, description="cosine: rate at the last step, as a share of the peak")
+    final_rate: float = Field(0.0, ge=0, le=1, description="cosine: rate at step max_steps, as a share of the peak")
     clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 switches clipping off")
     batch_tokens: int = Field(
         4096, ge=1, description="tokens of a step, over all processes, padding included, counted on the longer side"

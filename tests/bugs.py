@@ -582,6 +582,8 @@ COMPARISONS = [
     Bug(27, "the variation between trainings has no say", "evaluation/statistics.py",
         "p_corrected=max(p_bootstrap, p_randomisation, p_seeds or 0.0)", "p_corrected=max(p_bootstrap, p_randomisation)",
         (STATISTICS + "the_largest_p_counts",)),
+    Bug(27, "a few sentences that differ are a finding", "evaluation/statistics.py", "least=-_TIE", "least=_TIE",
+        (STATISTICS + "few_sentences_that_differ_are_no_finding",), every=True),
     Bug(27, "one seed is called a comparison", "evaluation/statistics.py",
         "alone = min(own.count, other.count) < 2", "alone = False",
         (STATISTICS + "one_seed_cannot_speak_for_training",)),

@@ -347,6 +347,8 @@ READ = [
     Bug(28, "words are counted in the text that SentencePiece makes", "translation.py",
         "word_shares(source.spans, spaced(source.text).spans)", "word_shares(source.spans, spaced(reader.normalise(source.text)).spans)",
         ("tests/test_translator.py::test_words_are_those_of_the_text_as_given",), every=True, only="nmt_nfkc-bpe"),
+    Bug(28, "what the maximum length cuts is passed over in silence", "cli/translate.py", "            cut.add(answer.cut)\n", "",
+        ("tests/test_cli.py::test_what_the_maximum_length_cuts_is_told_once",)),
     Bug(28, "unknown characters are passed over in silence", "cli/translate.py", "            unknown.add(answer.unknown)\n", "",
         ("tests/test_cli.py::test_translate_counts_what_is_unknown_and_says_so_once",)),
 ]  # fmt: skip
@@ -355,6 +357,10 @@ PARTS = "tests/test_run_parts.py::test_"
 NAMED = (PARTS + "parts_that_do_not_fit_together_are_named",)
 
 RESUMED = [
+    Bug(34, "a run that goes on keeps the average of its first end", "training/trainer.py", "if record is progress.best_record:", "if False:",
+        ("tests/test_training.py::test_a_run_that_goes_on_for_longer_keeps_what_a_whole_one_would",)),
+    Bug(34, "a resumed cosine ends elsewhere without a word", "training/run.py", 'if self.config.training.schedule == "cosine" else FREE', "if False else FREE",
+        ("tests/test_training.py::test_the_end_of_a_cosine_is_no_free_key",)),
     Bug(34, "a run that lost its state begins anew over its model", "training/parts.py", "    if remains:\n", "    if False:\n",
         NAMED),
     Bug(34, "a model is written before there is a state", "training/trainer.py",
@@ -397,6 +403,8 @@ TEXTS = [
     Bug(35, "a header in another order changes nothing", "text/delimited.py",
         "return (True, (places[0][0], places[1][0])) if is_header else None", "return (True, (0, 1)) if is_header else None",
         (TABLES + "tables_are_read_as_they_are_and_say_so",), every=True, only="swapped"),
+    Bug(35, "a text that took the place of another is not looked at", "text/hub.py", "data_files=str(path), cache_dir=_cache_of(path))", "data_files=str(path))",
+        ("tests/test_corpus.py::test_another_text_under_the_name_and_time_of_the_old_one_is_read",), only="parquet or arrow", every=True),
     Bug(35, "a text of --set is a number where it can be", "config.py",
         "if not isinstance(value, str) and _is_text(_section_at(sections), last):", "if False:",
         (VALUES + "a_text_is_taken_as_it_is_given",), every=True, only="1984 or nan or true or 2020"),

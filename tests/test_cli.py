@@ -660,9 +660,27 @@ def test_translate_counts_what_is_unknown_and_says_so_once(model: Path) -> None:
     text = "der \x07zug hund\n\nder hund\n" + "ein zug\n" * 1100
     result = invoke("translate", model, "--beam-size", 1, "--max-length", 2, text=text)
     told = r"unknown to the model: 1,101 words in 1,101 lines, such as \x07zug, zug"
-    assert result.stderr == f"warning: standard input: {told}\n"
+    assert result.stderr.startswith(f"warning: standard input: {told}\n")
     cut = invoke("translate", model, "--max-source-length", 1, text="der zug\n")
     assert "unknown" not in cut.stderr
+
+
+def test_what_the_maximum_length_cuts_is_told_once(model: Path, folder: Path) -> None:
+    """The end of a translation would be missing in silence, among lines that are whole."""
+    short = "translations were cut at their maximum length in 3 lines, the first of them 2 (--max-length)\n"
+    text = "\n" + "der hund schläft heute .\n\n" + "ein mann liest ein buch .\n" * 2
+    for form in ("text", "jsonl"):
+        limits = ("--beam-size", 1, "--max-length", 1, "--batch-size", 1)  # greedy, a first piece that is no end
+        told = invoke("translate", model, *limits, "--format", form, text=text).stderr
+        assert told == f"warning: standard input: {short}"
+    whole = invoke("translate", model, "--max-length", 30, text=text)
+    assert whole.stderr == ""
+    sampled = invoke("translate", model, "--sample", "--n-best", 3, "--max-length", 1, text="der hund\n")
+    assert sampled.stderr == "warning: standard input:1: the translation was cut at its maximum length (--max-length)\n"
+    write(folder / "cut.de", text.split("\n")[:-1])
+    write(folder / "cut.en", ["x"] * 5)
+    scored = invoke("evaluate", model, "--source", "cut.de", "--reference", "cut.en", *limits)
+    assert scored.stderr.endswith(f"warning: cut.de: {short}")
 
 
 def test_unknown_characters_are_named_where_they_can_be_seen() -> None:

@@ -255,6 +255,8 @@ def test_jsonl_with_both_layouts(tmp_path):
         ('{"de": "a", "en": "b"', "JSON", "not a JSON object: .*"),
         ("[1, 2]", "JSON", "not a JSON object with the keys 'de' and 'en'"),
         ('{"translation": "x"}', "JSON", "not a JSON object with the keys"),
+        ('{"de": "a", "de": "c", "en": "b"}', "JSON", "not a JSON object: the key 'de' is there twice"),
+        ('{"translation": {"de": "a", "en": "b", "en": ""}}', "JSON", "not a JSON object: the key 'en' is there twice"),
         ("[" * 100_000, "JSON", "not a JSON object"),
         ('{"de": "a", "eng": "b"}', "JSON", r"no key 'en'; did you mean 'eng'\? allowed: de, eng"),
         ('{"de": "a", "en": null}', "not text", "None is not a string"),
@@ -409,6 +411,20 @@ def two_splits(root, form):
         for split, dataset in splits.items():
             dataset.to_parquet(root / "both" / f"{split}-00000-of-00001.parquet")
     return "both"
+
+
+@pytest.mark.parametrize("form", [".parquet", ".arrow", "folder"])
+def test_another_text_under_the_name_and_time_of_the_old_one_is_read(tmp_path, form):
+    """As archives leave it whose files all have one time: datasets would find the old text in its cache."""
+    import shutil
+
+    for rows in (ROWS, [{"de": row["de"][::-1], "en": row["en"]} for row in ROWS]):
+        shutil.rmtree(tmp_path / "text", ignore_errors=True)
+        (tmp_path / "text").mkdir()
+        name = save(dataset_of(rows, True), tmp_path / "text", form)
+        for path in (tmp_path / "text").rglob("*"):
+            os.utime(path, (10**9, 10**9))
+        assert read_dataset(tmp_path, f"text/{name}").source == [row["de"] for row in rows]
 
 
 @pytest.mark.parametrize("form", ["saved splits", "folder"])

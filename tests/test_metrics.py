@@ -155,6 +155,16 @@ def test_the_same_call_gives_the_same_numbers():
     assert first == second
 
 
+@pytest.mark.parametrize(("differing", "told"), [(0, False), (1, True), (9, True), (10, False)])
+def test_a_p_of_few_sentences_that_differ_is_told_apart(differing, told):
+    """Of four, all better, sacreBLEU's is 0.04 and a sign test's 0.125."""
+    references = [f"this is sentence {number} of them" for number in range(30)]
+    worse = [line.replace("this", "that") if row < differing else line for row, line in enumerate(references)]
+    found = compare_paired(baseline=worse, system=references, references=[references], samples=31)
+    note = f"the two systems differ in {differing} of 30 sentences"
+    assert [any(note in each for each in one.system.notes) for one in found] == [told] * len(found)
+
+
 def test_quick_bleu_is_the_bleu_of_evaluate():
     full = evaluate(hypotheses=BAD, references=[OTHERS], lowercase=True, tokenize="intl", metrics=["BLEU"], samples=2)
     quick = bleu(hypotheses=BAD, references=[OTHERS], lowercase=True, tokenize="intl")

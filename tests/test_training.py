@@ -32,6 +32,7 @@ from seq2seq.training.averaging import Averager
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.signals import StopRequest
 from seq2seq.training.trainer import train
+from seq2seq.training.validation import Validation
 from seq2seq.translation import Translation, blank
 from seq2seq.translator import Translator
 
@@ -359,6 +360,25 @@ def test_a_finished_run_can_go_on_for_longer(corpus: Path, tmp_path: Path) -> No
     assert events(tmp_path / "run")[-1]["step"] == 18
 
 
+def test_a_run_that_goes_on_for_longer_keeps_what_a_whole_one_would(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An average was kept at its first end; it has no place among the weights that later ones are compared with."""
+    perplexities = iter([10.0, 12.0, 9.0, 13.0, 14.0])  # at steps 4 and 8, of the average; at step 12, of the average
+    monkeypatch.setattr(
+        "seq2seq.training.trainer.validate", lambda *_, **__: Validation(next(perplexities), None, None)
+    )
+    changes = {"training__validation_bleu": False, "training__criterion": "perplexity"}
+    first = train(config(corpus, training__max_steps=8, **changes), tmp_path / "run")
+    assert first["kind"] == "averaged"
+    told = train(config(corpus, training__max_steps=12, **changes), tmp_path / "run", resume=True)
+    kept = load_model(tmp_path / "run")
+    assert kept.card == {key: value for key, value in told.items() if key not in ("reason", "signal")}
+    assert (kept.card["kind"], kept.card["step"]) == ("best", 4)
+    best = load_file(str(tmp_path / "run" / "checkpoints" / "best" / "model.safetensors"))
+    assert all(torch.equal(best[name], value) for name, value in kept.model.named_parameters())
+
+
 def test_resume_refuses_another_config(corpus: Path, tmp_path: Path) -> None:
     train(config(corpus), tmp_path / "run")
     with pytest.raises(InputError, match=r"model\.attention_dim: 5 -> 7; undo that"):
@@ -403,6 +423,32 @@ def test_changes_are_followed_where_that_is_asked_for(corpus: Path, tmp_path: Pa
     told = [event["changes"] for event in events(tmp_path / "run") if event["event"] == "change"]
     assert told == [["training text: has changed", "training.learning_rate: 0.01 -> 0.02"]]
     train(changed, tmp_path / "run", resume=True)  # what was accepted is what the run now has
+
+
+def test_a_validation_text_that_is_not_translated_whole_is_told(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seq2seq.training.data.MAX_SOURCE_LENGTH", 6)
+    long = sum(len(line.split()) > 6 for line in (corpus / "validation.xx").read_text(encoding="utf-8").splitlines())
+    assert long > 1
+    for bleu, expected in (
+        (True, [f"validation sources of more than 6 pieces: {long}; for BLEU, 6 pieces of"]),
+        (False, []),
+    ):
+        changes = {"training__validation_bleu": bleu, "training__criterion": "perplexity", "training__max_steps": 1}
+        train(config(corpus, **changes), tmp_path / str(bleu))
+        notes = [event["note"] for event in events(tmp_path / str(bleu)) if event["event"] == "note"]
+        assert [note[: len(start)] for note, start in zip(notes, expected, strict=True)] == expected
+
+
+def test_the_end_of_a_cosine_is_no_free_key(corpus: Path, tmp_path: Path) -> None:
+    """The rate of every step follows from it: a rate that has come down would go up again."""
+    cosine = {"training__schedule": "cosine", "training__validation_bleu": False, "training__criterion": "perplexity"}
+    train(config(corpus, training__max_steps=4, **cosine), tmp_path / "run")
+    longer = config(corpus, training__max_steps=6, **cosine)
+    with pytest.raises(InputError, match=r"stopped run: training\.max_steps: 4 -> 6; undo"):
+        train(longer, tmp_path / "run", resume=True)
+    assert train(longer, tmp_path / "run", resume=True, allow_changes=True)["reason"] == "max_steps"
 
 
 def test_the_best_starts_anew_with_another_criterion(corpus: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import typer
 
 from seq2seq.bounds import MANY
 from seq2seq.cli import options
-from seq2seq.cli.console import answer_json
+from seq2seq.cli.console import answer_json, say
+from seq2seq.cli.cut import Cut
 from seq2seq.cli.display import progress_over
 from seq2seq.cli.streams import open_output, read_lines
 from seq2seq.errors import InputError
@@ -254,13 +255,17 @@ def _enter(side: _Side, reading: _Reading, search: SearchOptions, device: str, t
 
 def _translate(translator: Translator, reading: _Reading, search: SearchOptions) -> list[str]:
     """The best translation of each sentence."""
-    size, found = options.chunk_size(search), list[str]()
+    size, found, cut = options.chunk_size(search), list[str](), Cut()
     with progress_over(lambda: len(reading.source)) as report:
         for start in range(0, len(reading.source), size):
             translations = translator.translate(reading.source[start : start + size], **search)
             options.warn_truncated(reading.source_name, start, translations)
-            found += [translation.text for translation in translations]
+            for translation in translations:
+                found.append(translation.text)
+                cut.see(len(found), [translation])
             report(len(found))
+    if cut.lines:
+        say(f"warning: {cut.describe(reading.source_name)}")
     return found
 
 

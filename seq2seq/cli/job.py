@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from seq2seq.cli import options
 from seq2seq.cli.chunks import Chunk, Chunks
+from seq2seq.cli.cut import Cut
 from seq2seq.cli.layout import Layout
 from seq2seq.cli.streams import STANDARD, STANDARD_INPUT, Source
 from seq2seq.cli.unknown import Unknown
@@ -29,13 +30,14 @@ TooLong = Literal["truncate", "blank", "refuse"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The output for a chunk. notes: what to tell of its lines, each a warning; unknown: what to tell of all lines."""
+    """The output for a chunk. notes: what to tell of its lines, each a warning; unknown, cut: of all lines together."""
 
     end: int  # lines of the input up to here
     source_sha256: str  # as of Chunk
     text: str
     notes: list[str]
     unknown: Unknown = field(default_factory=Unknown)
+    cut: Cut = field(default_factory=Cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class LoadedJob:
 
     def answer(self, chunk: Chunk) -> Answer:
         """Raises InputError for the first line that is refused."""
-        job, parts, notes, unknown = self.job, list[str](), list[str](), Unknown()
+        job, parts, notes, unknown, cut = self.job, list[str](), list[str](), Unknown(), Cut()
         if chunk.problems and job.bad_lines == "refuse":
             place, problem = next(iter(chunk.problems.items()))
             raise InputError(f"{job.name}:{chunk.before + place + 1}: {describe(problem)}")
@@ -94,7 +96,8 @@ class LoadedJob:
             parts.append("" if error else job.layout.lines(number, several))
             if not error:
                 unknown.see(several[0], self.translator.tokenizers.source)
-        return Answer(chunk.end, chunk.source_sha256, "".join(parts), notes, unknown)
+                cut.see(number, several[:1] if job.drawing is None else several)  # a search ranks the cut ones last
+        return Answer(chunk.end, chunk.source_sha256, "".join(parts), notes, unknown, cut)
 
     def _find(self, chunk: Chunk) -> Sequence[Sequence[Translation]]:
         job = self.job

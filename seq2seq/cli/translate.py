@@ -14,6 +14,7 @@ from seq2seq.bounds import MANY
 from seq2seq.cli import options
 from seq2seq.cli.chunks import Chunks
 from seq2seq.cli.console import say
+from seq2seq.cli.cut import Cut
 from seq2seq.cli.display import progress_over
 from seq2seq.cli.endings import speaks
 from seq2seq.cli.job import Answer, BadLines, Job, TooLong
@@ -178,7 +179,7 @@ def translate(
 
     Words are what whitespace separates in the text as it was given. Characters
     that the model does not know are counted, and named at the end on standard
-    error.
+    error; so are translations that --max-length cut.
 
     With --format grid, a drawing follows each line of text: a row for every
     word written, a column for every word read, darker for more attention.
@@ -287,15 +288,16 @@ def _after(journal: Journal, chunks: Chunks) -> Chunks:
 
 
 def _translate(job: Job, output: str, team: Crew, chunks: Chunks, write: Callable[[Answer], None]) -> None:
-    unknown = Unknown()
+    unknown, cut = Unknown(), Cut()
     with progress_over(lambda: _length(job.source, output)) as report:
         for answer in team.answers(chunks):
             unknown.add(answer.unknown)
+            cut.add(answer.cut)
             say(*(f"warning: {note}" for note in answer.notes if speaks()))
             write(answer)
             report(answer.end)
-    if unknown.count and speaks():
-        say(f"warning: {unknown.describe(job.name)}")
+    found = [each.describe(job.name) for each, any_ in ((unknown, unknown.count), (cut, cut.lines)) if any_]
+    say(*(f"warning: {each}" for each in found if speaks()))
 
 
 def _launched() -> bool:

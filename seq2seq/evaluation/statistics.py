@@ -4,7 +4,8 @@ Two kinds of chance stand between a score and a claim. Other test sentences woul
 the randomisation test answer for these, and say nothing of training. Another seed would give another model: only the
 spread over several trainings answers for that. A contrast here has to stand both.
 
-Draws come from sacreBLEU's seed: with one seed of each system, its own paired tests give the same p-values.
+Draws come from sacreBLEU's seed: with one seed of each system, its own paired tests give the same p-values, but for
+ties (see `paired_randomisation`).
 """
 
 from __future__ import annotations
@@ -88,8 +89,9 @@ def paired_randomisation(baseline: Sequence[Segments], system: Sequence[Segments
     systems' translations of it, those of all seeds together: seed by seed in the order given, the shorter list running
     round until both are through. Equal scores get p = 1.
 
-    Like sacreBLEU's it counts the trials strictly beyond the difference, which makes p too small where systems differ
-    in a few sentences only and most trials are ties; the bootstrap stands against that. Covers the choice of test
+    Trials that find the difference again count as well, and not only those beyond it, as in sacreBLEU's: where systems
+    differ in a few sentences most trials are such ties, and without them p would be 1 / (samples + 1) for a single
+    sentence. So p is that of a sign test there, and sacreBLEU's where there are no ties. Covers the choice of test
     sentences, not training, like `paired_bootstrap`.
     """
     return _p_randomisation(baseline, system, swaps(len(baseline[0].counts), samples))
@@ -137,7 +139,7 @@ def _resampled_mean(runs: Sequence[Segments], times: Counts) -> Counts:
 
 def _p_bootstrap(baseline: Counts, system: Counts, difference: float) -> float:
     gaps = np.abs(system - baseline)
-    return _p_value(gaps - gaps.mean(), difference)
+    return _p_value(gaps - gaps.mean(), difference, least=_TIE)
 
 
 def _p_randomisation(baseline: Sequence[Segments], system: Sequence[Segments], kept: NDArray[np.bool_]) -> float:
@@ -149,14 +151,14 @@ def _p_randomisation(baseline: Sequence[Segments], system: Sequence[Segments], k
         first = chosen @ one.counts + (1 - chosen) @ other.counts
         second = one.counts.sum(axis=0) + other.counts.sum(axis=0) - first
         gaps += one.scores(first) - one.scores(second)
-    return _p_value(np.abs(gaps / rounds), _difference(baseline, system))
+    return _p_value(np.abs(gaps / rounds), _difference(baseline, system), least=-_TIE)
 
 
-def _p_value(gaps: Counts, difference: float) -> float:
-    """Share of gaps beyond the difference, the observed one counted in (so that it is never 0)."""
+def _p_value(gaps: Counts, difference: float, *, least: float) -> float:
+    """Share of gaps that pass the difference by more than `least`, the observed one counted in (so it is never 0)."""
     if abs(difference) < _TIE:
         return 1.0  # sacreBLEU's strict comparison would call a system significantly different from itself
-    return float((np.sum(gaps > abs(difference) + _TIE) + 1) / (len(gaps) + 1))
+    return float((np.sum(gaps > abs(difference) + least) + 1) / (len(gaps) + 1))
 
 
 # ----------------------------------------------------------------------------------------------------------- contrasts

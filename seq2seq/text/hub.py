@@ -6,6 +6,7 @@ for times, and a field too many in the first row of a CSV for a name of the row,
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
@@ -167,13 +168,31 @@ def _open(spec: CorpusConfig, root: Path) -> Any:
         if saved:
             return load(spec, datasets.load_from_disk, str(path))
         if path.is_dir():
-            return load(spec, datasets.load_dataset, str(path), name=spec.name)
+            return load(spec, datasets.load_dataset, str(path), name=spec.name, cache_dir=_cache_of(path))
         if (kind := kind_of(path)) is None:
             raise InputError(f"{path}: unknown kind of dataset file {path.suffix!r}; allowed: {', '.join(FORMATS)}")
-        return load(spec, datasets.load_dataset, kind, data_files=str(path))
+        return load(spec, datasets.load_dataset, kind, data_files=str(path), cache_dir=_cache_of(path))
     if kind_of(path) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", spec.dataset):
         raise InputError(f"{path}: no such dataset file or folder")
     return load(spec, datasets.load_dataset, spec.dataset, name=spec.name)
+
+
+def _cache_of(path: Path) -> str:
+    """Where datasets keeps what it made of a file, or of all in a folder, as these are now.
+
+    By itself it knows a file again by name and time of modification, which unpacking and copying set back: another text
+    under the name would be passed over for the old one. The time of change cannot be set.
+    """
+    import datasets
+
+    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for each in files:
+        found = each.stat()
+        digest.update(
+            f"{each}\0{found.st_size}\0{found.st_ino}\0{found.st_ctime_ns}\0".encode(errors="surrogateescape")
+        )
+    return str(Path(datasets.config.HF_DATASETS_CACHE) / f"seq2seq-{digest.hexdigest()[:32]}")
 
 
 def _saved(folder: Path) -> bool:

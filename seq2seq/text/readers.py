@@ -58,7 +58,8 @@ def read_json(path: Path, languages: tuple[str, str]) -> Iterator[Row]:
         return
     try:
         with open_text(path) as file:
-            rows = json.loads(file.read().removeprefix(BYTE_ORDER_MARK).decode("utf-8"))
+            text = file.read().removeprefix(BYTE_ORDER_MARK).decode("utf-8")
+        rows = json.loads(text, object_pairs_hook=_object)
     except OSError as error:
         raise unreadable(str(path), 0, error) from None
     except (ValueError, RecursionError) as error:
@@ -127,10 +128,19 @@ def pair_of_bytes(lines: Iterable[bytes], places: tuple[str, str]) -> Row:
 
 def _pair_of_json(text: str, languages: tuple[str, str], place: str) -> Row:
     try:
-        row = json.loads(text)
+        row = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         return Problem("JSON", f"{place}: not a JSON object: {error}")
     return _pair_of_object(row, languages, place)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError for a key that is there twice, of which Python would take the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r:.80} is there twice")
+    return found
 
 
 def _pair_of_object(row: Any, languages: tuple[str, str], place: str) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprin
 from seq2seq.text.streaming import Stream, open_stream
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.training.processes import Processes
+from seq2seq.translation import MAX_SOURCE_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,10 @@ def prepare(
         return pair
 
     tokenizers = processes.lead(lead)
+    encoded = encode_corpus(validation, tokenizers, config.data, cache, filters=False)
     return TrainingText(
         train=_encode(config, train, tokenizers, cache),
-        validation=encode_corpus(validation, tokenizers, config.data, cache, filters=False),
+        validation=encoded,
         tokenizers=tokenizers,
         fingerprint={
             "training text": _fingerprint(train),
@@ -74,8 +77,16 @@ def prepare(
             "target tokenizer": tokenizers.target.sha256,
         },
         dropped=train.dropped or {},
-        notes=(*train.notes, *validation.notes),
+        notes=(*train.notes, *validation.notes, *_cut(config, encoded)),
     )
+
+
+def _cut(config: Config, validation: EncodedCorpus) -> Iterator[str]:
+    """A note where validations translate no more than the beginnings of some sentences."""
+    long = sum(len(ids) > MAX_SOURCE_LENGTH for ids in validation.source_ids)
+    if long and config.training.validation_bleu:
+        limit = f"{MAX_SOURCE_LENGTH:,} pieces"
+        yield f"validation sources of more than {limit}: {long:,}; for BLEU, {limit} of each are translated"
 
 
 def _fingerprint(train: Corpus | Stream) -> str:

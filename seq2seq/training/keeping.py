@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seq2seq.checkpoint import save_model
+from seq2seq.checkpoint import load_model, save_model
 from seq2seq.config import Config
+from seq2seq.directory import CONFIG
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.training.averaging import Averager
 from seq2seq.training.data import TrainingText
@@ -85,6 +87,20 @@ class Keeper:
         """Write the live weights as model directories, under the run's own ('.' is that itself)."""
         weights = self.weights()
         self._processes.lead(lambda: self._save(places, weights, record))
+
+    def restore_best(self, record: dict[str, Any]) -> None:
+        """Make the best checkpoint the run's model where that is an average of an earlier end of the run.
+
+        A run that is given more steps ends with the model that it would have kept without the stop.
+        """
+
+        def write() -> None:
+            kept = json.loads((self._run.directory / CONFIG).read_bytes())["record"]
+            if kept.get("kind") == "averaged" and "checkpoints/best" not in self._run.lost:
+                best = load_model(self._run.directory / "checkpoints" / "best").model
+                self._save(["."], dict(best.named_parameters()), record)
+
+        self._processes.lead(write)
 
     def _save(self, places: Sequence[str], weights: dict[str, Tensor], record: dict[str, Any]) -> None:
         parts: dict[str, Any] = {"weights": weights, "tokenizers": self._text.tokenizers, "record": record}

@@ -60,7 +60,9 @@ class Run:
         allowed, and for one that cannot be followed at all.
         """
         note = load_note(self.state)
-        changes = dict(_differences(as_written_now(note.config), self.config.model_dump(mode="json")))
+        # The rate of cosine's every step follows from where it ends.
+        free = FREE - {"training.max_steps"} if self.config.training.schedule == "cosine" else FREE
+        changes = dict(_differences(as_written_now(note.config), self.config.model_dump(mode="json"), free))
         changes |= {name: "has changed" for name in sorted(text) if note.text.get(name) != text[name]}
         changes |= self.lost
         told = [f"{name}: {change}" for name, change in sorted(changes.items())]
@@ -138,11 +140,13 @@ def as_written_now(config: dict[str, Any]) -> dict[str, Any]:
         return config
 
 
-def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """(key, `old -> new`) for every key that matters and differs."""
+def _differences(
+    before: dict[str, Any], now: dict[str, Any], free: set[str], prefix: str = ""
+) -> Iterator[tuple[str, str]]:
+    """(key, `old -> new`) for every key that differs and is not free to."""
     for key in before.keys() | now.keys():
         name, old, new = prefix + key, before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            yield from _differences(old, new, name + ".")
-        elif old != new and name not in FREE:
+            yield from _differences(old, new, free, name + ".")
+        elif old != new and name not in free:
             yield name, " -> ".join(json.dumps(value, ensure_ascii=False) for value in (old, new))

@@ -337,6 +337,8 @@ class Trainer:
                 places.append(".")
             self.keeper.save_model(places, averaged)
             self.keeper.put(last)
+        if record is progress.best_record:
+            self.keeper.restore_best(record)
         self.journal.write("finish", step=progress.step, **self._outcome(record))
         progress.kept = record
         self._save_state()
