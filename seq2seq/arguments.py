@@ -32,8 +32,8 @@ def iter_sentences(given: Iterable[str], what: str = "sentence") -> Iterator[str
     """
     if isinstance(given, str):
         raise WrongType("a list of sentences is needed, not one string; for one sentence, write [text]")
-    if isinstance(given, Mapping):
-        raise WrongType(f"an iterable of {what}s is needed, not a mapping with the keys {shown(list(given))}")
+    if isinstance(given, Mapping) or hasattr(given, "columns"):  # a table of pandas', which iterates over their names
+        raise WrongType(f"an iterable of {what}s is needed, not a table with the columns {shown(list(given))}")
     places = enumerate(_items(given, f"an iterable of {what}s"), start=1)
     return (_sentence(value, f"{what} {number}") for number, value in places)
 
