@@ -133,4 +133,6 @@ def path_name(given: Any, what: str) -> str:
     """A path as a string. Raises InputError for what is none."""
     if not isinstance(given, (str, Path, os.PathLike)) or not isinstance(os.fspath(given), str):
         raise WrongType(f"{what} must be a string or a Path, given {shown(given)}")
+    if not os.fspath(given):
+        raise InputError(f"{what} is empty")
     return os.fspath(given)

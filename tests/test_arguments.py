@@ -174,6 +174,7 @@ CALLS: list[tuple[Callable[[Translator], Any], str]] = [
     (lambda t: Translator(["runs/demo"]), "'runs/demo' is no loaded model"),
     (lambda t: Translator(t.models, []), "0 shortlists for 1 models"),
     (lambda t: Translator.load(["runs/demo"]), r"a model's name must be a string or a Path, given \['runs/demo'\]"),
+    (lambda t: Translator.load(""), "a model's name is empty"),
     (lambda t: load_model(b"runs/demo"), "a model's name must be a string or a Path, given b'runs/demo'"),
     (lambda t: load_model("x", device=1.5), "device 1.5 cannot be used here"),
     (lambda t: load_model("x", device="meta"), "device 'meta' cannot be used here"),
