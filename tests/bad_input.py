@@ -177,6 +177,7 @@ CONFIGS = [
     Case("infinite number", f"{TRAIN} --set training.learning_rate=inf", "learning_rate = inf: .*finite"),
     Case("negative number", f"{TRAIN} --set training.max_steps=-1",
          "--set training.max_steps: .*greater than or equal to 1"),
+    Case("true for a number", f"{TRAIN} --set search.beam_size=true", "search.beam_size: a number is needed"),
     Case("too large a number", f"{TRAIN} --set training.seed=10000000000", "training.seed: too large; allowed: up to"),
     Case("too many threads", f"{TRAIN} --set training.threads=1000000", "training.threads = 1000000: .*equal to 1024"),
     Case("NUL in a path", TRAIN, "data.root: a NUL character", config("[data]", '[data]\nroot = "a\\u0000"')),
