@@ -10,10 +10,9 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from seq2seq.bounds import MANY
 from seq2seq.errors import InputError, WrongType, nearest, shown
 from seq2seq.text.lines import NUL, describe
-
-MOST = 1_000_000  # of anything that is counted, as on the command line
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -32,8 +31,8 @@ def iter_sentences(given: Iterable[str], what: str = "sentence") -> Iterator[str
     """
     if isinstance(given, str):
         raise WrongType("a list of sentences is needed, not one string; for one sentence, write [text]")
-    if isinstance(given, Mapping):
-        raise WrongType(f"an iterable of {what}s is needed, not a mapping with the keys {shown(list(given))}")
+    if isinstance(given, Mapping) or hasattr(given, "columns"):  # a table of pandas', which iterates over their names
+        raise WrongType(f"an iterable of {what}s is needed, not a table with the columns {shown(list(given))}")
     places = enumerate(_items(given, f"an iterable of {what}s"), start=1)
     return (_sentence(value, f"{what} {number}") for number, value in places)
 
@@ -91,12 +90,12 @@ def check_pairs(sources: Sequence[Any], targets: Sequence[Any]) -> None:
         raise InputError(f"{len(sources)} sources but {len(targets)} targets; pairs are needed")
 
 
-def whole(name: str, value: Any, least: int | None = None, most: int | None = MOST) -> int:
+def whole(name: str, value: Any, least: int | None = None, most: int | None = MANY) -> int:
     """A whole number, Python's or numpy's, within bounds. Raises InputError by the argument's name."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise WrongType(f"{name} must be a whole number, given {shown(value)}")
     number = int(value)
-    if least is not None and most not in (None, MOST) and not least <= number <= most:
+    if least is not None and most not in (None, MANY) and not least <= number <= most:
         raise InputError(f"{name} must lie between {least} and {most}, given {shown(number)}")
     if least is not None and number < least:
         raise InputError(f"{name} must be {least} or more, given {shown(number)}")
@@ -133,4 +132,6 @@ def path_name(given: Any, what: str) -> str:
     """A path as a string. Raises InputError for what is none."""
     if not isinstance(given, (str, Path, os.PathLike)) or not isinstance(os.fspath(given), str):
         raise WrongType(f"{what} must be a string or a Path, given {shown(given)}")
+    if not os.fspath(given):
+        raise InputError(f"{what} is empty")
     return os.fspath(given)

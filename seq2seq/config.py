@@ -17,7 +17,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_MINIMUM, LARGEST_OFFSET, LARGEST_RATIO, MANY
 from seq2seq.errors import InputError, WrongType, nearest, shown
@@ -41,6 +41,14 @@ class Section(BaseModel):
     """A part of the config: immutable, and no key beside those declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number(cls, value: Any, field: ValidationInfo) -> Any:
+        """Refuse true and false for numbers, which pydantic takes for 1 and 0."""
+        if isinstance(value, bool) and cls.model_fields[str(field.field_name)].annotation in (int, float):
+            raise ValueError(f"a number is needed, given {str(value).lower()}")
+        return value
 
     @field_validator("*")
     @classmethod

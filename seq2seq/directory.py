@@ -24,9 +24,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seq2seq import __version__
-from seq2seq.durable import replace_durably as replace_durably  # also for those who write beside a model
-from seq2seq.durable import sync_names as sync_names
-from seq2seq.durable import write_durably as write_durably
+from seq2seq.durable import sync_names, write_durably
 from seq2seq.errors import InputError, shown
 
 FORMAT = 1

@@ -20,7 +20,7 @@ RUN = MODEL | {LOG, ".lock", "training", "checkpoints", "cache"}
 REPORT = frozenset({"report.html", "report.md", "results.csv", "figures"})
 COMPARISON = REPORT | {"results.json", "costs.json", ".lock", "runs", "measured"}
 _MARKS = ("training/state", f"checkpoints/last/{CONFIG}", f"checkpoints/best/{CONFIG}")
-_BEGINS = b'{"event": "start"'  # a run's log
+BEGINS = b'{"event": "start"'  # a run's log
 
 
 class Owner(NamedTuple):
@@ -58,7 +58,7 @@ def is_run(directory: Path) -> bool:
         return True
     try:
         with open(directory / LOG, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as log:
-            return log.read(len(_BEGINS)) == _BEGINS
+            return log.read(len(BEGINS)) == BEGINS
     except OSError:
         return False
 

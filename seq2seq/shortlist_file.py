@@ -16,7 +16,8 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from seq2seq.directory import SHORTLIST, Vocabulary, read_file, replace_durably, sha256, sync_names
+from seq2seq.directory import SHORTLIST, Vocabulary, read_file, sha256
+from seq2seq.durable import replace_durably, sync_names
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.tokenizer import EOS

@@ -148,8 +148,6 @@ class Settings:
 
     def check(self) -> None:
         """Refuse what is out of range."""
-        whole("beam_size", self.slots, 1)
-        whole("min_length", self.min_length, 0, LARGEST_MINIMUM)
         if self.max_length is not None and self.max_length <= self.min_length:
             limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
             raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
@@ -193,7 +191,8 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "length_alpha": real,
     "int8": switch,
     "shortlist": switch,
-    "min_length": partial(whole, least=0),
+    "min_length": partial(whole, least=0, most=LARGEST_MINIMUM),
+    "beam_size": partial(whole, least=1, most=LARGEST_BEAM),
 }
 _COUNT = partial(whole, least=1)
 
@@ -208,11 +207,8 @@ def resolve(
     kind = given.get("length_penalty", search.length_penalty)
     if kind == "none" and "length_alpha" in given:
         raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
-    beam_size = given.get("beam_size", search.beam_size)
-    if samples is None:
-        whole("beam_size", beam_size, 1, LARGEST_BEAM)
     settings = Settings(
-        slots=beam_size if samples is None else samples,
+        slots=samples or given.get("beam_size", search.beam_size),
         penalty=LengthPenalty(kind, given.get("length_alpha", search.length_alpha)),
         min_length=given.get("min_length", search.min_length),
         max_length=given.get("max_length"),

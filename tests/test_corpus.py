@@ -225,10 +225,10 @@ def test_tsv(tmp_path):
     ],
 )
 def test_bad_lines_of_tsv(tmp_path, line, reason, message):
-    content = b"a\tb\n" + line + b"\n"
+    content = b"a b\tc\n" + line + b"\n"
     with pytest.raises(InputError, match=rf"text\.tsv:2: .*{message}"):
         read_tsv(tmp_path, content)
-    assert read_tsv(tmp_path, content, "drop") == Corpus(["a"], ["b"], {reason: 1})
+    assert read_tsv(tmp_path, content, "drop") == Corpus(["a b"], ["c"], {reason: 1})
 
 
 def test_blank_lines_of_tsv(tmp_path):

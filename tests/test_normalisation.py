@@ -178,6 +178,7 @@ def test_what_is_unknown_of_a_text(kind: str) -> None:
     unknown = ["Frøu", "文字", "文"] if kind == "word" else ["ø", "文", "字", "文"]
     assert [each for each in trained(kind).unknown(text) if each != "schla\u0308ft"] == unknown
     assert trained(kind).unknown(text, 1) == trained(kind).unknown(PLAIN[0]) == []
+    assert trained(kind).unknown(f" {PLAIN[0].replace(' ', '  ')} ") == []
 
 
 def test_random_text_of_the_corpus_alphabet_is_left_alone() -> None:

@@ -302,6 +302,17 @@ def constant_elsewhere(graph: Any) -> None:
     elsewhere(next(node for node in graph.node if node.op_type == "Constant").attribute[0].t)
 
 
+def diverged(graph: Any) -> None:
+    largest = max(graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    largest.raw_data = np.full(len(largest.raw_data) // 4, np.nan, np.float32).tobytes()
+
+
+def diverged_elsewhere(graph: Any) -> None:
+    """As another library may write them."""
+    broken = onnx.helper.make_tensor("broken", onnx.TensorProto.FLOAT, [2], [0.0, float("inf")])
+    graph.initializer.append(broken)
+
+
 def function(graph: Any) -> None:
     graph.node[0].domain = "strange"
 
@@ -323,6 +334,8 @@ def wide(graph: Any) -> None:
         (loop, "the operator 'Loop', which no export of this model has"),
         (weights_elsewhere, "data in another file"),
         (constant_elsewhere, "data in another file"),
+        (diverged, "weights that are NaN or infinite"),
+        (diverged_elsewhere, "weights that are NaN or infinite"),
         (function, "field 7 of a node"),
         (nodes, "2,0[0-9]+ nodes, more than 1,300"),
         (wide, "the number 1099511627776, where at most 1,000,000"),

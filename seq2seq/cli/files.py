@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seq2seq.config import Config
 
 READ = {"FILE", "CONFIG.toml", "GRID.toml", "RESULTS.json", "OTHER", "MODEL"}  # what stands for a value in --help
+MODELS = {"OTHER", "MODEL"}  # those that may be a directory
 OUTPUT = "output"  # the parameter that names what is written
 FOLDER = "DIR"  # stands for a directory that is written, in place of a file
 _WAITING = (".part", ".part.json", ".part.json.new")  # of an output until it is whole: see seq2seq.cli.part
@@ -52,7 +53,16 @@ def role(parameter: Any) -> str | None:
 
 def check_files(command: Any, values: Mapping[str, Any]) -> None:
     """Raises InputError where a command was given something to write over that it must not."""
-    read = [name for one in command.params if role(one) == "reads" for name in _names(values.get(one.name))]
+    for one in command.params:
+        if role(one) and "" in _names(values.get(one.name)):
+            raise InputError(f"{one.opts[0] if one.opts[0].startswith('-') else one.metavar}: an empty name")
+    read = [
+        name
+        for one in command.params
+        if role(one) == "reads"
+        for name in _names(values.get(one.name))
+        if one.metavar in MODELS or not os.path.isdir(name)  # which the command refuses
+    ]
     inputs = identities(read)
     _check_standard(inputs)
     written = next((one for one in command.params if one.name == OUTPUT), None)

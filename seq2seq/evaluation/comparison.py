@@ -10,7 +10,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from seq2seq.directory import replace_durably, seal, unseal
+from seq2seq.directory import seal, unseal
+from seq2seq.durable import replace_durably
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.evaluation.costs import describe_machine, measure_costs
 from seq2seq.evaluation.measuring import Measured

@@ -20,7 +20,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from seq2seq.directory import sync_names, write_durably
+from seq2seq.durable import sync_names, write_durably
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.escaping import csv_cell, markdown, visible
 from seq2seq.evaluation import tables

@@ -17,7 +17,8 @@ from typing import Any
 
 from seq2seq.children import without_ctrl_c
 from seq2seq.config import Config
-from seq2seq.directory import replace_durably, seal, unseal
+from seq2seq.directory import seal, unseal
+from seq2seq.durable import replace_durably
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.evaluation.measuring import Measured, Measurer
 from seq2seq.evaluation.plan import Cell, Grid
@@ -164,7 +165,8 @@ def _train_and_measure(task: Task, parent: Connection, workers: int) -> None:
     import torch
 
     from seq2seq.checkpoint import load_model
-    from seq2seq.training.parts import LOG, lost_parts
+    from seq2seq.owners import LOG
+    from seq2seq.training.parts import lost_parts
     from seq2seq.training.trainer import train
     from seq2seq.translator import Translator
 

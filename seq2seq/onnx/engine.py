@@ -142,7 +142,7 @@ def _session(path: Path, content: bytes, threads: int | None) -> Any:
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = threads or 0  # 0: one a core
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised, and told by whoever catches them
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no public class

@@ -10,6 +10,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from seq2seq.bounds import MANY
 from seq2seq.config import ModelConfig
 from seq2seq.errors import InputError, shown
@@ -37,7 +39,8 @@ _NODE = {1: "input", 2: "output", 3: "name", 6: "doc_string"}
 _ATTRIBUTE_INTEGER, _ATTRIBUTE_TENSOR, _ATTRIBUTE_INTEGERS = 3, 5, 8
 _ATTRIBUTE = {1: "name", 2: "f", 4: "s", 7: "floats", 9: "strings", 13: "doc_string", 20: "type"}
 _TENSOR_TYPE, _TENSOR_INTEGERS, _TENSOR_RAW, _TENSOR_EXTERNAL, _TENSOR_PLACE = 2, (5, 7), 9, 13, 14
-_TENSOR = {1: "dims", 4: "float_data", 8: "name", 12: "doc_string"}
+_TENSOR_FLOATS, _FLOAT = 4, 1
+_TENSOR = {1: "dims", 8: "name", 12: "doc_string"}
 _WHOLE_NUMBERS = {6: "<i", 7: "<q"}  # types of tensors, as they lie in raw_data; the others are not looked into
 _TYPES = {1: "float", 9: "bool"}
 
@@ -117,7 +120,7 @@ def _check_attribute(message: memoryview) -> None:
 
 
 def _check_tensor(message: memoryview) -> None:
-    """No data in another file, and no whole number, of which shapes are made, that is no size of ours."""
+    """No data in another file, no whole number, of which shapes are made, that is no size of ours, and no NaN."""
     found = list(fields(message))
     types = {value for number, value in found if number == _TENSOR_TYPE and isinstance(value, int)}
     for number, value in found:
@@ -125,7 +128,11 @@ def _check_tensor(message: memoryview) -> None:
             raise _Foreign("data in another file (external data)")
         if number in _TENSOR_INTEGERS:
             _check_whole(_varints(value))
+        elif number == _TENSOR_FLOATS:
+            _check_floats(_bytes(value))
         elif number == _TENSOR_RAW:
+            if _FLOAT in types:
+                _check_floats(_bytes(value))
             for kind in types & _WHOLE_NUMBERS.keys():
                 _check_whole(each for (each,) in struct.iter_unpack(_WHOLE_NUMBERS[kind], _bytes(value)))
         elif number == _TENSOR_TYPE:
@@ -133,6 +140,13 @@ def _check_tensor(message: memoryview) -> None:
                 raise _Foreign(f"a tensor of type {shown(value)}")
         elif number not in _TENSOR:
             raise _Foreign(f"field {number} of a tensor")
+
+
+def _check_floats(content: memoryview) -> None:
+    """onnxruntime's LSTM makes numbers of NaN, so that its outputs do not tell; a single -inf is what masks have."""
+    numbers = np.frombuffer(content, "<f4")
+    if np.isnan(numbers).any() or (numbers.size > 1 and not np.isfinite(numbers).all()):
+        raise _Foreign("weights that are NaN or infinite")
 
 
 def _check_whole(numbers: Iterator[int]) -> None:

@@ -48,12 +48,15 @@ class OnnxTranslator:
 
     def translate(self, texts: Iterable[str], **options: Unpack[SearchOptions]) -> list[Translation]:
         """The best translation of each text, in their order. A blank text gives a blank translation."""
-        return [found[0] for found in self.translate_nbest(texts, 1, **options)]
+        return [found[0] for found in self._nbest(texts, 1, options)]
 
     def translate_nbest(
         self, texts: Iterable[str], n_best: int, **options: Unpack[SearchOptions]
     ) -> list[list[Translation]]:
         """As `Translator.translate_nbest`. Raises InputError for options out of range, and for a shortlist."""
+        return self._nbest(texts, n_best, options)
+
+    def _nbest(self, texts: Iterable[str], n_best: int, options: SearchOptions) -> list[list[Translation]]:
         settings = resolve(self.config.search, options, SearchOptions)
         settings.check_nbest(n_best)
         if settings.shortlist:

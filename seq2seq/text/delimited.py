@@ -24,13 +24,23 @@ _NAMES = {"\t": "a tab"}
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How a table is laid out. columns: places of source and target. header: its fields, if it has one."""
+    """How a table is laid out. first: fields of its first line, which is a header or a row; columns: of the text."""
 
     separator: str
     quotes: bool
-    header: list[str] | None
+    first: list[str]
+    header: bool
     columns: tuple[int, int]
-    width: int
+
+    @property
+    def width(self) -> int:
+        """How many columns a row has."""
+        return len(self.first)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the first line has in the columns of source and target."""
+        return self.first[self.columns[0]], self.first[self.columns[1]]
 
 
 def read_delimited(
@@ -134,13 +144,13 @@ def _form(first: bytes, path: Path, kind: str, spec: CorpusConfig, languages: tu
         seen = max(seen, fields, key=len)
         if found := _columns(fields, kind, spec, languages):
             header, columns = found
-            forms.append(_Form(separator, quotes, fields if header else None, columns, len(fields)))
+            forms.append(_Form(separator, quotes, fields, header, columns))
     if len(forms) == 1:
         return _distinct(forms[0], path, spec)
     if (
         kind == "tsv" and spec.columns is None and not spec.header
     ):  # the first line is no pair, which is told as of others
-        return _Form("\t", quotes, None, (0, 1), 2)
+        return _Form("\t", quotes, ["", ""], False, (0, 1))
     if forms:
         raise InputError(f"{path}:1: several signs could separate the columns; give it a header with the languages")
     raise InputError(f"{path}:1: {_missing(seen, spec, languages)}")
@@ -171,13 +181,12 @@ def _columns(
 
 def _distinct(form: _Form, path: Path, spec: CorpusConfig) -> _Form:
     """Refuse a name that stands for two columns."""
-    names = [name.lower() for name in form.header or ()]
-    by_name = form.header is not None and not (spec.columns and isinstance(spec.columns[0], int))
-    for place in form.columns if by_name else ():
-        if names.count(names[place]) > 1:
-            raise InputError(
-                f"{path}:1: two columns are called {names[place]!r}; choose by number, as columns = [1, 2]"
-            )
+    names = [name.lower() for name in form.first]
+    by_name = form.header and not (spec.columns and isinstance(spec.columns[0], int))
+    for name in form.names if by_name else ():
+        if names.count(name.lower()) > 1:
+            called = f"two columns are called {name.lower()!r}"
+            raise InputError(f"{path}:1: {called}; choose by number, as columns = [1, 2]")
     return form
 
 
@@ -197,10 +206,17 @@ def _missing(fields: list[str], spec: CorpusConfig, languages: tuple[str, str]) 
 def _found(form: _Form, kind: str, spec: CorpusConfig) -> str:
     """What was decided by the look of the first line, if anything."""
     separated = f"columns are separated by {_NAMES.get(form.separator, repr(form.separator))}"
-    if form.header is None:
+    source, target = form.names
+    if not form.header:
+        if kind == "tsv" and spec.header is None and _may_be_names(form):
+            return f"the first line is read as a pair, {source!r} and {target!r}; header = true if it names the columns"
         return separated if kind == "csv" else ""
-    source, target = (f"{form.header[place]!r}" for place in form.columns)
-    chosen = f"the first line names the columns; source is {source}, target {target}, of {form.width}"
+    chosen = f"the first line names the columns; source is {source!r}, target {target!r}, of {form.width}"
     if kind == "csv":
         return f"{chosen}; {separated}"
     return f"{chosen} (header = false makes it a pair)" if spec.header is None else chosen
+
+
+def _may_be_names(form: _Form) -> bool:
+    """Whether a line that is taken for a row could as well be a header: it has a single word in each column."""
+    return all(len(field.split()) == 1 and field[0].isalpha() and field[-1].isalnum() for field in form.first)

@@ -179,7 +179,7 @@ class Tokenizer:
         ((ids, spans),) = self.encode_spans([text])
         found = [text[start:end] for id_, (start, end) in list(zip(ids, spans, strict=True))[:pieces] if id_ == UNK]
         if self.kind == "word":
-            return [word.strip() for word in found]
+            return [word for stretch in found if (word := stretch.strip())]  # a second space between words is none
         return [character for stretch in found for character in stretch]
 
     def _word_spans(self, text: str) -> list[Span]:

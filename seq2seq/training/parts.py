@@ -13,11 +13,11 @@ from seq2seq.checkpoint import load_tokenizers
 from seq2seq.config import TrainingConfig
 from seq2seq.directory import CONFIG, HASHED, read_file, sha256
 from seq2seq.errors import InputError
+from seq2seq.owners import BEGINS, LOG
 from seq2seq.training.averaging import Averager
 from seq2seq.training.state import TENSORS, Progress, load_note
 
-LOG = "log.jsonl"
-_START, _VALIDATION = b'{"event": "start"', b'\n{"event": "validation"'
+_VALIDATION = b'\n{"event": "validation"'
 
 
 def check_nothing_is_lost(directory: Path) -> None:
@@ -29,7 +29,7 @@ def check_nothing_is_lost(directory: Path) -> None:
     remains += sorted((directory / "training").glob("weights-*"))
     path = directory / LOG
     log = read_file(path, path.stat().st_size) if path.exists() else None
-    if log and not (log.startswith(_START) or _START.startswith(log)):
+    if log and not (log.startswith(BEGINS) or BEGINS.startswith(log)):
         raise InputError(f"{path}: not the log of a training; choose another directory")
     if log and _VALIDATION in log:
         remains.append(path)

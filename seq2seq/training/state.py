@@ -22,7 +22,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from seq2seq.config import TrainingConfig
-from seq2seq.directory import read_file, seal, sha256, sync_names, unseal, write_durably
+from seq2seq.directory import read_file, seal, sha256, unseal
+from seq2seq.durable import sync_names, write_durably
 from seq2seq.errors import InputError
 
 NOTE, TENSORS = _FILES = "state.json", "state.safetensors"

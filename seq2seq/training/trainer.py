@@ -19,6 +19,7 @@ from seq2seq.checkpoint import LoadedModel, build_model, check_model_config
 from seq2seq.config import Config
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.model import Seq2Seq, initialise
+from seq2seq.owners import LOG
 from seq2seq.perplexity import perplexity
 from seq2seq.text.tokenizer import check_symbols
 from seq2seq.training.data import TrainingText, prepare, read_texts
@@ -33,7 +34,6 @@ from seq2seq.training.engine import (
 from seq2seq.training.epoch import Place, Pool, draw, make_pools
 from seq2seq.training.journal import Journal
 from seq2seq.training.keeping import Keeper
-from seq2seq.training.parts import LOG
 from seq2seq.training.processes import Processes
 from seq2seq.training.reports import open_trackers, outcome, tell_criterion, tell_start, tell_validation
 from seq2seq.training.run import Run, open_run, refusals
