@@ -300,7 +300,7 @@ USES = [
          found(lambda text: re.sub(r'"buckets":\[.*?\],"al', '"buckets":[],"al', text, count=1))),
     Case("report over a file", "plot results r.json -o run.toml", "run.toml: is a file; --output takes a directory",
          found(str)),
-    Case("report nowhere", "plot results r.json -o ''", "--output is empty: name the directory", found(str)),
+    Case("report nowhere", "plot results r.json -o ''", "--output: an empty name", found(str)),
     Case("report without a place", "plot results r.json", "missing option '--output'", found(str)),
     Case("report below a file", "plot results r.json -o run.toml/x", "run.toml/x: cannot be written: Not a directory",
          found(str), code=1),

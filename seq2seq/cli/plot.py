@@ -124,8 +124,6 @@ def results(
     from seq2seq.evaluation.results import load_results
 
     found = load_results(Path(file))
-    if not output:
-        raise InputError("--output is empty: name the directory that the report is for")
     if os.path.lexists(output) and not os.path.isdir(output):
         raise InputError(f"{output}: is a file; --output takes a directory")
 
