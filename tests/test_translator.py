@@ -390,9 +390,9 @@ def test_penalties(translator: Translator) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beam_size": 0}, r"beam_size must be 1 or more, given 0"),
+        ({"beam_size": 0}, r"beam_size must lie between 1 and 1024, given 0"),
         ({"max_length": 0}, r"max_length must be 1 or more, given 0"),
-        ({"min_length": -1}, r"min_length must be 0 or more, given -1"),
+        ({"min_length": -1}, r"min_length must lie between 0 and 1000, given -1"),
         ({"min_length": 4, "max_length": 4}, r"max_length 4 leaves no room for min_length 4 .* must be 5 or more"),
         ({"max_source_length": 0}, r"max_source_length must be 1 or more"),
         ({"batch_size": 0}, r"batch_size must be 1 or more"),
