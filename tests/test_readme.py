@@ -86,6 +86,7 @@ def test_the_switch_runs_as_written(workplace: Path) -> None:
     assert "scaled_dot" in shell(workplace, "seq2seq inspect runs/dot")
 
 
+@pytest.mark.slow
 def test_python_block_runs_as_written(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not (workplace / "runs" / "mine").exists():
         test_own_text_block_runs_as_written(workplace)

@@ -576,7 +576,10 @@ def test_what_this_machine_cannot_do_is_refused(
 
 @pytest.mark.parametrize(
     ("precision", "able"),
-    [("bf16", True), ("bf16", False), *(pytest.param("no", able, marks=pytest.mark.slow) for able in (True, False))],
+    [
+        ("bf16", True),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("bf16", False), ("no", True), ("no", False))),
+    ],
 )
 def test_bfloat16_reaches_every_step_and_is_advised_against_where_it_is_slow(
     precision: str, able: bool, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
