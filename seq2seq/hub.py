@@ -54,7 +54,7 @@ def upload(
     try:
         address = api.create_repo(repository, private=private, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=directory, allow_patterns=list(names), commit_message=message)
-    except Exception as error:  # as in _download
+    except Exception as error:  # as in _download: no common class
         raise Seq2SeqError(f"{repository}: the upload to the hub failed: {_reason(error)}") from None
     return str(address)
 

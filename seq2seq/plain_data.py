@@ -20,9 +20,9 @@ class Matrix(np.ndarray[Any, np.dtype[Any]], _Rows):
     """An array of numpy that `dataclasses.asdict` gives as {"rows": [[...], ...]}."""
 
     @property
-    def rows(self) -> list[Any]:  # type: ignore[override]
+    def rows(self) -> list[Any]:  # type: ignore[override]  # a field there, which asdict asks for
         """The numbers as nested lists."""
-        return self.tolist()  # type: ignore[no-any-return]
+        return self.tolist()  # type: ignore[no-any-return]  # numpy does not say how deep the lists are
 
 
 def matrix(values: ArrayLike) -> NDArray[Any]:
@@ -38,7 +38,7 @@ class PlainData:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]  # its heirs are dataclasses
         return all(_alike(getattr(self, name), getattr(other, name)) for name in names)
 
 

@@ -25,7 +25,7 @@ _ROWS = 64  # that the packing is told to expect
 @cache
 def available() -> bool:
     """Whether this torch makes such products on this processor."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch's
         return False
     try:
         return bool(torch.equal(IntegerMatrix.of(torch.ones(1, 1))(torch.ones(1, 1)), torch.ones(1, 1)))
