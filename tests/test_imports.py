@@ -188,6 +188,28 @@ def test_the_command_line_prints_in_one_place() -> None:
     assert found == {"cli.console"}
 
 
+def foreign_imports() -> Iterator[tuple[str, str]]:
+    """Every name of the package that a script or a test imports, with the file that does."""
+    root = PACKAGE.parent
+    for path in sorted([*(root / "scripts").rglob("*"), *(root / "tests").glob("*.py")]):
+        if path.suffix != ".py" and (path.suffix or not path.is_file() or b"python" not in path.read_bytes()[:40]):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("seq2seq."):
+                yield from ((str(path.relative_to(root)), f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def test_scripts_and_tests_import_what_is_there() -> None:
+    """Also inside functions and in scripts that no quick test runs."""
+    found = list(foreign_imports())
+    assert any(file == "scripts/prepare-tsinghua450" for file, _ in found)
+    code = "import importlib.util, sys\nfor name in sys.argv[1:]:\n  module, _, thing = name.rpartition('.')\n"
+    code += "  loaded = importlib.import_module(module)\n"
+    code += "  if not hasattr(loaded, thing) and importlib.util.find_spec(name) is None: print(name)\n"
+    missing = run(code, *sorted({name for _, name in found})).split()
+    assert not [(file, name) for file, name in found if name in missing]
+
+
 def test_no_module_without_a_subject() -> None:
     nameless = {"utils", "util", "helpers", "helper", "common", "misc"}
     assert not [name for name in MODULES if nameless & set(name.split("."))]

@@ -690,6 +690,25 @@ def test_a_second_signal_acts_as_ever() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_launcher_does_not_cut_short_what_a_lost_process_is_told() -> None:
+    """The launcher ends the processes that are left, perhaps between the failed connection and our message."""
+    code = """if True:
+        import os, signal
+        from seq2seq.errors import LostProcess
+        from seq2seq.training.signals import StopRequest
+        try:
+            with StopRequest():
+                raise {error}
+        except Exception:
+            os.kill(os.getpid(), signal.SIGTERM)
+            print("told", flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+    """
+    for error, told in {"LostProcess('gone')": "told\n", "ValueError": ""}.items():
+        done = subprocess.run([sys.executable, "-c", code.format(error=error)], capture_output=True, encoding="utf-8")
+        assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGTERM, told, "")
+
+
 @pytest.mark.parametrize("budget", [10, 4096])
 def test_validation_perplexity_is_per_token_and_unsmoothed(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pitfall 14: a model of zeros is uniform, so its perplexity is the vocabulary, whatever the smoothing."""

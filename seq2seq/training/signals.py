@@ -7,6 +7,8 @@ import threading
 from types import FrameType
 from typing import Any, Self
 
+from seq2seq.errors import LostProcess
+
 
 class StopRequest:
     """While entered, the first signal asks; a second one of the same kind acts as it would have without us."""
@@ -22,9 +24,11 @@ class StopRequest:
                 self._before[number] = signal.signal(number, self._ask)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # A launcher that sees a process die ends the others at once, perhaps before they have said what happened.
+            if number != signal.SIGTERM or not isinstance(error, LostProcess):
+                signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.requested = number
