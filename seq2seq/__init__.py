@@ -13,15 +13,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seq2seq.checkpoint import LoadedModel, load_model, push_model
-    from seq2seq.config import Config, load_config
+    from seq2seq.checkpoint.model import LoadedModel, load_model, push_model
+    from seq2seq.config import Config
+    from seq2seq.config_file import load_config
     from seq2seq.errors import InputError, Seq2SeqError
     from seq2seq.onnx.translator import OnnxTranslator
-    from seq2seq.translation import PairScore, Translation
-    from seq2seq.translator import Translator
-    from seq2seq.word_alignment import Alignment
+    from seq2seq.translation.translation import PairScore, Translation
+    from seq2seq.translation.translator import Translator
+    from seq2seq.translation.word_alignment import Alignment
 
-__version__ = "0.1.0"
+from seq2seq.version import __version__
 
 __all__ = [
     "Alignment",
@@ -40,18 +41,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Alignment": "word_alignment",
+    "Alignment": "translation.word_alignment",
     "Config": "config",
     "InputError": "errors",
-    "LoadedModel": "checkpoint",
+    "LoadedModel": "checkpoint.model",
     "OnnxTranslator": "onnx.translator",
-    "PairScore": "translation",
+    "PairScore": "translation.translation",
     "Seq2SeqError": "errors",
-    "Translation": "translation",
-    "Translator": "translator",
-    "load_config": "config",
-    "load_model": "checkpoint",
-    "push_model": "checkpoint",
+    "Translation": "translation.translation",
+    "Translator": "translation.translator",
+    "load_config": "config_file",
+    "load_model": "checkpoint.model",
+    "push_model": "checkpoint.model",
 }
 
 

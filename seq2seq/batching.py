@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from seq2seq.budget import cut_by_budget
+from seq2seq.text.budget import cut_by_budget
 from seq2seq.text.tokenizer import BOS, EOS, PAD
 
 

@@ -29,7 +29,8 @@ from typing import Any
 import torch
 import torch._dynamo  # every optimiser does so when it is made, which takes a second of each fork's 3.5
 
-from seq2seq.config import Config, parse_config
+from seq2seq.config import Config
+from seq2seq.config_file import parse_config
 from seq2seq.training import keeping, trainer
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}

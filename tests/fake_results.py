@@ -9,7 +9,7 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from seq2seq.evaluation.results import (
+from seq2seq.comparison.results import (
     AlignmentNumbers,
     AttentionNumbers,
     Bucket,

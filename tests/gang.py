@@ -17,7 +17,7 @@ import torch
 import torch._dynamo  # as in crash.py
 from torch.nn.parallel import DistributedDataParallel
 
-from seq2seq.config import parse_config
+from seq2seq.config_file import parse_config
 from seq2seq.training.trainer import train
 
 

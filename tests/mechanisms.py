@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from seq2seq.nn.model import Seq2Seq, initialise
+from seq2seq.nn.initialisation import initialise
+from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS

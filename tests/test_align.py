@@ -18,9 +18,9 @@ from seq2seq import Translator
 from seq2seq.cli.align import check_direction
 from seq2seq.config import DataConfig
 from seq2seq.errors import InputError
-from seq2seq.evaluation.alignment import Link, alignment_error_rate, alignment_intervals, format_pharaoh, parse_pharaoh
-from seq2seq.evaluation.grid import text_grid
-from seq2seq.evaluation.symmetrisation import METHODS, symmetrise, turned
+from seq2seq.metrics.drawing import text_grid
+from seq2seq.metrics.links import Link, alignment_error_rate, alignment_intervals, format_pharaoh, parse_pharaoh
+from seq2seq.metrics.symmetrisation import METHODS, symmetrise, turned
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 SHORTER = ["training.max_steps=150", "training.batch_tokens=400", "training.learning_rate=0.02"]

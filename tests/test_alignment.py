@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2seq.errors import InputError
-from seq2seq.evaluation.alignment import (
+from seq2seq.metrics.links import (
     NO_WORD,
     alignment_error_rate,
     alignment_intervals,

@@ -20,11 +20,11 @@ import torch
 from test_translator import close, pair, sentences, tiny
 
 from seq2seq import Translator, load_config, load_model
-from seq2seq.arguments import switch
-from seq2seq.checkpoint import save_model
+from seq2seq.checkpoint.model import save_model
 from seq2seq.errors import InputError, MissingPackage, Seq2SeqError, WrongType, missing_package
-from seq2seq.lexicon import Lexicon
+from seq2seq.text.arguments import switch
 from seq2seq.text.tokenizer import TokenizerPair
+from seq2seq.translation.lexicon import Lexicon
 
 __all__ = ["pair"]  # a fixture
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
@@ -290,7 +290,7 @@ def test_a_fork_translates_alone(translator: Translator) -> None:
 
 
 def test_int8_needs_onednn(pair: TokenizerPair, monkeypatch: pytest.MonkeyPatch) -> None:
-    from seq2seq.nn import integer
+    from seq2seq.translation.weights import int8 as integer
 
     translator = Translator([tiny(pair)])
     assert integer.available()
@@ -316,7 +316,7 @@ sys.meta_path.insert(0, Blocker())
 import json
 from typer.testing import CliRunner
 from seq2seq.cli import app
-from seq2seq.cli.workers import _attempt
+from seq2seq.bulk.workers import _attempt
 def found(*arguments):
     result = CliRunner().invoke(app, list(arguments), input="hund\\n")
     return [" ".join(arguments[:2]), result.exit_code, result.output]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seq2seq.comparison.attention_numbers import attention_numbers
+from seq2seq.comparison.results import AttentionNumbers
 from seq2seq.errors import InputError
-from seq2seq.evaluation.attention_numbers import attention_numbers
-from seq2seq.evaluation.results import AttentionNumbers
 
 
 def numbers(*weights) -> tuple[float, float, float, float]:

@@ -16,7 +16,7 @@ from bad_input import COMPARISONS, CONFIGS, DATA, LONG, Case
 from bad_models import MODELS, USES
 from test_cli import CONFIG, PAIRS, invoke, write
 
-from seq2seq.owners import owner
+from seq2seq.checkpoint.owners import owner
 
 CASES = [*CONFIGS, *COMPARISONS, *DATA, *MODELS, *USES]
 OTHER = ["--set", "tokenizer.kind=char", "--set", "training.max_steps=1"]  # a model with another vocabulary
@@ -157,7 +157,7 @@ def test_bad_streams_are_explained(name: str, work: Path) -> None:
 def test_too_little_memory_is_explained(size: int, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """torch says it in a RuntimeError, Python and numpy in a MemoryError; neither is a bug with a traceback."""
     for allocate in (torch.empty, bytearray):
-        monkeypatch.setattr("seq2seq.checkpoint.load_model", lambda name, allocate=allocate: allocate(size))
+        monkeypatch.setattr("seq2seq.checkpoint.model.load_model", lambda name, allocate=allocate: allocate(size))
         result = invoke("inspect", "model")
         assert result.exit_code == 1, repr(result.exception)
         check_message(result.stderr, "^error: not enough memory; smaller batches, beams or models need less$")

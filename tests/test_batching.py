@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.batching import make_batch, pad, plan_batches, source_batch
-from seq2seq.budget import cut_by_budget
+from seq2seq.text.budget import cut_by_budget
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=200)
 

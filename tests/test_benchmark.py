@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 import torch
 
-from seq2seq.checkpoint import LoadedModel, build_model
-from seq2seq.config import Config, load_config, parse_config
+from seq2seq.checkpoint.model import LoadedModel, build_model
+from seq2seq.comparison import pace
+from seq2seq.comparison.flops import Work, forward_flops, work_of
+from seq2seq.comparison.pace import Turn, apart, side_by_side, training_turns
+from seq2seq.config import Config
+from seq2seq.config_file import load_config, parse_config
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.evaluation import pace
-from seq2seq.evaluation.flops import Work, forward_flops, work_of
-from seq2seq.evaluation.pace import Turn, apart, side_by_side, training_turns
-from seq2seq.nn.model import initialise
+from seq2seq.nn.initialisation import initialise
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
-from seq2seq.translator import Translator
+from seq2seq.translation.translator import Translator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 

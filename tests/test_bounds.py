@@ -12,10 +12,11 @@ from typer.main import get_command
 
 from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_MINIMUM, LARGEST_OFFSET, LARGEST_RATIO
 from seq2seq.cli import app
-from seq2seq.config import Config, ModelConfig, SearchConfig, Section, TrainingConfig, parse_config
+from seq2seq.comparison.plan import CostSettings, Noise, Search
+from seq2seq.config import Config, ModelConfig, SearchConfig, Section, TrainingConfig
+from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
-from seq2seq.evaluation.plan import CostSettings, Noise, Search
-from seq2seq.translation import SearchOptions, resolve
+from seq2seq.translation.translation import SearchOptions, resolve
 
 DATA = {"train": {"tsv": "train.tsv"}, "validation": {"tsv": "validation.tsv"}}
 # What nothing is made of or repeated by: counts that only end or pace a training, which stops before them, and seeds;

@@ -28,15 +28,18 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from seq2seq import Translator
-from seq2seq.cli import app, chunks, job, part, translate, workers
-from seq2seq.cli.chunks import Chunk, Chunks
-from seq2seq.cli.job import Answer, Job
-from seq2seq.cli.layout import Layout
-from seq2seq.cli.streams import Source, open_input
-from seq2seq.config import parse_config
+from seq2seq.bulk import chunks, job, workers
+from seq2seq.bulk import unfinished_output as part
+from seq2seq.bulk.chunks import Chunk, Chunks
+from seq2seq.bulk.job import Answer, Job
+from seq2seq.bulk.layout import Layout
+from seq2seq.bulk.streams import Source, open_input
+from seq2seq.cli import app, translate
+from seq2seq.cli.display import console
+from seq2seq.config_file import parse_config
 from seq2seq.errors import Seq2SeqError
+from seq2seq.processes.group import Processes
 from seq2seq.text.lines import LONGEST_SENTENCE
-from seq2seq.training.processes import Processes
 from seq2seq.training.trainer import train
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
@@ -316,7 +319,7 @@ def test_an_interrupt_just_after_a_commit_loses_nothing(tmp_path: Path, monkeypa
         raise KeyboardInterrupt
 
     def run() -> None:
-        with part.open_part(target, "out.en") as held:
+        with part.open_part(target, "out.en", console.say) as held:
             held.begin({}, resume=False)
             held.commit(Answer(1, EMPTY, "one\n", []))
             monkeypatch.setattr(os, "replace", interrupted)
@@ -325,7 +328,7 @@ def test_an_interrupt_just_after_a_commit_loses_nothing(tmp_path: Path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         run()
     monkeypatch.undo()
-    with part.open_part(target, "out.en") as held:
+    with part.open_part(target, "out.en", console.say) as held:
         held.begin({}, resume=True)
         assert held.journal.lines == 2
     assert target.read_text(encoding="utf-8") == "one\ntwo\n"
@@ -694,7 +697,7 @@ def test_nothing_that_a_journal_says_is_believed_unchecked(tmp_path: Path) -> No
 def go_on(target: Path, count: int = 2) -> None:
     """Resume `kept`, with a text of so many chunks."""
     text = Chunks(Source("text", BytesIO(b"der hund\n" * count * CHUNK)), CHUNK, fixed=True)
-    with part.open_part(target, "out.en") as held:
+    with part.open_part(target, "out.en", console.say) as held:
         held.begin({"--n-best": 1}, resume=True)
         for chunk in translate._after(held.journal, text):
             held.commit(Answer(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
@@ -705,7 +708,7 @@ def kept(tmp_path: Path) -> None:
     """What is left of a translation that was stopped after two chunks, without a model."""
 
     def run() -> None:
-        with part.open_part(tmp_path / "out.en", "out.en") as held:
+        with part.open_part(tmp_path / "out.en", "out.en", console.say) as held:
             held.begin({"--n-best": 1}, resume=False)
             for chunk in islice(Chunks(Source("text", BytesIO(b"der hund\n" * 100)), CHUNK, fixed=True), 2):
                 held.commit(Answer(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
@@ -725,7 +728,7 @@ def test_a_part_is_no_way_into_another_file(tmp_path: Path, what: str) -> None:
     for resume in (False, True):
         with (
             pytest.raises(Seq2SeqError, match=r"^out.en: .out.en.part beside it is a link or no plain file; move it"),
-            part.open_part(tmp_path / "out.en", "out.en") as found,
+            part.open_part(tmp_path / "out.en", "out.en", console.say) as found,
         ):
             found.begin({}, resume=resume)
     assert other.read_text(encoding="utf-8") == "mine\n"
@@ -743,7 +746,7 @@ def test_a_journal_is_no_way_into_another_file(tmp_path: Path) -> None:
         go_on(tmp_path / "out.en")
     before = other.read_bytes()
     (tmp_path / ".out.en.part.json.new").symlink_to(other)
-    with part.open_part(tmp_path / "out.en", "out.en") as held:
+    with part.open_part(tmp_path / "out.en", "out.en", console.say) as held:
         held.begin({}, resume=False)
         held.commit(Answer(1, EMPTY, "the dog\n", []))
     assert other.read_bytes() == before
@@ -799,7 +802,7 @@ def test_a_commit_is_on_the_disk_before_the_journal_speaks_of_it(
 
     monkeypatch.setattr(os, "fsync", syncing)
     monkeypatch.setattr(os, "replace", replacing)
-    with part.open_part(tmp_path / "out", "out") as held:
+    with part.open_part(tmp_path / "out", "out", console.say) as held:
         held.begin({}, resume=False)
         for number in range(3):
             held.commit(Answer(number + 1, EMPTY, f"text {number}\n", []))
@@ -808,7 +811,7 @@ def test_a_commit_is_on_the_disk_before_the_journal_speaks_of_it(
 
 
 def test_two_runs_do_not_share_an_output(bulk: Bulk) -> None:
-    with part.open_part(bulk.target, "out.en") as held:
+    with part.open_part(bulk.target, "out.en", console.say) as held:
         held.begin({}, resume=False)
         for options in ([], ["--resume"]):
             assert bulk.fail(2, *options) == (
@@ -1066,7 +1069,7 @@ def test_a_process_that_torchrun_ends_says_how_to_go_on(
         self.count, self.index, self.first = 2, index, index == 0
 
     monkeypatch.setattr(Processes, "__init__", of_two)
-    with pytest.raises(SystemExit), workers.ranked(plain_job(model)):
+    with pytest.raises(SystemExit), workers.ranked(plain_job(model), console.say):
         sys.exit(128 + signal.SIGTERM)
     told = "stopped: process 2 of 2; --resume goes on after what is translated\n"
     assert capsys.readouterr().err == (told if index else "")

@@ -20,15 +20,25 @@ import safetensors.torch
 import torch
 from mechanisms import CELLS, MECHANISMS, WIRINGS
 
-from seq2seq import checkpoint, directory
-from seq2seq.card import model_card
-from seq2seq.checkpoint import build_model, check_model_config, load_model, load_tokenizers, push_model, save_model
-from seq2seq.config import Config, parse_config
-from seq2seq.directory import Manifest, Vocabulary
+from seq2seq.checkpoint import files as directory
+from seq2seq.checkpoint import model as checkpoint
+from seq2seq.checkpoint.card import model_card
+from seq2seq.checkpoint.files import Manifest, Vocabulary
+from seq2seq.checkpoint.model import (
+    build_model,
+    check_model_config,
+    load_model,
+    load_tokenizers,
+    push_model,
+    save_model,
+)
+from seq2seq.checkpoint.shortlist import write_shortlist
+from seq2seq.config import Config
+from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.nn.model import Seq2Seq, initialise
+from seq2seq.nn.initialisation import initialise
+from seq2seq.nn.model import Seq2Seq
 from seq2seq.search.shortlist import Shortlist
-from seq2seq.shortlist_file import write_shortlist
 from seq2seq.text.tokenizer import EOS, TokenizerPair, train_tokenizers
 
 SOURCE = ["der hund läuft schnell", "ein mann 😀 schläft heute nicht", "中文 ist schön"]

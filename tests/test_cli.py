@@ -30,19 +30,22 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from seq2seq import Translator, __version__, load_config
-from seq2seq.cli import EXAMPLES, app, display, streams, translate
+from seq2seq.bulk import streams
+from seq2seq.bulk.layout import Layout, aligned_weights, grid
+from seq2seq.bulk.streams import Source, open_output
+from seq2seq.bulk.unknown import Unknown
+from seq2seq.cli import EXAMPLES, app, translate
+from seq2seq.cli.display import training as display
 from seq2seq.cli.examples import epilog
-from seq2seq.cli.layout import Layout, aligned_weights, grid
-from seq2seq.cli.streams import Source, open_output
 from seq2seq.cli.template import render
-from seq2seq.cli.unknown import Unknown
-from seq2seq.config import Config, Section, parse_config
+from seq2seq.config import Config, Section
+from seq2seq.config_file import parse_config
 from seq2seq.errors import Seq2SeqError
-from seq2seq.evaluation.alignment import parse_pharaoh
-from seq2seq.evaluation.grid import text_grid
+from seq2seq.metrics.drawing import text_grid
+from seq2seq.metrics.links import parse_pharaoh
 from seq2seq.nn.scores import SCORE_FUNCTIONS
-from seq2seq.translation import blank
-from seq2seq.word_alignment import Alignment, Side
+from seq2seq.translation.translation import blank
+from seq2seq.translation.word_alignment import Alignment, Side
 
 GROUP: Any = get_command(app)
 COMMANDS = list(GROUP.commands)
@@ -617,7 +620,7 @@ def test_plot_attention_names_characters_without_a_font(
         weights=np.array([[0.9, 0.1], [0.5, 0.5]]),
     )
     monkeypatch.setattr(Translator, "translate", lambda self, texts, **options: [one])
-    monkeypatch.setattr("seq2seq.evaluation.pictures._installed", lambda: ())
+    monkeypatch.setattr("seq2seq.comparison.report.pictures._installed", lambda: ())
     told = {
         form: invoke("plot", "attention", model, "--source", "狗", "-o", tmp_path / f"a.{form}")
         for form in ("svg", "pdf")
@@ -1192,7 +1195,7 @@ def test_push(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         calls.append((directory, repository, private))
         return "https://example.org/owner/name"
 
-    monkeypatch.setattr("seq2seq.checkpoint.push_model", push)
+    monkeypatch.setattr("seq2seq.checkpoint.model.push_model", push)
     assert succeed("push", model, "owner/name", "--private") == "https://example.org/owner/name\n"
     assert calls == [(model, "owner/name", True)]
 
@@ -1239,7 +1242,7 @@ def test_interrupt_is_quiet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("seq2seq.checkpoint.load_model", interrupt)
+    monkeypatch.setattr("seq2seq.checkpoint.model.load_model", interrupt)
     result = invoke("inspect", "model")
     assert (result.exit_code, result.output) == (130, "")
 
@@ -1248,6 +1251,6 @@ def test_a_bug_keeps_its_traceback(folder: Path, monkeypatch: pytest.MonkeyPatch
     def stumble(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("seq2seq.checkpoint.load_model", stumble)
+    monkeypatch.setattr("seq2seq.checkpoint.model.load_model", stumble)
     result = invoke("inspect", "model")
     assert isinstance(result.exception, ZeroDivisionError)

@@ -17,18 +17,19 @@ from typing import Any
 
 import pytest
 
-from seq2seq.checkpoint import load_model
+from seq2seq.checkpoint.model import load_model
+from seq2seq.checkpoint.owners import owner
+from seq2seq.comparison import comparison, runs
+from seq2seq.comparison import texts as test_sets
+from seq2seq.comparison.measuring import read_history
+from seq2seq.comparison.plan import Grid, cells, load_grid
+from seq2seq.comparison.results import Cost, Results, load_results
+from seq2seq.comparison.texts import bleu_tokenizer, fingerprint, load_tests
 from seq2seq.errors import InputError
-from seq2seq.evaluation import comparison, runs, test_sets
-from seq2seq.evaluation.measuring import read_history
-from seq2seq.evaluation.metrics import evaluate
-from seq2seq.evaluation.plan import Grid, cells, load_grid
-from seq2seq.evaluation.results import Cost, Results, load_results
-from seq2seq.evaluation.test_sets import bleu_tokenizer, fingerprint, load_tests
-from seq2seq.owners import owner
-from seq2seq.perplexity import perplexity
-from seq2seq.training.signals import StopRequest
-from seq2seq.translator import Translator
+from seq2seq.metrics.bleu import evaluate
+from seq2seq.metrics.perplexity import perplexity
+from seq2seq.processes.signals import StopRequest
+from seq2seq.translation.translator import Translator
 
 SAMPLE = Path(__file__).parents[1] / "data" / "phrasebook"
 CONFIG = """
@@ -240,7 +241,7 @@ def test_all_tests_have_one_tokenizer_and_what_is_installed_counts(
         "long": test_sets.Test(["x"], ["x"], [line] * 9, None, None),
         "short": test_sets.Test(["x"], ["x"], ["a cat"], None, None),
     }
-    monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", "/nowhere")
+    monkeypatch.setattr("seq2seq.metrics.bleu_tokenizer._FLORES", "/nowhere")
     assert bleu_tokenizer(grid, tests).name == with_mecab
     before = fingerprint(grid, tests, b"weights")
     monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_ja_mecab.MeCab", None)

@@ -16,7 +16,7 @@ from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.cli.streams import open_input
+from seq2seq.bulk.streams import open_input
 from seq2seq.errors import InputError
 from seq2seq.text.compression import BLOCK, unpacked
 from seq2seq.text.lines import read_lines

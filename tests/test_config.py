@@ -13,9 +13,10 @@ from mechanisms import SOURCE_VOCABULARY, TARGET_VOCABULARY, random_ids, tiny_mo
 from test_training import config, corpus, events
 
 from seq2seq.batching import make_batch
-from seq2seq.config import ModelConfig, TrainingConfig, load_config, parse_config
+from seq2seq.comparison.plan import load_grid
+from seq2seq.config import ModelConfig, TrainingConfig
+from seq2seq.config_file import load_config, parse_config
 from seq2seq.errors import InputError
-from seq2seq.evaluation.plan import load_grid
 from seq2seq.training.trainer import train
 
 __all__ = ["corpus"]  # the fixture

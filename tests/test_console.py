@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 from test_checkpoint import SOURCE, TARGET, make_config, save
 from test_cli import fail, invoke, succeed, write
 
-from seq2seq.cli import comparison_display, streams, workers
-from seq2seq.cli.console import Answers, Messages, drawn
+from seq2seq.bulk import streams, workers
+from seq2seq.cli.display import comparison as comparison_display
+from seq2seq.cli.display.console import Answers, Messages, drawn
+from seq2seq.comparison import pace, runs
 from seq2seq.errors import Seq2SeqError
-from seq2seq.escaping import code_span, columns, csv_cell, json_text, markdown, printable, visible
-from seq2seq.evaluation import pace, runs
 from seq2seq.text import encoding
+from seq2seq.text.escaping import code_span, columns, csv_cell, json_text, markdown, printable, visible
 from seq2seq.text.tokenizer import train_tokenizers
 
 ODD = "m\udcf6del"  # how Python has a name with the byte F6, which is no UTF-8
@@ -151,9 +152,8 @@ def test_what_is_told_to_no_one_ends_no_translation(folder: Path) -> None:
 
 def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
     """What libraries print to descriptor 2 would else end up in whatever is opened next."""
-    code = (
-        "import os\nfrom seq2seq.cli.console import open_streams\nopen_streams()\nprint(open('out', 'w').fileno() > 2)"
-    )
+    code = "import os\nfrom seq2seq.cli.display.console import open_streams\n"
+    code += "open_streams()\nprint(open('out', 'w').fileno() > 2)"
     script = f'"{sys.executable}" -c "$0" 0<&- 2>&-'
     done = subprocess.run(["bash", "-c", script, code], stdout=subprocess.PIPE, cwd=tmp_path, env=ENVIRONMENT)
     assert done.stdout == b"True\n"
@@ -162,7 +162,7 @@ def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
 IN_OTHER_ENCODINGS = """
 import sys
 from seq2seq.cli import app
-from seq2seq.cli.console import open_streams
+from seq2seq.cli.display.console import open_streams
 open_streams()
 for line in sys.argv[1:]:
     try:
@@ -251,7 +251,7 @@ def test_text_that_a_locale_has_mistaken_is_read_as_utf8(folder: Path) -> None:
 
 
 def test_a_name_that_cannot_be_written_is_explained(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    monkeypatch.setattr("seq2seq.checkpoint.load_model", lambda name: "é".encode("ascii"))
+    monkeypatch.setattr("seq2seq.checkpoint.model.load_model", lambda name: "é".encode("ascii"))
     assert "é: cannot be written in ascii" in fail(2, "inspect", "model")
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from test_training import config, corpus, events, weights
 
-from seq2seq.checkpoint import load_model
+from seq2seq.checkpoint.model import load_model
 from seq2seq.errors import Seq2SeqError
 from seq2seq.training.trainer import train
 

@@ -14,15 +14,17 @@ from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, ran
 from test_products import Asked
 from torch import Tensor
 
-from seq2seq.allocator import KERNELS, tune_memory
 from seq2seq.batching import make_batch
-from seq2seq.nn import additive, wide
-from seq2seq.nn.additive import additive_energies
-from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout
-from seq2seq.nn.repeated import comparison, looped, product, repeat
+from seq2seq.nn.beam_slots import Slots
+from seq2seq.nn.dropout import SequenceDropout
+from seq2seq.nn.kernels import additive_energies as additive
+from seq2seq.nn.kernels import vocabulary as wide
+from seq2seq.nn.kernels.additive_energies import additive_energies
+from seq2seq.nn.kernels.allocator import KERNELS, tune_memory
+from seq2seq.nn.kernels.loop_gradients import comparison, looped, product, repeat
+from seq2seq.nn.kernels.vocabulary import token_log_probs
+from seq2seq.nn.recurrent import RecurrentLayer
 from seq2seq.nn.scores import SCORE_FUNCTIONS
-from seq2seq.nn.slots import Slots
-from seq2seq.nn.wide import token_log_probs
 
 
 def numbers(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
@@ -73,7 +75,7 @@ def test_a_query_and_a_key_that_cancel(opposite: float) -> None:
 
 MEMORY = """
 import resource, sys, torch
-from seq2seq.nn.additive import additive_energies
+from seq2seq.nn.kernels.additive_energies import additive_energies
 torch.set_num_threads(1)
 query, keys, v = torch.randn(64, 100, 512), torch.randn(64, 100, 512), torch.randn(512)
 wish = torch.randn(64, 100, 100)

@@ -17,11 +17,11 @@ import pytest
 from test_cli import CONFIG, fail, write
 from typer.main import get_command
 
+from seq2seq.checkpoint.files import CARD, GRAPHS, HASHED, SHORTLIST, WEIGHTS
+from seq2seq.checkpoint.files import CONFIG as CONFIG_FILE
+from seq2seq.checkpoint.owners import COMPARISON, EXPORT, MODEL, REPORT, RUN, owner
 from seq2seq.cli import app, files
-from seq2seq.directory import CARD, GRAPHS, HASHED, SHORTLIST, WEIGHTS
-from seq2seq.directory import CONFIG as CONFIG_FILE
 from seq2seq.errors import InputError
-from seq2seq.owners import COMPARISON, EXPORT, MODEL, REPORT, RUN, owner
 
 README = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
 NO_FILES = {"TEXT", "CODE", "NAME", "KEY=VALUE", "OWNER/NAME", "onnx"}  # what else a string may be, in --help

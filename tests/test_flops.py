@@ -12,10 +12,10 @@ from mechanisms import CELLS, EVERY, MECHANISMS, SCORES, TARGET_VOCABULARY, WIRI
 from torch.utils.flop_counter import FlopCounterMode
 
 from seq2seq.batching import make_batch
+from seq2seq.comparison.flops import SCORE_COSTS, Work, forward_flops, training_flops, work_of
 from seq2seq.config import ModelConfig
-from seq2seq.evaluation.flops import SCORE_COSTS, Work, forward_flops, training_flops, work_of
+from seq2seq.nn.kernels.products import Rehearsal
 from seq2seq.nn.model import Seq2Seq
-from seq2seq.nn.products import Rehearsal
 
 SENTENCES, SOURCE, TARGET = 3, 17, 19  # every sentence as long, so that nothing is padding
 WORK = work_of([SOURCE] * SENTENCES, [TARGET] * SENTENCES)

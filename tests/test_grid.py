@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from seq2seq.errors import InputError
-from seq2seq.evaluation.grid import display_width, text_grid
+from seq2seq.metrics.drawing import display_width, text_grid
 
 GERMAN = ["Das", "neugierige", "Mädchen", "hat", "ihn", "gesehen", "."]
 ENGLISH = ["The", "curious", "girl", "saw", "him", "."]

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from seq2seq.nn.integer import IntegerMatrix
+from seq2seq.translation.weights.int8 import IntegerMatrix
 
 
 def numbers(*shape: int, seed: int) -> Tensor:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seq2seq.comparison.lengths import SMALLEST, default_edges, length_buckets
+from seq2seq.comparison.statistics import proportion
 from seq2seq.errors import InputError
-from seq2seq.evaluation.lengths import SMALLEST, default_edges, length_buckets
-from seq2seq.evaluation.metrics import evaluate
-from seq2seq.evaluation.statistics import proportion
+from seq2seq.metrics.bleu import evaluate
 
 LENGTHS = [3, 4, 4, 7, 8, 8, 8, 9, 12, 13, 21]
 SAMPLES = 53

@@ -11,9 +11,9 @@ import pytest
 import sacrebleu
 from sacrebleu.significance import PairedTest
 
+from seq2seq.comparison.statistics import exact_matches
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.evaluation.bleu_tokenizer import TOKENIZERS, choose_tokenizer, tokenizer_of, writing_of
-from seq2seq.evaluation.metrics import (
+from seq2seq.metrics.bleu import (
     LONGEST_LINE,
     METRICS,
     Comparison,
@@ -23,8 +23,8 @@ from seq2seq.evaluation.metrics import (
     evaluate,
     sentence_scores,
 )
-from seq2seq.evaluation.segments import count_segments
-from seq2seq.evaluation.statistics import exact_matches
+from seq2seq.metrics.bleu_tokenizer import TOKENIZERS, choose_tokenizer, tokenizer_of, writing_of
+from seq2seq.metrics.segments import count_segments
 
 REFERENCES = [
     "The old teacher gave the curious girl a book.",
@@ -217,7 +217,7 @@ WRITTEN = {
 @pytest.mark.parametrize("name", WRITTEN)
 def test_bleu_is_counted_as_the_text_is_written(name, monkeypatch):
     """No language code is asked; one wrong character of many leaves a BLEU that says so."""
-    monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", "/nowhere")
+    monkeypatch.setattr("seq2seq.metrics.bleu_tokenizer._FLORES", "/nowhere")
     writing, tokenizer, line = WRITTEN[name]
     assert writing_of([line]) == writing
     assert (choose_tokenizer([line]).name, choose_tokenizer([line]).note) == (tokenizer, None)
@@ -236,7 +236,7 @@ def test_a_dictionary_that_is_missing_gives_way_and_is_named(name, extra, monkey
     own, line = WRITTEN[name][1:]
     module = f"sacrebleu.tokenizers.tokenizer_{own.replace('-', '_')}.MeCab"
     monkeypatch.setattr(module, None)
-    monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", str(tmp_path / "none"))
+    monkeypatch.setattr("seq2seq.metrics.bleu_tokenizer._FLORES", str(tmp_path / "none"))
     found = bleu(hypotheses=[line[:-2]], references=[[line]])
     assert "tok:char" in found.signature
     assert f"pip install 'sacrebleu[{extra}]'" in found.notes[0]
@@ -262,12 +262,12 @@ def test_another_dictionary_of_mecab_is_no_traceback(monkeypatch):
 def test_pieces_of_flores_are_taken_where_they_lie_and_never_fetched(monkeypatch, tmp_path):
     (tmp_path / "damaged").write_bytes(b"no model")
     for name in ("damaged", "none"):
-        monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", str(tmp_path / name))
+        monkeypatch.setattr("seq2seq.metrics.bleu_tokenizer._FLORES", str(tmp_path / name))
         monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_spm.SACREBLEU_DIR", str(tmp_path))
         monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_spm.download_file", fail_to_load)
         assert choose_tokenizer([WRITTEN["th"][2]]).name == "char"
-    monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", str(tmp_path / "damaged"))
-    monkeypatch.setattr("seq2seq.evaluation.bleu_tokenizer._loads", lambda name: name == "flores200")
+    monkeypatch.setattr("seq2seq.metrics.bleu_tokenizer._FLORES", str(tmp_path / "damaged"))
+    monkeypatch.setattr("seq2seq.metrics.bleu_tokenizer._loads", lambda name: name == "flores200")
     assert choose_tokenizer([WRITTEN["th"][2]]).name == "flores200"
 
 
@@ -600,7 +600,7 @@ def test_comparison_in_words(comparison, sentence):
 
 
 def test_loads_neither_torch_nor_datasets():
-    modules = "seq2seq.evaluation.metrics, seq2seq.evaluation.alignment"
+    modules = "seq2seq.metrics.bleu, seq2seq.metrics.links"
     code = f"import sys, {modules}; print({{'torch', 'datasets'}} & {{*sys.modules}})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"

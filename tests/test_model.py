@@ -23,10 +23,11 @@ from mechanisms import (
 )
 
 from seq2seq.batching import make_batch, source_batch
+from seq2seq.nn.beam_slots import Slots
 from seq2seq.nn.decoder import DECODERS, DecoderState
+from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.model import Seq2Seq
-from seq2seq.nn.recurrent import SequenceDropout, SourceLayer
-from seq2seq.nn.slots import Slots
+from seq2seq.nn.recurrent import SourceLayer
 
 SOURCES = random_ids([1, 9, 4], SOURCE_VOCABULARY, seed=5)
 TARGETS = random_ids([6, 1, 3], TARGET_VOCABULARY, seed=6)

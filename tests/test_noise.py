@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from seq2seq.comparison.noise import NOISES, QWERTY, QWERTZ, apply_noise
 from seq2seq.errors import InputError
-from seq2seq.evaluation.noise import NOISES, QWERTY, QWERTZ, apply_noise
 
 WORD = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1, max_size=9)
 LINE = st.lists(WORD | st.sampled_from(["the", "House", "ÜBER", "a", "noon", "42", "."]), max_size=11).map(" ".join)

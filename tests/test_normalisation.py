@@ -10,7 +10,8 @@ import sentencepiece
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from seq2seq.config import TokenizerConfig, parse_config
+from seq2seq.config import TokenizerConfig
+from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
 from seq2seq.text.normalisation import composed, places
 from seq2seq.text.sentencepiece_model import describe

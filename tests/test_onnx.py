@@ -28,10 +28,10 @@ from test_translator import TARGETS, make_config, sentences
 from typer.testing import CliRunner
 
 from seq2seq.batching import source_batch
-from seq2seq.checkpoint import LoadedModel, build_model, load_model, save_model
+from seq2seq.checkpoint.model import LoadedModel, build_model, load_model, save_model
 from seq2seq.cli import app
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.nn.model import initialise
+from seq2seq.nn.initialisation import initialise
 from seq2seq.onnx import beam as numpy_search
 from seq2seq.onnx.engine import ExportedModel, load_export
 from seq2seq.onnx.export import export_graphs, export_onnx
@@ -41,7 +41,7 @@ from seq2seq.search import beam as torch_search
 from seq2seq.search.penalty import LengthPenalty
 from seq2seq.search.stepping import Step
 from seq2seq.text.tokenizer import train_tokenizers
-from seq2seq.translator import Translator
+from seq2seq.translation.translator import Translator
 
 ort = pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).parents[1]

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from seq2seq import Translator
 from seq2seq.batching import make_batch
-from seq2seq.nn.fixed import Matrix, fixed_model
-from seq2seq.nn.integer import IntegerMatrix
-from seq2seq.nn.packed import PackedMatrix, packs
 from seq2seq.text.tokenizer import TokenizerPair
+from seq2seq.translation.weights.frozen import Matrix, fixed_model
+from seq2seq.translation.weights.int8 import IntegerMatrix
+from seq2seq.translation.weights.packed import PackedMatrix, packs
 
 __all__ = ["pair"]  # a fixture
 
@@ -89,7 +89,7 @@ def test_translations_are_those_of_plain_products(
     monkeypatch.setattr(PackedMatrix, "__call__", lambda *given: calls.append(1) or whole(*given))
     found = translator.translate_nbest(texts, 3, min_length=2)
     assert calls
-    monkeypatch.setattr("seq2seq.translator.packs", lambda *_: False)
+    monkeypatch.setattr("seq2seq.translation.translator.packs", lambda *_: False)
     for one, other in zip(found, translator.translate_nbest(texts, 3, min_length=2), strict=True):
         assert [each.tokens for each in one] == [each.tokens for each in other]
         for each, plain in zip(one, other, strict=True):

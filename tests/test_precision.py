@@ -13,15 +13,15 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.batching import Batch, make_batch
-from seq2seq.config import parse_config
-from seq2seq.nn.additive import additive_energies
+from seq2seq.config_file import parse_config
+from seq2seq.nn.kernels.additive_energies import additive_energies
+from seq2seq.nn.kernels.loop_gradients import looped, repeat
+from seq2seq.nn.kernels.loop_steps import Shared, tanh_step
+from seq2seq.nn.kernels.precision import bfloat16_is_fast
+from seq2seq.nn.kernels.products import affine
 from seq2seq.nn.loss import Loss, cross_entropy
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
-from seq2seq.nn.precision import bfloat16_is_fast
-from seq2seq.nn.products import affine
-from seq2seq.nn.repeated import looped, repeat
-from seq2seq.nn.steps import Shared, tanh_step
 from seq2seq.training.engine import make_accelerator, makes_bfloat16_slow
 
 DATA: dict[str, Any] = {
@@ -118,7 +118,7 @@ def test_nothing_is_of_bfloat16_where_nobody_asked() -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_sums_over_a_batch_are_exact(smoothing: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """4,000 rows in many chunks: sums in bfloat16 would stop growing at 256 times what is added."""
-    monkeypatch.setattr("seq2seq.nn.loss.LOGITS", 1)
+    monkeypatch.setattr("seq2seq.nn.kernels.cross_entropy.LOGITS", 1)
     generator = torch.Generator().manual_seed(3)
     outputs, weight, bias = (torch.randn(*shape, generator=generator) for shape in ((4000, 8), (11, 8), (11,)))
     targets = torch.randint(0, 11, (4000,), generator=generator)

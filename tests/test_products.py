@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.batching import make_batch
-from seq2seq.nn import products
-from seq2seq.nn.products import Rehearsal, exact_onednn, linear, onednn_is_better, pieces, summed
+from seq2seq.nn.kernels import products
+from seq2seq.nn.kernels.products import Rehearsal, exact_onednn, linear, onednn_is_better, pieces, summed
 
 
 @pytest.fixture
@@ -155,8 +155,8 @@ def test_the_probe_is_not_rounded_by_who_asks_first(monkeypatch: pytest.MonkeyPa
 def test_onednn_meets_few_shapes(monkeypatch: pytest.MonkeyPatch, score: str, wiring: tuple[str, bool]) -> None:
     """Two batches of as many rows but of other lengths: no shape of the second was not the first's."""
     monkeypatch.setattr(products, "PIECE", 16)
-    monkeypatch.setattr("seq2seq.nn.loss.LEAST", 16)
-    monkeypatch.setattr("seq2seq.nn.loss.LOGITS", 0)
+    monkeypatch.setattr("seq2seq.nn.kernels.cross_entropy.LEAST", 16)
+    monkeypatch.setattr("seq2seq.nn.kernels.cross_entropy.LOGITS", 0)
     model, found = tiny_model(score, wiring, "lstm", decoder_dim=14), []
     for length in (9, 12):
         batch = make_batch(

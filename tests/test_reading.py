@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_checkpoint import SOURCE, TARGET, make_config, save
 
-from seq2seq.checkpoint import load_model
-from seq2seq.config import Config, CorpusConfig, load_config, parse_config
+from seq2seq.checkpoint.model import load_model
+from seq2seq.config import Config, CorpusConfig
+from seq2seq.config_file import load_config, parse_config
 from seq2seq.errors import InputError, Seq2SeqError, shown
-from seq2seq.escaping import printable
 from seq2seq.text.delimited import read_delimited
+from seq2seq.text.escaping import printable
 from seq2seq.text.readers import Problem, SentencePair, read_aligned, read_jsonl
 from seq2seq.text.tokenizer import train_tokenizers
 

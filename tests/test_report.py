@@ -26,12 +26,12 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from test_cli import invoke
 
+from seq2seq.comparison.report import curves, pictures, plots, report, tables
+from seq2seq.comparison.report.heatmaps import attention_map, attention_side_by_side
+from seq2seq.comparison.report.pictures import encode, fonts_for, inline, save_figure
+from seq2seq.comparison.report.report import write_report
+from seq2seq.comparison.results import CurvePoint, Results, Spread
 from seq2seq.errors import Seq2SeqError
-from seq2seq.evaluation import curves, pictures, plots, report, tables
-from seq2seq.evaluation.heatmaps import attention_map, attention_side_by_side
-from seq2seq.evaluation.pictures import encode, fonts_for, inline, save_figure
-from seq2seq.evaluation.report import write_report
-from seq2seq.evaluation.results import CurvePoint, Results, Spread
 
 TEXT = "{http://www.w3.org/2000/svg}text"
 LARGEST = 60_000  # bytes of a figure

@@ -14,7 +14,7 @@ import pytest
 import torch
 from test_training import Stopper, config, events, weights, write_corpus
 
-from seq2seq.directory import seal, unseal
+from seq2seq.durable import seal, unseal
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.training import keeping
 from seq2seq.training.run import open_run

@@ -20,18 +20,18 @@ from test_translator import TARGETS, close, make_config, sentences, tiny
 
 from seq2seq import Translator
 from seq2seq.batching import source_batch
-from seq2seq.checkpoint import LoadedModel, load_model
-from seq2seq.cli.job import Job
-from seq2seq.cli.layout import Layout
-from seq2seq.config import parse_config
-from seq2seq.directory import SHORTLIST
+from seq2seq.bulk.job import Job
+from seq2seq.bulk.layout import Layout
+from seq2seq.checkpoint.files import SHORTLIST
+from seq2seq.checkpoint.model import LoadedModel, load_model
+from seq2seq.checkpoint.shortlist import read_shortlist, write_shortlist
+from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
-from seq2seq.lexicon import Lexicon
 from seq2seq.search.sampling import sample
 from seq2seq.search.shortlist import Shortlist, candidates
-from seq2seq.shortlist_file import read_shortlist, write_shortlist
 from seq2seq.text.tokenizer import BOS, EOS, TokenizerPair, train_tokenizers
-from seq2seq.translation import Source
+from seq2seq.translation.lexicon import Lexicon
+from seq2seq.translation.translation import Source
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 WIRINGS = [("bahdanau", False), ("luong", False), ("luong", True)]
@@ -187,7 +187,7 @@ def test_the_likeliest_are_kept(pair: TokenizerPair, monkeypatch: pytest.MonkeyP
     built = lexicon.shortlist(size=3, common=4)
     assert built.tokens.tolist() == [6, 8, 7, 9]
     assert built.offsets[5:8].tolist() == [0, 3, 4]
-    monkeypatch.setattr("seq2seq.lexicon.MOST_LINKS", 4)
+    monkeypatch.setattr("seq2seq.translation.lexicon.MOST_LINKS", 4)
     assert lexicon.shortlist(size=3, common=4).tokens.tolist() == [6, 8]
 
 

@@ -12,11 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.significance import PairedTest
 
-from seq2seq.errors import InputError
-from seq2seq.evaluation.metrics import evaluate
-from seq2seq.evaluation.results import Contrast, Spread
-from seq2seq.evaluation.segments import count_segments, resamples, swaps
-from seq2seq.evaluation.statistics import (
+from seq2seq.comparison.results import Contrast, Spread
+from seq2seq.comparison.statistics import (
     METRICS,
     contrasts,
     exact_matches,
@@ -28,6 +25,9 @@ from seq2seq.evaluation.statistics import (
     proportion,
     spread,
 )
+from seq2seq.errors import InputError
+from seq2seq.metrics.bleu import evaluate
+from seq2seq.metrics.segments import count_segments, resamples, swaps
 
 WORDS = [
     "the",

@@ -16,7 +16,8 @@ import torch
 from test_processes import curve, run
 from test_training import SETTINGS, Stopper, events, weights
 
-from seq2seq.config import Config, parse_config
+from seq2seq.config import Config
+from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
 from seq2seq.text.readers import SentencePair
 from seq2seq.text.streaming import open_stream

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-from seq2seq.evaluation.plan import cells, load_grid
-from seq2seq.evaluation.results import load_results
+from seq2seq.comparison.plan import cells, load_grid
+from seq2seq.comparison.results import load_results
 
 pytestmark = pytest.mark.scripts
 

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seq2seq.errors import InputError
-from seq2seq.evaluation.alignment import Link, parse_pharaoh
-from seq2seq.evaluation.symmetrisation import METHODS, symmetrise, turned
+from seq2seq.metrics.links import Link, parse_pharaoh
+from seq2seq.metrics.symmetrisation import METHODS, symmetrise, turned
 
 LINKS = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=13)
 

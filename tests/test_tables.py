@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seq2seq.cli.display import event_line
+from seq2seq.cli.display.training import event_line
 from seq2seq.config import CorpusConfig, DataConfig
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.text.corpus import Corpus, read_corpus

@@ -21,20 +21,21 @@ import torch
 from safetensors.torch import load_file
 
 from seq2seq.batching import make_batch
-from seq2seq.checkpoint import load_model
-from seq2seq.cli.display import event_line
-from seq2seq.config import Config, TrainingConfig, parse_config
+from seq2seq.checkpoint.model import load_model
+from seq2seq.cli.display.training import event_line
+from seq2seq.comparison.pace import training_pace
+from seq2seq.config import Config, TrainingConfig
+from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.evaluation.pace import training_pace
 from seq2seq.nn.model import Seq2Seq
+from seq2seq.processes.signals import StopRequest
 from seq2seq.text.corpus import EncodedCorpus
 from seq2seq.training.averaging import Averager
 from seq2seq.training.schedule import Schedule
-from seq2seq.training.signals import StopRequest
 from seq2seq.training.trainer import train
 from seq2seq.training.validation import Validation
-from seq2seq.translation import Translation, blank
-from seq2seq.translator import Translator
+from seq2seq.translation.translation import Translation, blank
+from seq2seq.translation.translator import Translator
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 SETTINGS = {
@@ -282,7 +283,7 @@ def test_bleu_is_counted_alike_in_all_sittings(corpus: Path, tmp_path: Path, mon
     settings = config(corpus, training__max_steps=2, training__validation_interval=2, tokenizer__kind="char")
     with monkeypatch.context() as patch:
         patch.setattr("sacrebleu.tokenizers.tokenizer_ja_mecab.MeCab", None)
-        patch.setattr("seq2seq.evaluation.bleu_tokenizer._FLORES", "/nowhere")
+        patch.setattr("seq2seq.metrics.bleu_tokenizer._FLORES", "/nowhere")
         assert "tok:char" in train(settings, tmp_path / "run")["signature"]
     longer = config(corpus, training__max_steps=4, training__validation_interval=2, tokenizer__kind="char")
     train(longer, tmp_path / "run", resume=True)
@@ -523,7 +524,7 @@ def test_one_directory_is_trained_into_once_at_a_time(corpus: Path, tmp_path: Pa
 SECOND = """
 import json, sys
 from pathlib import Path
-from seq2seq.config import parse_config
+from seq2seq.config_file import parse_config
 from seq2seq.training.trainer import train
 train(parse_config(json.loads(sys.argv[2]), "second"), Path(sys.argv[1]), resume=True)
 """
@@ -695,7 +696,7 @@ def test_a_launcher_does_not_cut_short_what_a_lost_process_is_told() -> None:
     code = """if True:
         import os, signal
         from seq2seq.errors import LostProcess
-        from seq2seq.training.signals import StopRequest
+        from seq2seq.processes.signals import StopRequest
         try:
             with StopRequest():
                 raise {error}
@@ -751,7 +752,7 @@ def test_validation_bleu_is_of_text_and_keeps_its_signature() -> None:
     from accelerate import Accelerator
     from mechanisms import random_ids, tiny_model
 
-    from seq2seq.training.processes import Processes
+    from seq2seq.processes.group import Processes
     from seq2seq.training.validation import validate
 
     hypotheses = ["The dog doesn't run (today).", "It's five o'clock now, he says."]

@@ -17,15 +17,16 @@ from mechanisms import EVERY, MECHANISMS
 
 import seq2seq
 from seq2seq.batching import make_batch, source_batch
-from seq2seq.checkpoint import LoadedModel, build_model, load_model, save_model
-from seq2seq.cli.layout import unit_weights
-from seq2seq.config import Config, TokenizerConfig, parse_config
+from seq2seq.bulk.layout import unit_weights
+from seq2seq.checkpoint.model import LoadedModel, build_model, load_model, save_model
+from seq2seq.config import Config, TokenizerConfig
+from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
-from seq2seq.nn.model import initialise
+from seq2seq.nn.initialisation import initialise
 from seq2seq.text.tokenizer import BOS, EOS, TokenizerPair, train_tokenizers
 from seq2seq.text.words import word_owners
-from seq2seq.translation import Translation
-from seq2seq.translator import Translator
+from seq2seq.translation.translation import Translation
+from seq2seq.translation.translator import Translator
 
 WORDS = "der hund läuft ein mann 😀 schläft heute nicht 中文 ist schön und grün während café".split()  # noqa: SIM905
 TARGETS = ["the dog runs quickly", "a man 😀 does not sleep today", "中文 is nice and green", "the café , q\u0301"]

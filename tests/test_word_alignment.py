@@ -15,16 +15,17 @@ from mechanisms import WIRINGS
 from test_translator import TARGETS, make_config, sentences, tiny
 
 from seq2seq.batching import make_batch
-from seq2seq.checkpoint import LoadedModel, build_model
-from seq2seq.config import parse_config
+from seq2seq.checkpoint.model import LoadedModel, build_model
+from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.evaluation.alignment import word_weights
-from seq2seq.nn import additive
-from seq2seq.nn.model import Seq2Seq, initialise
+from seq2seq.metrics.links import word_weights
+from seq2seq.nn.initialisation import initialise
+from seq2seq.nn.kernels import additive_energies as additive
+from seq2seq.nn.model import Seq2Seq
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair, train_tokenizers
 from seq2seq.text.words import word_owners
-from seq2seq.translator import Translator
-from seq2seq.word_alignment import Alignment, Join
+from seq2seq.translation.translator import Translator
+from seq2seq.translation.word_alignment import Alignment, Join
 
 SOURCES = sentences(9)
 WRITTEN = [TARGETS[row % len(TARGETS)] + " green" * (row % 3) for row in range(9)]
@@ -254,7 +255,7 @@ def test_stretches_change_nothing(
     """What is forced in stretches goes on where the last one ended: past, cells and what is fed back."""
     translator = Translator([tiny(pair, mechanism, wiring, "gru")])
     whole = translator.score(SOURCES, WRITTEN), translator.align(SOURCES, WRITTEN)
-    monkeypatch.setattr("seq2seq.forcing.STRETCH", 2)
+    monkeypatch.setattr("seq2seq.translation.forcing.STRETCH", 2)
     for one, other in zip(whole[0], translator.score(SOURCES, WRITTEN), strict=True):
         assert one.log_probs == pytest.approx(other.log_probs, abs=1e-5)
     assert all(same(*both) for both in zip(whole[1], translator.align(SOURCES, WRITTEN), strict=True))
@@ -301,7 +302,7 @@ def test_forcing_keeps_nothing_of_the_steps_before(
 
     monkeypatch.setattr(additive, "_prepare", watched)
     monkeypatch.setattr(Seq2Seq, "force_on", measured)
-    monkeypatch.setattr("seq2seq.forcing.STRETCH", 8)
+    monkeypatch.setattr("seq2seq.translation.forcing.STRETCH", 8)
     translator = Translator([tiny(pair, "additive", wiring)])
     gc.disable()
     try:

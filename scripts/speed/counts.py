@@ -22,9 +22,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from seq2seq.batching import make_batch, source_batch
-from seq2seq.nn import loss, products
+from seq2seq.nn import loss
 from seq2seq.nn.decoder import DecoderState
-from seq2seq.nn.model import Seq2Seq, initialise
+from seq2seq.nn.initialisation import initialise
+from seq2seq.nn.kernels import products
+from seq2seq.nn.model import Seq2Seq
 from seq2seq.search.beam import beam_search
 from seq2seq.search.stepping import Step
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seq2seq.evaluation.pace import apart, peak_memory
+from seq2seq.comparison.pace import apart, peak_memory
 from seq2seq.nn.scores import SCORE_FUNCTIONS, Additive
 from speed.turns import Show
 
@@ -64,7 +64,7 @@ def error(found: list[Tensor], exact: list[Tensor]) -> float:
 
 def inputs(plain: bool, shape: dict[str, int]) -> tuple[Any, Tensor, Tensor]:
     """Score function, query and states, the same numbers each time."""
-    from seq2seq.nn.model import initialise
+    from seq2seq.nn.initialisation import initialise
 
     units = shape["units"]
     score = (Plain if plain else SCORE_FUNCTIONS["additive"])(units, units, units)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from seq2seq.checkpoint import load_model
+from seq2seq.checkpoint.model import load_model
 from seq2seq.config import Config
 
 HERE = Path(__file__).resolve().parents[1]

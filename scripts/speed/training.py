@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from seq2seq.comparison.pace import Pace, Turn, apart, training_pace, training_turns
 from seq2seq.config import Config
-from seq2seq.evaluation.pace import Pace, Turn, apart, training_pace, training_turns
-from seq2seq.nn.precision import bfloat16_is_fast
+from seq2seq.nn.kernels.precision import bfloat16_is_fast
 from speed.turns import Show, in_turns, summary
 
 WIRINGS = {  # what [model] says of each

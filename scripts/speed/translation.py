@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq.evaluation.pace import apart, matmul_rate, peak_memory, side_by_side
+from seq2seq.comparison.pace import apart, matmul_rate, peak_memory, side_by_side
 from speed.turns import Show, in_turns, summary
 
 if TYPE_CHECKING:
-    from seq2seq.checkpoint import LoadedModel
-    from seq2seq.translation import Translation
+    from seq2seq.checkpoint.model import LoadedModel
+    from seq2seq.translation.translation import Translation
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class Job:
 
 def available() -> list[str]:
     """The variants that this version's Translator knows."""
-    from seq2seq.translation import SearchOptions
-    from seq2seq.translator import Translator
+    from seq2seq.translation.translation import SearchOptions
+    from seq2seq.translation.translator import Translator
 
     loads, options = inspect.signature(Translator.load).parameters, SearchOptions.__annotations__
     return [
@@ -148,7 +148,7 @@ def export(run: Path) -> None:
     """Make the export anew, so that it is never an old one."""
     import shutil
 
-    from seq2seq.checkpoint import load_model
+    from seq2seq.checkpoint.model import load_model
     from seq2seq.onnx.export import export_onnx
 
     target = directory(run, "onnx")
@@ -160,7 +160,7 @@ def _load(run: Path, variant: str) -> Any:
     import torch
 
     from seq2seq.onnx.translator import OnnxTranslator
-    from seq2seq.translator import Translator
+    from seq2seq.translation.translator import Translator
 
     if VARIANTS[variant].exported:
         return OnnxTranslator.load(directory(run, variant), threads=torch.get_num_threads())
@@ -205,7 +205,7 @@ def _reading(number: int, threads: int, barrier: Any) -> list[float]:
 
 def count_work(run: Path, lines: Sequence[str], beam: int) -> dict[str, float]:
     """As `work_of_search`, of a run."""
-    from seq2seq.checkpoint import load_model
+    from seq2seq.checkpoint.model import load_model
 
     return work_of_search(load_model(run), lines, beam)
 
@@ -215,9 +215,9 @@ def work_of_search(loaded: LoadedModel, lines: Sequence[str], beam: int) -> dict
 
     Counted while each sentence is searched by itself, for then no slot of the beam is empty and no position padding.
     """
+    from seq2seq.comparison.flops import Work, forward_flops
     from seq2seq.errors import Seq2SeqError
-    from seq2seq.evaluation.flops import Work, forward_flops
-    from seq2seq.translator import Translator
+    from seq2seq.translation.translator import Translator
 
     step, slots = loaded.model.step, list[tuple[int, int]]()
 
@@ -244,7 +244,7 @@ def written(translations: Sequence[Translation]) -> int:
 
 
 def _entry(job: Job, turns: list[dict[str, Any]], references: Sequence[str], flop: float) -> dict[str, Any]:
-    from seq2seq.evaluation.metrics import bleu
+    from seq2seq.metrics.bleu import bleu
 
     score = bleu(hypotheses=turns[0]["texts"], references=[list(references)])
     return {

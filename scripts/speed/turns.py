@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from seq2seq.evaluation.pace import spread
+from seq2seq.comparison.pace import spread
 
 T = TypeVar("T")
 Show = Callable[[str, str], None]  # a measurement's name, and what it gave

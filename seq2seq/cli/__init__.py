@@ -23,9 +23,9 @@ from seq2seq.cli import (
     train,
     translate,
 )
-from seq2seq.cli.console import answer, open_streams
-from seq2seq.cli.endings import QuietEndings
+from seq2seq.cli.display.console import answer, open_streams
 from seq2seq.cli.examples import epilog
+from seq2seq.cli.exit_codes import QuietEndings
 from seq2seq.cli.files import Command
 
 EXAMPLES = """

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from seq2seq.bulk import engines
+from seq2seq.bulk.line_pairs import check_standard_input, in_step
+from seq2seq.bulk.streams import STANDARD, count_lines, open_input, open_output
 from seq2seq.cli import options
-from seq2seq.cli.agreement import Agreement
-from seq2seq.cli.console import say
-from seq2seq.cli.display import progress_over
-from seq2seq.cli.parallel import check_standard_input, in_step
-from seq2seq.cli.streams import STANDARD, count_lines, open_input, open_output
+from seq2seq.cli.display.agreement import Agreement
+from seq2seq.cli.display.console import say
+from seq2seq.cli.display.training import progress_over
 from seq2seq.errors import InputError, nearest
-from seq2seq.evaluation.symmetrisation import METHODS
+from seq2seq.metrics.symmetrisation import METHODS
 
 if TYPE_CHECKING:
-    from seq2seq.cli.aligner import AlignedPair
-    from seq2seq.cli.streams import Source
+    from seq2seq.bulk.streams import Source
     from seq2seq.config import DataConfig
-    from seq2seq.translator import Translator
+    from seq2seq.translation.aligner import AlignedPair
+    from seq2seq.translation.translator import Translator
 
 EXAMPLES = """
 seq2seq align runs/demo --source test.de --target test.en > links
@@ -134,7 +135,7 @@ def align(
     if gold_inverse and gold is None:
         raise InputError("--gold-inverse has no effect without --gold, a file of links")
     _check_options(source, target, gold, shift, threshold, reverse, method)
-    from seq2seq.cli.aligner import Aligner
+    from seq2seq.translation.aligner import Aligner
 
     with ExitStack() as stack:
         files = [stack.enter_context(open_input(path)) for path in (source, target, gold) if path is not None]
@@ -144,7 +145,7 @@ def align(
         agreement = Agreement((0, 1) if shift is None else (shift,), inverse=gold_inverse)
         progress = stack.enter_context(progress_over(lambda: _length(source, output)))
         done = 0
-        for rows in in_step(options.chunk_size({}), *files):
+        for rows in in_step(engines.chunk_size({}), *files):
             for number, row in enumerate(rows, start=done + 1):
                 _check_pair(row, number, files, gold_inverse)
             for group in _groups(rows):
@@ -173,7 +174,7 @@ def _check_options(
     method: str | None,
 ) -> None:
     """Refuse what is out of range, and what would be read by nothing."""
-    from seq2seq.evaluation.alignment import check_reading
+    from seq2seq.metrics.links import check_reading
 
     check_standard_input(source=source, target=target, gold=gold)
     check_reading(shift or 0, threshold)
@@ -186,8 +187,8 @@ def _check_options(
 def _load(
     models: list[str], reverse: list[str], device: str, threads: int | None
 ) -> tuple[Translator, Translator | None]:
-    forward = options.load_translator(models, device, threads)
-    backward = options.load_translator(reverse, device, threads) if reverse else None
+    forward = engines.load_translator(models, device, threads)
+    backward = engines.load_translator(reverse, device, threads) if reverse else None
     if backward is not None:
         check_direction(forward.config.data, backward.config.data, models[0], reverse[0])
     return forward, backward
@@ -220,7 +221,7 @@ def check_direction(forward: DataConfig, backward: DataConfig, name: str, revers
 
 def _check_pair(row: Sequence[str], number: int, files: Sequence[Source], inverse: bool) -> None:
     """Refuse a pair of which one side is blank, and links to words that are not there."""
-    from seq2seq.evaluation.alignment import parse_pharaoh
+    from seq2seq.metrics.links import parse_pharaoh
 
     words = [len(text.split()) for text in row[:2]]
     if bool(words[0]) != bool(words[1]):
@@ -246,8 +247,8 @@ def _lines(number: int, pair: AlignedPair, form: str, error: str | None) -> str:
     """What is written of a pair."""
     if error is not None:
         return json.dumps({"line": number, "error": error}) + "\n" if form == "jsonl" else "\n"
-    from seq2seq.evaluation.alignment import format_pharaoh
-    from seq2seq.evaluation.grid import text_grid
+    from seq2seq.metrics.drawing import text_grid
+    from seq2seq.metrics.links import format_pharaoh
 
     if form == "jsonl":
         return json.dumps(_object(number, pair), ensure_ascii=False) + "\n"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq.cli.console import say
+from seq2seq.cli.display.console import say
 from seq2seq.cli.options import as_text
 
 if TYPE_CHECKING:
-    from seq2seq.evaluation.plan import Cell, Grid
+    from seq2seq.comparison.plan import Cell, Grid
 
 EXAMPLES = """
 seq2seq compare grid.toml --output comparisons/scores
@@ -77,8 +77,8 @@ def compare(
     stops all runs after their step, and --resume goes on.
     """  # fmt: skip
     from seq2seq.cli.files import check_folder
-    from seq2seq.evaluation.plan import cells, load_grid
-    from seq2seq.evaluation.test_sets import bleu_tokenizer, load_tests
+    from seq2seq.comparison.plan import cells, load_grid
+    from seq2seq.comparison.texts import bleu_tokenizer, load_tests
 
     settings = load_grid(grid)
     plan = cells(settings, grid, overrides or [])
@@ -87,9 +87,9 @@ def compare(
     if note := bleu_tokenizer(settings, tests).note:
         say(f"note: {note}")
 
-    from seq2seq.evaluation.comparison import Stopped
-    from seq2seq.evaluation.comparison import compare as carry_out
-    from seq2seq.evaluation.report import write_report
+    from seq2seq.comparison.comparison import Stopped
+    from seq2seq.comparison.comparison import compare as carry_out
+    from seq2seq.comparison.report.report import write_report
 
     count = min(workers or os.cpu_count() or 1, len(plan))
     try:
@@ -123,8 +123,8 @@ def _read(path: Path, grid: Grid, plan: Sequence[Cell]) -> Iterator[str]:
 @contextmanager
 def told(runs: int) -> Iterator[Told]:
     """Bars for the runs at work on a terminal; plain lines for what is begun and done elsewhere."""
-    from seq2seq.cli.comparison_display import LiveRuns, PlainRuns
-    from seq2seq.cli.display import on_terminal
+    from seq2seq.cli.display.comparison import LiveRuns, PlainRuns
+    from seq2seq.cli.display.training import on_terminal
 
     if not on_terminal():
         yield PlainRuns(runs)

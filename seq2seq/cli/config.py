@@ -55,10 +55,10 @@ def config(
     'seq2seq train --set'. Text can also come from one TSV or JSONL file, or
     from a Hugging Face dataset: see the keys of data.train.
     """
-    from seq2seq.cli.streams import open_output
+    from seq2seq.bulk.streams import open_output
     from seq2seq.cli.template import render
-    from seq2seq.config import parse_config
-    from seq2seq.evaluation.bleu_tokenizer import TOKENIZERS
+    from seq2seq.config_file import parse_config
+    from seq2seq.metrics.bleu_tokenizer import TOKENIZERS
     from seq2seq.nn.normalisation import NORMALISATIONS
     from seq2seq.nn.scores import SCORE_FUNCTIONS
     from seq2seq.nn.windows import WINDOWS

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from seq2seq.bounds import MANY
+from seq2seq.bulk import engines
+from seq2seq.bulk.cut import Cut
+from seq2seq.bulk.streams import open_output, read_lines
 from seq2seq.cli import options
-from seq2seq.cli.console import answer_json, say
-from seq2seq.cli.cut import Cut
-from seq2seq.cli.display import progress_over
-from seq2seq.cli.streams import open_output, read_lines
+from seq2seq.cli.display.console import answer_json, say
+from seq2seq.cli.display.training import progress_over
 from seq2seq.errors import InputError
-from seq2seq.evaluation.references import unanswered
+from seq2seq.metrics.references import unanswered
 
 if TYPE_CHECKING:
-    from seq2seq.cli.report import Report
-    from seq2seq.translation import SearchOptions
-    from seq2seq.translator import Translator
+    from seq2seq.cli.display.scores import Report
+    from seq2seq.translation.translation import SearchOptions
+    from seq2seq.translation.translator import Translator
 
 BlankReferences = Literal["refuse", "leave-out"]
 
@@ -239,7 +240,7 @@ def _check_combination(
 
 def _check_before_work(references: list[list[str]], tokenize: str | None, lowercase: bool) -> None:
     """Let the metrics refuse references and names now, and not after a long translation."""
-    from seq2seq.evaluation.metrics import bleu
+    from seq2seq.metrics.bleu import bleu
 
     bleu(hypotheses=references[0], references=references, tokenize=tokenize, lowercase=lowercase)
 
@@ -248,14 +249,14 @@ def _enter(side: _Side, reading: _Reading, search: SearchOptions, device: str, t
     if side.file is not None:
         lines = reading.aligned(side.file)
         return _Entrant(side.name, None, lambda: lines)
-    translator = options.load_translator(side.models, device, threads)
+    translator = engines.load_translator(side.models, device, threads)
     tokenize = translator.config.training.validation_tokenize or None
     return _Entrant(side.name, tokenize, lambda: _translate(translator, reading, search))
 
 
 def _translate(translator: Translator, reading: _Reading, search: SearchOptions) -> list[str]:
     """The best translation of each sentence."""
-    size, found, cut = options.chunk_size(search), list[str](), Cut()
+    size, found, cut = engines.chunk_size(search), list[str](), Cut()
     with progress_over(lambda: len(reading.source)) as report:
         for start in range(0, len(reading.source), size):
             translations = translator.translate(reading.source[start : start + size], **search)
@@ -277,8 +278,8 @@ def _report(
     lowercase: bool,
     samples: int,
 ) -> Report:
-    from seq2seq.cli.report import Report
-    from seq2seq.evaluation import metrics
+    from seq2seq.cli.display.scores import Report
+    from seq2seq.metrics import bleu as metrics
 
     rules: dict[str, Any] = {"tokenize": tokenize, "lowercase": lowercase, "samples": samples}
     rules["references"] = references = reading.references

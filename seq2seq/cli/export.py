@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from seq2seq.cli.console import answer_path
+from seq2seq.cli.display.console import answer_path
 from seq2seq.errors import InputError, nearest
 
 EXAMPLES = """
@@ -39,7 +39,7 @@ def export(
     """
     if form != "onnx":
         raise InputError(f"--format {form!r} is unknown; {nearest(form, ['onnx'])}")
-    from seq2seq.checkpoint import load_model
+    from seq2seq.checkpoint.model import load_model
     from seq2seq.onnx.export import check_target, export_onnx
 
     target = Path(os.path.expanduser(output or f"{model.rstrip('/').replace('@', '-')}-onnx"))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typer.core import TyperCommand
 
-from seq2seq.cli.streams import STANDARD, STANDARD_INPUT, is_replaced
+from seq2seq.bulk.streams import STANDARD, STANDARD_INPUT, is_replaced
 from seq2seq.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ READ = {"FILE", "CONFIG.toml", "GRID.toml", "RESULTS.json", "OTHER", "MODEL"}  #
 MODELS = {"OTHER", "MODEL"}  # those that may be a directory
 OUTPUT = "output"  # the parameter that names what is written
 FOLDER = "DIR"  # stands for a directory that is written, in place of a file
-_WAITING = (".part", ".part.json", ".part.json.new")  # of an output until it is whole: see seq2seq.cli.part
+_WAITING = (
+    ".part",
+    ".part.json",
+    ".part.json.new",
+)  # of an output until it is whole: see bulk.unfinished_output
 _KEPT = re.compile(r"(\.[^/]+\.part)(\.json)?(\.new)?")
 _ANOTHER = "choose another name"
 
@@ -89,7 +93,7 @@ class Input(NamedTuple):
 
 def identities(read: Iterable[str]) -> dict[Identity, Input]:
     """The files behind these names: those of a model where a name is a directory, which can only be meant as one."""
-    from seq2seq.owners import belonging
+    from seq2seq.checkpoint.owners import belonging
 
     found = dict[Identity, Input]()
     for name in read:
@@ -118,7 +122,7 @@ def _check_standard(inputs: Mapping[Identity, Input]) -> None:
 
 
 def _check_file(output: str, inputs: Mapping[Identity, Input]) -> None:
-    from seq2seq.owners import owner
+    from seq2seq.checkpoint.owners import owner
 
     if not is_replaced(output):  # a device, or a pipe; or a directory, which the command refuses
         return
@@ -145,7 +149,7 @@ def check_folder(command: str, output: str | None, read: Iterable[str]) -> None:
     Raises InputError where one of these would be an input, where the directory lies among what belongs to another
     model, run or comparison, and where a log, which is added to and not replaced, is also a file elsewhere.
     """
-    from seq2seq.owners import LOG, is_comparison, owner
+    from seq2seq.checkpoint.owners import LOG, is_comparison, owner
 
     if not output:
         return
@@ -183,8 +187,8 @@ def _check_inside(directory: str, names: Collection[str], inputs: Mapping[Identi
 
 def _written() -> dict[str, Collection[str]]:
     """What each command writes into a directory."""
-    from seq2seq.directory import SHORTLIST
-    from seq2seq.owners import COMPARISON, EXPORT, REPORT, RUN
+    from seq2seq.checkpoint.files import SHORTLIST
+    from seq2seq.checkpoint.owners import COMPARISON, EXPORT, REPORT, RUN
 
     return {"train": RUN, "compare": COMPARISON, "results": REPORT, "export": EXPORT, "shortlist": {SHORTLIST}}
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq.cli.console import answer, answer_json
+from seq2seq.cli.display.console import answer, answer_json
 from seq2seq.errors import shown
-from seq2seq.escaping import printable, visible
+from seq2seq.text.escaping import printable, visible
 
 if TYPE_CHECKING:
-    from seq2seq.checkpoint import LoadedModel
+    from seq2seq.checkpoint.model import LoadedModel
 
 EXAMPLES = """
 seq2seq inspect runs/demo
@@ -32,7 +32,7 @@ def inspect(
     Languages, tokenizer, architecture, parameters by part, what training
     recorded, scores with their signatures, and files.
     """
-    from seq2seq.checkpoint import load_model
+    from seq2seq.checkpoint.model import load_model
 
     facts = describe(load_model(model))
     if as_json:
@@ -79,7 +79,7 @@ def count_parameters(loaded: LoadedModel) -> dict[str, int]:
 
 def _sizes(loaded: LoadedModel) -> dict[str, int]:
     """Bytes of the model's own files; those of a training stay out."""
-    from seq2seq.directory import CARD, CONFIG, HASHED
+    from seq2seq.checkpoint.files import CARD, CONFIG, HASHED
 
     paths = [loaded.directory / name for name in (CONFIG, *HASHED, CARD)]
     return {path.name: path.stat().st_size for path in paths if path.is_file()}

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_MINIMUM, MANY
-from seq2seq.cli.console import say
+from seq2seq.bulk.engines import BATCH_SIZE
+from seq2seq.cli.display.console import say
 from seq2seq.errors import InputError
-from seq2seq.escaping import visible
 from seq2seq.search.penalty import PENALTIES
+from seq2seq.text.escaping import visible
 
 if TYPE_CHECKING:
-    from seq2seq.onnx.translator import OnnxTranslator
-    from seq2seq.translation import SearchOptions, Translation
-    from seq2seq.translator import Translator
+    from seq2seq.translation.translation import SearchOptions, Translation
 
-BATCH_SIZE = 200
 _SEARCH, _MACHINE = "Search", "Machine"
 _MODELS_OWN = "the model's"
 
@@ -186,45 +184,6 @@ def as_text(parameter: typer.CallbackParam, value: Any) -> Any:
 def search_options(**values: Any) -> SearchOptions:
     """Those that were given; the model's config speaks for the others."""
     return cast("SearchOptions", {name: value for name, value in values.items() if value is not None})
-
-
-def chunk_size(search: SearchOptions) -> int:
-    """Lines that are translated together: a few batches, so that each finds sentences of like length."""
-    return 4 * (search.get("batch_size") or BATCH_SIZE)
-
-
-def set_threads(threads: int | None) -> None:
-    """As many as asked for."""
-    import torch
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-
-
-def load_translator(models: list[str], device: str, threads: int | None) -> Translator:
-    """The model or ensemble, where and with as many threads as asked for."""
-    from seq2seq.allocator import tune_memory
-    from seq2seq.translator import Translator
-
-    tune_memory()
-    set_threads(threads)
-    return Translator.load(*models, device=device)
-
-
-def load_engine(models: list[str], device: str, threads: int | None) -> Translator | OnnxTranslator:
-    """As `load_translator`; an exported model is run by onnxruntime, and torch is not loaded."""
-    from seq2seq.directory import is_export
-
-    exported = next((name for name in models if is_export(name)), None)
-    if exported is None:
-        return load_translator(models, device, threads)
-    if len(models) > 1:
-        raise InputError(f"{exported}: an exported model joins no ensemble; give the models that exports were made of")
-    if device != "cpu":
-        raise InputError(f"{exported}: an exported model runs on the cpu alone, not on {device!r}")
-    from seq2seq.onnx.translator import OnnxTranslator
-
-    return OnnxTranslator.load(exported, threads=threads)
 
 
 def judge_pair(truncated: bool, too_long: str, most: int, place: str) -> str | None:

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seq2seq.bulk import engines
+from seq2seq.bulk.layout import aligned_weights, drawn, unit_weights
+from seq2seq.bulk.streams import STANDARD, check_target, is_replaced
 from seq2seq.cli import options
-from seq2seq.cli.console import answer, say, speaks_unicode
-from seq2seq.cli.display import progress_over
+from seq2seq.cli.display.console import answer, say, speaks_unicode
+from seq2seq.cli.display.training import progress_over
 from seq2seq.cli.examples import epilog
 from seq2seq.cli.files import Command
-from seq2seq.cli.layout import aligned_weights, drawn, unit_weights
-from seq2seq.cli.streams import STANDARD, check_target, is_replaced, refusals, termination_raises
-from seq2seq.durable import write_durably
+from seq2seq.durable import refusals, write_durably
 from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.processes.signals import termination_raises
 
 if TYPE_CHECKING:
-    from seq2seq.evaluation.pictures import Form
+    from seq2seq.comparison.report.pictures import Form
 
 ATTENTION = """
 seq2seq plot attention runs/demo --source "Die Frau schläft nicht."
@@ -88,7 +90,7 @@ def attention(
     """
     form = _format_of(output)
     _check_texts(source, target, shift, beam_size)
-    translator = options.load_translator(models, device, threads)
+    translator = engines.load_translator(models, device, threads)
     if target is None:
         (translation,) = translator.translate([source], **options.search_options(beam_size=beam_size))
         options.warn_truncated("--source", 0, [translation])
@@ -101,8 +103,8 @@ def attention(
     if form is None:
         answer(drawn(*drawing, ascii_only=not speaks_unicode()))
         return
-    from seq2seq.evaluation.heatmaps import attention_map
-    from seq2seq.evaluation.pictures import encode, missing_glyphs
+    from seq2seq.comparison.report.heatmaps import attention_map
+    from seq2seq.comparison.report.pictures import encode, missing_glyphs
 
     content, missing = encode(attention_map(*drawing), form)
     _write(output, content)
@@ -121,14 +123,14 @@ def results(
     figures/ with every figure as SVG and PDF. Files of these names are
     replaced when all of them are ready.
     """
-    from seq2seq.evaluation.results import load_results
+    from seq2seq.comparison.results import load_results
 
     found = load_results(Path(file))
     if os.path.lexists(output) and not os.path.isdir(output):
         raise InputError(f"{output}: is a file; --output takes a directory")
 
-    from seq2seq.evaluation.plots import pictures
-    from seq2seq.evaluation.report import write_report
+    from seq2seq.comparison.report.plots import pictures
+    from seq2seq.comparison.report.report import write_report
 
     with termination_raises(), progress_over(lambda: len(list(pictures(found)))) as tell:
         notes = write_report(found, Path(output), tell)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from seq2seq.cli.console import answer
-from seq2seq.escaping import visible
+from seq2seq.cli.display.console import answer
+from seq2seq.text.escaping import visible
 
 EXAMPLES = """
 hf auth login
@@ -27,6 +27,6 @@ def push(
     README.md), not the training state. The token is the one that
     'hf auth login' stored, or the environment variable HF_TOKEN.
     """
-    from seq2seq.checkpoint import push_model
+    from seq2seq.checkpoint.model import push_model
 
     answer(visible(push_model(model, repository, private=private)))

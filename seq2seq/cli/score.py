@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from seq2seq.bulk import engines
+from seq2seq.bulk.line_pairs import check_standard_input, in_step
+from seq2seq.bulk.streams import open_input, open_output
 from seq2seq.cli import options
-from seq2seq.cli.console import say
-from seq2seq.cli.parallel import check_standard_input, in_step
-from seq2seq.cli.streams import open_input, open_output
+from seq2seq.cli.display.console import say
 from seq2seq.errors import InputError
-from seq2seq.perplexity import perplexity
+from seq2seq.metrics.perplexity import perplexity
 
 if TYPE_CHECKING:
-    from seq2seq.translation import PairScore
+    from seq2seq.translation.translation import PairScore
 
 EXAMPLES = """
 seq2seq score runs/demo --source test.de --target test.en > scores.tsv
@@ -54,8 +55,8 @@ def score(
     check_standard_input(source=source, target=target)
     log_prob, tokens, pairs = 0.0, 0, 0
     with open_input(source) as sources, open_input(target) as targets, open_output(output) as write:
-        translator = options.load_translator(models, device, threads)
-        for rows in in_step(options.chunk_size({}), sources, targets):
+        translator = engines.load_translator(models, device, threads)
+        for rows in in_step(engines.chunk_size({}), sources, targets):
             for number, row in enumerate(rows, start=pairs + 1):
                 _check(row, number, sources.name)
             lines = list[str]()

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seq2seq.bounds import MANY
+from seq2seq.bulk import engines
+from seq2seq.bulk.line_pairs import check_standard_input, in_step
+from seq2seq.bulk.streams import count_lines, open_input, read_lines
 from seq2seq.cli import options
-from seq2seq.cli.console import answer, answer_json
-from seq2seq.cli.display import progress_over
-from seq2seq.cli.parallel import check_standard_input, in_step
-from seq2seq.cli.streams import count_lines, open_input, read_lines, termination_raises
+from seq2seq.cli.display.console import answer, answer_json
+from seq2seq.cli.display.training import progress_over
 from seq2seq.errors import InputError
-from seq2seq.escaping import printable
+from seq2seq.processes.signals import termination_raises
+from seq2seq.text.escaping import printable
 
 if TYPE_CHECKING:
-    from seq2seq.checkpoint import LoadedModel
-    from seq2seq.lexicon import Lexicon
+    from seq2seq.checkpoint.model import LoadedModel
     from seq2seq.search.shortlist import Shortlist
+    from seq2seq.translation.lexicon import Lexicon
 
 EXAMPLES = """
 seq2seq shortlist runs/demo --source train.de --target train.en
@@ -80,11 +82,11 @@ def shortlist(
     validation = None
     if validation_source is not None and validation_target is not None:
         validation = _validation(validation_source, validation_target, bleu)
-    from seq2seq.checkpoint import load_model
-    from seq2seq.lexicon import Lexicon
-    from seq2seq.shortlist_file import write_shortlist
+    from seq2seq.checkpoint.model import load_model
+    from seq2seq.checkpoint.shortlist import write_shortlist
+    from seq2seq.translation.lexicon import Lexicon
 
-    options.set_threads(threads)
+    engines.set_threads(threads)
     loaded = load_model(model, device=device)
     lexicon = Lexicon(loaded)
     with termination_raises():
@@ -122,7 +124,7 @@ def _read(lexicon: Lexicon, source: str, target: str) -> None:
         open_input(target) as targets,
         progress_over(lambda: count_lines(source)) as progress,
     ):
-        for rows in in_step(8 * options.BATCH_SIZE, sources, targets):
+        for rows in in_step(8 * engines.BATCH_SIZE, sources, targets):
             lexicon.learn([row[0] for row in rows], [row[1] for row in rows])
             done += len(rows)
             progress(done)
@@ -130,7 +132,7 @@ def _read(lexicon: Lexicon, source: str, target: str) -> None:
 
 def _validation(source: str, target: str, bleu: bool) -> tuple[list[str], list[str]]:
     """The text to measure on, checked before the long reading of the other."""
-    from seq2seq.evaluation.references import unanswered
+    from seq2seq.metrics.references import unanswered
 
     sources, references = read_lines(source), read_lines(target)
     if len(sources) != len(references):
@@ -145,7 +147,7 @@ def _measure(
     loaded: LoadedModel, built: Shortlist, source: str, sources: list[str], references: list[str], bleu: bool
 ) -> dict[str, Any]:
     """How good the lists are for text that they were not built from."""
-    from seq2seq.lexicon import Recall, encode_pairs
+    from seq2seq.translation.lexicon import Recall, encode_pairs
 
     pairs = encode_pairs(loaded, sources, references)
     if not pairs:
@@ -166,8 +168,8 @@ def _compare(loaded: LoadedModel, built: Shortlist, sources: list[str], referenc
     """Translations without and with the lists."""
     import torch
 
-    from seq2seq.evaluation.metrics import bleu
-    from seq2seq.translator import Translator
+    from seq2seq.metrics.bleu import bleu
+    from seq2seq.translation.translator import Translator
 
     translator, texts, seconds = Translator([loaded], [built]), list[list[str]](), list[float]()
     for shortlist in (False, True):

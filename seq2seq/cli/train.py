@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from seq2seq.cli.console import say
+from seq2seq.cli.display.console import say
 from seq2seq.cli.options import as_text
 
 EXAMPLES = """
@@ -46,7 +46,7 @@ def train(
     for 'seq2seq translate DIR', every event in log.jsonl, and the state.
     """
     from seq2seq.cli.files import check_folder, config_files
-    from seq2seq.config import load_config
+    from seq2seq.config_file import load_config
     from seq2seq.errors import InputError
 
     if allow_changes and not resume:
@@ -54,8 +54,8 @@ def train(
     settings = load_config(config, overrides or [])
     check_folder("train", str(output), config_files(settings))
 
-    from seq2seq.cli.display import training_display
-    from seq2seq.cli.endings import speaks
+    from seq2seq.cli.display.console import speaks
+    from seq2seq.cli.display.training import training_display
     from seq2seq.training.trainer import train as run
 
     if speaks():

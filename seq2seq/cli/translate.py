@@ -11,29 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from seq2seq.bounds import MANY
+from seq2seq.bulk.chunks import Chunks
+from seq2seq.bulk.cut import Cut
+from seq2seq.bulk.job import Answer, BadLines, Job, TooLong
+from seq2seq.bulk.layout import Layout
+from seq2seq.bulk.streams import STANDARD, check_target, count_lines, is_replaced, open_input, open_output
+from seq2seq.bulk.unknown import Unknown
 from seq2seq.cli import options
-from seq2seq.cli.chunks import Chunks
-from seq2seq.cli.console import say
-from seq2seq.cli.cut import Cut
-from seq2seq.cli.display import progress_over
-from seq2seq.cli.endings import speaks
-from seq2seq.cli.job import Answer, BadLines, Job, TooLong
-from seq2seq.cli.layout import Layout
-from seq2seq.cli.streams import (
-    STANDARD,
-    check_target,
-    count_lines,
-    is_replaced,
-    open_input,
-    open_output,
-    termination_raises,
-)
-from seq2seq.cli.unknown import Unknown
+from seq2seq.cli.display.console import say, speaks
+from seq2seq.cli.display.training import progress_over
 from seq2seq.errors import InputError
+from seq2seq.processes.signals import termination_raises
 
 if TYPE_CHECKING:
-    from seq2seq.cli.part import Journal
-    from seq2seq.cli.workers import Crew
+    from seq2seq.bulk.unfinished_output import Journal
+    from seq2seq.bulk.workers import Crew
 
 EXAMPLES = """
 echo "ein Mann schläft ." | seq2seq translate runs/demo
@@ -237,7 +229,7 @@ def translate(
 
 def _as_they_come(job: Job, output: str, workers: int | None) -> None:
     """From or to a pipe, which cannot be read or written a second time."""
-    from seq2seq.cli.workers import crew
+    from seq2seq.bulk.workers import crew
 
     with open_input(job.source) as lines, open_output(output) as write, crew(job, workers) as team:
         if job.source == STANDARD and sys.stdin.isatty():
@@ -247,14 +239,14 @@ def _as_they_come(job: Job, output: str, workers: int | None) -> None:
 
 def _to_file(job: Job, output: str, workers: int | None, *, resume: bool) -> None:
     """From file to file: what is done survives whatever ends this process."""
-    from seq2seq.cli.part import open_part
-    from seq2seq.cli.workers import crew
+    from seq2seq.bulk.unfinished_output import open_part
+    from seq2seq.bulk.workers import crew
 
     target = check_target(output)
     with (
         open_input(job.source) as lines,
         termination_raises(),
-        open_part(target, output) as part,
+        open_part(target, output, say) as part,
         crew(job, workers) as team,
     ):
         part.begin(team.identity(), resume=resume)
@@ -263,15 +255,15 @@ def _to_file(job: Job, output: str, workers: int | None, *, resume: bool) -> Non
 
 def _in_ranks(job: Job, output: str, *, resume: bool) -> None:
     """As `_to_file`, with the processes that torchrun started: all translate, the first alone writes."""
-    from seq2seq.cli.part import Part, open_part
-    from seq2seq.cli.workers import ranked
+    from seq2seq.bulk.unfinished_output import Part, open_part
+    from seq2seq.bulk.workers import ranked
 
     target = check_target(output)
-    with open_input(job.source) as lines, termination_raises(), ranked(job) as team, ExitStack() as stack:
+    with open_input(job.source) as lines, termination_raises(), ranked(job, say) as team, ExitStack() as stack:
         lead, identity, parts = team.processes.lead, team.identity(), list[Part]()
 
         def begin() -> Journal:
-            parts.append(stack.enter_context(open_part(target, output)))
+            parts.append(stack.enter_context(open_part(target, output, say)))
             parts[0].begin(identity, resume=resume)
             return parts[0].journal
 

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from seq2seq.nn.kernels.loop_gradients import product, repeat
 from seq2seq.nn.normalisation import NORMALISATIONS, Normalisation
-from seq2seq.nn.repeated import product, repeat
 from seq2seq.nn.scores import SCORE_FUNCTIONS, ScoreFunction
 from seq2seq.nn.windows import WINDOWS, View, Window
 

@@ -15,12 +15,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seq2seq.nn.attention import Attention, Memory, Past
+from seq2seq.nn.beam_slots import Slots
+from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.encoder import EncoderOutput
-from seq2seq.nn.products import SequenceLinear
-from seq2seq.nn.recurrent import RecurrentLayer, SequenceDropout, State
+from seq2seq.nn.kernels.loop_steps import Shared, tanh_step
+from seq2seq.nn.kernels.products import SequenceLinear
+from seq2seq.nn.recurrent import RecurrentLayer, State
 from seq2seq.nn.registry import enter
-from seq2seq.nn.slots import Slots
-from seq2seq.nn.steps import Shared, tanh_step
 
 
 @dataclass(frozen=True, slots=True)

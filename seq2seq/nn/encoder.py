@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.masking import length_mask
-from seq2seq.nn.recurrent import SequenceDropout, SourceLayer
+from seq2seq.nn.recurrent import SourceLayer
 
 
 @dataclass(frozen=True, slots=True)

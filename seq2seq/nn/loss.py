@@ -1,19 +1,13 @@
 """Label-smoothed cross-entropy, as a sum in nats beside the number of tokens: never a mean of means."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from seq2seq.nn.precision import product_dtype
-from seq2seq.nn.products import affine, exact_onednn, multiply, onednn_is_better, pieces
-from seq2seq.nn.wide import BLOCK, wide_product
-
-LOGITS = 1 << 23  # of a chunk, which exist at one time: 32 MiB of float32
-LEAST = 256  # rows of a chunk, however large the vocabulary: products of fewer are slow
-LOST = 1e-30  # a probability as small may be 0 in float32, or has few digits
+from seq2seq.nn.kernels.cross_entropy import linear_cross_entropy
+from seq2seq.nn.kernels.precision import product_dtype
 
 
 class Loss(NamedTuple):
@@ -22,83 +16,6 @@ class Loss(NamedTuple):
     total: Tensor  # nats, label-smoothed: what is minimised
     nll: Tensor  # nats, not smoothed: what perplexity is made of
     tokens: Tensor  # how many
-
-
-class _LinearCrossEntropy(torch.autograd.Function):
-    """Output layer and cross-entropy together, in chunks of rows, gradients made on the way forward.
-
-    The logits of a batch are its largest tensor; here they exist once, a chunk at a time, and turn in place into
-    their own gradient softmax(z) - q, where q = (1 - ε) onehot + ε / V, but for ε / V, which is the same for all and
-    joins later. `dtype`: of the products, and so of the logits between them; the softmax and all sums are in the
-    precision of the weights, a block at a time.
-
-    2026-11-26, 3,796 rows of 512 units, 8,000 pieces, two threads: 0.93 of a matmul's rate; with chunks of 512 rows
-    0.84, in blocks 0.85 to 0.89; with chunks of 2,048 rows, 64 MiB of logits, 0.94 to 0.95.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, smoothing: float, dtype: torch.dtype
-    ) -> tuple[Tensor, Tensor]:
-        grad_outputs, grad_weight = torch.empty_like(outputs), torch.zeros_like(weight)
-        grad_bias = torch.zeros_like(bias)
-        scores, probs = (outputs.new_empty(len(outputs), 1) for _ in range(2))  # z and softmax(z) of the targets
-        vocabulary, spread = weight.shape[0], smoothing / weight.shape[0]
-        sums = weight.sum(dim=0)  # of all rows: what the evenly spread part of q needs, without a pass over logits
-        size, block = max(LEAST, LOGITS // vocabulary), max(1, BLOCK // vocabulary)
-        factors = weight.to(dtype)
-        buffer = outputs.new_empty(min(size, len(outputs)), vocabulary, dtype=dtype)
-        for chunk, full in pieces(len(outputs), size, size // 2):
-            rows, target = outputs[chunk].to(dtype), targets[chunk, None]
-            gradient = _scores(rows, factors, buffer[: len(rows)], full)
-            for part in range(0, len(rows), block):
-                some = slice(part, part + block)
-                logits = gradient[some].to(weight.dtype)  # the same memory, where nothing is to be converted
-                scores[chunk][some] = logits.add_(bias).gather(1, target[some])
-                found = torch.softmax(logits, dim=-1, out=logits).gather(1, target[some])
-                logits.scatter_(1, target[some], found + (smoothing - 1))
-                probs[chunk][some] = found
-                grad_bias += logits.sum(dim=0)
-                if dtype != weight.dtype:
-                    gradient[some] = logits
-            with exact_onednn(full):
-                multiply(gradient, factors, out=grad_outputs[chunk]).sub_(sums, alpha=spread)
-                affine(gradient.t(), rows, grad_weight, out=grad_weight)
-        log_probs = _logs(probs, outputs, weight, bias, targets)
-        of_all, nll = outputs.sum(dim=0), -log_probs.sum()
-        evenly = (scores - log_probs).sum() - (of_all @ sums + len(outputs) * bias.sum()) / vocabulary
-        total = smoothing * evenly + (1 - smoothing) * nll
-        grad_weight.sub_(of_all, alpha=spread)
-        grad_bias.sub_(len(outputs) * spread)
-        ctx.save_for_backward(grad_outputs, grad_weight, grad_bias)
-        ctx.mark_non_differentiable(nll)
-        return total, nll
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        grad_outputs, grad_weight, grad_bias = ctx.saved_tensors
-        scale = gradients[0]
-        return grad_outputs * scale, grad_weight * scale, grad_bias * scale, None, None, None
-
-
-def _scores(rows: Tensor, weight: Tensor, out: Tensor, full: bool) -> Tensor:
-    """x Wᵀ into `out`: all columns at once by oneDNN, some at a time by MKL."""
-    if not full or not onednn_is_better():
-        return wide_product(rows, weight, out)
-    with exact_onednn():
-        return torch.mm(rows, weight.t(), out=out)
-
-
-def _logs(probs: Tensor, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-    """log p of the targets; anew for the few rows, if any, whose p is too small to tell."""
-    logs = probs.log()
-    for rows in torch.split((probs[:, 0] < LOST).nonzero()[:, 0], LEAST):
-        exact = nn.functional.linear(outputs[rows], weight, bias).log_softmax(dim=-1)
-        logs[rows] = exact.gather(1, targets[rows, None])
-    return logs
-
-
-_apply: Callable[..., tuple[Tensor, Tensor]] = _LinearCrossEntropy.apply  # torch leaves it untyped
 
 
 def cross_entropy(
@@ -116,7 +33,7 @@ def cross_entropy(
     asked = product_dtype(weight)
     dtype = asked if outputs.device.type == "cpu" and asked == torch.bfloat16 else weight.dtype
     with torch.autocast(outputs.device.type, enabled=False):
-        total, nll = _apply(outputs.to(weight.dtype), weight, bias, targets, smoothing, dtype)
+        total, nll = linear_cross_entropy(outputs.to(weight.dtype), weight, bias, targets, smoothing, dtype)
     return Loss(total, nll, torch.tensor(targets.shape[0], device=outputs.device))
 
 

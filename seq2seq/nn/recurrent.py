@@ -1,16 +1,15 @@
 """One recurrent layer, run over a whole sequence or step by step with the same parameters; and dropout over time."""
 
-import math
 from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seq2seq.nn.cells import doubled, gru_sequence, lstm_sequence
-from seq2seq.nn.precision import product_dtype
-from seq2seq.nn.products import linear
-from seq2seq.nn.steps import Shared, gru_step, lstm_step
+from seq2seq.nn.kernels.cells import doubled, gru_sequence, lstm_sequence
+from seq2seq.nn.kernels.loop_steps import Shared, gru_step, lstm_step
+from seq2seq.nn.kernels.precision import product_dtype
+from seq2seq.nn.kernels.products import linear
 
 State = tuple[Tensor, ...]  # what a cell carries: (h,) of a GRU, (h, c) of an LSTM; h comes first
 
@@ -148,47 +147,3 @@ def _reversal(mask: Bool[Tensor, "batch source"]) -> Int[Tensor, "batch source"]
     """Where each position's token comes from when every sentence is reversed within its own length."""
     positions = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
     return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - positions, positions)
-
-
-class SequenceDropout(nn.Module):
-    """Dropout over [batch, time, dim]; `variational`: one mask for all positions (Gal & Ghahramani 2016)."""
-
-    def __init__(self, rate: float, variational: bool) -> None:
-        super().__init__()
-        self.rate = rate
-        self.variational = variational
-
-    def forward(self, values: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
-        """The values with dropout in training, unchanged otherwise."""
-        if not self.active:
-            return values
-        times = 1 if self.variational else values.shape[1]
-        return values * self._factors(values, (values.shape[0], times, values.shape[2]))
-
-    @property
-    def active(self) -> bool:
-        """Whether anything is dropped now."""
-        return self.training and self.rate > 0
-
-    def draw(self, like: Float[Tensor, "batch time any"], dim: int) -> Float[Tensor, "batch _ dim"] | None:
-        """Factors for every position of a loop at once, so that the loop itself draws nothing; None when inactive."""
-        if not self.active:
-            return None
-        times = 1 if self.variational else like.shape[1]
-        return self._factors(like, (like.shape[0], times, dim)).expand(-1, like.shape[1], -1)
-
-    def _factors(self, like: Tensor, shape: tuple[int, int, int]) -> Tensor:
-        """0 for what is dropped, the same number above 1 for what is kept, on average 1.
-
-        On a CPU the rate is rounded to a multiple of 2**-16: torch draws a float for each value there, which takes
-        ten times as long as a quarter of a 64-bit integer (2026-11-26: 10.5 and 1.0 ns, 7 % of a training step).
-        """
-        if like.device.type != "cpu":
-            return nn.functional.dropout(like.new_ones(shape), self.rate)
-        kept = max(1, round((1 - self.rate) * 2**16))
-        count = math.prod(shape)
-        words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        quarters = words.view(torch.int16)[:count].view(shape)
-        # Numbers at once: 0.2 ms for 2 million, where a mask that is converted takes 1.2 to 1.6 (2026-11-27).
-        chosen = torch.le(quarters, kept - 2**15 - 1, out=like.new_empty(shape))
-        return chosen.mul_(2**16 / kept)

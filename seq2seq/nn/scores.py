@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seq2seq.nn.additive import additive_energies
-from seq2seq.nn.products import SequenceLinear, linear
+from seq2seq.nn.kernels.additive_energies import additive_energies
+from seq2seq.nn.kernels.loop_gradients import comparison, looped, node_of
+from seq2seq.nn.kernels.products import SequenceLinear, linear
 from seq2seq.nn.registry import enter
-from seq2seq.nn.repeated import comparison, looped, node_of
 
 
 class ScoreFunction(nn.Module, ABC):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.search.penalty import AVERAGE, LengthPenalty
-from seq2seq.translation import Outcome
+from seq2seq.translation.translation import Outcome
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

@@ -10,8 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.config import Config, parse_config
-from seq2seq.directory import CONFIG, ENCODER, GRAPHS, JOINT, SOURCE, STEP, TARGET, Manifest, Vocabulary, read_files
+from seq2seq.checkpoint.files import (
+    CONFIG,
+    ENCODER,
+    GRAPHS,
+    JOINT,
+    SOURCE,
+    STEP,
+    TARGET,
+    Manifest,
+    Vocabulary,
+    read_files,
+)
+from seq2seq.config import Config
+from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.onnx.beam import SENTENCE, Floats, Ints, State
 from seq2seq.onnx.graphs import check_graph

@@ -19,16 +19,17 @@ import jaxtyping
 import torch
 from torch import Tensor, nn
 
-from seq2seq import __version__
-from seq2seq.checkpoint import SPECIAL_IDS, LoadedModel, refuse_nan, tokenizer_files
-from seq2seq.directory import CONFIG, ENCODER, FORMAT, STEP, Manifest, sha256, write_files
+from seq2seq.checkpoint.files import CONFIG, ENCODER, FORMAT, STEP, Manifest, write_files
+from seq2seq.checkpoint.model import SPECIAL_IDS, LoadedModel, refuse_nan, tokenizer_files
+from seq2seq.durable import sha256
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.escaping import markdown
 from seq2seq.nn.attention import Memory, Past
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.recurrent import RecurrentLayer, State
 from seq2seq.onnx.graphs import OPSET, check_graph
+from seq2seq.text.escaping import markdown
+from seq2seq.version import __version__
 
 _CARD = """# {name}
 

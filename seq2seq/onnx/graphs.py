@@ -15,7 +15,7 @@ import numpy as np
 from seq2seq.bounds import MANY
 from seq2seq.config import ModelConfig
 from seq2seq.errors import InputError, shown
-from seq2seq.protobuf import fields, varint
+from seq2seq.text.protobuf import fields, varint
 
 OPSET = 17  # of every export
 # What torch writes for our networks. None of them repeats or chooses a part of the graph, and none reads a file.

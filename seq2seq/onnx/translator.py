@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, Unpack
 
-from seq2seq.arguments import path_name, whole
 from seq2seq.errors import InputError
 from seq2seq.onnx.beam import beam_search
 from seq2seq.onnx.engine import ExportedModel, load_export
+from seq2seq.text.arguments import path_name, whole
 from seq2seq.text.tokenizer import BOS, EOS
-from seq2seq.translation import (
+from seq2seq.translation.translation import (
     FORBIDDEN,
     Outcome,
     SearchOptions,

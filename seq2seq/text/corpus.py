@@ -9,9 +9,9 @@ from pathlib import Path
 
 from seq2seq.config import CorpusConfig, DataConfig
 from seq2seq.errors import InputError
+from seq2seq.text.datasets import read_dataset
 from seq2seq.text.delimited import read_delimited
 from seq2seq.text.encoding import EncodedCorpus, encode_corpus, fingerprint
-from seq2seq.text.hub import read_dataset
 from seq2seq.text.lines import iter_lines, read_lines
 from seq2seq.text.readers import BOTH_BLANK, Row, SentencePair, read_aligned, read_jsonl
 

@@ -1,15 +1,12 @@
-"""From text to piece ids, in several processes and cached, and the filters of the training text."""
+"""From text to piece ids, a part at a time and cached, and the filters of the training text."""
 
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import operator
 import os
-import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +14,21 @@ from typing import Any, Protocol, overload
 
 import numpy as np
 
-from seq2seq.children import without_ctrl_c
 from seq2seq.config import DataConfig
 from seq2seq.text.tokenizer import TokenizerPair
 
 PART = 10_000  # pairs that are encoded at a time
 SIDES = ("source", "target")
+
+Texts = tuple[list[str], list[str]]
+"""Sentences of the source, and their translations."""
+
+Map = Callable[[Callable[[Texts], tuple["Ids", "Ids"]], Iterable[Texts]], Iterable[tuple["Ids", "Ids"]]]
+"""Applies a function to each part and gives the answers in order: the built-in `map`, or one of several processes."""
+
+Report = Callable[[int, int], None]
+"""Is told how many pairs of how many are encoded."""
+
 EMPTY, TOO_LONG, RATIO, DUPLICATE = "empty", "too long", "length ratio", "duplicate"
 
 
@@ -116,12 +122,15 @@ def encode_corpus(
     cache_dir: Path | None = None,
     *,
     filters: bool = True,
+    apply: Map = map,
+    report: Report = lambda done, total: None,
 ) -> EncodedCorpus:
     """Encode both sides, and with `filters` remove pairs as data.max_length, max_ratio and drop_duplicates say.
 
-    With `cache_dir` the ids are kept there and found again for the same text and tokenizers.
+    With `cache_dir` the ids are kept there and found again for the same text and tokenizers; only what is not found is
+    encoded, PART pairs at a time, by `apply`, which may share the parts among processes.
     """
-    source_ids, target_ids = _encode(corpus, tokenizers, data.processes, cache_dir)
+    source_ids, target_ids = _find_or_encode(corpus, tokenizers, cache_dir, apply, report)
     removed = dict.fromkeys((EMPTY, TOO_LONG, RATIO, DUPLICATE), 0)
     if not filters:
         return EncodedCorpus(source_ids, target_ids, list(corpus.source), list(corpus.target), removed)
@@ -161,57 +170,28 @@ def verdicts(
             yield None
 
 
-def _encode(corpus: ParallelText, tokenizers: TokenizerPair, processes: int, cache_dir: Path | None) -> tuple[Ids, Ids]:
+def _find_or_encode(
+    corpus: ParallelText, tokenizers: TokenizerPair, cache_dir: Path | None, apply: Map, report: Report
+) -> tuple[Ids, Ids]:
     inputs = f"{tokenizers.source.sha256} {tokenizers.target.sha256} {fingerprint(corpus)}"
     name = f"ids-{hashlib.sha256(inputs.encode()).hexdigest()[:32]}.safetensors"
     found = None if cache_dir is None else _read(cache_dir / name)
     if found is None:
         found = Ids(), Ids()
-        for part in _encode_parts(corpus, tokenizers, processes):
-            for ids, more in zip(found, part, strict=True):
+        starts = range(0, len(corpus.source), PART)
+        parts = ((corpus.source[start : start + PART], corpus.target[start : start + PART]) for start in starts)
+        for encoded in apply(partial(_encode, tokenizers), parts):
+            for ids, more in zip(found, encoded, strict=True):
                 ids.extend(more)
+            report(len(found[0]), len(corpus.source))
         if cache_dir is not None:
             _write(cache_dir / name, found)
     return found
 
 
-def _encode_parts(corpus: ParallelText, tokenizers: TokenizerPair, processes: int) -> Iterator[tuple[Ids, Ids]]:
-    """The ids of PART pairs after the other, with a progress bar where somebody watches."""
-    from rich.console import Console
-    from rich.progress import track
-
-    starts = range(0, len(corpus.source), PART)
-    parts = ((corpus.source[start : start + PART], corpus.target[start : start + PART]) for start in starts)
-    watch = partial(
-        track, description="Encoding", total=len(starts), console=Console(stderr=True), transient=True,
-        disable=not (sys.stderr and sys.stderr.isatty()),
-    )  # fmt: skip
-    if min(processes, len(starts)) < 2:
-        yield from watch(_encode_part(tokenizers, *part) for part in parts)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(processes, len(starts)), spawn, initializer=_begin, initargs=(tokenizers,))
-    try:
-        with without_ctrl_c():
-            answers = pool.map(_encode_in_worker, parts)  # which starts them
-        yield from watch(answers)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _encode_part(tokenizers: TokenizerPair, source: list[str], target: list[str]) -> tuple[Ids, Ids]:
+def _encode(tokenizers: TokenizerPair, texts: Texts) -> tuple[Ids, Ids]:
+    source, target = texts
     return Ids(tokenizers.source.encode_batch(source)), Ids(tokenizers.target.encode_batch(target))
-
-
-_in_worker: list[TokenizerPair] = []  # of a worker process, which gets them once
-
-
-def _begin(tokenizers: TokenizerPair) -> None:
-    _in_worker.append(tokenizers)
-
-
-def _encode_in_worker(part: tuple[list[str], list[str]]) -> tuple[Ids, Ids]:
-    return _encode_part(_in_worker[0], *part)
 
 
 def _read(path: Path) -> tuple[Ids, Ids] | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from seq2seq.protobuf import LENGTH, fields
+from seq2seq.text.protobuf import LENGTH, fields
 
 Kind = Literal["unigram", "bpe", "char", "word"]
 

@@ -21,8 +21,7 @@ from typing import Any, NamedTuple, Protocol
 from seq2seq.config import Config, CorpusConfig
 from seq2seq.errors import InputError
 from seq2seq.text.corpus import Corpus
-from seq2seq.text.encoding import verdicts
-from seq2seq.text.hub import (
+from seq2seq.text.datasets import (
     FORMATS,
     SAVED,
     TEXT,
@@ -36,6 +35,7 @@ from seq2seq.text.hub import (
     rows_of,
     uncounted,
 )
+from seq2seq.text.encoding import verdicts
 from seq2seq.text.lines import iter_byte_lines
 from seq2seq.text.readers import BOTH_BLANK, Problem, Row, SentencePair, is_json_array, read_json_line
 from seq2seq.text.tokenizer import TokenizerPair

@@ -9,8 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from seq2seq.directory import sha256
-from seq2seq.durable import write_durably
+from seq2seq.durable import sha256, write_durably
 from seq2seq.errors import InputError
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from seq2seq.config import Config
 from seq2seq.errors import InputError
-from seq2seq.evaluation.metrics import refuse_long
+from seq2seq.metrics.bleu import refuse_long
+from seq2seq.processes.children import map_in_processes
+from seq2seq.processes.group import Processes
 from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprint, read_corpus
+from seq2seq.text.encoding import PART
 from seq2seq.text.streaming import Stream, open_stream
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
-from seq2seq.training.processes import Processes
-from seq2seq.translation import MAX_SOURCE_LENGTH
+from seq2seq.translation.translation import MAX_SOURCE_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +56,38 @@ def prepare(
     tokenizers: TokenizerPair | None,
     cache: Path,
     processes: Processes,
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> TrainingText:
-    """Train the tokenizers where none are given, and encode both texts: the first process does, the others take it."""
+    """Train the tokenizers where none are given, and encode both texts: the first process does, the others take it.
+
+    report: is told how many pairs of how many are encoded, in the first process.
+    """
     train, validation = texts
+    told = report if processes.first else lambda done, total: None
+
+    def encode(corpus: Corpus, pair: TokenizerPair, *, filters: bool) -> EncodedCorpus:
+        parts = -(-len(corpus.source) // PART)
+        apply = partial(map_in_processes, processes=min(config.data.processes, parts))
+        return encode_corpus(corpus, pair, config.data, cache, filters=filters, apply=apply, report=told)
 
     def lead() -> TokenizerPair:
         pair = tokenizers or _train_tokenizers(config, train)
         if processes.count > 1:  # what is encoded now, all find in the cache
             for corpus in (text for text in texts if isinstance(text, Corpus)):
-                encode_corpus(corpus, pair, config.data, cache, filters=False)
+                encode(corpus, pair, filters=False)
         return pair
 
     tokenizers = processes.lead(lead)
-    encoded = encode_corpus(validation, tokenizers, config.data, cache, filters=False)
+    encoded = encode(validation, tokenizers, filters=False)
+    if isinstance(train, Stream):
+        # It is encoded as it is read, and has no more need of its sample.
+        learned: EncodedCorpus | Stream = replace(train, sample=None)
+    else:
+        learned = encode(train, tokenizers, filters=True)
+        if not learned.source:
+            raise nothing_left(learned.removed)
     return TrainingText(
-        train=_encode(config, train, tokenizers, cache),
+        train=learned,
         validation=encoded,
         tokenizers=tokenizers,
         fingerprint={
@@ -97,16 +117,6 @@ def _train_tokenizers(config: Config, train: Corpus | Stream) -> TokenizerPair:
     text = train.sample if isinstance(train, Stream) else train
     assert text is not None  # a stream that was opened has a sample
     return train_tokenizers(text.source, text.target, config.tokenizer, Path(config.data.root))
-
-
-def _encode(config: Config, train: Corpus | Stream, tokenizers: TokenizerPair, cache: Path) -> EncodedCorpus | Stream:
-    """The ids of all pairs; a stream is encoded as it is read, and has no more need of its sample."""
-    if isinstance(train, Stream):
-        return replace(train, sample=None)
-    encoded = encode_corpus(train, tokenizers, config.data, cache, filters=True)
-    if not encoded.source:
-        raise nothing_left(encoded.removed)
-    return encoded
 
 
 def nothing_left(removed: dict[str, int]) -> InputError:

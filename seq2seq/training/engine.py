@@ -15,9 +15,9 @@ from torch import nn
 
 from seq2seq.config import Config, TrainingConfig
 from seq2seq.errors import InputError, Seq2SeqError, nearest
+from seq2seq.nn.kernels.precision import bfloat16_is_fast
 from seq2seq.nn.model import Seq2Seq
-from seq2seq.nn.precision import bfloat16_is_fast
-from seq2seq.training.processes import join
+from seq2seq.processes.group import join
 
 
 def check_trackers(training: TrainingConfig) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from seq2seq.directory import sha256
+from seq2seq.durable import sha256
 
 
 class Journal:

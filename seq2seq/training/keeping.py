@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seq2seq.checkpoint import load_model, save_model
+from seq2seq.checkpoint.files import CONFIG
+from seq2seq.checkpoint.model import load_model, save_model
 from seq2seq.config import Config
-from seq2seq.directory import CONFIG
 from seq2seq.nn.model import Seq2Seq
+from seq2seq.processes.group import Processes
 from seq2seq.training.averaging import Averager
 from seq2seq.training.data import TrainingText
 from seq2seq.training.journal import Journal
-from seq2seq.training.processes import Processes
 from seq2seq.training.run import Run
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.state import Progress, save_state

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from seq2seq.checkpoint import load_tokenizers
+from seq2seq.checkpoint.files import CONFIG, HASHED, read_file
+from seq2seq.checkpoint.model import load_tokenizers
+from seq2seq.checkpoint.owners import BEGINS, LOG
 from seq2seq.config import TrainingConfig
-from seq2seq.directory import CONFIG, HASHED, read_file, sha256
+from seq2seq.durable import sha256
 from seq2seq.errors import InputError
-from seq2seq.owners import BEGINS, LOG
 from seq2seq.training.averaging import Averager
 from seq2seq.training.state import TENSORS, Progress, load_note
 

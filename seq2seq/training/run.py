@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from seq2seq.checkpoint import load_tokenizers
+from seq2seq.checkpoint.model import load_tokenizers
 from seq2seq.config import Config
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.text.tokenizer import TokenizerPair

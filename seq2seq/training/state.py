@@ -21,9 +21,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from seq2seq.checkpoint.files import read_file
 from seq2seq.config import TrainingConfig
-from seq2seq.directory import read_file, seal, sha256, unseal
-from seq2seq.durable import sync_names, write_durably
+from seq2seq.durable import seal, sha256, sync_names, unseal, write_durably
 from seq2seq.errors import InputError
 
 NOTE, TENSORS = _FILES = "state.json", "state.safetensors"

@@ -13,14 +13,17 @@ from typing import Any
 import torch
 from accelerate.utils import set_seed
 
-from seq2seq.allocator import tune_memory
 from seq2seq.batching import deal
-from seq2seq.checkpoint import LoadedModel, build_model, check_model_config
+from seq2seq.checkpoint.model import LoadedModel, build_model, check_model_config
+from seq2seq.checkpoint.owners import LOG
 from seq2seq.config import Config
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.nn.model import Seq2Seq, initialise
-from seq2seq.owners import LOG
-from seq2seq.perplexity import perplexity
+from seq2seq.metrics.perplexity import perplexity
+from seq2seq.nn.initialisation import initialise
+from seq2seq.nn.kernels.allocator import tune_memory
+from seq2seq.nn.model import Seq2Seq
+from seq2seq.processes.group import Processes
+from seq2seq.processes.signals import StopRequest
 from seq2seq.text.tokenizer import check_symbols
 from seq2seq.training.data import TrainingText, prepare, read_texts
 from seq2seq.training.engine import (
@@ -34,15 +37,13 @@ from seq2seq.training.engine import (
 from seq2seq.training.epoch import Place, Pool, draw, make_pools
 from seq2seq.training.journal import Journal
 from seq2seq.training.keeping import Keeper
-from seq2seq.training.processes import Processes
 from seq2seq.training.reports import open_trackers, outcome, tell_criterion, tell_start, tell_validation
 from seq2seq.training.run import Run, open_run, refusals
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.selection import is_better, judge
-from seq2seq.training.signals import StopRequest
 from seq2seq.training.state import Progress, load_tensors
 from seq2seq.training.validation import Validation, bleu_tokenizer, check_tokenizer, validate
-from seq2seq.translator import Translator
+from seq2seq.translation.translator import Translator
 
 Observe = Callable[[dict[str, Any]], None]
 
@@ -70,7 +71,14 @@ def train(
     texts = read_texts(config)
     with ExitStack() as stack, StopRequest() as stop, processes.explained(), refusals(output):
         run = processes.lead(lambda: stack.enter_context(open_run(config, output, resume, allow_changes)))
-        text = prepare(config, texts, run.tokenizers(), run.directory / "cache", processes)
+        text = prepare(
+            config,
+            texts,
+            run.tokenizers(),
+            run.directory / "cache",
+            processes,
+            lambda done, total: observe({"event": "encode", "done": done, "total": total}),
+        )
         del texts  # a long training need not hold what was only read to be encoded
         trainer = Trainer(config, run, text, processes, observe)
         return trainer.run_to_end(stop)

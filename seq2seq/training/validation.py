@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import torch
 
 from seq2seq.batching import make_batch
-from seq2seq.budget import cut_by_budget
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
-from seq2seq.evaluation.bleu_tokenizer import Choice, choose_tokenizer, tokenizer_of
-from seq2seq.evaluation.metrics import LONGEST_LINE, bleu
-from seq2seq.forcing import STRETCH, force
+from seq2seq.metrics.bleu import LONGEST_LINE, bleu
+from seq2seq.metrics.bleu_tokenizer import Choice, choose_tokenizer, tokenizer_of
+from seq2seq.metrics.perplexity import perplexity
 from seq2seq.nn.model import Seq2Seq
-from seq2seq.perplexity import perplexity
+from seq2seq.processes.group import Processes
+from seq2seq.text.budget import cut_by_budget
 from seq2seq.text.corpus import EncodedCorpus
 from seq2seq.text.normalisation import composed
-from seq2seq.training.processes import Processes
-from seq2seq.translator import Translator
+from seq2seq.translation.forcing import STRETCH, force
+from seq2seq.translation.translator import Translator
 
 BATCH_TOKENS = 4096  # bounds memory; the result does not depend on it
 

@@ -19,11 +19,12 @@ with atheris.instrument_imports(include=["seq2seq", "tomllib"]):
     import tomllib
 
     from seq2seq import Translator
-    from seq2seq.checkpoint import build_model, save_model
-    from seq2seq.cli.streams import Source
-    from seq2seq.config import Config, CorpusConfig, load_config, parse_config
+    from seq2seq.bulk.streams import Source
+    from seq2seq.checkpoint.model import build_model, save_model
+    from seq2seq.config import Config, CorpusConfig
+    from seq2seq.config_file import load_config, parse_config
     from seq2seq.errors import Seq2SeqError
-    from seq2seq.nn.model import initialise
+    from seq2seq.nn.initialisation import initialise
     from seq2seq.text.compression import unpacked
     from seq2seq.text.delimited import read_delimited
     from seq2seq.text.lines import read_lines

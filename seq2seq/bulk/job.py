@@ -1,0 +1,147 @@
+"""What `seq2seq translate` does to a chunk of lines, in whichever process does it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from seq2seq.bulk import engines
+from seq2seq.bulk.chunks import Chunk, Chunks
+from seq2seq.bulk.cut import Cut
+from seq2seq.bulk.layout import Layout
+from seq2seq.bulk.streams import STANDARD, STANDARD_INPUT, Source
+from seq2seq.bulk.unknown import Unknown
+from seq2seq.errors import InputError
+from seq2seq.text.escaping import visible
+from seq2seq.text.lines import describe
+
+if TYPE_CHECKING:
+    from seq2seq.onnx.translator import OnnxTranslator
+    from seq2seq.translation.translation import SampleOptions, SearchOptions, Translation
+    from seq2seq.translation.translator import Translator
+
+BadLines = Literal["refuse", "blank"]
+TooLong = Literal["truncate", "blank", "refuse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The output for a chunk. notes: what to tell of its lines, each a warning; unknown, cut: of all lines together."""
+
+    end: int  # lines of the input up to here
+    source_sha256: str  # as of Chunk
+    text: str
+    notes: list[str]
+    unknown: Unknown = field(default_factory=Unknown)
+    cut: Cut = field(default_factory=Cut)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a translation depends on besides its input. It can be sent to another process.
+
+    source: the input, as the user names it. drawing: options of sampling; None: search.
+    """
+
+    models: list[str]
+    device: str
+    threads: int | None
+    source: str
+    layout: Layout
+    n_best: int
+    search: SearchOptions
+    drawing: dict[str, Any] | None
+    bad_lines: BadLines
+    too_long: TooLong
+
+    @property
+    def name(self) -> str:
+        """The input's, in messages."""
+        return STANDARD_INPUT if self.source == STANDARD else self.source
+
+    def chunks(self, lines: Source) -> Chunks:
+        """The input, cut to what is translated together. Of a file, all runs make the same cuts."""
+        return Chunks(lines, engines.chunk_size(self.search), fixed=os.path.isfile(self.source))
+
+    def load(self) -> LoadedJob:
+        """With its models. Raises InputError as Translator.load does."""
+        return LoadedJob(self, engines.load_engine(self.models, self.device, self.threads))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedJob:
+    """A job that can be done."""
+
+    job: Job
+    translator: Translator | OnnxTranslator
+
+    def identity(self) -> dict[str, Any]:
+        """What the output depends on besides the input, by the names that the user knows it by."""
+        return _identity(self.job, self.translator)
+
+    def answer(self, chunk: Chunk) -> Answer:
+        """Raises InputError for the first line that is refused."""
+        job, parts, notes, unknown, cut = self.job, list[str](), list[str](), Unknown(), Cut()
+        if chunk.problems and job.bad_lines == "refuse":
+            place, problem = next(iter(chunk.problems.items()))
+            raise InputError(f"{job.name}:{chunk.before + place + 1}: {describe(problem)}")
+        for place, several in enumerate(self._find(chunk)):
+            number = chunk.before + place + 1
+            error = self._error(chunk.problems.get(place), several[0], notes, f"{job.name}:{number}")
+            parts.append(job.layout.failed(number, chunk.texts[place], error) if error else "")
+            parts.append("" if error else job.layout.lines(number, several))
+            if not error:
+                unknown.see(several[0], self.translator.tokenizers.source)
+                cut.see(number, several[:1] if job.drawing is None else several)  # a search ranks the cut ones last
+        return Answer(chunk.end, chunk.source_sha256, "".join(parts), notes, unknown, cut)
+
+    def _find(self, chunk: Chunk) -> Sequence[Sequence[Translation]]:
+        job = self.job
+        if job.drawing is None:
+            return self.translator.translate_nbest(chunk.texts, job.n_best, **job.search)
+        # Draws depend on the seed and the number of the line alone, not on how lines arrive.
+        shared = cast("SampleOptions", job.search)
+        return self.translator.sample(chunk.texts, first=chunk.before, count=job.n_best, **job.drawing, **shared)
+
+    def _error(self, problem: str | None, first: Translation, notes: list[str], place: str) -> str | None:
+        """Why a line gets no translation, if so; and a note of all that is not as it should be."""
+        if problem:
+            notes.append(f"{place}: {describe(problem)}; it is blank in the output (--bad-lines blank)")
+            return describe(problem)
+        if not first.truncated:
+            return None
+        pieces = f"{len(first.source_pieces):,} pieces"
+        if self.job.too_long == "truncate":
+            notes.append(f"{place}: too long, only its first {pieces} were translated (--max-source-length)")
+            return None
+        error = f"too long, more than {pieces} (--max-source-length)"
+        if self.job.too_long == "refuse":
+            raise InputError(f"{place}: {error}; shorten it, or choose --too-long truncate or blank")
+        notes.append(f"{place}: {error}; it is blank in the output (--too-long blank)")
+        return error
+
+
+def _identity(job: Job, translator: Translator | OnnxTranslator) -> dict[str, Any]:
+    from seq2seq import __version__
+
+    given: dict[str, Any] = {"--n-best": job.n_best, "--format": job.layout.form, "--scores": job.layout.scores}
+    given |= {"--alignment": job.layout.alignment, "--sample": job.drawing is not None}
+    for name, value in [*job.search.items(), *(job.drawing or {}).items()]:
+        given[f"--{name.replace('_', '-')}"] = value
+    given |= {"--bad-lines": job.bad_lines, "--too-long": job.too_long, "--device": job.device.partition(":")[0]}
+    if job.search.get("shortlist"):
+        given["shortlists"] = translator.shortlist_digests()
+    models = {visible(name): _model_sha256(loaded) for name, loaded in zip(job.models, translator.models, strict=True)}
+    return given | {"models": models, "seq2seq": __version__} | translator.numerics()
+
+
+def _model_sha256(loaded: Any) -> str:
+    """Of the part of config.json that says how the model translates; it lists the SHA-256 of every other file."""
+    from seq2seq.checkpoint.files import CONFIG
+
+    tree = json.loads((loaded.directory / CONFIG).read_bytes())
+    return hashlib.sha256(json.dumps([tree["files"], tree["config"]], sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,133 @@
+"""How translations are written: text for people and cut(1), JSON lines for scripts, grids for looking."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from seq2seq.translation.translation import Translation
+    from seq2seq.translation.word_alignment import Alignment, Side
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What is told of a translation.
+
+    text: columns with a tab between them: the line number, from 1 (`numbered`), the translation, score and log_prob
+    (`scores`), the links (`alignment`). jsonl: one object a translation. grid: as text, with a drawing after each line.
+    """
+
+    form: Literal["text", "jsonl", "grid"]
+    numbered: bool
+    scores: bool
+    alignment: bool
+
+    def lines(self, number: int, found: Sequence[Translation]) -> str:
+        """The translations of line `number`, best first."""
+        one = {"text": self._columns, "jsonl": self._object, "grid": self._grid}[self.form]
+        return "".join(one(number, rank, translation) + "\n" for rank, translation in enumerate(found, start=1))
+
+    def failed(self, number: int, source: str, error: str) -> str:
+        """Line `number`, which got no translation: as a blank line, and with the error where the format has names."""
+        from seq2seq.translation.translation import blank
+
+        if self.form == "jsonl":
+            return self._object(number, 1, blank(source), error) + "\n"
+        return self.lines(number, [blank("")])
+
+    def _columns(self, number: int, rank: int, translation: Translation) -> str:
+        from seq2seq.metrics.links import format_pharaoh
+
+        columns = [str(number)] if self.numbered else []
+        columns.append(translation.text.replace("\r", " "))
+        if self.scores:
+            columns += [f"{translation.score:.6f}", f"{translation.log_prob:.6f}"]
+        if self.alignment:
+            columns.append(format_pharaoh(translation.alignment))
+        # A tab within the text would shift the columns; where it stands alone it may stay.
+        return "\t".join(column.replace("\t", " ") for column in columns) if len(columns) > 1 else columns[0]
+
+    def _object(self, number: int, rank: int, translation: Translation, error: str | None = None) -> str:
+        entry: dict[str, Any] = {
+            "line": number,
+            "rank": rank,
+            "source": translation.source,
+            "text": translation.text,
+            "finished": translation.finished,
+            "truncated": translation.truncated,
+            "source_pieces": translation.source_pieces,
+            "pieces": translation.pieces,
+        }
+        if error:
+            entry["error"] = error
+        if self.scores:
+            entry |= {"score": translation.score, "log_prob": translation.log_prob}
+        if self.alignment:
+            entry["alignment"] = translation.alignment
+        return json.dumps(entry, ensure_ascii=False)
+
+    def _grid(self, number: int, rank: int, translation: Translation) -> str:
+        drawn = "".join(f"{line.rstrip()}\n" for line in grid(translation).split("\n"))
+        return f"{self._columns(number, rank, translation)}\n{drawn}"
+
+
+def grid(translation: Translation) -> str:
+    """Where the model looked, for a terminal."""
+    return drawn(*unit_weights(translation))
+
+
+def drawn(
+    weights: NDArray[np.float64], source: Sequence[str], target: Sequence[str], *, ascii_only: bool = False
+) -> str:
+    """Weights [target, source] with the names of columns and rows, as wide as the terminal."""
+    from seq2seq.metrics.drawing import text_grid
+
+    return text_grid(weights, source, target, width=shutil.get_terminal_size().columns, ascii_only=ascii_only)
+
+
+def unit_weights(translation: Translation) -> tuple[NDArray[np.float64], list[str], list[str]]:
+    """Weights [target, source] with the names of columns and rows: words, or pieces on a side without spaces."""
+    from seq2seq.metrics.links import NO_WORD, word_weights
+
+    source_units, source_labels = _units(translation.source, translation.source_pieces, translation.source_words)
+    target_units, target_labels = _units(translation.text, translation.pieces, translation.target_words)
+    rows = [*target_units, NO_WORD] if translation.finished else target_units
+    return word_weights(translation.weights, [*source_units, NO_WORD], rows), source_labels, target_labels
+
+
+def aligned_weights(alignment: Alignment, *, shift: int) -> tuple[NDArray[np.float64], list[str], list[str]]:
+    """As `unit_weights`, of a target that the model was made to write."""
+    from seq2seq.metrics.links import merged_weights
+
+    source_labels, source_shares = _shares(alignment.source)
+    target_labels, target_shares = _shares(alignment.target)
+    weights = merged_weights(alignment.piece_weights, source_shares, target_shares, shift=shift)
+    return weights, source_labels, target_labels
+
+
+def _shares(side: Side) -> tuple[list[str], NDArray[np.float64]]:
+    """What each unit is called, and how much of each piece, and of the end, belongs to it."""
+    import numpy as np
+
+    if len(side.words) > 1:
+        return side.words, side.shares
+    return _piece_labels(side.pieces), np.eye(len(side.pieces), len(side.pieces) + 1)
+
+
+def _units(text: str, pieces: Sequence[str], words: Sequence[int]) -> tuple[Sequence[int], list[str]]:
+    """For each piece the number of its unit, and what each unit is called; words that were not read are left out."""
+    last = max(words, default=0)
+    if last > 0:
+        return words, text.split()[: last + 1]
+    return range(len(pieces)), _piece_labels(pieces)
+
+
+def _piece_labels(pieces: Sequence[str]) -> list[str]:
+    return [piece.replace("▁", "") or "▁" for piece in pieces]

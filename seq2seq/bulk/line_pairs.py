@@ -1,0 +1,39 @@
+"""Files that belong together line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from seq2seq.bulk.streams import STANDARD, Source
+from seq2seq.errors import InputError
+
+
+def check_standard_input(**files: str | None) -> None:
+    """Refuse to read two files from one standard input; the keywords are the options that name them."""
+    standard = [f"--{option}" for option, file in files.items() if file == STANDARD]
+    if len(standard) > 1:
+        raise InputError(f"{standard[0]} and {standard[1]} cannot both be standard input")
+
+
+def in_step(size: int, *sources: Source) -> Iterator[list[tuple[str, ...]]]:
+    """Line n of every source together, `size` lines at a time. Raises InputError where one ends before another."""
+    rows: list[tuple[str, ...]] = []
+    for number, row in enumerate(zip_longest(*map(_lines, sources)), start=1):
+        if None in row:
+            short = sources[row.index(None)]
+            long = next(source for source, line in zip(sources, row, strict=True) if line is not None)
+            raise InputError(
+                f"{short.name} ends before line {number}, {long.name} does not; they must be aligned line by line"
+            )
+        rows.append(row)
+        if len(rows) == size:
+            yield rows
+            rows = []
+    if rows:
+        yield rows
+
+
+def _lines(source: Source) -> Iterator[str]:
+    for chunk in source.chunks(1024):
+        yield from chunk

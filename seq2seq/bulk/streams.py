@@ -1,0 +1,175 @@
+"""Lines in and out: standard streams or files, UTF-8 whatever the locale, nothing late and nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BufferedIOBase, FileIO
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from seq2seq.durable import create, refusals, write_all
+from seq2seq.errors import InputError
+from seq2seq.processes.signals import termination_raises
+from seq2seq.text.compression import BLOCK, unpacked
+from seq2seq.text.escaping import columns
+from seq2seq.text.lines import CUT, iter_lines, unreadable
+
+STANDARD = "-"
+STANDARD_INPUT = "standard input"  # in messages
+
+
+class Arrivals:
+    """The lines of a stream as bytes, and how many more of them can be had without waiting.
+
+    Of a line that is too long (see seq2seq.text.lines) its first CUT bytes come as soon as they are there, without an
+    end; the rest is read and dropped.
+    """
+
+    def __init__(self, name: str, stream: BufferedIOBase) -> None:
+        self._name, self._stream, self.pending, self._count = name, stream, 0, 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._lines():
+            self._count += 1
+            yield line
+
+    def _lines(self) -> Iterator[bytes]:
+        begun, size, dropping = list[bytes](), 0, False  # the line whose end has not arrived
+        while block := self._read():
+            *lines, rest = block.split(b"\n")
+            if lines:
+                lines[0] = b"".join([*begun, lines[0]])
+                ended = lines[1:] if dropping else lines
+                begun, size, dropping = [], 0, False
+                for self.pending, line in zip(reversed(range(len(ended))), ended, strict=True):
+                    yield line[:CUT] if len(line) >= CUT else line + b"\n"
+            if rest and not dropping:
+                begun, size = [*begun, rest], size + len(rest)
+            if size >= CUT:
+                yield b"".join(begun)[:CUT]
+                begun, size, dropping = [], 0, True
+        if begun:
+            yield b"".join(begun)
+
+    def _read(self) -> bytes:
+        try:
+            return self._stream.read1(BLOCK)
+        except OSError as error:
+            raise unreadable(self._name, self._count, error) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something to read lines from. name: as in messages."""
+
+    name: str
+    stream: BufferedIOBase
+
+    def chunks(self, size: int) -> Iterator[list[str]]:
+        """The lines that have arrived, at most `size` at a time, so that no answer waits for lines still to come.
+
+        What a line is, and which are refused, is the same as in training text: see seq2seq.text.lines.
+        """
+        arrivals, chunk = Arrivals(self.name, self.stream), list[str]()
+        for line in iter_lines(cast(BinaryIO, arrivals), self.name):
+            chunk.append(line)
+            if len(chunk) == size or not arrivals.pending:
+                yield chunk
+                chunk = []
+
+    def count(self) -> int:
+        """How many lines there are; none are left to read."""
+        return sum(1 for _ in Arrivals(self.name, self.stream))
+
+
+@contextmanager
+def open_input(path: str) -> Iterator[Source]:
+    """A file, or standard input for '-', unpacked where it is compressed."""
+    if path == STANDARD:
+        if sys.stdin is None:  # started with it closed
+            raise InputError("standard input is closed; give a file")
+        yield Source(STANDARD_INPUT, unpacked(cast(BufferedIOBase, sys.stdin.buffer)))
+        return
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "rb"))
+        except OSError as error:
+            raise unreadable(path, 0, error) from None
+        yield Source(path, unpacked(file, Path(path).suffix))
+
+
+def read_lines(path: str) -> list[str]:
+    """All lines."""
+    with open_input(path) as source:
+        return [line for chunk in source.chunks(BLOCK) for line in chunk]
+
+
+def count_lines(path: str) -> int | None:
+    """For a progress bar: how many lines a file has; None where it cannot be read twice."""
+    if path == STANDARD or not os.path.isfile(path):
+        return None
+    with open_input(path) as source:
+        return source.count()
+
+
+@contextmanager
+def open_output(path: str) -> Iterator[Callable[[str], None]]:
+    """A function that writes text: to standard output ('-') at once, to a file that appears when all is written.
+
+    Raises Seq2SeqError where the disk refuses.
+    """
+    if path == STANDARD:
+        yield _write_standard
+        return
+    kept = not is_replaced(path)
+    target = check_target(path)
+    waiting = target if kept else target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    try:
+        with termination_raises(), _open_to_write(waiting, path, kept) as file:
+            yield lambda text: _write(file, text, path)
+        if not kept:
+            with refusals(path):
+                waiting.replace(target)
+    finally:
+        if not kept:
+            waiting.unlink(missing_ok=True)
+
+
+def _open_to_write(file: Path, name: str, kept: bool) -> FileIO:
+    """Without a buffer: what one holds back fails once more when it is closed."""
+    with refusals(name):
+        return file.open("wb", buffering=0) if kept else create(file)
+
+
+def _write_standard(text: str) -> None:
+    _write(sys.stdout.buffer, columns(text) if sys.stdout.isatty() else text, "standard output")
+
+
+def _write(file: FileIO | BinaryIO, text: str, name: str) -> None:
+    with refusals(name):
+        write_all(file, text.encode("utf-8"))
+        file.flush()
+
+
+def is_replaced(path: str) -> bool:
+    """Whether an output is a file, or none yet: a device or a pipe is there to write to, not to replace."""
+    # os.path, for Path.exists raises where the name is too long
+    return path != STANDARD and (os.path.isfile(path) or not os.path.exists(path))
+
+
+def check_target(path: str) -> Path:
+    """Where an output really lies, links followed. Raises InputError where it cannot.
+
+    That it is nothing which a command reads is seen to before the command begins: see seq2seq.cli.files.
+    """
+    # /dev/stdout may lead to a pipe without a name.
+    target = Path(os.path.realpath(path)) if is_replaced(path) else Path(path)
+    if os.path.isdir(target):
+        raise InputError(f"{path}: is a directory; --output takes a file")
+    if not os.path.isdir(target.parent):
+        raise InputError(f"{path}: cannot be written: there is no directory {Path(path).parent}")
+    return target

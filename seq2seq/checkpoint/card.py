@@ -1,0 +1,195 @@
+"""The model card: README.md of a model directory, for people and for the Hugging Face hub."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from seq2seq.checkpoint.files import Vocabulary
+from seq2seq.config import Config, CorpusConfig
+from seq2seq.nn.normalisation import NORMALISATIONS
+from seq2seq.nn.scores import SCORE_FUNCTIONS
+from seq2seq.nn.windows import WINDOWS
+from seq2seq.text.escaping import code_span, markdown
+from seq2seq.version import __version__
+
+LANGUAGES = {
+    "ar": "Arabic",
+    "cs": "Czech",
+    "de": "German",
+    "en": "English",
+    "es": "Spanish",
+    "fr": "French",
+    "it": "Italian",
+    "ja": "Japanese",
+    "nl": "Dutch",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "uk": "Ukrainian",
+    "zh": "Chinese",
+}
+
+_USE = """\
+## Use
+
+With `seq2seq` {version} or newer, in a terminal, one sentence a line:
+
+```
+seq2seq translate MODEL --input source.txt --output translation.txt
+```
+
+and in Python:
+
+```python
+from seq2seq import Translator
+
+translator = Translator.load("MODEL")
+translation = translator.translate(["..."])[0]
+print(translation.text, translation.score, translation.alignment)
+```
+
+`MODEL` stands for this folder, or for its name on the hub."""
+
+_LIMITS = """\
+## Limits
+
+- It translates sentence by sentence and knows nothing of the sentences around them.
+- It has seen {pairs}, and nothing else. On other kinds of text, expect it to be worse; expect names, numbers and rare
+  words to be dropped or invented, in fluent sentences, without any warning.
+- It repeats the habits and prejudices of its training text.
+- Attention weights show where the model looked. They are no proof of why it chose a word."""
+
+
+def model_card(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> str:
+    """The card's text, all of it from the config, the vocabulary's sizes and what training recorded."""
+    source, target = _language(config.data.source_language), _language(config.data.target_language)
+    blocks = [
+        _front_matter(config),
+        f"# {source} to {target}",
+        _summary(config, record, source, target),
+        _USE.format(version=__version__),
+        _data(config, vocabulary, record),
+        _scores(config, record),
+        _LIMITS.format(pairs=_pairs(record)),
+        _settings(config),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _front_matter(config: Config) -> str:
+    """What the hub reads. JSON's strings are YAML's too: without the quotes, Norwegian (no) would be false."""
+    sides = [config.data.source_language, config.data.target_language]
+    codes = [code for code in dict.fromkeys(sides) if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", code)]
+    language = ["language:", *(f"- {json.dumps(code)}" for code in codes)] if codes else []
+    fixed = ["library_name: seq2seq", "pipeline_tag: translation", "tags:", "- translation", "- attention", "- rnn"]
+    return "\n".join(["---", *language, *fixed, "metrics:", "- bleu", "---"])
+
+
+def _summary(config: Config, record: Mapping[str, Any], source: str, target: str) -> str:
+    model = config.model
+    reading = "bidirectional " if model.bidirectional else ""
+    feeding = " with input feeding" if model.input_feeding else ""
+    size = f", {record['parameters']:,} parameters" if record.get("parameters") else ""
+    lines = [
+        f"Translates {source} into {target}: a recurrent encoder-decoder with attention, made by "
+        f"`seq2seq` {__version__}. {model.cell.upper()} cells, a {reading}encoder, `{model.wiring}` wiring"
+        f"{feeding}{size}.",
+        f"Attention score function: `{model.score}`, {_first_paragraph(SCORE_FUNCTIONS[model.score])}",
+    ]
+    if model.window != "none":
+        lines.append(
+            f"Window (`{model.window}`, {model.window_size} positions to either side): "
+            f"{_first_paragraph(WINDOWS[model.window])}"
+        )
+    if model.normalisation != "softmax":
+        lines.append(f"Normalisation: `{model.normalisation}`, {_first_paragraph(NORMALISATIONS[model.normalisation])}")
+    if model.heads > 1:
+        lines.append(f"{model.heads} attention heads; the weights that are shown are their mean.")
+    if model.score == "uniform":
+        lines.append(
+            "**This is a control**: it cannot attend, and shows what attention is worth. Do not translate with it."
+        )
+    return "\n\n".join(lines)
+
+
+def _data(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> str:
+    tokenizer = config.tokenizer
+    if tokenizer.source_model is not None:
+        pieces = "Text was cut into pieces by SentencePiece models that were given,"
+    else:
+        pieces = f"Text is cut into pieces by SentencePiece (`{tokenizer.kind}`), trained on the training text,"
+    return "\n".join(
+        [
+            "## Data",
+            "",
+            f"- Training: {_pairs(record)}, from {_corpus(config.data.train)}",
+            f"- Validation, by which this checkpoint was chosen: {_corpus(config.data.validation)}",
+            f"- {pieces} {vocabulary.source:,} of them for the source and {vocabulary.target:,} for the target.",
+        ]
+    )
+
+
+def _corpus(corpus: CorpusConfig) -> str:
+    """A corpus by name. Of files the last part alone: where they lay on a disk is nobody's business."""
+    if corpus.dataset is not None:
+        parts = [corpus.dataset if not Path(corpus.dataset).is_absolute() else Path(corpus.dataset).name]
+        parts += [part for part in (corpus.name, corpus.split) if part is not None]
+    else:
+        files = (corpus.source, corpus.target, corpus.tsv, corpus.jsonl)
+        parts = [Path(file).name for file in files if file is not None]
+    return ", ".join(map(code_span, parts))
+
+
+def _scores(config: Config, record: Mapping[str, Any]) -> str:
+    """What training measured. BLEU without its signature would be no number, and is left out."""
+    rows = []
+    if record.get("perplexity") is not None:
+        rows.append(f"- Perplexity per piece, the end of sentence counted: {record['perplexity']:.2f}")
+    if record.get("bleu") is not None and record.get("signature"):
+        beam = config.training.validation_beam_size
+        rows.append(f"- BLEU: {record['bleu']:.2f} (beam {beam}; {code_span(record['signature'])})")
+    if not rows:
+        return "## Scores\n\nNone were recorded."
+    made = {"best": "the best of its run", "last": "the last of its run", "averaged": "averaged over a run's last ones"}
+    which = made.get(str(record.get("kind")), "one checkpoint")
+    steps = f" after {record['step']:,} steps" if record.get("step") else ""
+    lead = (
+        f"Of this checkpoint ({which}{steps}) on the validation text, by which it was chosen; "
+        "expect less on unseen text."
+    )
+    return "\n".join(["## Scores", "", lead, "", *rows])
+
+
+def _settings(config: Config) -> str:
+    """Every setting but the paths of the data, with its meaning."""
+    lines = ["## Settings", "", "| setting | value | meaning |", "|---|---|---|"]
+    for name in type(config).model_fields:
+        section: BaseModel = getattr(config, name)
+        for key, field in type(section).model_fields.items():
+            value = getattr(section, key)
+            if isinstance(value, BaseModel) or key in ("root", "source_model", "target_model"):
+                continue
+            cells = [f"{name}.{key}", code_span(json.dumps(value, ensure_ascii=False)), str(field.description)]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def _pairs(record: Mapping[str, Any]) -> str:
+    pairs = record.get("train_pairs")
+    return f"{pairs:,} pairs of sentences" if pairs else "pairs of sentences (their number was not recorded)"
+
+
+def _language(code: str) -> str:
+    return LANGUAGES.get(re.split("[-_]", code)[0], markdown(code))
+
+
+def _first_paragraph(mechanism: type) -> str:
+    """What its docstring says first: formula and source."""
+    return " ".join((inspect.getdoc(mechanism) or "").split("\n\n")[0].replace("`", "'").split())

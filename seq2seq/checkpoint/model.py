@@ -1,0 +1,319 @@
+"""Models from and to model directories. No pickle anywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from seq2seq.checkpoint.card import model_card
+from seq2seq.checkpoint.files import (
+    CARD,
+    CONFIG,
+    FORMAT,
+    JOINT,
+    SHORTLIST,
+    SOURCE,
+    TARGET,
+    WEIGHTS,
+    Manifest,
+    Vocabulary,
+    read_files,
+    settle,
+    write_files,
+)
+from seq2seq.checkpoint.hub import locate, upload
+from seq2seq.checkpoint.shortlist import read_shortlist
+from seq2seq.config import MOST_PIECES, Config
+from seq2seq.config_file import parse_config
+from seq2seq.durable import sha256
+from seq2seq.errors import InputError, Seq2SeqError, nearest
+from seq2seq.nn.model import Seq2Seq
+from seq2seq.nn.normalisation import NORMALISATIONS
+from seq2seq.nn.scores import SCORE_FUNCTIONS
+from seq2seq.nn.windows import WINDOWS
+from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, TokenizerPair
+from seq2seq.text.tokenizer import LARGEST as LARGEST_TOKENIZER
+from seq2seq.version import __version__
+
+_HEADER = 1024  # bytes; more than the header of a safetensors file has for one tensor, its long name included
+SPECIAL_IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model with all that its use needs.
+
+    card: what training recorded about it (steps, scores, signature). files: names and SHA-256 of the files that it was
+    read from; none for a model that was not.
+    """
+
+    directory: Path
+    config: Config
+    tokenizers: TokenizerPair
+    model: Seq2Seq
+    card: dict[str, Any]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Sizes in pieces, special ones included."""
+        return Vocabulary(source=self.tokenizers.source.vocabulary_size, target=self.tokenizers.target.vocabulary_size)
+
+
+_CHOICES: tuple[tuple[str, Mapping[str, object], str], ...] = (
+    ("score", SCORE_FUNCTIONS, "score function"),
+    ("window", WINDOWS, "window"),
+    ("normalisation", NORMALISATIONS, "normalisation"),
+)
+
+
+def check_model_config(config: Config) -> list[str]:
+    """Refuse a [model] section that no model can be built from, before any data is read; the names of its parameters.
+
+    Raises InputError for an unknown score function, and for sizes that the score function cannot take.
+    """
+    return [name for name, _ in _build(config, Vocabulary(source=8, target=8)).named_parameters()]
+
+
+def build_model(config: Config, tokenizers: TokenizerPair) -> Seq2Seq:
+    """The network of a config, its parameters not yet filled. Raises InputError as `check_model_config` does."""
+    return _build(config, _sizes(config, tokenizers))
+
+
+def _sizes(config: Config, tokenizers: TokenizerPair) -> Vocabulary:
+    if config.model.tie == "all" and not tokenizers.joint:
+        raise InputError("model.tie = 'all' needs one vocabulary for both sides; use a joint one, or tie = 'target'")
+    return Vocabulary(source=tokenizers.source.vocabulary_size, target=tokenizers.target.vocabulary_size)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves the parameters of new layers unfilled, as torch.empty made them.
+
+    torch would fill them at random, which takes time and memory, and moves the caller's generator. (The device 'meta'
+    would spare all three, but its first use imports 800 modules, which takes a second.)
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__ in ("uniform_", "normal_", "kaiming_uniform_", "fill_", "zero_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
+    settings: dict[str, Any] = config.model.model_dump() | {"output_dim": config.model.outputs}
+    for key, table, kind in _CHOICES:
+        if settings[key] not in table:
+            raise InputError(f"model.{key} = {settings[key]!r}: no such {kind}; {nearest(settings[key], table)}")
+    try:
+        with _Unfilled():
+            return Seq2Seq(**settings, source_vocabulary=sizes.source, target_vocabulary=sizes.target)
+    except ValueError as error:
+        raise InputError(f"model: {error}") from None
+    except RuntimeError as error:
+        raise InputError(f"model: these sizes do not fit into memory: {str(error).partition(chr(10))[0]}") from None
+
+
+def _stored(model: Seq2Seq) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a model, each once; and of tied ones, each further name with the first."""
+    tensors = model.state_dict(keep_vars=True)
+    first: dict[int, str] = {}
+    for name, tensor in tensors.items():
+        first.setdefault(id(tensor), name)
+    ties = {name: first[id(tensor)] for name, tensor in tensors.items() if first[id(tensor)] != name}
+    return {name: tensors[name] for name in first.values()}, ties
+
+
+# ----------------------------------------------------------------------------------------------------------------- save
+
+
+def tokenizer_files(tokenizers: TokenizerPair) -> dict[str, bytes]:
+    """Their models, by the names that they have in a model directory."""
+    if tokenizers.joint:
+        return {JOINT: tokenizers.source.model_bytes}
+    return {SOURCE: tokenizers.source.model_bytes, TARGET: tokenizers.target.model_bytes}
+
+
+def save_model(
+    directory: Path,
+    *,
+    config: Config,
+    weights: Mapping[str, Tensor],
+    tokenizers: TokenizerPair,
+    record: dict[str, Any],
+) -> None:
+    """Write a model directory, or replace the model in one; other files there stay as they are.
+
+    weights: the model's state_dict, or its named_parameters (tied weights once). A crash leaves the old model or the
+    new one. Raises Seq2SeqError when the disk refuses, ValueError for weights that are not this config's model's.
+    """
+    sizes = _sizes(config, tokenizers)
+    contents = {WEIGHTS: _pack(weights, _build(config, sizes)), **tokenizer_files(tokenizers)}
+    manifest = Manifest(
+        format=FORMAT,
+        seq2seq=__version__,
+        config=config.model_dump(mode="json"),
+        special_ids=SPECIAL_IDS,
+        vocabulary=sizes,
+        files={name: sha256(content) for name, content in contents.items()},
+        record={key: _finite(value) for key, value in record.items()},
+    )
+    try:
+        write_files(directory, manifest, contents, model_card(config, sizes, manifest.record))
+    except OSError as error:
+        raise Seq2SeqError(f"{directory}: the model could not be saved: {error}") from None
+
+
+def _pack(weights: Mapping[str, Tensor], model: Seq2Seq) -> bytes:
+    """The weights as safetensors, each once, checked against the model."""
+    stored, ties = _stored(model)
+    if problem := _difference({name: weights[name] for name in weights if name not in ties}, stored):
+        raise ValueError(f"these are not the weights of this config's model: {problem}")
+    for name in weights.keys() & ties.keys():
+        if not torch.allclose(weights[name], weights[ties[name]], rtol=0, atol=0, equal_nan=True):
+            raise ValueError(f"{name} and {ties[name]} are tied by the config, but their weights differ")
+    # Copies: safetensors refuses what shares a storage or is not contiguous.
+    tensors = {name: weights[name].detach().cpu().clone(memory_format=torch.contiguous_format) for name in stored}
+    return safetensors.torch.save(tensors, {"format": "pt"})
+
+
+def _difference(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
+    """The first way in which two sets of tensors differ in names, shapes or types; None where they agree."""
+    if missing := sorted(expected.keys() - given.keys()):
+        return f"{len(missing)} missing, first {missing[0]}"
+    if extra := sorted(given.keys() - expected.keys()):
+        return f"{len(extra)} unexpected, first {extra[0]}"
+    for name, tensor in expected.items():
+        if given[name].shape != tensor.shape:
+            return f"{name} has shape {list(given[name].shape)}, the config asks for {list(tensor.shape)}"
+        if given[name].dtype != tensor.dtype:
+            return f"{name} is {given[name].dtype}, not {tensor.dtype}"
+    return None
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: a number that is none becomes null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# ----------------------------------------------------------------------------------------------------------------- load
+
+
+def load_model(name: str | Path, *, device: str = "cpu") -> LoadedModel:
+    """Load a model directory, or a model of the Hugging Face hub: "owner/name" or "owner/name@revision".
+
+    A name that is a path (it exists, begins with ., / or ~, or has no slash or several) is never asked from the hub.
+    Raises InputError, in one or two lines, when there is no such model, when a file is missing, damaged or foreign,
+    when a newer version wrote it, when weights are NaN or infinite, and when the device is not there. Nothing is
+    unpickled.
+    """
+    _check_device(device)
+    directory = locate(name)
+    manifest, contents = _read_files(directory)
+    config = parse_config(manifest.config, str(directory / CONFIG))
+    tokenizers = _tokenizers(directory, manifest, contents)
+    try:
+        sizes = _sizes(config, tokenizers)
+        model = _build(config, sizes)
+    except InputError as error:
+        raise InputError(f"{directory / CONFIG}: {error}") from None
+    weights = _unpack(directory / WEIGHTS, contents[WEIGHTS], _stored(model)[0])
+    model.load_state_dict(weights, strict=False)  # not strict, for tied weights come under one of their names
+    return LoadedModel(directory, config, tokenizers, model.to(device).eval(), manifest.record, manifest.files)
+
+
+def load_tokenizers(directory: Path) -> TokenizerPair:
+    """The tokenizers of a model directory alone. Raises InputError as `load_model` does."""
+    return _tokenizers(directory, *_read_files(directory))
+
+
+def _read_files(directory: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """The files of a model, the weights only if they have no more bytes than the config's model can need."""
+
+    def limits(manifest: Manifest) -> dict[str, int]:
+        if manifest.exported:
+            hint = (
+                "it translates (seq2seq translate, OnnxTranslator.load); for all else use the model that it was made of"
+            )
+            raise InputError(f"{directory}: an exported model; {hint}")
+        config = parse_config(manifest.config, str(directory / CONFIG))
+        if not all(4 < size <= MOST_PIECES for size in (manifest.vocabulary.source, manifest.vocabulary.target)):
+            raise InputError(f"{directory / CONFIG}: damaged: vocabulary: {manifest.vocabulary}")
+        try:
+            tensors = _stored(_build(config, manifest.vocabulary))[0]
+        except InputError as error:
+            raise InputError(f"{directory / CONFIG}: {error}") from None
+        weights = sum(tensor.nbytes + _HEADER for tensor in tensors.values()) + _HEADER
+        return {name: weights if name == WEIGHTS else LARGEST_TOKENIZER for name in manifest.files}
+
+    return read_files(directory, limits)
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device).tolist()  # which a device without memory, meta, cannot answer
+    except (RuntimeError, AssertionError, TypeError) as error:  # an assertion where torch was built without CUDA
+        reason = str(error).split("\n")[0]
+        raise InputError(f"device {device!r} cannot be used here: {reason}") from None
+
+
+def _tokenizers(directory: Path, manifest: Manifest, contents: dict[str, bytes]) -> TokenizerPair:
+    """From the contents, checked against what the manifest says of them."""
+    if manifest.special_ids != SPECIAL_IDS:
+        stated = f"special ids {manifest.special_ids}, but this version has {SPECIAL_IDS}"
+        raise InputError(f"{directory / CONFIG}: {stated}")
+    joint = JOINT in contents
+    names = [JOINT] if joint else [SOURCE, TARGET]
+    read = [Tokenizer.from_bytes(contents[name], str(directory / name)) for name in names]
+    pair = TokenizerPair(source=read[0], target=read[-1], joint=joint)
+    found = Vocabulary(source=pair.source.vocabulary_size, target=pair.target.vocabulary_size)
+    if manifest.vocabulary != found:
+        raise InputError(f"{directory / CONFIG}: vocabulary: {manifest.vocabulary}, but its tokenizers have {found}")
+    return pair
+
+
+def _unpack(path: Path, content: bytes, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    try:
+        weights = safetensors.torch.load(content)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a safetensors file: {error}") from None
+    if problem := _difference(weights, expected):
+        raise InputError(f"{path}: not the weights of the model in {CONFIG}: {problem}")
+    refuse_nan(weights, str(path))
+    return weights
+
+
+def refuse_nan(weights: Mapping[str, Tensor], where: str) -> None:
+    """Raise InputError for weights that are no numbers: some of what a model says would not be NaN, but wrong."""
+    for name, tensor in weights.items():
+        if not torch.stack(tensor.detach().aminmax()).isfinite().all():  # a NaN is both ends; copies nothing
+            broken = f"{name} has weights that are NaN or infinite: damaged, or its training diverged"
+            raise InputError(f"{where}: {broken}; take an earlier checkpoint, or train anew")
+
+
+# ----------------------------------------------------------------------------------------------------------------- push
+
+
+def push_model(directory: str | Path, repository: str, *, private: bool = False, token: str | None = None) -> str:
+    """Upload the model in a directory to the Hugging Face hub, as one commit; answers its address there.
+
+    Nothing else in the directory is uploaded but its shortlist, and only a model that loads. token: None takes the one
+    stored by `hf auth login`. Raises InputError for a bad directory or shortlist, Seq2SeqError when the hub refuses.
+    """
+    loaded = load_model(directory)
+    directory = loaded.directory
+    settle(directory)
+    more = [SHORTLIST] if (directory / SHORTLIST).exists() else []
+    if more:
+        read_shortlist(directory, loaded.files, loaded.vocabulary)
+    manifest, _ = _read_files(directory)
+    names = [CONFIG, CARD, *manifest.files, *more]
+    return upload(directory, repository, names, f"Model of seq2seq {manifest.seq2seq}", private, token)

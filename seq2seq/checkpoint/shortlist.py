@@ -1,0 +1,90 @@
+"""The lexical shortlist of a model, as a file in its directory: shortlist.safetensors.
+
+It is no part of the model, which translates without it, and a later version of the model leaves it behind: so it says
+for which weights and tokenizers it was made, and is refused beside any others. It carries a hash of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from seq2seq.checkpoint.files import SHORTLIST, Vocabulary, read_file
+from seq2seq.durable import replace_durably, sha256, sync_names
+from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.search.shortlist import Shortlist
+from seq2seq.text.tokenizer import EOS
+
+MOST_TOKENS = 1000  # target tokens that one source token allows; far more is no shortlist, and bounds the file
+
+_ARRAYS = ("offsets", "tokens", "common")
+_HEADER = 1 << 16  # bytes; far more than the header of three tensors and a handful of hashes has
+
+
+def write_shortlist(directory: Path, shortlist: Shortlist, files: Mapping[str, str]) -> None:
+    """Put a shortlist beside the model that it was made for, or in the place of an older one, whole or not at all.
+
+    files: the names and hashes of that model's files (`LoadedModel.files`). Raises Seq2SeqError when the disk refuses.
+    """
+    arrays = {name: getattr(shortlist, name) for name in _ARRAYS}
+    labels = {"format": "1", "files": json.dumps(dict(files), sort_keys=True), "sha256": digest(shortlist)}
+    try:
+        replace_durably(directory / SHORTLIST, safetensors.numpy.save(arrays, labels))
+        sync_names(directory)
+    except OSError as error:
+        raise Seq2SeqError(f"{directory / SHORTLIST}: cannot be written: {error.strerror or error}") from None
+
+
+def read_shortlist(directory: Path, files: Mapping[str, str], vocabulary: Vocabulary) -> Shortlist:
+    """The shortlist of the model that consists of these files.
+
+    Raises InputError where there is none, where it was made for another model, and where it is damaged.
+    """
+    path = directory / SHORTLIST
+    build = f"build one from its training text: {shlex.join(['seq2seq', 'shortlist', str(directory)])}"
+    build += " --source FILE --target FILE"
+    if not path.exists():
+        raise InputError(f"{directory}: the model has no shortlist; {build}")
+    source, target = vocabulary.source, vocabulary.target
+    content = read_file(path, 4 * (source + 1 + source * min(target, MOST_TOKENS) + target) + _HEADER)
+    arrays, labels = _unpack(path, content)
+    if labels.get("files") != json.dumps(dict(files), sort_keys=True):
+        raise InputError(f"{path}: made for other weights or another tokenizer than the model's; delete it, or {build}")
+    found = Shortlist(**arrays)
+    if labels.get("sha256") != digest(found) or not _fits(found, vocabulary):
+        raise InputError(f"{path}: damaged or edited; delete it, or {build}")
+    return found
+
+
+def digest(shortlist: Shortlist) -> str:
+    """SHA-256 of what it allows."""
+    arrays = [(name, getattr(shortlist, name)) for name in _ARRAYS]
+    return sha256(b"".join(f"{name} {len(array)} ".encode() + array.tobytes() for name, array in arrays))
+
+
+def _unpack(path: Path, content: bytes) -> tuple[dict[str, NDArray[np.int32]], dict[str, str]]:
+    """The arrays, and what the header says of them."""
+    try:
+        arrays = safetensors.numpy.load(content)
+        labels = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a safetensors file: {error}") from None
+    if set(arrays) != set(_ARRAYS) or any(each.ndim != 1 or each.dtype != np.int32 for each in arrays.values()):
+        raise InputError(f"{path}: not a shortlist of seq2seq, which has {', '.join(_ARRAYS)} as lists of int32")
+    return arrays, labels
+
+
+def _fits(shortlist: Shortlist, vocabulary: Vocabulary) -> bool:
+    """Whether every index leads somewhere: a hash alone vouches for nothing that a stranger wrote."""
+    offsets, tokens, common = shortlist.offsets, shortlist.tokens, shortlist.common
+    whole = len(offsets) == vocabulary.source + 1 and offsets[0] == 0 and offsets[-1] == len(tokens)
+    named = np.concatenate([tokens, common])
+    inside = named.min(initial=0) >= 0 and named.max(initial=0) < vocabulary.target
+    return bool(whole and (np.diff(offsets) >= 0).all() and inside and EOS in common)

@@ -1,0 +1,230 @@
+"""What a person sees while a command works: moving on a terminal, plain lines elsewhere, always on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from seq2seq.cli.display.console import column, console, say, speaks
+from seq2seq.text.escaping import printable
+
+Event = dict[str, Any]
+
+
+def on_terminal() -> bool:
+    """Whether standard error can show something that moves."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def training_display() -> Iterator[Callable[[Event], None]]:
+    """What to tell the events of a training to."""
+    if not speaks():
+        yield lambda event: None
+        return
+    if not on_terminal():
+        yield PlainDisplay()
+        return
+    display = LiveDisplay()
+    with display.progress:
+        yield display
+
+
+@contextmanager
+def progress_over(count: Callable[[], int | None]) -> Iterator[Callable[[int], None]]:
+    """A bar over so many units of input, told how many are done; none without their number or a terminal."""
+    total = count() if on_terminal() else None
+    if total is None:
+        yield lambda done: None
+        return
+    columns = (column("{task.percentage:>3.0f} %"), BarColumn(None), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(messages=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+class Clock:
+    """How long the rest of a training takes at the speed of this sitting, if no patience ends it before."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def observe(self, step: int, now: float) -> None:
+        """Remember where this sitting began."""
+        self._first = self._first or (step, now)
+
+    def left(self, step: int, end: int, now: float) -> float | None:
+        """Seconds, or None before anything is known."""
+        if self._first is None or step <= self._first[0]:
+            return None
+        return (now - self._first[1]) / (step - self._first[0]) * (end - step)
+
+
+def end_step(event: Event) -> int:
+    """The last step that the limits of the config allow, from a progress event."""
+    # 0 steps an epoch: not known, as the text is a stream.
+    by_epochs = event.get("max_epochs", 0) * event.get("steps_per_epoch", 0)
+    return int(min(limit for limit in (event["max_steps"], by_epochs) if limit))
+
+
+class PlainDisplay:
+    """One line an event, for logs."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.end = 0
+
+    def __call__(self, event: Event) -> None:
+        if event["event"] == "progress":
+            self.end = end_step(event)
+            self.clock.observe(event["step"], time.monotonic())
+        elif event["event"] == "train":
+            left = self.clock.left(event["step"], self.end, time.monotonic())
+            suffix = "" if left is None else f", {duration(left)} left"
+            say(f"step {event['step']:,} of {self.end:,}: {train_line(event)}{suffix}")
+        elif line := event_line(event):
+            say(line)
+
+
+class LiveDisplay:
+    """A bar with the newest numbers; what is worth keeping scrolls by above it."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            column("epoch {task.fields[epoch]}"),
+            BarColumn(None),
+            MofNCompleteColumn(),
+            column("{task.fields[numbers]}"),
+            TimeRemainingColumn(),
+            expand=True,
+            console=console(messages=True),
+        )
+        self.task: TaskID | None = None
+        self.encoding: TaskID | None = None
+
+    def __call__(self, event: Event) -> None:
+        kind = event["event"]
+        if kind == "progress":
+            self._advance(event)
+        elif kind == "encode":
+            self._encode(event)
+        elif kind == "train" and self.task is not None:
+            self.progress.update(self.task, numbers=train_line(event))
+        elif line := event_line(event):
+            self.progress.console.print(printable(line), soft_wrap=True)
+
+    def _encode(self, event: Event) -> None:
+        """Move a bar of its own over the pairs of a text that are encoded, until all are."""
+        if self.encoding is None:
+            self.encoding = self.progress.add_task("", epoch="-", numbers="encoding the text")
+        self.progress.update(self.encoding, completed=event["done"], total=event["total"])
+        if event["done"] == event["total"]:
+            self.progress.remove_task(self.encoding)
+            self.encoding = None
+
+    def _advance(self, event: Event) -> None:
+        if self.task is None:
+            # The bar begins where this sitting does, so that rich's estimate counts only steps made in it.
+            self.task = self.progress.add_task(
+                "", epoch=1, numbers="", completed=event["step"] - 1, total=end_step(event)
+            )
+        self.progress.update(self.task, completed=event["step"], total=end_step(event), epoch=event["epoch"] + 1)
+
+
+def train_line(event: Event) -> str:
+    """The numbers of a "train" event."""
+    return f"loss {event['loss']:.3f}, perplexity {event['perplexity']:.2f}, {event['tokens_per_second']:,.0f} tokens/s"
+
+
+def event_line(event: Event) -> str | None:
+    """An event in words; None for one that is shown otherwise or not at all."""
+    words = _WORDS.get(event["event"])
+    return words(event) if words else None
+
+
+def _start(event: Event) -> str:
+    return f"{event['parameters']:,} parameters, seed {event['seed']}, into {event['output']}"
+
+
+def _data(event: Event) -> str:
+    sizes = f"{event['train_pairs']:,} pairs to learn from, {event['validation_pairs']:,} to validate on"
+    pieces = f"vocabulary {event['source_vocabulary']:,} and {event['target_vocabulary']:,} pieces"
+    return f"{sizes}, {pieces}{_left_out(event)}"
+
+
+def _left_out(event: Event) -> str:
+    """The pairs that checks and filters left out, by reason."""
+    gone = [
+        f"{count:,} {why}" for part in ("dropped", "removed") for why, count in (event.get(part) or {}).items() if count
+    ]
+    return f"; left out: {', '.join(gone)}" if gone else ""
+
+
+def _epoch(event: Event) -> str:
+    return f"epoch {event['epoch']:,} ends at step {event['step']:,}: {event['rows']:,} rows read{_left_out(event)}"
+
+
+def _validation(event: Event) -> str:
+    score = "" if event.get("bleu") is None else f", BLEU {event['bleu']:.2f}"
+    best = ", the best so far" if event["best"] else ""
+    return f"validation at step {event['step']:,}: perplexity {event['perplexity']:.2f}{score}{best}"
+
+
+def _stop(event: Event) -> str:
+    reasons = {
+        "interrupted": "a signal asked for it",
+        "patience": "no new best for the validations that patience allows",
+    }
+    return f"stopped after step {event['step']:,}: {reasons.get(event['reason'], event['reason'] + ' reached')}"
+
+
+def _finish(event: Event) -> str:
+    score = "" if event.get("bleu") is None else f", BLEU {event['bleu']:.2f} ({event['signature']})"
+    spent, fallen = duration(event["seconds"]), event.get("decided_by", "") != event.get("criterion", "")
+    how = ", chosen by perplexity, for BLEU is 0" if fallen else ""
+    return f"kept the {event['kept']} weights: perplexity {event['perplexity']:.2f}{score}{how}; {spent} in all"
+
+
+def _criterion(event: Event) -> str:
+    if event["decides"] == "bleu":
+        return "BLEU is above 0 again and decides which weights are the best"
+    times = f"BLEU was 0 in {event['validations']} validations and says nothing"
+    return f"{times}: perplexity decides which weights are the best (see training.validation_tokenize)"
+
+
+_WORDS: dict[str, Callable[[Event], str]] = {
+    "start": _start,
+    "resume": lambda event: f"going on after step {event['step']:,}",
+    "slow_bfloat16": lambda event: (
+        "this processor has no instructions for bfloat16: training.mixed_precision = 'no' is faster here"
+    ),
+    "change": lambda event: f"changed since it was stopped: {'; '.join(event['changes'])}",
+    "note": lambda event: f"note: {event['note']}",
+    "data": _data,
+    "epoch": _epoch,
+    "validation": _validation,
+    "criterion": _criterion,
+    "tokenizer": lambda event: str(event["note"]),
+    "stop": _stop,
+    "finish": _finish,
+}
+
+
+def duration(seconds: float) -> str:
+    """1:02:03, or 2:03 below an hour."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,0 +1,319 @@
+"""The report of a comparison, made from `Results` alone: a page, the same in Markdown, a CSV, and figures as files.
+
+The page is one file that asks no network for anything. All files are ready before the first one takes its name.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from seq2seq.comparison.report import tables
+from seq2seq.comparison.report.pictures import Picture, encode, inline, missing_glyphs
+from seq2seq.comparison.report.plots import pictures
+from seq2seq.comparison.report.tables import Table
+from seq2seq.comparison.results import Example, Results, RunResult, System, TestResult
+from seq2seq.durable import sync_names, write_durably
+from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.text.escaping import csv_cell, markdown, visible
+
+PAGE, MARKDOWN, ROWS, FIGURES = "report.html", "report.md", "results.csv", "figures"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading with what belongs under it. folded: the tables say what the pictures show, and can wait for a click."""
+
+    title: str
+    tables: list[Table]
+    pictures: list[Picture]
+    examples: list[Example]
+    folded: bool
+
+
+def write_report(results: Results, directory: Path, report: Callable[[int], None] = lambda drawn: None) -> list[str]:
+    """Write report.html, report.md, results.csv and figures/ into a directory, which is made.
+
+    report: told how many of the pictures are drawn, which takes nearly all of the time.
+
+    Returns warnings for the user: characters that no installed font has, and which a PDF therefore shows as boxes.
+    Raises InputError for results that contradict themselves, and Seq2SeqError where the disk refuses; then no file has
+    been replaced.
+    """
+    check_results(results)
+    results = Results.model_validate(_visible(results.model_dump()))
+    with _refusals(directory):  # at once, for drawing takes long
+        (directory / FIGURES).mkdir(parents=True, exist_ok=True)
+    drawn = list(pictures(results))
+    files, missing, svgs = dict[str, bytes](), set[str](), dict[str, bytes]()
+    for number, picture in enumerate(drawn, start=1):
+        figure = picture.draw()
+        for form in ("svg", "pdf"):
+            content, lacking = encode(figure, form, picture.name)
+            files[f"{FIGURES}/{picture.name}.{form}"] = content
+            missing.update(lacking)
+        svgs[picture.name] = files[f"{FIGURES}/{picture.name}.svg"]
+        report(number)
+    sections = list(_sections(results, drawn))
+    files[ROWS] = _csv(results).encode()
+    files[MARKDOWN] = _markdown(results, sections).encode()
+    files[PAGE] = _page(results, sections, svgs).encode()
+    _write(directory, files)
+    return [missing_glyphs("".join(sorted(missing)))] if missing else []
+
+
+def check_results(results: Results) -> None:
+    """Raises InputError for numbers that fit together in no report; `load_results` sees types only."""
+    for place, value in _numbers(
+        results.model_dump(exclude={"systems": {"__all__": {"runs": {"__all__": {"curve"}}}}})
+    ):
+        if not math.isfinite(value):
+            raise InputError(f"{place} = {value}: no number that a report can hold")
+    for number, example in enumerate(results.examples):
+        for row in example.rows:
+            if [len(weights) for weights in row.weights] != [len(example.source)] * len(row.hypothesis):
+                wanted = f"{len(row.hypothesis)} rows of {len(example.source)} are needed, as it has words"
+                raise InputError(f"examples.{number}: the weights of {row.system!r} do not fit its words: {wanted}")
+    for system in results.systems:
+        for test in results.tests:
+            found = {tuple((each.shortest, each.longest) for each in run.tests[test].buckets)
+                     for run in system.runs if test in run.tests}  # fmt: skip
+            if len(found) > 1:
+                raise InputError(f"{system.name!r}: its seeds differ in the lengths by which {test} is divided")
+
+
+def _visible(tree: Any) -> Any:
+    """The same tree with strings that only show: its own come from the texts, names and models of whoever made it."""
+    if isinstance(tree, str):
+        return visible(re.sub("[ \t\r\n]+", " ", tree))
+    if isinstance(tree, dict):
+        return {_visible(key): _visible(value) for key, value in tree.items()}
+    return list(map(_visible, tree)) if isinstance(tree, (list, tuple)) else tree
+
+
+def _numbers(tree: Any, place: str = "") -> Iterator[tuple[str, float]]:
+    """Every float with the keys that lead to it."""
+    if isinstance(tree, float):
+        yield place, tree
+    elif isinstance(tree, (dict, list, tuple)):
+        for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from _numbers(value, f"{place}.{key}" if place else str(key))
+
+
+def summary(results: Results) -> list[str]:
+    """What was compared, and the best of each test, in plain sentences."""
+    finished = sum(len(system.runs) for system in results.systems)
+    seeds = f"{_count(len(results.seeds), 'seed')} each ({', '.join(map(str, results.seeds))})"
+    tests = f"{_count(len(results.tests), 'test')} ({', '.join(results.tests)})"
+    sentences = [
+        f"{_count(len(results.systems), 'system')}, {seeds}, on {tests}; {_count(finished, 'run')} finished.",
+        *([f"The baseline is {results.baseline}."] if len(results.systems) > 1 else []),
+    ]
+    for test in results.tests:
+        found = [(system.summary[test].bleu, system) for system in results.systems if test in system.summary]
+        if found:
+            bleu, best = max(found, key=lambda pair: pair[0].mean)
+            sentences.append(
+                f"The highest mean BLEU on {test} is {tables.spread(bleu)}, of {best.name} "
+                f"({_count(bleu.count, 'seed')})."
+            )
+    return sentences
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def verdicts(results: Results) -> dict[str, list[str]]:
+    """The sentences of the contrasts, by test and metric."""
+    found: dict[str, list[str]] = {}
+    for each in results.contrasts:
+        found.setdefault(f"{each.metric} on {each.test}", []).append(each.verdict)
+    return found
+
+
+def settings(results: Results) -> dict[str, str]:
+    """How it was measured, a line a thing."""
+    machine = results.machine
+    return {
+        "Date": results.date,
+        "Baseline": results.baseline,
+        "Seeds": ", ".join(map(str, results.seeds)),
+        "Tests": ", ".join(results.tests),
+        **{f"Signature of {metric}": signature for metric, signature in results.signatures.items()},
+        "Search": ", ".join(f"{key} {value}" for key, value in results.search.items()),
+        "Machine": f"{machine.processor}, {_count(machine.cores, 'core')}, {_count(machine.threads, 'thread')}, "
+        f"float32 matmul {machine.matmul_gflops:.4g} GFLOP/s, torch {machine.torch}, Python {machine.python}",
+    }
+
+
+def _sections(results: Results, drawn: Iterable[Picture]) -> Iterator[Section]:
+    """What there is between summary and settings; a section with nothing in it is left out."""
+    by_kind: dict[str, list[Picture]] = {}
+    for picture in drawn:
+        by_kind.setdefault(picture.name.partition("-")[0], []).append(picture)
+    for title, kind, rows, examples in (
+        ("Quality", "quality", tables.quality(results), []),
+        ("Differences from the baseline", "", tables.contrasts(results), []),
+        ("Learning", "learning", [], []),
+        ("Source length", "length", tables.lengths(results), []),
+        ("Noise", "noise", tables.noise(results), []),
+        ("Alignment", "alignment", tables.alignment(results), []),
+        ("Attention", "attention", tables.attention(results), results.examples),
+        ("Cost", "", tables.cost(results), []),
+        ("Runs", "", tables.runs(results), []),
+    ):
+        folded = kind in ("length", "noise")
+        section = Section(title, _noted_once(rows), by_kind.get(kind, []), examples, folded)
+        if section.tables or section.pictures:
+            yield section
+
+
+def _noted_once(rows: list[Table]) -> list[Table]:
+    """A note that holds for several tables stands under the last of them."""
+    following = [*rows[1:], None]
+    pairs = zip(rows, following[: len(rows)], strict=True)
+    return [replace(one, note="") if after is not None and one.note == after.note else one for one, after in pairs]
+
+
+# ---------------------------------------------------------------------------------------------------------------- HTML
+
+
+def _page(results: Results, sections: Iterable[Section], svgs: Mapping[str, bytes]) -> str:
+    environment = Environment(
+        loader=PackageLoader("seq2seq.comparison.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.jinja").render(
+        results=results,
+        sections=sections,
+        summary=summary(results),
+        verdicts=verdicts(results),
+        settings=settings(results),
+        grid=json.dumps(results.grid, indent=2, ensure_ascii=False),
+        # Not escaped, for it is our own SVG, in which the serialiser has escaped every word.
+        svg=lambda picture: Markup(inline(svgs[picture.name], f"{picture.title}. {picture.caption}")),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ Markdown
+
+
+def _markdown(results: Results, sections: Iterable[Section]) -> str:
+    lines = [f"# {markdown(results.title)}", "", *(markdown(sentence) for sentence in summary(results)), ""]
+    lines += _missing(results)
+    for name, sentences in verdicts(results).items():
+        lines += [f"**{markdown(name)}**", "", *(f"- {markdown(sentence)}" for sentence in sentences), ""]
+    for section in sections:
+        lines += [f"## {section.title}", ""]
+        for picture in section.pictures:
+            label = markdown(f"{picture.title}. {picture.caption}")
+            lines += [f"![{label}]({FIGURES}/{picture.name}.svg)", "", markdown(picture.caption), ""]
+        for table in section.tables:
+            lines += _markdown_table(table)
+    lines += ["## Settings", ""]
+    lines += [f"- {markdown(name)}: {markdown(value)}" for name, value in settings(results).items()]
+    grid = json.dumps(results.grid, indent=2, ensure_ascii=False)
+    fence = "`" * (1 + max([2, *map(len, re.findall("`+", grid))]))
+    return "\n".join([*lines, "", f"{fence}json", grid, fence, ""])
+
+
+def _missing(results: Results) -> list[str]:
+    if not results.missing:
+        return []
+    return ["**Missing, and in no number:**", "", *(f"- {markdown(each)}" for each in results.missing), ""]
+
+
+def _markdown_table(table: Table) -> list[str]:
+    rule = ["---"] * table.words + ["---:"] * (len(table.columns) - table.words)
+    rows = [table.columns, *table.rows]
+    note = [markdown(table.note), ""] if table.note else []
+    cells = [f"| {' | '.join(map(markdown, row))} |" for row in rows]
+    return [f"### {markdown(table.title)}", "", cells[0], f"|{'|'.join(rule)}|", *cells[1:], "", *note]
+
+
+# ----------------------------------------------------------------------------------------------------------------- CSV
+
+
+def _csv(results: Results) -> str:
+    """A row for every system, seed and test; the columns are named as the fields of `Results`."""
+    keys = list(dict.fromkeys(key for system in results.systems for key in system.values))
+    rows = [
+        {**_of_run(system, run, keys), "test": test, **_of_test(found)}
+        for system in results.systems
+        for run in system.runs
+        for test, found in run.tests.items()
+    ]
+    columns = list(dict.fromkeys(column for row in rows for column in row)) or ["system", "seed", "test"]
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for cells in (columns, *([row.get(column, "") for column in columns] for row in rows)):
+        writer.writerow([csv_cell(cell) if isinstance(cell, str) else cell for cell in cells])
+    return text.getvalue()
+
+
+def _of_run(system: System, run: RunResult, keys: Iterable[str]) -> dict[str, Any]:
+    values = {key: system.values.get(key, "") for key in keys}
+    values = {key: value if type(value) in (str, int, float) else json.dumps(value) for key, value in values.items()}
+    facts = {"parameters": system.parameters, "step": run.step, "steps": run.steps, "seconds": run.seconds}
+    return {"system": system.name, **values, "seed": run.seed, **facts}
+
+
+def _of_test(found: TestResult) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name in ("bleu", "chrf", "exact"):
+        interval = getattr(found, name)
+        row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    row |= {"perplexity": found.perplexity, **found.attention.model_dump()}
+    for side, numbers in found.alignment.items():
+        row |= {
+            f"aer_{side}": numbers.aer.value,
+            f"aer_{side}_low": numbers.aer.low,
+            f"aer_{side}_high": numbers.aer.high,
+        }
+        row |= {f"{name}_{side}": getattr(numbers, name) for name in ("precision", "recall", "f1")}
+    return row
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+
+
+def _write(directory: Path, files: Mapping[str, bytes]) -> None:
+    """All contents first, beside where they go; then all names."""
+    waiting = {
+        directory / name: (directory / name).with_name(f".{Path(name).name}.{os.getpid()}.part") for name in files
+    }
+    try:
+        for (path, part), content in zip(waiting.items(), files.values(), strict=True):
+            with _refusals(path):
+                write_durably(part, content)
+        for path, part in waiting.items():
+            with _refusals(path):
+                part.replace(path)
+        sync_names(directory)
+    finally:
+        for part in waiting.values():
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Seq2SeqError(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,259 @@
+"""Whether systems differ by more than chance, and how far a number may be trusted.
+
+Two kinds of chance stand between a score and a claim. Other test sentences would give another score: the bootstrap and
+the randomisation test answer for these, and say nothing of training. Another seed would give another model: only the
+spread over several trainings answers for that. A contrast here has to stand both.
+
+Draws come from sacreBLEU's seed: with one seed of each system, its own paired tests give the same p-values, but for
+ties (see `paired_randomisation`).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sacrebleu.significance import estimate_ci
+
+from seq2seq.comparison.results import Contrast, Interval, Spread
+from seq2seq.errors import InputError, nearest
+from seq2seq.metrics.bleu import SIGNIFICANCE_LEVEL, interval_ends
+from seq2seq.metrics.references import Lines, is_blank
+from seq2seq.metrics.segments import SAMPLES, Counts, Segments, count_segments, resamples, swaps
+
+METRICS = ("BLEU", "chrF2++")
+# A trial that swaps nothing finds the difference itself again, but for the rounding of means over seeds.
+_TIE = 1e-9
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean and sample standard deviation (n - 1) of one value per seed. Raises InputError without values."""
+    if not values:
+        raise InputError("no values to take the mean of: no run is finished")
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return Spread(mean=statistics.fmean(values), deviation=deviation, count=len(values))
+
+
+# ----------------------------------------------------------------------------------------------------------- intervals
+
+
+def interval(run: Segments, samples: int = SAMPLES) -> Interval:
+    """A corpus score with the 95 % bootstrap interval that `metrics.evaluate` gives."""
+    mean, half_width = estimate_ci(run.resampled(resamples(len(run.counts), samples)))
+    low, high = interval_ends(run.metric, mean, half_width)
+    return Interval(value=run.score, low=low, high=high)
+
+
+def proportion(successes: int, trials: int) -> Interval:
+    """A share of 1 with its 95 % score interval (Wilson 1927), which holds for few trials and shares near 0 or 1."""
+    from scipy.stats import binomtest
+
+    ends = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    return Interval(value=successes / trials, low=float(ends.low), high=float(ends.high))
+
+
+def exact_matches(*, hypotheses: Sequence[str], references: Sequence[Lines]) -> list[bool]:
+    """Which translations are a reference, but for runs of spaces. References as in `metrics.evaluate`."""
+    rows = zip(hypotheses, zip(*references, strict=True), strict=True)
+    return [
+        hypothesis.split() in [line.split() for line in row if line and not is_blank(line)] for hypothesis, row in rows
+    ]
+
+
+# --------------------------------------------------------------------------------------------------------------- tests
+
+
+def paired_bootstrap(baseline: Sequence[Segments], system: Sequence[Segments], samples: int = SAMPLES) -> float:
+    """p of the difference between two systems' mean scores over their seeds, by resampling the test sentences.
+
+    Koehn (2004), in the form that sacreBLEU computes: the share of resamples whose absolute difference exceeds the
+    mean of them all by more than the difference that was found. With one seed each this is sacreBLEU's number, but for
+    equal scores, which get p = 1.
+
+    It covers the choice of test sentences: would the gap stay on others? The seeds are taken as given, so it does not
+    cover training: two trainings of one system may well differ "significantly". See `p_over_seeds`.
+    """
+    times = resamples(len(baseline[0].counts), samples)
+    return _p_bootstrap(_resampled_mean(baseline, times), _resampled_mean(system, times), _difference(baseline, system))
+
+
+def paired_randomisation(baseline: Sequence[Segments], system: Sequence[Segments], samples: int = SAMPLES) -> float:
+    """p of the difference between two systems' mean scores over their seeds, by exchanging their translations.
+
+    Approximate randomisation (Riezler & Maxwell 2005), as sacreBLEU computes it: were the systems the same, it would
+    not matter which of them a translation came from. Each trial tosses a coin for each sentence and swaps the two
+    systems' translations of it, those of all seeds together: seed by seed in the order given, the shorter list running
+    round until both are through. Equal scores get p = 1.
+
+    Trials that find the difference again count as well, and not only those beyond it, as in sacreBLEU's: where systems
+    differ in a few sentences most trials are such ties, and without them p would be 1 / (samples + 1) for a single
+    sentence. So p is that of a sign test there, and sacreBLEU's where there are no ties. Covers the choice of test
+    sentences, not training, like `paired_bootstrap`.
+    """
+    return _p_randomisation(baseline, system, swaps(len(baseline[0].counts), samples))
+
+
+def p_over_seeds(baseline: Spread, system: Spread) -> float | None:
+    """p of the difference in mean between two systems' scores over their trainings: Welch's t-test, two-sided.
+
+    Covers the variation from seed to seed on these very test sentences. None with fewer than two seeds of each, and
+    where no seed makes any difference to either.
+    """
+    from scipy.stats import ttest_ind_from_stats
+
+    if baseline.deviation is None or system.deviation is None or baseline.deviation == system.deviation == 0:
+        return None
+    both = (each for part in (system, baseline) for each in (part.mean, part.deviation, part.count))
+    return float(ttest_ind_from_stats(*both, equal_var=False).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct the p-values of a family of tests (Holm 1979): the chance of any false alarm stays below the level.
+
+    The smallest of m is multiplied by m, the next by m - 1 and so on; none falls below a smaller one, none exceeds 1.
+    """
+    corrected = [0.0] * len(p_values)
+    floor = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        floor = max(floor, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = floor
+    return corrected
+
+
+def _mean_score(runs: Sequence[Segments]) -> float:
+    return statistics.fmean(run.score for run in runs)
+
+
+def _difference(baseline: Sequence[Segments], system: Sequence[Segments]) -> float:
+    return _mean_score(system) - _mean_score(baseline)
+
+
+def _resampled_mean(runs: Sequence[Segments], times: Counts) -> Counts:
+    mean: Counts = np.mean([run.resampled(times) for run in runs], axis=0)
+    return mean
+
+
+def _p_bootstrap(baseline: Counts, system: Counts, difference: float) -> float:
+    gaps = np.abs(system - baseline)
+    return _p_value(gaps - gaps.mean(), difference, least=_TIE)
+
+
+def _p_randomisation(baseline: Sequence[Segments], system: Sequence[Segments], kept: NDArray[np.bool_]) -> float:
+    chosen = kept.astype(np.float64)
+    rounds = math.lcm(len(baseline), len(system))
+    gaps = np.zeros(len(chosen))
+    for number in range(rounds):
+        one, other = baseline[number % len(baseline)], system[number % len(system)]
+        first = chosen @ one.counts + (1 - chosen) @ other.counts
+        second = one.counts.sum(axis=0) + other.counts.sum(axis=0) - first
+        gaps += one.scores(first) - one.scores(second)
+    return _p_value(np.abs(gaps / rounds), _difference(baseline, system), least=-_TIE)
+
+
+def _p_value(gaps: Counts, difference: float, *, least: float) -> float:
+    """Share of gaps that pass the difference by more than `least`, the observed one counted in (so it is never 0)."""
+    if abs(difference) < _TIE:
+        return 1.0  # sacreBLEU's strict comparison would call a system significantly different from itself
+    return float((np.sum(gaps > abs(difference) + least) + 1) / (len(gaps) + 1))
+
+
+# ----------------------------------------------------------------------------------------------------------- contrasts
+
+
+def contrasts(
+    systems: Mapping[str, Sequence[Sequence[str]]],
+    *,
+    references: Sequence[Sequence[str]],
+    baseline: str,
+    test: str,
+    tokenize: str | None = None,
+    lowercase: bool = False,
+    samples: int = SAMPLES,
+) -> list[Contrast]:
+    """Compare every system with the baseline on one test, by BLEU and by chrF2++.
+
+    systems: name -> translations of the test [seed][sentence], seeds in the same order everywhere. The comparisons of
+    one metric are a family: the largest p of each is corrected for their number (`holm`). Other arguments and errors
+    as in `metrics.evaluate`; also InputError for a system without runs and an unknown baseline.
+    """
+    if baseline not in systems:
+        raise InputError(f"the baseline {baseline!r} is none of the systems; {nearest(baseline, systems)}")
+    for name, lines in systems.items():
+        if not lines:
+            raise InputError(f"{name}: no run is finished, nothing to compare")
+    hypotheses = [lines for runs in systems.values() for lines in runs]
+    found: list[Contrast] = []
+    for metric in METRICS:
+        options: dict[str, Any] = {"metric": metric, "tokenize": tokenize, "lowercase": lowercase}
+        counted = iter(count_segments(hypotheses=hypotheses, references=references, **options))
+        runs = {name: [next(counted) for _ in lines] for name, lines in systems.items()}
+        found += _family(runs, baseline, test, samples)
+    return found
+
+
+def _family(runs: Mapping[str, Sequence[Segments]], baseline: str, test: str, samples: int) -> list[Contrast]:
+    first = runs[baseline]
+    times, kept = resamples(len(first[0].counts), samples), swaps(len(first[0].counts), samples)
+    resampled = _resampled_mean(first, times)
+    spreads = {name: spread([run.score for run in own]) for name, own in runs.items()}
+    found = []
+    for name in (each for each in runs if each != baseline):
+        difference = _difference(first, runs[name])
+        p_bootstrap = _p_bootstrap(resampled, _resampled_mean(runs[name], times), difference)
+        p_randomisation = _p_randomisation(first, runs[name], kept)
+        p_seeds = p_over_seeds(spreads[baseline], spreads[name])
+        found.append(
+            Contrast(
+                test=test,
+                metric=first[0].metric,
+                baseline=baseline,
+                system=name,
+                difference=difference,
+                p_bootstrap=p_bootstrap,
+                p_randomisation=p_randomisation,
+                p_seeds=p_seeds,
+                p_corrected=max(p_bootstrap, p_randomisation, p_seeds or 0.0),
+                verdict="",
+            )
+        )
+    corrected = [
+        contrast.model_copy(update={"p_corrected": p})
+        for contrast, p in zip(found, holm([contrast.p_corrected for contrast in found]), strict=True)
+    ]
+    sentences = holm([max(contrast.p_bootstrap, contrast.p_randomisation) for contrast in found])
+    return [
+        contrast.model_copy(update={"verdict": _verdict(contrast, spreads, len(found), p)})
+        for contrast, p in zip(corrected, sentences, strict=True)
+    ]
+
+
+def _verdict(contrast: Contrast, spreads: Mapping[str, Spread], comparisons: int, p_sentences: float) -> str:
+    """A plain sentence. p_sentences: corrected, of the tests over sentences alone."""
+    own, other = spreads[contrast.system], spreads[contrast.baseline]
+    gap = f"{abs(contrast.difference):.1f} {contrast.metric}"
+    place = f"{gap} {'above' if contrast.difference > 0 else 'below'}"
+    if abs(contrast.difference) < 0.05:
+        place = f"within 0.1 {contrast.metric} of"
+    seeds = f"{_seeds(own.count)} each" if own.count == other.count else f"{_seeds(own.count)} against {other.count}"
+    claim = f"{contrast.system} scores {place} {contrast.baseline} ({own.mean:.1f} against {other.mean:.1f}, {seeds})"
+    p = f"p = {contrast.p_corrected:.2g}" if contrast.p_corrected >= 0.001 else "p < 0.001"
+    p += f" after correction for {comparisons} comparisons" if comparisons > 1 else ""
+    alone = min(own.count, other.count) < 2
+    if contrast.p_corrected >= SIGNIFICANCE_LEVEL > p_sentences:
+        finding = (
+            ", more than the choice of test sentences explains, but so few seeds cannot tell it from the variation "
+        )
+        finding += f"between trainings ({p})"
+    elif contrast.p_corrected >= SIGNIFICANCE_LEVEL:
+        finding = f": the difference cannot be told from noise ({p})"
+    else:
+        finding = f", more than {'the choice of test sentences' if alone else 'chance'} explains ({p})"
+    return f"{claim}{finding}{'; one seed cannot speak for the variation between trainings' if alone else ''}."
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seeds" if count > 1 else "one seed"

@@ -1,0 +1,86 @@
+"""The tests of a comparison: their lines, and what the numbers of a run follow from. No torch, so that a wrong file is
+told at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from seq2seq.comparison.plan import Grid, TestText
+from seq2seq.errors import InputError
+from seq2seq.metrics.bleu import refuse_long
+from seq2seq.metrics.bleu_tokenizer import Choice, choose_tokenizer
+from seq2seq.metrics.links import Link, parse_pharaoh
+from seq2seq.metrics.references import unanswered
+from seq2seq.text.lines import read_lines
+from seq2seq.text.words import joined
+from seq2seq.translation.word_alignment import Join
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A test's lines. given: the source as its file has it; source: as the model reads it; gold: (sure, possible)."""
+
+    given: list[str]
+    source: list[str]
+    reference: list[str]
+    gold: list[tuple[set[Link], set[Link]]] | None
+    join: Join | None
+
+
+def load_tests(grid: Grid, root: Path) -> dict[str, Test]:
+    """All tests of a grid, checked before anything is trained. Raises InputError with file and line."""
+    tests = {name: _load(text, root) for name, text in grid.tests.items()}
+    if grid.examples is not None:
+        count = len(tests[grid.examples.test].source)
+        if bad := [line for line in grid.examples.lines if not 1 <= line <= count]:
+            raise InputError(f"examples.lines: {bad[0]}: the test {grid.examples.test!r} has lines 1 to {count}")
+    return tests
+
+
+def _load(text: TestText, root: Path) -> Test:
+    given, reference = read_lines(root / text.source), read_lines(root / text.reference)
+    if len(given) != len(reference):
+        counts = f"{len(given)} and {len(reference)}"
+        raise InputError(f"{root / text.source} and {root / text.reference} differ in length: {counts} lines")
+    refuse_long(str(root / text.reference), reference)
+    if not given:
+        raise InputError(f"{root / text.source}: no lines; a test needs sentences")
+    for path, lines in ((text.source, given), (text.reference, reference)):
+        if rows := unanswered([lines]):
+            raise InputError(f"{root / path}:{rows[0] + 1}: blank; a test needs both sides: leave the pair out")
+    joins = text.join in ("source", "both")
+    source = [joined(line).text for line in given] if joins else given
+    gold = None if text.alignment is None else list(_gold(root / text.alignment, text.alignment_inverse))
+    if gold is not None and len(gold) != len(given):
+        raise InputError(f"{root / str(text.alignment)}: {len(gold)} lines of links for {len(given)} pairs")
+    return Test(given, source, reference, gold, text.join)
+
+
+def _gold(path: Path, inverse: bool) -> Iterator[tuple[set[Link], set[Link]]]:
+    for number, line in enumerate(read_lines(path), start=1):
+        yield parse_pharaoh(line, f"{path}:{number}", inverse=inverse)
+
+
+def bleu_tokenizer(grid: Grid, tests: Mapping[str, Test]) -> Choice:
+    """BLEU's tokenizer for all tests of a grid, as one table has them: the grid's, or one that fits the references."""
+    if grid.search.tokenize:
+        return Choice(grid.search.tokenize)
+    return choose_tokenizer(line for test in tests.values() for line in test.reference)
+
+
+def fingerprint(grid: Grid, tests: Mapping[str, Test], weights: bytes) -> str:
+    """Of everything that a run's numbers follow from."""
+    settings = {name: grid.model_dump()[name] for name in ("tests", "noise", "examples", "search")}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for test in tests.values():
+        gold = [(sorted(sure), sorted(possible)) for sure, possible in test.gold or []]
+        digest.update(repr((test.given, test.reference, gold)).encode())
+    if (chosen := bleu_tokenizer(grid, tests).name) not in (grid.search.tokenize, "13a", "zh"):
+        digest.update(chosen.encode())  # what is installed decides, and that may change between two sittings
+    digest.update(weights)
+    return digest.hexdigest()

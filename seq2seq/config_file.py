@@ -1,0 +1,177 @@
+"""Config files: TOML in, overrides of single keys, and errors that name line, key and what is allowed."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, time
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from seq2seq.config import Config
+from seq2seq.errors import InputError, WrongType, nearest, shown
+
+LARGEST_FILE = 1 << 20  # bytes of a config; the rest of a larger one, or of /dev/zero, is not read
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = (), values: Mapping[str, Any] | None = None) -> Config:
+    """Read a TOML config, put in `values` by their dotted keys, and apply `key=value` overrides (`model.score=dot`).
+
+    Raises InputError with file and line for bad TOML, unknown keys (near name offered) and bad values.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise WrongType(f"the path of a config must be a string or a Path, given {shown(path)}")
+    if isinstance(overrides, str):
+        raise WrongType(f"a list of overrides is needed, not one string; write [{overrides!r}]")
+    path, overrides = Path(path), list(overrides)
+    tree, text = read_toml(path)
+    if "config" in tree and "data" not in tree:
+        raise InputError(
+            f"{path}: the grid of a comparison, for `seq2seq compare`; a training takes the config it names"
+        )
+    for key, value in (values or {}).items():
+        _put(tree, key, value, key)
+    for override in overrides:
+        _override(tree, override)
+    return parse_config(tree, str(path), text, overrides, values or {})
+
+
+def read_toml(path: Path, what: str = "config") -> tuple[dict[str, Any], str]:
+    """The tree of a settings file, and its text. Raises InputError that calls the file `what`."""
+    text = _read(path, what)
+    try:
+        return tomllib.loads(text), text
+    except (ValueError, RecursionError) as error:  # ValueError: TOMLDecodeError, and integers of thousands of digits
+        hint = "; text is written in quotation marks" if "Invalid value" in str(error) else ""
+        raise InputError(f"{path}: not valid TOML: {error}{hint}") from None
+
+
+def _read(path: Path, what: str) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the {what}: {error.strerror}") from None
+    if len(content) > LARGEST_FILE:
+        raise InputError(f"{path}: cannot read the {what}: more than {LARGEST_FILE:,} bytes, which no {what} has")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(f"{path}: cannot read the {what}: it is UTF-16; save it as UTF-8")
+    try:
+        return content.decode("utf-8").removeprefix("\ufeff")  # a byte order mark, which TOML does not know
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}:{line}: cannot read the {what}: not valid UTF-8; convert it to UTF-8") from None
+
+
+def parse_config(
+    tree: dict[str, Any],
+    where: str,
+    text: str = "",
+    overrides: Sequence[str] = (),
+    values: Mapping[str, Any] | None = None,
+) -> Config:
+    """Check a tree of keys; all other arguments are only for the messages."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        keys = [str(key) for key in problem["loc"]]
+        key = ".".join(keys)
+        if any(override.split("=", 1)[0] == key for override in overrides):
+            place = f"--set {key}"
+        elif any(f"{key}.".startswith(f"{given}.") for given in values or {}):  # no place of the file's
+            raise InputError(_explain(problem, keys)) from None
+        else:
+            line = _line_of(text, keys)
+            place = f"{where}:{line}" if line else where
+        raise InputError(f"{place}: {_explain(problem, keys)}") from None
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    """Set one `section.key=value` in the tree.
+
+    The value is TOML, or the text as it is given: where it is no TOML, and where the key is a text and the value would
+    be a number, a date or true. So 1984 may be a file and nan a language.
+    """
+    key, equals, raw = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set {override}: expected key=value, for example --set model.score=multiplicative")
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except (ValueError, RecursionError):  # as in load_config
+        value = raw
+    *sections, last = key.split(".")
+    if not isinstance(value, str) and _is_text(_section_at(sections), last):
+        value = raw
+    _put(tree, key, value, f"--set {override}")
+
+
+def _put(tree: dict[str, Any], key: str, value: Any, place: str) -> None:
+    """Put a value under a dotted key; `place` is for the message."""
+    *sections, last = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise InputError(f"{place}: {section} is a value, not a section")
+    tree[last] = value
+
+
+def _is_text(section: type[BaseModel], key: str) -> bool:
+    """Whether a key takes strings and nothing else."""
+    annotation = section.model_fields[key].annotation if key in section.model_fields else None
+    parts, origin = get_args(annotation), get_origin(annotation)
+    kinds = {type(part) for part in parts} if origin is Literal else set(parts if origin is UnionType else [annotation])
+    return str in kinds and kinds <= {str, type(None)}
+
+
+def _explain(problem: Any, keys: list[str]) -> str:
+    """One validation problem in the user's terms."""
+    key = ".".join(keys)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key}; {nearest(keys[-1], _allowed_keys(keys[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{key} is missing: {_description(keys)}"
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if problem["type"] == "value_error":
+        return f"{key}: {message}" if key else message  # no key: a rule between sections
+    if problem["type"] == "string_type" and isinstance(problem["input"], (bool, int, float, date, time)):
+        message = f"{message}; write it in quotation marks"
+    return f"{key} = {shown(problem['input'])}: {message}"
+
+
+def _section_at(keys: list[str]) -> type[BaseModel]:
+    section: type[BaseModel] = Config
+    for key in keys:
+        kind = section.model_fields[key].annotation if key in section.model_fields else None
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            break
+        section = kind
+    return section
+
+
+def _allowed_keys(keys: list[str]) -> list[str]:
+    return list(_section_at(keys).model_fields)
+
+
+def _description(keys: list[str]) -> str:
+    field = _section_at(keys[:-1]).model_fields.get(keys[-1])
+    return (field.description or f"the section [{'.'.join(keys)}]") if field else "required"
+
+
+def _line_of(text: str, keys: list[str]) -> int | None:
+    """Line of a key in the TOML text, or of its section, for the message; None where it is not written there."""
+    section: list[str] = []
+    best = None
+    for number, line in enumerate(text.split("\n"), start=1):
+        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+            section = [part.strip() for part in header[1].split(".")]
+            best = number if section == keys[: len(section)] else best
+        elif (entry := re.match(r"\s*([\w.-]+)\s*=", line)) and [*section, *entry[1].split(".")] == keys:
+            return number
+    return best

@@ -1,0 +1,86 @@
+"""sacreBLEU's counts per sentence, and draws over sentences: the score of a resample is a sum and a formula.
+
+No n-gram is counted and no score computed here but by sacreBLEU, and all draws come from its seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq.metrics.bleu import check_texts, make_scorer, on_scale, resampling_seed
+from seq2seq.metrics.references import Lines
+
+SAMPLES = 1000
+
+Counts = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segments:
+    """What each sentence adds to the corpus score of one run.
+
+    counts [sentences, statistics]: sacreBLEU's sufficient statistics, whole numbers. A corpus score depends on their
+    sum over the sentences alone.
+    """
+
+    metric: str
+    scorer: Any
+    counts: Counts
+
+    @property
+    def score(self) -> float:
+        """Corpus score over all sentences, as `metrics.evaluate` gives it."""
+        return on_scale(self.metric, self.scores(self.counts.sum(axis=0)[None])[0])
+
+    def take(self, sentences: Sequence[int] | NDArray[np.intp]) -> Segments:
+        """The same run on some of the sentences, by their numbers."""
+        return replace(self, counts=self.counts[sentences])
+
+    def scores(self, totals: Counts) -> Counts:
+        """Corpus score of each row of summed counts [trials, statistics]."""
+        return np.array([float(self.scorer._compute_score_from_stats(row).score) for row in totals.tolist()])
+
+    def resampled(self, times: Counts) -> Counts:
+        """Corpus score of each resample; times [samples, sentences] as `resamples` gives them.
+
+        In single precision, as sacreBLEU computes these, so that intervals agree to the last digit.
+        """
+        totals = (times @ self.counts).astype(np.float32)
+        return np.array([float(self.scorer._compute_score_from_stats(row).score) for row in totals])
+
+
+def count_segments(
+    *,
+    hypotheses: Sequence[Sequence[str]],
+    references: Sequence[Lines],
+    metric: str = "BLEU",
+    tokenize: str | None = None,
+    lowercase: bool = False,
+) -> list[Segments]:
+    """Count n-grams for several runs on one test, hypotheses[run][i]; the references' are counted once for all.
+
+    metric: BLEU, chrF2 or chrF2++. Other arguments and errors as in `metrics.evaluate`.
+    """
+    systems = {f"hypotheses of run {number}": lines for number, lines in enumerate(hypotheses, start=1)}
+    rules = check_texts(tokenize, [metric], systems, references)
+    scorer = make_scorer(metric, rules, lowercase)
+    scorer._ref_cache = scorer._cache_references(rules.references)
+    extract = scorer._extract_corpus_statistics
+    return [Segments(metric, scorer, np.array(extract(lines, None), dtype=np.float64)) for lines in hypotheses]
+
+
+def resamples(sentences: int, samples: int = SAMPLES) -> Counts:
+    """How often each bootstrap resample holds each sentence [samples, sentences], drawn as sacreBLEU draws them."""
+    drawn = np.random.default_rng(resampling_seed(samples)).choice(sentences, size=(samples, sentences), replace=True)
+    cells = drawn + sentences * np.arange(samples)[:, None]
+    return np.bincount(cells.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
+
+
+def swaps(sentences: int, samples: int = SAMPLES) -> NDArray[np.bool_]:
+    """Where each randomisation trial takes the baseline's translation [samples, sentences], as sacreBLEU draws it."""
+    return np.random.default_rng(resampling_seed(samples)).integers(2, size=(samples, sentences), dtype=np.bool_)

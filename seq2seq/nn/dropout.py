@@ -1,0 +1,51 @@
+"""Dropout over sequences, with one mask a position or one a sentence."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class SequenceDropout(nn.Module):
+    """Dropout over [batch, time, dim]; `variational`: one mask for all positions (Gal & Ghahramani 2016)."""
+
+    def __init__(self, rate: float, variational: bool) -> None:
+        super().__init__()
+        self.rate = rate
+        self.variational = variational
+
+    def forward(self, values: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
+        """The values with dropout in training, unchanged otherwise."""
+        if not self.active:
+            return values
+        times = 1 if self.variational else values.shape[1]
+        return values * self._factors(values, (values.shape[0], times, values.shape[2]))
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is dropped now."""
+        return self.training and self.rate > 0
+
+    def draw(self, like: Float[Tensor, "batch time any"], dim: int) -> Float[Tensor, "batch _ dim"] | None:
+        """Factors for every position of a loop at once, so that the loop itself draws nothing; None when inactive."""
+        if not self.active:
+            return None
+        times = 1 if self.variational else like.shape[1]
+        return self._factors(like, (like.shape[0], times, dim)).expand(-1, like.shape[1], -1)
+
+    def _factors(self, like: Tensor, shape: tuple[int, int, int]) -> Tensor:
+        """0 for what is dropped, the same number above 1 for what is kept, on average 1.
+
+        On a CPU the rate is rounded to a multiple of 2**-16: torch draws a float for each value there, which takes
+        ten times as long as a quarter of a 64-bit integer (2026-11-26: 10.5 and 1.0 ns, 7 % of a training step).
+        """
+        if like.device.type != "cpu":
+            return nn.functional.dropout(like.new_ones(shape), self.rate)
+        kept = max(1, round((1 - self.rate) * 2**16))
+        count = math.prod(shape)
+        words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        quarters = words.view(torch.int16)[:count].view(shape)
+        # Numbers at once: 0.2 ms for 2 million, where a mask that is converted takes 1.2 to 1.6 (2026-11-27).
+        chosen = torch.le(quarters, kept - 2**15 - 1, out=like.new_empty(shape))
+        return chosen.mul_(2**16 / kept)

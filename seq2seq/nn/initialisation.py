@@ -1,0 +1,56 @@
+"""First values of all parameters, each drawn from a generator of its own name."""
+
+import hashlib
+
+import torch
+from torch import Tensor, nn
+
+from seq2seq.nn.scores import ScoreFunction
+
+
+def initialise(model: nn.Module, seed: int) -> None:
+    """Fill every parameter from a generator of its own, seeded by `seed` and the parameter's name.
+
+    So a parameter's first value depends on nothing else: switching the score changes the score's parameters alone.
+    Matrices: Glorot & Bengio (2010), recurrent ones orthogonal per gate (Saxe et al. 2014); embeddings N(0, 1/dim);
+    biases 0, an LSTM's forget gate 1 (Jozefowicz et al. 2015).
+    """
+    for name, parameter in model.named_parameters():
+        digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+        with torch.no_grad():
+            parameter.copy_(_first_value(model, name, parameter, generator))
+
+
+def _first_value(model: nn.Module, name: str, parameter: Tensor, generator: torch.Generator) -> Tensor:
+    """The initial value of one parameter, on the CPU."""
+    owner, _, kind = name.rpartition(".")
+    module = model.get_submodule(owner)
+    value = torch.zeros(parameter.shape)
+    if isinstance(module, ScoreFunction) and kind in module.first_values:
+        return value.fill_(module.first_values[kind])
+    if isinstance(module, nn.LayerNorm):
+        return torch.ones_like(value) if kind == "weight" else value
+    if isinstance(module, nn.Embedding):
+        return value.normal_(std=parameter.shape[1] ** -0.5, generator=generator)
+    if isinstance(module, nn.RNNBase):
+        return _recurrent_value(module, kind, value, generator)
+    if value.ndim == 1 and kind == "bias":
+        return value
+    if value.ndim == 1:
+        return value.uniform_(-(len(value) ** -0.5), len(value) ** -0.5, generator=generator)
+    return nn.init.xavier_uniform_(value, generator=generator)
+
+
+def _recurrent_value(module: nn.RNNBase, kind: str, value: Tensor, generator: torch.Generator) -> Tensor:
+    """torch stacks the gates along the first axis; each is drawn as a matrix of its own."""
+    gates = value.chunk(value.shape[0] // module.hidden_size)
+    if kind.startswith("weight_ih"):
+        for gate in gates:
+            nn.init.xavier_uniform_(gate, generator=generator)
+    elif kind.startswith("weight_hh"):
+        for gate in gates:
+            nn.init.orthogonal_(gate, generator=generator)
+    elif kind.startswith("bias_ih") and isinstance(module, nn.LSTM):
+        gates[1].fill_(1.0)
+    return value

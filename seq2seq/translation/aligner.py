@@ -1,0 +1,71 @@
+"""Pairs aligned in one direction or in both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from seq2seq.metrics.links import Link
+from seq2seq.metrics.symmetrisation import symmetrise, turned
+from seq2seq.translation.translator import Translator
+from seq2seq.translation.word_alignment import Alignment, Join
+
+_OTHER: dict[Join | None, Join | None] = {"source": "target", "target": "source", "both": "both", None: None}
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedPair:
+    """A pair as a model aligns it, and one of the other direction, if there is one; both read with one shift."""
+
+    forward: Alignment
+    backward: Alignment | None
+    method: str
+    threshold: float | None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether a model did not read all of it."""
+        return self.forward.truncated or (self.backward is not None and self.backward.truncated)
+
+    @property
+    def readings(self) -> dict[str, list[Link]]:
+        """The links of each model by its option, and by the method both together; the last are those to write."""
+        if self.backward is None:
+            return {"MODEL": self.forward.links}
+        backward = turned(self.backward.links)
+        both = symmetrise(self.forward.links, backward, self.method)
+        return {"MODEL": self.forward.links, "--reverse": sorted(backward), self.method: sorted(both)}
+
+    @property
+    def links(self) -> list[Link]:
+        """The links to write."""
+        return list(self.readings.values())[-1]
+
+    def read(self, shift: int) -> AlignedPair:
+        """The same attention read with another shift."""
+        forward = self.forward.read(shift=shift, threshold=self.threshold)
+        backward = self.backward and self.backward.read(shift=shift, threshold=self.threshold)
+        return replace(self, forward=forward, backward=backward)
+
+
+@dataclass(frozen=True, slots=True)
+class Aligner:
+    """What aligns pairs, and how its attention is read; the sides are those of the forward model."""
+
+    forward: Translator
+    backward: Translator | None
+    method: str
+    join: Join | None
+    shift: int
+    threshold: float | None
+    max_length: int
+
+    def pairs(self, sources: Sequence[str], targets: Sequence[str]) -> list[AlignedPair]:
+        """Each pair aligned, in order."""
+        reading: Any = {"shift": self.shift, "threshold": self.threshold, "max_length": self.max_length}
+        found = self.forward.align(sources, targets, join=self.join, **reading)
+        if self.backward is None:
+            return [AlignedPair(each, None, self.method, self.threshold) for each in found]
+        back = self.backward.align(targets, sources, join=_OTHER[self.join], **reading)
+        return [AlignedPair(*both, self.method, self.threshold) for both in zip(found, back, strict=True)]

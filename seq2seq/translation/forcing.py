@@ -1,0 +1,102 @@
+"""Teacher forcing: what networks say of given targets, in batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from seq2seq.batching import Batch, make_batch
+from seq2seq.errors import Seq2SeqError
+from seq2seq.nn.decoder import DecoderOutput
+from seq2seq.nn.masking import length_mask
+from seq2seq.nn.model import Seq2Seq
+from seq2seq.text.budget import cut_by_budget
+from seq2seq.translation.translation import BATCH_TOKENS
+
+STRETCH = 256  # positions of a target that are forced at a time; few sentences are longer
+
+
+def forced_batches(
+    sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+) -> Iterator[tuple[list[int], Batch]]:
+    """Pairs of ids without specials, of similar length and within the budget: their places, and the batch.
+
+    Those whose source is blank are left out; nothing can be attended to there.
+    """
+    lengths = [max(pair) for pair in zip(map(len, sources), map(len, targets), strict=True)]
+    order = sorted((row for row, source in enumerate(sources) if source), key=lengths.__getitem__)
+    for rows in cut_by_budget(order, lengths, BATCH_TOKENS):
+        yield rows, make_batch([sources[row] for row in rows], [targets[row] for row in rows])
+
+
+def force(networks: Sequence[Seq2Seq], batch: Batch) -> list[list[float]]:
+    """Log-probabilities of the targets, a list a pair, the end as the last: of the networks' mean probabilities."""
+    real = length_mask(batch.target_lengths, batch.target_output.shape[1])
+    found = torch.zeros(real.shape, dtype=networks[0].output_layer.weight.dtype, device=real.device)
+    for stretch, answers in _forced(networks, batch):
+        wanted, here = batch.target_output[:, stretch][real[:, stretch]], list[Tensor]()
+        for network, answer in zip(networks, answers, strict=True):
+            # In slices: all logits at once would be by far the largest tensor.
+            outputs = answer.outputs[real[:, stretch]]
+            slices = zip(torch.split(outputs, 1024), torch.split(wanted, 1024), strict=True)
+            here.append(torch.cat([_log_probs(network, *part) for part in slices]))
+        mean = torch.stack(here).logsumexp(0) - math.log(len(here))  # of probabilities, as Ensemble takes it
+        refuse_nan(mean)
+        found[:, stretch][real[:, stretch]] = mean
+    return [row[:length].tolist() for row, length in zip(found, batch.target_lengths.tolist(), strict=True)]
+
+
+def attend(networks: Sequence[Seq2Seq], batch: Batch) -> list[Tensor]:
+    """Attention over the targets, [target, source] a pair with both ends, on the CPU: the networks' mean weights."""
+    lengths = list(zip(batch.target_lengths.tolist(), batch.source_lengths.tolist(), strict=True))
+    found = [torch.empty(target, source) for target, source in lengths]
+    for stretch, answers in _forced(networks, batch):
+        mean = torch.stack([answer.weights for answer in answers]).mean(0).cpu()
+        refuse_nan(mean)
+        for whole, weights, (target, source) in zip(found, mean, lengths, strict=True):
+            whole[stretch] = weights[: max(0, target - stretch.start), :source]
+    return found
+
+
+def _forced(networks: Sequence[Seq2Seq], batch: Batch) -> Iterator[tuple[slice, list[DecoderOutput]]]:
+    """Teacher forcing, a stretch of the targets after the other: what each network gives at the positions of one.
+
+    Attention has a weight for every position of the target and of the source. Of one stretch that is linear in the
+    source, and what is kept of the ones before is for the caller to say.
+    """
+    states = [network.start(batch.source, batch.source_lengths) for network in networks]
+    for start in range(0, batch.target_input.shape[1], STRETCH):
+        inputs = batch.target_input[:, start : start + STRETCH]
+        answers = [network.force_on(inputs, state) for network, state in zip(networks, states, strict=True)]
+        yield slice(start, start + STRETCH), answers
+        states = [answer.state for answer in answers]
+
+
+def refuse_nan(numbers: Tensor) -> None:
+    """Raise Seq2SeqError, as a search does, where a model answers with no numbers. Finite weights can overflow."""
+    if not numbers.isfinite().all():
+        raise Seq2SeqError("the model answered NaN: its parameters are damaged, or its training diverged")
+
+
+def _log_probs(network: Seq2Seq, outputs: Tensor, tokens: Tensor) -> Tensor:
+    """Log-probability [positions] of each token, from what the output layer reads [positions, output_dim]."""
+    logits: Tensor = network.output_layer(outputs)
+    return logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]
+
+
+@contextmanager
+def evaluating(networks: Sequence[Seq2Seq]) -> Iterator[None]:
+    """No dropout and no gradients inside; afterwards every network is as it was."""
+    training = [network.training for network in networks]
+    try:
+        for network in networks:
+            network.eval()
+        with torch.inference_mode():
+            yield
+    finally:
+        for network, was in zip(networks, training, strict=True):
+            network.train(was)

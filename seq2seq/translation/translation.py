@@ -1,0 +1,285 @@
+"""What translating takes and gives: options, and results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq.bounds import LARGEST_BEAM, LARGEST_MINIMUM
+from seq2seq.config import SearchConfig
+from seq2seq.errors import InputError, WrongType, nearest
+from seq2seq.metrics.links import merged_weights, strongest_links
+from seq2seq.search.penalty import PENALTIES, LengthPenalty
+from seq2seq.text.arguments import choice, iter_sentences, real, sentences, switch, whole
+from seq2seq.text.budget import cut_by_budget
+from seq2seq.text.tokenizer import BOS, PAD, UNK, Tokenizer, TokenizerPair
+from seq2seq.text.words import Span, spaced, word_owners, word_shares
+from seq2seq.translation.plain_data import PlainData, matrix
+
+MAX_SOURCE_LENGTH = 1000  # pieces
+BATCH_SIZE = 200  # sentences
+BATCH_TOKENS = 4096  # pieces of the source, or of the longer side where both are known
+FORBIDDEN = (PAD, UNK, BOS)  # never produced
+HYPOTHESES = 1024  # most that live together in a batch: each has a row of the vocabulary's size
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search found, whichever engine searched: as seq2seq.search.stepping.Hypothesis, its weights an array."""
+
+    tokens: list[int]
+    log_prob: float
+    score: float
+    weights: NDArray[np.float32]  # [length, source], as wide as the batch
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Translation(PlainData):
+    """One translation of one sentence.
+
+    text: detokenised, on one line. log_prob: its log-probability in nats, the end included when it is finished; with a
+    shortlist, under the distribution over the sentence's shortlist, which is no less than the model's (`score_tokens`).
+    score: log_prob over the length penalty. For a blank source, whose translation is blank, both are 0.
+    tokens, pieces: what was produced, as ids and as subword strings, without specials; source_pieces: what was read.
+    source_words, target_words: for each piece the number of its word in source.split() or text.split(), from 0; a piece
+    in several words has the one that it has most of, one outside of words -1 where there is none.
+    weights: attention [len(pieces) + 1, len(source_pieces) + 1], rows summing to 1. The last column is the end of the
+    source; the last row, the step that ended the translation, is missing when it is not finished.
+    alignment: (source word, target word), from 0: each target word with the source word that got most of its attention.
+    finished: False when the maximum length cut it. truncated: the source was longer than max_source_length pieces, and
+    only the first of them were read.
+    """
+
+    source: str
+    text: str
+    score: float
+    log_prob: float
+    tokens: list[int]
+    pieces: list[str]
+    source_pieces: list[str]
+    source_words: list[int]
+    target_words: list[int]
+    weights: NDArray[np.float32]
+    alignment: list[tuple[int, int]]
+    finished: bool
+    truncated: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", matrix(self.weights))
+
+
+@dataclass(frozen=True, slots=True)
+class PairScore:
+    """How probable a model finds a given translation.
+
+    log_prob: nats, the end included. tokens: pieces, the end counted; exp(-log_prob / tokens) is the perplexity.
+    log_probs: of each piece, and of the end as the last. truncated: a side was longer than max_length pieces, and only
+    its first were read.
+    """
+
+    log_prob: float
+    tokens: int
+    log_probs: list[float]
+    truncated: bool = False
+
+
+class SampleOptions(TypedDict, total=False):
+    """What every search takes by keyword. Left out or None: what the model's config says, or the default above."""
+
+    length_penalty: str | None  # 'average', 'gnmt' or 'none'
+    length_alpha: float | None  # exponent of the penalty
+    min_length: int | None  # fewest pieces, the end not counted
+    max_length: int | None  # most pieces, the end counted; else by the length of the source
+    max_source_length: int | None  # pieces of a source that are read; the rest is cut off and `truncated` set
+    batch_size: int | None  # most sentences in a batch
+    batch_tokens: int | None  # most source pieces in a batch, padding counted
+    int8: bool | None  # with weights in 8-bit integers, on a CPU; False: in the precision of the model
+
+
+class SearchOptions(SampleOptions, total=False):
+    """What `translate` and its relatives take by keyword."""
+
+    beam_size: int | None  # live hypotheses; 1 is greedy search
+    shortlist: bool | None  # choose among the tokens that the model's shortlist gives each sentence; False: among all
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A sentence ready for the model; without ids it is blank. row: its place among the texts.
+
+    spans: the stretch of the text that each id stands for.
+    """
+
+    row: int
+    text: str
+    ids: list[int]
+    spans: list[Span]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options with nothing left open."""
+
+    slots: int  # hypotheses of a sentence that live together: the beam, or the samples
+    penalty: LengthPenalty
+    min_length: int
+    max_length: int | None
+    ratio: float
+    offset: int
+    max_source_length: int
+    batch_size: int
+    batch_tokens: int
+    shortlist: bool
+    int8: bool
+
+    def longest(self, source: Source) -> int:
+        """Most pieces for this sentence, the end counted: a matter of its own length alone."""
+        if self.max_length is not None:
+            return self.max_length
+        return max(int(self.ratio * len(source.ids)) + self.offset, self.min_length + 1)
+
+    def check(self) -> None:
+        """Refuse what is out of range."""
+        if self.max_length is not None and self.max_length <= self.min_length:
+            limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
+            raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
+
+    def check_nbest(self, n_best: int) -> None:
+        """Refuse a list of translations that the beam cannot hold."""
+        if whole("n_best", n_best, 1) > self.slots:
+            limit = f"n-best must lie between 1 and the beam size {self.slots}"
+            raise InputError(f"{limit}, given {n_best}; raise the beam size")
+
+
+def batches(sources: Sequence[Source], settings: Settings) -> Iterator[list[Source]]:
+    """The sentences that are not blank, by length, within all limits of a batch."""
+    order = sorted((source.row for source in sources if source.ids), key=lambda row: len(sources[row].ids))
+    size = max(1, min(settings.batch_size, HYPOTHESES // settings.slots))
+    for rows in cut_by_budget(order, [len(source.ids) for source in sources], settings.batch_tokens, size):
+        yield [sources[row] for row in rows]
+
+
+def blank(text: str) -> Translation:
+    """The translation of nothing."""
+    return Translation(
+        source=text,
+        text="",
+        score=0.0,
+        log_prob=0.0,
+        tokens=[],
+        pieces=[],
+        source_pieces=[],
+        source_words=[],
+        target_words=[],
+        weights=np.ones((1, 1), dtype=np.float32),
+        alignment=[],
+        finished=True,
+        truncated=False,
+    )
+
+
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "length_penalty": lambda name, value: choice(name.replace("_", " "), value, PENALTIES),
+    "length_alpha": real,
+    "int8": switch,
+    "shortlist": switch,
+    "min_length": partial(whole, least=0, most=LARGEST_MINIMUM),
+    "beam_size": partial(whole, least=1, most=LARGEST_BEAM),
+}
+_COUNT = partial(whole, least=1)
+
+
+def resolve(
+    search: SearchConfig, options: Mapping[str, Any], allowed: type[SampleOptions], samples: int | None = None
+) -> Settings:
+    """The options, with the config where they are silent. Raises InputError for wrong types and values out of range."""
+    if unknown := min(options.keys() - allowed.__annotations__.keys(), default=None):
+        raise WrongType(f"unknown option {unknown!r}; {nearest(unknown, allowed.__annotations__)}")
+    given = {key: _READERS.get(key, _COUNT)(key, value) for key, value in options.items() if value is not None}
+    kind = given.get("length_penalty", search.length_penalty)
+    if kind == "none" and "length_alpha" in given:
+        raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
+    settings = Settings(
+        slots=samples or given.get("beam_size", search.beam_size),
+        penalty=LengthPenalty(kind, given.get("length_alpha", search.length_alpha)),
+        min_length=given.get("min_length", search.min_length),
+        max_length=given.get("max_length"),
+        ratio=search.max_length_ratio,
+        offset=search.max_length_offset,
+        max_source_length=given.get("max_source_length", MAX_SOURCE_LENGTH),
+        batch_size=given.get("batch_size", BATCH_SIZE),
+        batch_tokens=given.get("batch_tokens", BATCH_TOKENS),
+        shortlist=given.get("shortlist", False),
+        int8=given.get("int8", False),
+    )
+    settings.check()
+    return settings
+
+
+def in_chunks(lines: Iterable[str], chunk: int) -> Iterator[list[str]]:
+    """The lines, `chunk` at a time, read when asked for. Raises InputError at once for what no chunk can be cut of."""
+    texts, size = iter_sentences(lines), whole("chunk", chunk, 1)
+    return iter(lambda: list(islice(texts, size)), [])
+
+
+def read_sources(tokenizers: TokenizerPair, given: Iterable[str], settings: Settings) -> list[Source]:
+    """The texts as pieces, no more of each than is read."""
+    texts = sentences(given)
+    most = settings.max_source_length
+    return [
+        Source(row, text, ids[:most], spans[:most], len(ids) > most)
+        for row, (text, (ids, spans)) in enumerate(zip(texts, encode_spans(tokenizers.source, texts), strict=True))
+    ]
+
+
+def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome) -> Translation:
+    """What a search found as text, with its weights cut from the batch's width to the sentence's own."""
+    reader, writer = tokenizers.source, tokenizers.target
+    weights = found.weights[:, : len(source.ids) + 1].copy()
+    text, spans = writer.decode_spans(found.tokens)
+    source_shares = word_shares(source.spans, spaced(source.text).spans)
+    target_shares = word_shares(spans, spaced(text).spans)
+    ends = [(0, 0), (0, 1)], [(0, 0), (0, int(found.finished))]  # which are in no word
+    shares = [np.pad(each, end) for each, end in zip((source_shares, target_shares), ends, strict=True)]
+    return Translation(
+        source=source.text,
+        # A vocabulary with byte pieces can spell a line break, and a translation is one line.
+        text=text.replace("\n", " "),
+        score=found.score,
+        log_prob=found.log_prob,
+        tokens=found.tokens,
+        pieces=writer.to_pieces(found.tokens),
+        source_pieces=reader.to_pieces(source.ids),
+        source_words=word_owners(source_shares),
+        target_words=word_owners(target_shares),
+        weights=weights,
+        alignment=sorted(strongest_links(merged_weights(weights, *shares))),
+        finished=found.finished,
+        truncated=source.truncated,
+    )
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of each text, none for a blank one."""
+    return [ids for ids, _ in encode_spans(tokenizer, texts)]
+
+
+def encode_spans(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[list[int], list[Span]]]:
+    """As `encode`, and for each id the stretch of the text that it stands for."""
+    found = tokenizer.encode_spans(list(texts))
+    return [pieces if text.strip() else ([], []) for text, pieces in zip(texts, found, strict=True)]
+
+
+def cut(ids: Sequence[Sequence[int]], most: int | None) -> tuple[list[Sequence[int]], list[bool]]:
+    """The first pieces of each text, at most so many (None: all), and whether there were more."""
+    if most is not None:
+        whole("max_length", most, 1)
+    return [row[:most] for row in ids], [most is not None and len(row) > most for row in ids]

@@ -1,0 +1,401 @@
+"""Text in, translations out: the public Python API.
+
+A sentence's translation does not depend on its batch: maximum lengths, samples and scores are its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Unpack, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seq2seq.batching import source_batch
+from seq2seq.checkpoint.model import LoadedModel, load_model
+from seq2seq.checkpoint.shortlist import digest, read_shortlist
+from seq2seq.errors import InputError, WrongType, shown
+from seq2seq.metrics.links import check_reading
+from seq2seq.nn.beam_slots import Slots
+from seq2seq.nn.decoder import DecoderState
+from seq2seq.nn.model import Seq2Seq
+from seq2seq.nn.narrow_output import NarrowState
+from seq2seq.search.beam import beam_search
+from seq2seq.search.ensemble import Ensemble, EnsembleState
+from seq2seq.search.sampling import check_drawing, sample
+from seq2seq.search.shortlist import Shortlist, candidates
+from seq2seq.search.stepping import Hypothesis, Step, StepFunction
+from seq2seq.text.arguments import check_pairs, choice, real, sentences, token_ids, whole
+from seq2seq.text.tokenizer import BOS, EOS, Tokenizer
+from seq2seq.text.words import WordedText, joined, spaced
+from seq2seq.translation.forcing import attend, evaluating, force, forced_batches
+from seq2seq.translation.translation import (
+    FORBIDDEN,
+    Outcome,
+    PairScore,
+    SampleOptions,
+    SearchOptions,
+    Settings,
+    Source,
+    Translation,
+    batches,
+    blank,
+    cut,
+    encode,
+    in_chunks,
+    read_sources,
+    resolve,
+    write_translation,
+)
+from seq2seq.translation.weights.frozen import FixedCopies
+from seq2seq.translation.weights.int8 import IntegerMatrix, available
+from seq2seq.translation.weights.packed import PackedMatrix, packs
+from seq2seq.translation.word_alignment import Alignment, Join, Side, read_alignment, sides
+
+_Search = Callable[[list[Source]], list[list[Hypothesis]]]
+
+
+class Translator:
+    """One model, or several as an ensemble, that translate text.
+
+    The models are used as they are, not copied: a model in training can be validated, and is left in training mode.
+    All methods take any iterable of sentences, each without its line break, and raise InputError with the place of what
+    is no sentence, and with the name of an argument that is of another type or out of range. A translator can be
+    copied, pickled and sent to other processes; one that is forked off computes in one thread.
+    """
+
+    def __init__(self, models: Iterable[LoadedModel], shortlists: Iterable[Shortlist] | None = None) -> None:
+        """Raises InputError where models of an ensemble differ in their vocabulary.
+
+        shortlists: one a model; left out, those in the model directories, read when `shortlist` asks for them.
+        """
+        self.models = _checked_models(models)
+        self._shortlists = None if shortlists is None else _one_a_model(shortlists, self.models)
+        self._copies = FixedCopies(self._networks)
+        self.config, self.tokenizers = self.models[0].config, self.models[0].tokenizers
+        _compute_alone_after_a_fork()
+
+    @classmethod
+    def load(cls, *names: str | Path, device: str = "cpu") -> Translator:
+        """From model directories or hub names; several make an ensemble. Raises InputError as `load_model` does."""
+        return cls([load_model(name, device=device) for name in names])
+
+    def translate(self, texts: Iterable[str], **options: Unpack[SearchOptions]) -> list[Translation]:
+        """The best translation of each text, in their order. A blank text gives a blank translation."""
+        return [found[0] for found in self._nbest(texts, 1, options)]
+
+    def translate_nbest(
+        self, texts: Iterable[str], n_best: int, **options: Unpack[SearchOptions]
+    ) -> list[list[Translation]]:
+        """The best translations of each text: distinct, by falling score, the unfinished last; one for a blank text.
+
+        With `shortlist` a sentence is written in the few tokens that its own pieces allow, by the shortlists of all
+        models together. With `int8` the weights are rounded to 8 bits. Raises InputError for options out of range
+        (n_best may not pass beam_size), for a shortlist that is missing or was made for other weights, and for int8
+        elsewhere than on a CPU.
+        """
+        return self._nbest(texts, n_best, options)
+
+    def _nbest(self, texts: Iterable[str], n_best: int, options: SearchOptions) -> list[list[Translation]]:
+        settings = resolve(self.config.search, options, SearchOptions)
+        settings.check_nbest(n_best)
+        shortlists, networks = self.shortlists if settings.shortlist else [], self._chosen(settings)
+
+        def search(sources: list[Source]) -> list[list[Hypothesis]]:
+            step, state = self._start(sources, networks, shortlists)
+            return beam_search(
+                step,
+                state,
+                sentences=len(sources),
+                beam_size=settings.slots,
+                bos=BOS,
+                eos=EOS,
+                max_lengths=[settings.longest(source) for source in sources],
+                min_lengths=[settings.min_length] * len(sources),
+                length_penalty=settings.penalty,
+                nbest=n_best,
+                forbidden=FORBIDDEN,
+                device=self._device,
+            )
+
+        return self._search_all(texts, settings, search)
+
+    def sample(
+        self,
+        texts: Iterable[str],
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        seed: int = 1,
+        count: int = 1,
+        first: int = 0,
+        **options: Unpack[SampleOptions],
+    ) -> list[list[Translation]]:
+        """`count` translations of each text, drawn at random, in the order drawn; one for a blank text.
+
+        Log-probabilities are divided by `temperature`; then only the top_k most probable pieces stay (None: all), and
+        of these the most probable that together reach top_p. A text's draws depend on `seed` and its place among the
+        texts, counted from `first`, not on batches, other texts or `count`. Raises InputError for values out of range.
+        """
+        count, first, seed = whole("count", count, 1), whole("first", first, 0, None), whole("seed", seed, 0, None)
+        temperature, top_p = real("temperature", temperature), real("top_p", top_p)
+        top_k = None if top_k is None else whole("top_k", top_k, 1)
+        check_drawing(temperature, top_k, top_p)
+        settings = resolve(self.config.search, options, SampleOptions, samples=count)
+        networks = self._chosen(settings)
+
+        def search(sources: list[Source]) -> list[list[Hypothesis]]:
+            step, state = self._start(sources, networks)
+            return sample(
+                step,
+                state,
+                seeds=[_seed(seed, first + source.row) for source in sources],
+                count=count,
+                bos=BOS,
+                eos=EOS,
+                max_lengths=[settings.longest(source) for source in sources],
+                min_lengths=[settings.min_length] * len(sources),
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                length_penalty=settings.penalty,
+                forbidden=FORBIDDEN,
+                device=self._device,
+            )
+
+        return self._search_all(texts, settings, search)
+
+    def stream(
+        self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchOptions]
+    ) -> Iterator[list[Translation]]:
+        """For each line, in order, its n best translations, while no more than `chunk` lines are held in memory.
+
+        A line break at the end of a line is not part of it. Larger chunks fill batches better.
+        """
+        chunks = in_chunks(lines, chunk)
+        resolve(self.config.search, options, SearchOptions).check_nbest(n_best)  # now, not when the first is asked for
+        return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
+
+    def score(
+        self, sources: Iterable[str], targets: Iterable[str], *, max_length: int | None = None
+    ) -> list[PairScore]:
+        """How probable each target is as a translation of its source, by teacher forcing.
+
+        The text is cut into pieces as the tokenizer cuts it. A search may have found the same text in other pieces,
+        with another log_prob; `score_tokens` scores the very pieces. Of either side the first max_length pieces are
+        read, and an end (None: all of them). Two blanks have 0 tokens.
+        Raises InputError for unequal numbers, and for a blank source beside a target that is not blank.
+        """
+        sources, targets = sentences(sources, "source"), sentences(targets, "target")
+        return self.score_tokens(sources, encode(self.tokenizers.target, targets), max_length=max_length)
+
+    def score_tokens(
+        self, sources: Iterable[str], targets: Iterable[Iterable[int]], *, max_length: int | None = None
+    ) -> list[PairScore]:
+        """As `score`, of targets given as ids without specials (`Translation.tokens`).
+
+        The log_prob of an unfinished translation is the sum without the last of `log_probs`, which is the end's.
+        """
+        sources = sentences(sources, "source")
+        given = token_ids(targets, self.tokenizers.target.vocabulary_size)
+        check_pairs(sources, given)
+        ids, longer = cut(encode(self.tokenizers.source, sources), max_length)
+        tokens, also = cut(given, max_length)
+        for number, (source, target) in enumerate(zip(ids, tokens, strict=True), start=1):
+            if target and not source:
+                raise InputError(f"pair {number}: the source is blank but the target is not; nothing to score by")
+        scores = [PairScore(0.0, 0, [])] * len(ids)
+        with evaluating(self._networks):
+            for rows, batch in forced_batches(ids, tokens):
+                for row, log_probs in zip(rows, force(self._networks, batch.to(self._device)), strict=True):
+                    scores[row] = PairScore(sum(log_probs), len(log_probs), log_probs, longer[row] or also[row])
+        return scores
+
+    def align(
+        self,
+        sources: Iterable[str],
+        targets: Iterable[str],
+        *,
+        shift: int = 0,
+        threshold: float | None = None,
+        join: Join | None = None,
+        max_length: int | None = None,
+    ) -> list[Alignment]:
+        """Which words of each pair belong together, by the attention of teacher forcing; the mean of an ensemble's.
+
+        Words are what whitespace separates. A target word is linked to the source word with most of its attention, or,
+        with `threshold`, to all that have so much of it (above 0, at most 1). shift 0 reads the step that predicts a
+        piece, shift 1 the next one; which is right depends on the wiring, so measure it (`Alignment.read` reads anew).
+        The sides named by `join` are given in words but read without spaces, as Chinese is written; a piece across the
+        border of two words is shared between them by its characters.
+
+        Of either side the first max_length pieces are read (None: all of them), with the words that they reach. Two
+        blanks have no links. Raises InputError for unequal numbers, one blank side, and values out of range.
+        """
+        sources, targets = sentences(sources, "source"), sentences(targets, "target")
+        check_reading(shift, threshold)
+        cut([], max_length)
+        if join is not None:
+            choice("join", join, get_args(Join))
+        check_pairs(sources, targets)
+        for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
+            if bool(source.strip()) != bool(target.strip()):
+                raise InputError(f"pair {number}: one side is blank, the other is not; nothing to align it with")
+        read = _sides(self.tokenizers.source, sources, joined if join in ("source", "both") else spaced, max_length)
+        written = _sides(self.tokenizers.target, targets, joined if join in ("target", "both") else spaced, max_length)
+        weights = [np.ones((len(side.ids) + 1, 1), dtype=np.float32) for side in written]  # all to the end of nothing
+        with evaluating(self._networks):
+            for rows, batch in forced_batches([side.ids for side in read], [side.ids for side in written]):
+                for row, found in zip(rows, attend(self._networks, batch.to(self._device)), strict=True):
+                    weights[row] = found.numpy()
+        return [
+            read_alignment(*pair, shift=shift, threshold=threshold) for pair in zip(read, written, weights, strict=True)
+        ]
+
+    @property
+    def shortlists(self) -> list[Shortlist]:
+        """One a model, read when first asked for. Raises InputError for one that is missing, stale or damaged."""
+        if self._shortlists is None:
+            self._shortlists = [read_shortlist(each.directory, each.files, each.vocabulary) for each in self.models]
+        return self._shortlists
+
+    @property
+    def _networks(self) -> list[Seq2Seq]:
+        return [loaded.model for loaded in self.models]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self._networks[0].parameters()).device
+
+    def _search_all(self, texts: Iterable[str], settings: Settings, search: _Search) -> list[list[Translation]]:
+        """Search the texts that are not blank, in batches of similar length; all answers in the order of the texts."""
+        sources = read_sources(self.tokenizers, texts, settings)
+        answers = [[blank(source.text)] for source in sources]
+        with evaluating(self._networks):
+            for batch in batches(sources, settings):
+                for source, hypotheses in zip(batch, search(batch), strict=True):
+                    answers[source.row] = [self._translation(source, hypothesis) for hypothesis in hypotheses]
+        return answers
+
+    def _chosen(self, settings: Settings) -> list[Seq2Seq]:
+        """The networks as the options want them, their weights laid out for translating where that is possible."""
+        if settings.int8 and self._device.type != "cpu":
+            raise InputError(f"int8 is for translating on the CPU, and the model is on {self._device}; leave it out")
+        if settings.int8 and not available():
+            raise InputError(
+                "int8 needs oneDNN, which this installation of torch does not have for this processor; leave int8 out"
+            )
+        if settings.int8:
+            return self._copies.of(IntegerMatrix.of)
+        parameters = (parameter for network in self._networks for parameter in network.parameters())
+        return self._copies.of(PackedMatrix.of) if packs(*parameters) else self._networks
+
+    def _start(
+        self, sources: list[Source], networks: Sequence[Seq2Seq], shortlists: Sequence[Shortlist] = ()
+    ) -> tuple[StepFunction[Any], EnsembleState[Any]]:
+        """What a search begins with: the step function of all models together, and their states.
+
+        With shortlists, among the tokens that each sentence's source allows.
+        """
+        ids, lengths = source_batch([source.ids for source in sources])
+        ids, lengths = ids.to(self._device), lengths.to(self._device)
+        states = [network.start(ids, lengths) for network in networks]
+        if not shortlists:
+            return Ensemble([_step_function(network) for network in networks]), EnsembleState(tuple(states))
+        tokens = candidates(shortlists, [[*source.ids, EOS] for source in sources]).to(self._device)
+        narrow = tuple(network.narrow(state, tokens) for network, state in zip(networks, states, strict=True))
+        return Ensemble([_narrow_step_function(network) for network in networks]), EnsembleState(narrow)
+
+    def _translation(self, source: Source, hypothesis: Hypothesis) -> Translation:
+        found = hypothesis.tokens, hypothesis.log_prob, hypothesis.score, hypothesis.weights.numpy()
+        return write_translation(self.tokenizers, source, Outcome(*found, finished=hypothesis.finished))
+
+    def shortlist_digests(self) -> list[str]:
+        """SHA-256 of what each model's shortlist allows."""
+        return [digest(each) for each in self.shortlists]
+
+    def numerics(self) -> dict[str, Any]:
+        """What the last digits of scores depend on besides the models."""
+        # Threads change the order of sums.
+        return {"--threads": torch.get_num_threads(), "torch": str(torch.__version__)}
+
+
+def _step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
+    """A network as what a search asks for."""
+
+    def step(tokens: Tensor, state: DecoderState) -> Step[DecoderState]:
+        slots = Slots.of(tokens)
+        log_probs, output = network.step(tokens, state, slots)
+        return Step(log_probs, output.weights, output.state, slots=slots.taken)
+
+    return step
+
+
+def _narrow_step_function(network: Seq2Seq) -> StepFunction[NarrowState]:
+    """As `_step_function`, among each sentence's own tokens."""
+
+    def step(tokens: Tensor, state: NarrowState) -> Step[NarrowState]:
+        slots = Slots.of(tokens)
+        log_probs, output = network.narrow_step(tokens, state, slots)
+        after = NarrowState(output.state, state.output)
+        return Step(log_probs, output.weights, after, state.output.tokens, slots.taken)
+
+    return step
+
+
+def _seed(seed: int, row: int) -> int:
+    """Of one text's samples, whatever its batch."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{row}".encode()).digest()[:7], "big")
+
+
+@cache
+def _compute_alone_after_a_fork() -> None:
+    """Let a process that is forked off compute in one thread: torch's others stay behind, and it would wait for them.
+
+    Only once there is a translator, for until then a program's forks are none of our business.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
+
+
+def _checked_models(models: Iterable[LoadedModel]) -> list[LoadedModel]:
+    if isinstance(models, (str, Path, LoadedModel)):
+        raise WrongType("a list of loaded models is needed; Translator.load reads model directories")
+    checked = list(models)
+    if wrong := next((each for each in checked if not isinstance(each, LoadedModel)), None):
+        raise WrongType(f"{shown(wrong)} is no loaded model; Translator.load reads model directories")
+    if not checked:
+        raise ValueError("a translator needs at least one model")
+    _check_vocabularies(checked)
+    return checked
+
+
+def _one_a_model(shortlists: Iterable[Shortlist], models: Sequence[LoadedModel]) -> list[Shortlist]:
+    found = list(shortlists)
+    if len(found) != len(models):
+        raise InputError(f"{len(found)} shortlists for {len(models)} models; one a model is needed")
+    return found
+
+
+def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
+    """One ensemble, one vocabulary a side: an id must mean the same piece to every model."""
+    first = models[0]
+    for other in models[1:]:
+        for side in ("source", "target"):
+            if getattr(first.tokenizers, side).sha256 != getattr(other.tokenizers, side).sha256:
+                raise InputError(
+                    f"{first.directory} and {other.directory}: their {side} tokenizers differ; the models of an "
+                    "ensemble are trained with the same one (tokenizer.source_model and target_model in the config)"
+                )
+
+
+def _sides(
+    tokenizer: Tokenizer, texts: Iterable[str], worded: Callable[[str], WordedText], most: int | None
+) -> list[Side]:
+    return sides(tokenizer, [worded(text) for text in texts], most)
