@@ -1,27 +1,27 @@
-"""What a recurrent cell does between its matrix products, forwards and backwards, in few passes over memory.
+"""Recurrent cells on a CPU: whole sequences, and the gates of single steps, in few passes over memory.
 
-tanh x = 2 σ(2x) - 1, and torch's σ takes a third of its tanh's time on a CPU. So the gates that pass a tanh come in
-doubled, which costs nothing as it is the weights that are doubled (`doubled`), and one σ serves all gates; its
-derivative is σ - σ² for each of them. Gates stand in torch's order: i f g o of an LSTM, r z n of a GRU.
-
-2026-11-26, one thread: σ 0.9 ns a value, tanh 3.1 ns, a product or sum 0.1 to 0.2 ns.
+tanh x = 2 σ(2x) - 1, and torch's σ takes 0.9 ns a value where its tanh takes 3.1 ns. So the weights of the gate that
+passes a tanh are doubled beforehand (`double_tanh_gate`), and one σ serves all gates, with the derivative σ - σ² for
+each. Gates stand in torch's order: i f g o of an LSTM, r z n of a GRU.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seq2seq.nn.kernels.products import step_matmul, sum_of_products
+from seq2seq.nn.kernels.precision import product_dtype
+from seq2seq.nn.kernels.products import linear, step_matmul, sum_of_products
 
 TANH_GATE = {"lstm": 2, "gru": 2}  # which gate passes a tanh
 GATES = {"lstm": 4, "gru": 3}
 
 
-def doubled(cell: str, parameter: Tensor) -> Tensor:
-    """A weight or bias of a cell, stacked by gate, with the part of the tanh gate times 2."""
+def double_tanh_gate(cell: str, parameter: Tensor) -> Tensor:
+    """Return a weight or bias of a cell, stacked by gate, with the rows of the tanh gate times 2."""
     scale = torch.ones(GATES[cell], device=parameter.device, dtype=parameter.dtype)
     scale[TANH_GATE[cell]] = 2.0
     by_gate = parameter.view(GATES[cell], -1)
@@ -29,7 +29,10 @@ def doubled(cell: str, parameter: Tensor) -> Tensor:
 
 
 def lstm_gates(gates: Tensor, before: Tensor, cell: Tensor, squashed: Tensor, output: Tensor) -> None:
-    """From gates before σ and the cell before: σ of the gates in place, and the cell, its tanh and the output."""
+    """Apply σ to the gates in place, and write the new cell, its tanh (`squashed`) and the output.
+
+    before: the cell of the step before.
+    """
     i, f, g, o = gates.sigmoid_().chunk(4, dim=-1)
     torch.mul(f, before, out=cell)
     cell.addcmul_(i, g, value=2).sub_(i)
@@ -41,7 +44,7 @@ def lstm_gates(gates: Tensor, before: Tensor, cell: Tensor, squashed: Tensor, ou
 def lstm_gates_back(
     gates: Tensor, before: Tensor, squashed: Tensor, to_output: Tensor, to_cell: Tensor, to_gates: Tensor
 ) -> None:
-    """Gradients of the gates before σ, into `to_gates`; `to_cell` becomes that of the cell before."""
+    """Write the gradient of the gates before σ into `to_gates`, and turn `to_cell` into that of the cell before."""
     i, f, g, o = gates.chunk(4, dim=-1)
     to_i, to_f, to_g, to_o = to_gates.chunk(4, dim=-1)
     torch.mul(to_output, squashed, out=to_o)
@@ -55,9 +58,9 @@ def lstm_gates_back(
 
 
 def gru_gates(gates: Tensor, inner: Tensor, before: Tensor, output: Tensor) -> None:
-    """From the input's and the state's shares of the gates: σ of the gates in `gates`, and the new state.
+    """Add the state's share to the input's share of the gates, apply σ in place, and write the new state into `output`.
 
-    inner: the state's share; its last part, which r weighs, stays, the rest is used up.
+    inner: W_hh h + b_hh, gates r z n; only read.
     """
     pair, new = gates.tensor_split([2 * before.shape[-1]], dim=-1)
     r, z = pair.add_(inner[..., : pair.shape[-1]]).sigmoid_().chunk(2, dim=-1)
@@ -70,9 +73,9 @@ def gru_gates(gates: Tensor, inner: Tensor, before: Tensor, output: Tensor) -> N
 def gru_gates_back(
     gates: Tensor, inner: Tensor, before: Tensor, to_output: Tensor, to_gates: Tensor, to_inner: Tensor
 ) -> Tensor:
-    """Gradients of both shares, into `to_gates` and `to_inner`. Returns the part of the state before's through z.
+    """Write the gradients of both shares of the gates, and return that of the state before as far as it goes through z.
 
-    inner: the last part of the state's share alone.
+    inner: the part of W_hh h + b_hh that belongs to the gate n.
     """
     r, z, s = gates.chunk(3, dim=-1)
     to_r, to_z, to_n = to_gates.chunk(3, dim=-1)
@@ -88,7 +91,7 @@ def gru_gates_back(
 
 
 def lstm_cell(gates: Float[Tensor, "rows gates"], before: Float[Tensor, "rows dim"]) -> tuple[Tensor, Tensor]:
-    """Output and cell of one step without gradients; the gates are used up."""
+    """Return output and cell of one step without gradients; overwrites the gates."""
     cell, squashed, output = (torch.empty_like(before) for _ in range(3))
     lstm_gates(gates, before, cell, squashed, output)
     return output, cell
@@ -97,16 +100,16 @@ def lstm_cell(gates: Float[Tensor, "rows gates"], before: Float[Tensor, "rows di
 def gru_cell(
     gates: Float[Tensor, "rows gates"], inner: Float[Tensor, "rows gates"], before: Float[Tensor, "rows dim"]
 ) -> Float[Tensor, "rows dim"]:
-    """State after one step without gradients; both shares of the gates are used up."""
+    """Return the state after one step without gradients; overwrites `gates`, the input's share."""
     output = torch.empty_like(before)
     gru_gates(gates, inner, before, output)
     return output
 
 
 class _LSTMSequence(torch.autograd.Function):
-    """All steps; the gates are used up. One product of the whole makes the gradient of the matrix.
+    """All steps of an LSTM, which overwrite the gates; one product of all steps makes the gradient of the matrix.
 
-    Products are in the matrix's precision, all else in that of the gates.
+    Products are in the matrix's dtype, all else is in that of the gates.
     """
 
     @staticmethod
@@ -139,7 +142,7 @@ class _LSTMSequence(torch.autograd.Function):
 
 
 class _GRUSequence(torch.autograd.Function):
-    """As above; here the state's share of the gates has a bias of its own."""
+    """All steps of a GRU, as `_LSTMSequence`; here the state's share of the gates has a bias of its own."""
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, matrix: Tensor, bias: Tensor, first: Tensor) -> Tensor:
@@ -172,9 +175,10 @@ def lstm_sequence(
     first: Float[Tensor, "rows dim"],
     cell: Float[Tensor, "rows dim"],
 ) -> tuple[Float[Tensor, "time rows dim"], Float[Tensor, "rows dim"]]:
-    """Outputs at every step, and the last cell. gates: the inputs' share, biases included, used up here.
+    """Return the outputs of all steps and the last cell.
 
-    Hochreiter & Schmidhuber (1997), with the forget gate of Gers et al. (2000).
+    gates: the inputs' share, biases included; overwritten. Hochreiter & Schmidhuber (1997), with the forget gate of
+    Gers et al. (2000).
     """
     run: Callable[..., tuple[Tensor, Tensor]] = _LSTMSequence.apply
     return run(gates, matrix, first, cell)
@@ -186,6 +190,40 @@ def gru_sequence(
     bias: Float[Tensor, " gates"],
     first: Float[Tensor, "rows dim"],
 ) -> Float[Tensor, "time rows dim"]:
-    """States at every step. gates: the inputs' share, with their bias, used up here. Cho et al. (2014)."""
+    """Return the states of all steps. gates: the inputs' share, with their bias; overwritten. Cho et al. (2014)."""
     run: Callable[..., Tensor] = _GRUSequence.apply
     return run(gates, matrix, bias, first)
+
+
+@dataclass(frozen=True, slots=True)
+class CellWeights:
+    """The weights of a recurrent layer as the functions here want them: those of the tanh gate doubled."""
+
+    inputs: Float[Tensor, "gates input_dim"]  # W_ih
+    states: Float[Tensor, "gates dim"]  # W_hh
+    bias: Float[Tensor, " gates"]  # b_ih
+    inner_bias: Float[Tensor, " gates"]  # b_hh
+
+    @classmethod
+    def of(cls, cell: str, parameters: tuple[Tensor, Tensor, Tensor, Tensor]) -> "CellWeights":
+        """Double the tanh gate in W_ih, W_hh, b_ih and b_hh, with gradients to them."""
+        return cls(*(double_tanh_gate(cell, parameter) for parameter in parameters))
+
+
+def run_sequence(
+    cell: str, weights: CellWeights, inputs: Float[Tensor, "time rows input_dim"], state: tuple[Tensor, ...]
+) -> tuple[Float[Tensor, "time rows dim"], tuple[Tensor, ...]]:
+    """Return the outputs of all steps, and the state after the last: (h,) of a GRU, (h, c) of an LSTM.
+
+    Under autocast products are made in its dtype; all else is in that of the weights.
+    """
+    dtype, precise = product_dtype(weights.inputs), weights.inputs.dtype
+    with torch.autocast("cpu", enabled=False):
+        matrix, state = weights.states.t().contiguous().to(dtype), tuple(part.to(precise) for part in state)
+        offset = weights.bias + weights.inner_bias if cell == "lstm" else weights.bias
+        gates = linear(inputs.to(precise), weights.inputs, offset, dtype=dtype, result_dtype=precise)
+        if cell == "lstm":
+            outputs, last = lstm_sequence(gates, matrix, *state)
+            return outputs, (outputs[-1], last)
+        outputs = gru_sequence(gates, matrix, weights.inner_bias, state[0])
+        return outputs, (outputs[-1],)

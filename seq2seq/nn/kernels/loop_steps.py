@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seq2seq.nn.kernels.cells import gru_gates, gru_gates_back, lstm_gates, lstm_gates_back
+from seq2seq.nn.kernels.cells import CellWeights, gru_gates, gru_gates_back, lstm_gates, lstm_gates_back
 from seq2seq.nn.kernels.loop_gradients import AffineSteps, StepFactors
-from seq2seq.nn.kernels.products import step_matmul
+from seq2seq.nn.kernels.products import linear, step_matmul
 from seq2seq.nn.kernels.torch_internals import tanh_backward
 
 
@@ -144,3 +144,30 @@ def tanh_step(
     """Return tanh([first; second] M + b_t) of the next step."""
     run: Callable[..., Tensor] = _TanhStep.apply
     return run(first, second, steps.matrix, steps.offset, steps.factors)
+
+
+class CellLoop:
+    """A recurrent layer in a loop of training, where part of its inputs is known before the loop.
+
+    The share of the known inputs is one product for all steps, and every matrix gets one gradient.
+    """
+
+    def __init__(self, cell: str, weights: CellWeights, known: Float[Tensor, "rows time known_dim"]) -> None:
+        """known: inputs at all steps, the first of each; of 0 units where none is known."""
+        steps, known_dim = known.shape[1:]
+        offset = weights.bias + weights.inner_bias if cell == "lstm" else weights.bias
+        if known_dim:
+            offset = linear(known.transpose(0, 1), weights.inputs[:, :known_dim], offset)
+        late = weights.inputs[:, known_dim:]
+        self._inner: AffineSteps | None = None
+        if cell == "lstm":
+            late = torch.cat([late, weights.states], dim=1)
+        else:
+            self._inner = AffineSteps(weights.states.t().contiguous(), weights.inner_bias, steps)
+        self._steps = AffineSteps(late.t().contiguous(), offset, steps)
+
+    def step(self, late: Float[Tensor, "rows late_dim"], state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the state after the next step; late: its inputs that were not known before the loop."""
+        if self._inner is None:
+            return lstm_step(self._steps, late, *state)
+        return (gru_step(self._steps, self._inner, late, *state),)

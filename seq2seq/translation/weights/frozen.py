@@ -51,8 +51,9 @@ class FrozenLayer(RecurrentLayer):
     def __init__(self, layer: RecurrentLayer, matrix_of: MatrixOf) -> None:
         nn.Module.__init__(self)
         self.rnn, self.cell, self.state_count = layer.rnn, layer.cell, layer.state_count
-        weight, matrix, self._bias, self._inner_bias = (part.detach() for part in layer.doubled())
-        self._inputs, self._states = matrix_of(weight), matrix_of(matrix)
+        weights = layer.weights()
+        self._bias, self._inner_bias = weights.bias.detach(), weights.inner_bias.detach()
+        self._inputs, self._states = matrix_of(weights.inputs.detach()), matrix_of(weights.states.detach())
         self._advance = {"lstm": self._lstm, "gru": self._gru}[layer.cell]
 
     def sequence(
