@@ -72,6 +72,6 @@ def plan_batches(source_lengths: Tensor, target_lengths: Tensor, budget: int, se
     return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
 
 
-def deal(rows: Sequence[int], parts: int) -> list[list[int]]:
+def split_round_robin(rows: Sequence[int], parts: int) -> list[list[int]]:
     """Rows, sorted by length, as so many parts of much the same size and lengths; some empty where rows are few."""
     return [list(rows[part::parts]) for part in range(parts)]

@@ -5,8 +5,8 @@ search that ends, with what it keeps in memory; a sentence that needs more is no
 """
 
 LARGEST_BEAM = 1024  # live hypotheses of a sentence, each of which has a row of the vocabulary's size
-LARGEST_MINIMUM = 1000  # pieces that a translation can be made to have
-LARGEST_OFFSET = 1000  # pieces that a translation may have beside those by the length of its source
-LARGEST_RATIO = 100  # pieces of a translation for one of its source
+LARGEST_MIN_LENGTH = 1000  # pieces that a translation can be made to have
+LARGEST_LENGTH_OFFSET = 1000  # pieces that a translation may have beside those by the length of its source
+LARGEST_LENGTH_RATIO = 100  # pieces of a translation for one of its source
 LARGEST_ALPHA = 10  # exponent of a length penalty; beyond that, long hypotheses overflow
-MANY = 1_000_000  # of anything that is counted in sentences or pieces, and that the user alone asks for
+LARGEST_COUNT = 1_000_000  # of anything that is counted in sentences or pieces, and that the user alone asks for

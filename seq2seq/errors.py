@@ -66,7 +66,7 @@ _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 80
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """A value as a message shows it: cut where it is long or nested deep, as only mistakes and attacks are."""
     try:
         return _REPR.repr(value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from seq2seq.bounds import MANY
+from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk import engines
 from seq2seq.bulk.cut import Cut
 from seq2seq.bulk.streams import open_output, read_lines
@@ -18,7 +18,7 @@ from seq2seq.cli import options
 from seq2seq.cli.display.console import answer_json, say
 from seq2seq.cli.display.training import progress_over
 from seq2seq.errors import InputError
-from seq2seq.metrics.references import unanswered
+from seq2seq.metrics.references import rows_without_reference
 
 if TYPE_CHECKING:
     from seq2seq.cli.display.scores import Report
@@ -80,7 +80,7 @@ def evaluate(
             "--samples",
             metavar="N",
             min=0,
-            max=MANY,
+            max=LARGEST_COUNT,
             help="Bootstrap resamples for intervals and comparison; 0: none.",
         ),
     ] = 1000,
@@ -179,7 +179,7 @@ class _Reading:
 
     def _leave_out(self, names: Sequence[str], blank: BlankReferences) -> None:
         """Take sentences without a reference out of all sets where that is wanted; refuse them elsewhere."""
-        rows = unanswered(self.references)
+        rows = rows_without_reference(self.references)
         if rows and blank == "refuse":
             also = " in every reference file" if len(names) > 1 else ""
             more = f" (as are {len(rows) - 1:,} more)" if len(rows) > 1 else ""

@@ -23,7 +23,7 @@ from seq2seq.comparison.results import Contrast, Interval, Spread
 from seq2seq.errors import InputError, nearest
 from seq2seq.metrics.bleu import SIGNIFICANCE_LEVEL, interval_ends
 from seq2seq.metrics.references import Lines, is_blank
-from seq2seq.metrics.segments import SAMPLES, Counts, Segments, count_segments, resamples, swaps
+from seq2seq.metrics.segments import SAMPLES, Counts, Segments, count_segments, draw_resamples, draw_swaps
 
 METRICS = ("BLEU", "chrF2++")
 # A trial that swaps nothing finds the difference itself again, but for the rounding of means over seeds.
@@ -43,7 +43,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 def interval(run: Segments, samples: int = SAMPLES) -> Interval:
     """A corpus score with the 95 % bootstrap interval that `metrics.evaluate` gives."""
-    mean, half_width = estimate_ci(run.resampled(resamples(len(run.counts), samples)))
+    mean, half_width = estimate_ci(run.score_resamples(draw_resamples(len(run.counts), samples)))
     low, high = interval_ends(run.metric, mean, half_width)
     return Interval(value=run.score, low=low, high=high)
 
@@ -77,7 +77,7 @@ def paired_bootstrap(baseline: Sequence[Segments], system: Sequence[Segments], s
     It covers the choice of test sentences: would the gap stay on others? The seeds are taken as given, so it does not
     cover training: two trainings of one system may well differ "significantly". See `p_over_seeds`.
     """
-    times = resamples(len(baseline[0].counts), samples)
+    times = draw_resamples(len(baseline[0].counts), samples)
     return _p_bootstrap(_resampled_mean(baseline, times), _resampled_mean(system, times), _difference(baseline, system))
 
 
@@ -94,7 +94,7 @@ def paired_randomisation(baseline: Sequence[Segments], system: Sequence[Segments
     sentence. So p is that of a sign test there, and sacreBLEU's where there are no ties. Covers the choice of test
     sentences, not training, like `paired_bootstrap`.
     """
-    return _p_randomisation(baseline, system, swaps(len(baseline[0].counts), samples))
+    return _p_randomisation(baseline, system, draw_swaps(len(baseline[0].counts), samples))
 
 
 def p_over_seeds(baseline: Spread, system: Spread) -> float | None:
@@ -133,7 +133,7 @@ def _difference(baseline: Sequence[Segments], system: Sequence[Segments]) -> flo
 
 
 def _resampled_mean(runs: Sequence[Segments], times: Counts) -> Counts:
-    mean: Counts = np.mean([run.resampled(times) for run in runs], axis=0)
+    mean: Counts = np.mean([run.score_resamples(times) for run in runs], axis=0)
     return mean
 
 
@@ -197,7 +197,7 @@ def contrasts(
 
 def _family(runs: Mapping[str, Sequence[Segments]], baseline: str, test: str, samples: int) -> list[Contrast]:
     first = runs[baseline]
-    times, kept = resamples(len(first[0].counts), samples), swaps(len(first[0].counts), samples)
+    times, kept = draw_resamples(len(first[0].counts), samples), draw_swaps(len(first[0].counts), samples)
     resampled = _resampled_mean(first, times)
     spreads = {name: spread([run.score for run in own]) for name, own in runs.items()}
     found = []

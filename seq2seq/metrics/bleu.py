@@ -19,9 +19,9 @@ from sacrebleu import BLEU, CHRF, TER
 from sacrebleu.significance import PairedTest, Result
 
 from seq2seq.errors import InputError, nearest
-from seq2seq.metrics.bleu_tokenizer import TOKENIZERS, make_bleu, tokenizer_for, writing_of
-from seq2seq.metrics.references import Lines, notes_on_blanks, without_blanks
-from seq2seq.text.normalisation import in_parts
+from seq2seq.metrics.bleu_tokenizer import TOKENIZERS, detect_writing, make_bleu, tokenizer_for_writing
+from seq2seq.metrics.references import Lines, blanks_to_none, notes_on_blanks
+from seq2seq.text.normalisation import is_decomposed
 
 METRICS = ("BLEU", "chrF2", "chrF2++", "TER")
 DEFAULT_METRICS = ("BLEU", "chrF2++", "TER")
@@ -68,7 +68,7 @@ class SentenceScores:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairedComparison:
     """A system against a baseline on the same sentences.
 
     p_value: how often resampling the sentences alone makes a gap this large (paired bootstrap, Koehn 2004, as sacreBLEU
@@ -194,7 +194,7 @@ def compare_paired(
     lowercase: bool = False,
     samples: int = 1000,
     metrics: Sequence[str] = DEFAULT_METRICS,
-) -> list[Comparison]:
+) -> list[PairedComparison]:
     """Is the system better than the baseline, beyond the choice of test sentences? Other arguments as in `evaluate`.
 
     The numbers are those of sacreBLEU's paired bootstrap, but for one: equal scores get p = 1, where sacreBLEU finds
@@ -207,12 +207,12 @@ def compare_paired(
     systems = [("baseline", baseline), ("system", system)]
     references = cast(list[list[str]], rules.references)  # None for a missing one is allowed
     signatures, results = PairedTest(systems, scorers, references, test_type="bs", n_samples=samples)()
-    comparisons, few = list[Comparison](), tuple(_note_on_few(baseline, system))
+    comparisons, few = list[PairedComparison](), tuple(_note_on_few(baseline, system))
     for name, scorer in scorers.items():
         before, after = cast(list[Result], results[name])
         signature = signatures[name].format()
         comparisons.append(
-            Comparison(
+            PairedComparison(
                 name,
                 _result_metric(name, before, signature, (*_notes(scorer, rules, baseline), *left_out)),
                 _result_metric(name, after, signature, (*_notes(scorer, rules, system), *few, *left_out)),
@@ -303,13 +303,13 @@ def check_texts(
         raise InputError(f"unknown BLEU tokenizer {tokenize!r}; {nearest(tokenize, TOKENIZERS)}")
     _check_lines(systems, references)
     lines = [line for each in references for line in each if line is not None]
-    writing = writing_of(lines)
-    choice = None if tokenize else tokenizer_for(writing)
+    writing = detect_writing(lines)
+    choice = None if tokenize else tokenizer_for_writing(writing)
     # The same model under its new name; sacreBLEU warns on standard error about the old one.
     name = choice.name if choice else {"spm": "flores101"}.get(str(tokenize), str(tokenize))
     return Rules(
         tokenize=name,
-        references=without_blanks(references),
+        references=blanks_to_none(references),
         spaced=writing != "unspaced",
         ideographic=writing in ("Chinese", "Japanese") or name in ("zh", "ja-mecab"),
         notes=(*notes_on_blanks(references), *([choice.note] if choice and choice.note else [])),
@@ -414,7 +414,7 @@ def _notes(scorer: Any, rules: Rules, hypotheses: Sequence[str]) -> tuple[str, .
 def _notes_on_parts(hypotheses: Lines, references: Sequence[Lines]) -> list[str]:
     """Sides that write the same letters in other code points, which sacreBLEU takes for other letters."""
     sides = [("hypotheses", hypotheses), *(("reference lines", lines) for lines in references)]
-    counts = [sum(in_parts(line or "") for line in lines) for _, lines in sides]
+    counts = [sum(is_decomposed(line or "") for line in lines) for _, lines in sides]
     if all(counts):
         return []
     return [

@@ -39,14 +39,14 @@ _FLORES = os.path.join(SACREBLEU_DIR, "models", "flores200sacrebleuspm")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class TokenizerChoice:
     """A tokenizer of BLEU; note: what would fit better, and what that lacks."""
 
     name: str
     note: str | None = None
 
 
-def writing_of(lines: Iterable[str]) -> Writing:
+def detect_writing(lines: Iterable[str]) -> Writing:
     """How most of a text is written: with spaces between words, or in which of the scripts that need something else."""
     letters = Counter[str]()
     for line in lines:
@@ -75,31 +75,33 @@ def _kind(name: str) -> str:
     return next((kind for kind, begins in kinds.items() if name.startswith(begins)), "spaced")
 
 
-def choose_tokenizer(lines: Iterable[str]) -> Choice:
+def choose_tokenizer(lines: Iterable[str]) -> TokenizerChoice:
     """The tokenizer for these references: '13a' where spaces separate words, else sacreBLEU's own for the script.
 
     Nothing is downloaded. What is not installed gives way to the pieces of Flores-200, where sacreBLEU's folder has
     them already, and then to single characters, which need nothing; the note says so.
     """
-    return tokenizer_for(writing_of(lines))
+    return tokenizer_for_writing(detect_writing(lines))
 
 
-def tokenizer_for(writing: Writing) -> Choice:
+def tokenizer_for_writing(writing: Writing) -> TokenizerChoice:
     """As `choose_tokenizer`, for a text of which the writing is known."""
     if writing == "spaced":
-        return Choice("13a")
+        return TokenizerChoice("13a")
     own = _OWN.get(writing)
     if own and _loads(own):
-        return Choice(own)
+        return TokenizerChoice(own)
     name = "flores200" if os.path.isfile(_FLORES) and _loads("flores200") else "char"
     if own is None:
-        return Choice(name)
+        return TokenizerChoice(name)
     counted = "pieces of Flores-200" if name == "flores200" else "characters"
     installed = f"pip install 'sacrebleu[{EXTRAS[own]}]' lets it count words ({own})"
-    return Choice(name, f"the references are {writing}: BLEU counts {counted} (tokenize {name!r}); {installed}.")
+    return TokenizerChoice(
+        name, f"the references are {writing}: BLEU counts {counted} (tokenize {name!r}); {installed}."
+    )
 
 
-def tokenizer_of(signature: str) -> str | None:
+def tokenizer_in_signature(signature: str) -> str | None:
     """The name of the tokenizer that a signature of BLEU was made with; None where it names none that is known."""
     found = re.search(r"(?:^|\|)tok:([^|]+)", signature)
     fitting = [name for name in TOKENIZERS if found and re.fullmatch(rf"{re.escape(name)}(-.*)?", found[1])]

@@ -17,7 +17,7 @@ _LEVELS = (0.05, 0.25, 0.5, 0.75)
 _NARROWEST = 24
 
 
-def text_grid(
+def draw_weights(
     weights: ArrayLike,
     source: Sequence[str],
     target: Sequence[str],

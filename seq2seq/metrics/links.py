@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seq2seq.errors import InputError, shown
-from seq2seq.text.arguments import real, whole
+from seq2seq.errors import InputError, short_repr
+from seq2seq.text.arguments import check_integer, check_number
 
 Link = tuple[int, int]
 
@@ -61,7 +61,7 @@ def parse_pharaoh(line: str, where: str, *, inverse: bool = False) -> tuple[set[
         match = _LINK.fullmatch(item)
         if match is None:
             raise InputError(
-                f"{where}: {shown(item)} is no link; write i-j (sure) or ipj (possible), both numbers from 0"
+                f"{where}: {short_repr(item)} is no link; write i-j (sure) or ipj (possible), both numbers from 0"
             )
         first, second = int(match[1]), int(match[3])
         link = (second, first) if inverse else (first, second)
@@ -76,7 +76,7 @@ def format_pharaoh(links: Iterable[Link]) -> str:
     return " ".join(f"{source}-{target}" for source, target in sorted(set(links)))
 
 
-def merged_weights(
+def merge_weights(
     weights: ArrayLike, source_shares: NDArray[np.float64], target_shares: NDArray[np.float64], *, shift: int = 0
 ) -> NDArray[np.float64]:
     """Merge weights [target pieces, source pieces] into [target words, source words].
@@ -94,7 +94,7 @@ def merged_weights(
 
     Raises InputError for another shift, ValueError where the lengths do not fit the weights.
     """
-    check_reading(shift)
+    check_link_options(shift)
     matrix = weight_matrix(weights, target_shares.shape[1], source_shares.shape[1])
     target = target_shares[:, : target_shares.shape[1] - shift]
     rows = target.sum(axis=1, keepdims=True)
@@ -105,8 +105,8 @@ def merged_weights(
 def word_weights(
     weights: ArrayLike, source_words: Sequence[int], target_words: Sequence[int], *, shift: int = 0
 ) -> NDArray[np.float64]:
-    """As `merged_weights`, where every piece has one word: the word of each column and of each row, or NO_WORD."""
-    return merged_weights(weights, _membership(source_words), _membership(target_words), shift=shift)
+    """As `merge_weights`, where every piece has one word: the word of each column and of each row, or NO_WORD."""
+    return merge_weights(weights, _membership(source_words), _membership(target_words), shift=shift)
 
 
 def strongest_links(merged: NDArray[np.float64]) -> set[Link]:
@@ -125,7 +125,7 @@ def links_from_threshold(merged: NDArray[np.float64], threshold: float) -> set[L
 
     Raises InputError for a threshold that is not above 0 and at most 1.
     """
-    check_reading(0, threshold)
+    check_link_options(0, threshold)
     return {(int(source), int(target)) for target, source in np.argwhere(merged >= threshold)}
 
 
@@ -136,11 +136,11 @@ def links_from_weights(
     return strongest_links(word_weights(weights, source_words, target_words, shift=shift))
 
 
-def check_reading(shift: int, threshold: float | None = None) -> None:
+def check_link_options(shift: int, threshold: float | None = None) -> None:
     """Refuse what is out of range, before anything is computed."""
-    if whole("shift", shift) not in (0, 1):
+    if check_integer("shift", shift) not in (0, 1):
         raise InputError(f"shift = {shift}: 0 (the step that predicts the piece) or 1 (the step that reads it)")
-    if threshold is not None and not 0 < real("threshold", threshold) <= 1:
+    if threshold is not None and not 0 < check_number("threshold", threshold) <= 1:
         raise InputError(f"threshold = {threshold}: must be above 0 and at most 1, a share of a word's attention")
 
 

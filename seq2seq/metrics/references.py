@@ -18,14 +18,14 @@ def is_blank(line: str | None) -> bool:
     return line is None or all(unicodedata.category(each) in _UNSEEN for each in line)
 
 
-def unanswered(references: Sequence[Lines]) -> list[int]:
+def rows_without_reference(references: Sequence[Lines]) -> list[int]:
     """Rows, from 0, for which no set has a reference."""
     return [row for row, lines in enumerate(zip(*references, strict=True)) if all(map(is_blank, lines))]
 
 
-def without_blanks(references: Sequence[Lines], hint: str = "leave the sentence out") -> list[Lines]:
+def blanks_to_none(references: Sequence[Lines], hint: str = "leave the sentence out") -> list[Lines]:
     """The sets with None in place of every blank line. Raises InputError for a sentence that is left with none."""
-    if rows := unanswered(references):
+    if rows := rows_without_reference(references):
         raise InputError(f"{_place(references, rows)}; {hint}")
     return [[None if is_blank(line) else line for line in lines] for lines in references]
 

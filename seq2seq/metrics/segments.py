@@ -45,8 +45,8 @@ class Segments:
         """Corpus score of each row of summed counts [trials, statistics]."""
         return np.array([float(self.scorer._compute_score_from_stats(row).score) for row in totals.tolist()])
 
-    def resampled(self, times: Counts) -> Counts:
-        """Corpus score of each resample; times [samples, sentences] as `resamples` gives them.
+    def score_resamples(self, times: Counts) -> Counts:
+        """Corpus score of each resample; times [samples, sentences] as `draw_resamples` gives them.
 
         In single precision, as sacreBLEU computes these, so that intervals agree to the last digit.
         """
@@ -74,13 +74,13 @@ def count_segments(
     return [Segments(metric, scorer, np.array(extract(lines, None), dtype=np.float64)) for lines in hypotheses]
 
 
-def resamples(sentences: int, samples: int = SAMPLES) -> Counts:
+def draw_resamples(sentences: int, samples: int = SAMPLES) -> Counts:
     """How often each bootstrap resample holds each sentence [samples, sentences], drawn as sacreBLEU draws them."""
     drawn = np.random.default_rng(resampling_seed(samples)).choice(sentences, size=(samples, sentences), replace=True)
     cells = drawn + sentences * np.arange(samples)[:, None]
     return np.bincount(cells.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
 
 
-def swaps(sentences: int, samples: int = SAMPLES) -> NDArray[np.bool_]:
+def draw_swaps(sentences: int, samples: int = SAMPLES) -> NDArray[np.bool_]:
     """Where each randomisation trial takes the baseline's translation [samples, sentences], as sacreBLEU draws it."""
     return np.random.default_rng(resampling_seed(samples)).integers(2, size=(samples, sentences), dtype=np.bool_)

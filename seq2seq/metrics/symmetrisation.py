@@ -15,7 +15,7 @@ _NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1,
 
 
 def symmetrise(forward: Iterable[Link], backward: Iterable[Link], method: str) -> set[Link]:
-    """Combine the links of a pair, all of them (source word, target word): `turned` does that for a reverse model's.
+    """Combine the links of a pair, all of them (source word, target word): `reverse_links` does that for a reverse model's.
 
     intersection: what both say, few links and mostly right. union: what either says. grow-diag-final-and: from the
     intersection, through neighbours in the union, towards words that have no link yet (see `grow_diag_final_and`).
@@ -26,7 +26,7 @@ def symmetrise(forward: Iterable[Link], backward: Iterable[Link], method: str) -
     return METHODS[method](set(forward), set(backward))
 
 
-def turned(links: Iterable[Link]) -> set[Link]:
+def reverse_links(links: Iterable[Link]) -> set[Link]:
     """Each link the other way round: what a model of the reverse direction calls its source is the target here."""
     return {(target, source) for source, target in links}
 

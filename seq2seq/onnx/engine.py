@@ -25,7 +25,7 @@ from seq2seq.checkpoint.files import (
 from seq2seq.config import Config
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.onnx.beam import SENTENCE, Floats, Ints, State
+from seq2seq.onnx.beam import PER_SENTENCE, ArrayState, Floats, Ints
 from seq2seq.onnx.graphs import check_graph
 from seq2seq.text.tokenizer import BOS, EOS, LARGEST, PAD, UNK, Tokenizer, TokenizerPair
 
@@ -48,7 +48,7 @@ class ExportedModel:
     def __reduce__(self) -> tuple[Any, ...]:
         return _open, (self.directory, self.config, self.tokenizers, self.graphs, self.threads)
 
-    def start(self, ids: list[list[int]]) -> State:
+    def start(self, ids: list[list[int]]) -> ArrayState:
         """Read sentences (without their end tokens); the state from which targets begin, with one beam slot."""
         lengths = np.array([len(row) + 1 for row in ids], dtype=np.int64)
         source = np.full((len(ids), lengths.max()), PAD, dtype=np.int64)
@@ -62,14 +62,14 @@ class ExportedModel:
             self._check(ENCODER, name, part, _first_shape(name, len(ids), source.shape[1], read.get(name, [])))
         return state
 
-    def step(self, tokens: Ints, state: State) -> tuple[Floats, Floats, State]:
+    def step(self, tokens: Ints, state: ArrayState) -> tuple[Floats, Floats, ArrayState]:
         """Log-probabilities (nats), weights, and the state after the tokens."""
         given = {"tokens": tokens, **state}
         feed = {each.name: given[each.name] for each in self.stepper.get_inputs()}  # tracing drops what is not read
         log_probs, weights, *rest = self._run(self.stepper, STEP, None, feed)
         self._check(STEP, "log_probs", log_probs, (*tokens.shape, self.tokenizers.target.vocabulary_size))
         self._check(STEP, "weights", weights, (*tokens.shape, state["mask"].shape[1]))
-        after = dict(zip((name for name in state if name not in SENTENCE), rest, strict=True))
+        after = dict(zip((name for name in state if name not in PER_SENTENCE), rest, strict=True))
         for name, part in after.items():
             self._check(STEP, f"next_{name}", part, state[name].shape)
         return log_probs, weights, {**state, **after}
@@ -101,7 +101,7 @@ class ExportedModel:
 def _first_shape(name: str, sentences: int, width: int, read: list[Any]) -> tuple[int | None, ...]:
     """Of a part of the state that reading a source gives, and a step takes in the shape `read`."""
     size = read[-1] if read and isinstance(read[-1], int) else None
-    if name in SENTENCE:
+    if name in PER_SENTENCE:
         return (sentences, width) if name == "mask" else (sentences, width, size)
     if name == "position":
         return sentences, 1
@@ -167,8 +167,8 @@ def _check_graphs(model: ExportedModel) -> None:
     reads, state = model.encoder.get_inputs(), model.encoder.get_outputs()
     takes, gives = model.stepper.get_inputs(), model.stepper.get_outputs()
     names = [each.name for each in state]
-    carried = [f"next_{name}" for name in names if name not in SENTENCE]
-    fits = [each.name for each in reads] == ["source", "lengths"] and names[: len(SENTENCE)] == list(SENTENCE)
+    carried = [f"next_{name}" for name in names if name not in PER_SENTENCE]
+    fits = [each.name for each in reads] == ["source", "lengths"] and names[: len(PER_SENTENCE)] == list(PER_SENTENCE)
     fits = fits and {each.name for each in takes} <= {"tokens", *names}
     fits = fits and [each.name for each in gives] == ["log_probs", "weights", *carried]
     types = {"mask": "tensor(bool)", "position": "tensor(int64)", "next_position": "tensor(int64)"}

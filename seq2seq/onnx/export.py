@@ -28,7 +28,7 @@ from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.recurrent import RecurrentLayer, State
 from seq2seq.onnx.graphs import OPSET, check_graph
-from seq2seq.text.escaping import markdown
+from seq2seq.text.escaping import escape_markdown
 from seq2seq.version import __version__
 
 _CARD = """# {name}
@@ -45,7 +45,7 @@ def export_onnx(loaded: LoadedModel, directory: Path) -> None:
     Raises InputError where the directory has files, the package `onnx` is missing or weights are NaN, Seq2SeqError
     where the disk refuses.
     """
-    check_target(directory)
+    check_export_directory(directory)
     refuse_nan(dict(loaded.model.named_parameters()), str(loaded.directory))
     graphs = export_graphs(loaded.model)
     for name, graph in graphs.items():  # another torch may write another graph
@@ -63,13 +63,16 @@ def export_onnx(loaded: LoadedModel, directory: Path) -> None:
     )
     try:
         write_files(
-            directory, manifest, contents, _CARD.format(name=markdown(loaded.directory.name), version=__version__)
+            directory,
+            manifest,
+            contents,
+            _CARD.format(name=escape_markdown(loaded.directory.name), version=__version__),
         )
     except OSError as error:
         raise Seq2SeqError(f"{directory}: the export could not be written: {error}") from None
 
 
-def check_target(directory: Path) -> None:
+def check_export_directory(directory: Path) -> None:
     """Refuse what is there already."""
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: a file; --output names a new directory")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from seq2seq.bounds import MANY
+from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.config import ModelConfig
-from seq2seq.errors import InputError, shown
-from seq2seq.text.protobuf import fields, varint
+from seq2seq.errors import InputError, short_repr
+from seq2seq.text.protobuf import iter_fields, read_varint
 
 OPSET = 17  # of every export
 # What torch writes for our networks. None of them repeats or chooses a part of the graph, and none reads a file.
@@ -64,7 +64,7 @@ class _Foreign(Exception):
 
 def _check_model(message: memoryview, most_nodes: int) -> None:
     nodes = 0
-    for number, value in fields(message):
+    for number, value in iter_fields(message):
         if number == _MODEL_GRAPH:
             nodes += _check_graph(_bytes(value))
         elif number == _MODEL_OPSETS:
@@ -77,16 +77,16 @@ def _check_model(message: memoryview, most_nodes: int) -> None:
 
 def _check_opset(message: memoryview) -> None:
     """The set of operators, which says what each of them means."""
-    found = dict(fields(message))
+    found = dict(iter_fields(message))
     domain, version = bytes(_bytes(found.get(1, memoryview(b"")))), found.get(2)
     if domain or version != OPSET:
-        raise _Foreign(f"operators of {shown(domain.decode(errors='replace'))}, version {shown(version)}")
+        raise _Foreign(f"operators of {short_repr(domain.decode(errors='replace'))}, version {short_repr(version)}")
 
 
 def _check_graph(message: memoryview) -> int:
     """How many nodes there are."""
     nodes = 0
-    for number, value in fields(message):
+    for number, value in iter_fields(message):
         if number == _GRAPH_NODE:
             nodes += 1
             _check_node(_bytes(value))
@@ -98,11 +98,11 @@ def _check_graph(message: memoryview) -> int:
 
 
 def _check_node(message: memoryview) -> None:
-    for number, value in fields(message):
+    for number, value in iter_fields(message):
         if number == _NODE_OPERATOR:
             name = bytes(_bytes(value)).decode(errors="replace")
             if name not in OPERATORS:
-                raise _Foreign(f"the operator {shown(name)}")
+                raise _Foreign(f"the operator {short_repr(name)}")
         elif number == _NODE_ATTRIBUTE:
             _check_attribute(_bytes(value))
         elif number not in _NODE and not (number == _NODE_DOMAIN and not _bytes(value)):
@@ -110,7 +110,7 @@ def _check_node(message: memoryview) -> None:
 
 
 def _check_attribute(message: memoryview) -> None:
-    for number, value in fields(message):
+    for number, value in iter_fields(message):
         if number == _ATTRIBUTE_TENSOR:
             _check_tensor(_bytes(value))
         elif number in (_ATTRIBUTE_INTEGER, _ATTRIBUTE_INTEGERS):
@@ -121,7 +121,7 @@ def _check_attribute(message: memoryview) -> None:
 
 def _check_tensor(message: memoryview) -> None:
     """No data in another file, no whole number, of which shapes are made, that is no size of ours, and no NaN."""
-    found = list(fields(message))
+    found = list(iter_fields(message))
     types = {value for number, value in found if number == _TENSOR_TYPE and isinstance(value, int)}
     for number, value in found:
         if number in (_TENSOR_EXTERNAL, _TENSOR_PLACE):
@@ -137,7 +137,7 @@ def _check_tensor(message: memoryview) -> None:
                 _check_whole(each for (each,) in struct.iter_unpack(_WHOLE_NUMBERS[kind], _bytes(value)))
         elif number == _TENSOR_TYPE:
             if value not in _TYPES and value not in _WHOLE_NUMBERS:
-                raise _Foreign(f"a tensor of type {shown(value)}")
+                raise _Foreign(f"a tensor of type {short_repr(value)}")
         elif number not in _TENSOR:
             raise _Foreign(f"field {number} of a tensor")
 
@@ -151,8 +151,8 @@ def _check_floats(content: memoryview) -> None:
 
 def _check_whole(numbers: Iterator[int]) -> None:
     for each in numbers:
-        if abs(each) > MANY and abs(each) != _END:
-            raise _Foreign(f"the number {each}, where at most {MANY:,} are counted")
+        if abs(each) > LARGEST_COUNT and abs(each) != _END:
+            raise _Foreign(f"the number {each}, where at most {LARGEST_COUNT:,} are counted")
 
 
 def _varints(value: int | memoryview) -> Iterator[int]:
@@ -161,7 +161,7 @@ def _varints(value: int | memoryview) -> Iterator[int]:
     if isinstance(value, int):
         yield _signed(value)
     while position < len(several):
-        number, position = varint(several, position)
+        number, position = read_varint(several, position)
         yield _signed(number)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NoReturn, Unpack
 
 from seq2seq.errors import InputError
-from seq2seq.onnx.beam import beam_search
+from seq2seq.onnx.beam import numpy_beam_search
 from seq2seq.onnx.engine import ExportedModel, load_export
-from seq2seq.text.arguments import path_name, whole
+from seq2seq.text.arguments import check_integer, check_path
 from seq2seq.text.tokenizer import BOS, EOS
 from seq2seq.translation.translation import (
     FORBIDDEN,
@@ -42,8 +42,8 @@ class OnnxTranslator:
     @classmethod
     def load(cls, name: str | Path, *, threads: int | None = None) -> OnnxTranslator:
         """From the directory of an export; threads: None takes one a core. Raises InputError as `load_export` does."""
-        directory = Path(os.path.expanduser(path_name(name, "the directory of an export")))
-        threads = None if threads is None else whole("threads", threads, 1, 1024)
+        directory = Path(os.path.expanduser(check_path(name, "the directory of an export")))
+        threads = None if threads is None else check_integer("threads", threads, 1, 1024)
         return cls(load_export(directory, threads=threads), threads)
 
     def translate(self, texts: Iterable[str], **options: Unpack[SearchOptions]) -> list[Translation]:
@@ -74,7 +74,7 @@ class OnnxTranslator:
 
     def _search(self, batch: list[Source], settings: Settings, n_best: int) -> list[list[Outcome]]:
         model = self.models[0]
-        return beam_search(
+        return numpy_beam_search(
             model.step,
             model.start([source.ids for source in batch]),
             beam_size=settings.slots,

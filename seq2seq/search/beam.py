@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.errors import InputError
-from seq2seq.search.history import History, Record, not_a_number
+from seq2seq.search.history import History, StepRecord, nan_error
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import AVERAGE, LengthPenalty
-from seq2seq.search.ranking import Ranked, rank_in_order, rank_sums
+from seq2seq.search.ranking import TopK, stable_topk, topk_of_sums
 from seq2seq.search.stepping import EMPTY, Hypothesis, S, Step, StepFunction
 
 
@@ -115,14 +115,14 @@ class _Candidates:
     rows: Int[Tensor, "sentences beam"]
     tokens: Int[Tensor, "sentences columns"] | None
 
-    def best(self, count: int) -> Ranked:
+    def best(self, count: int) -> TopK:
         """The `count` most probable of each sentence; slot and column are one index."""
-        return rank_sums(self.before, self.log_probs, self.rows, count)
+        return topk_of_sums(self.before, self.log_probs, self.rows, count)
 
-    def best_in_order(self, count: int, sentences: Int[Tensor, " some"]) -> Ranked:
+    def best_in_order(self, count: int, sentences: Int[Tensor, " some"]) -> TopK:
         """The same of some sentences, with the lower slot, then the lower token first of equal ones."""
         sums = self.before[sentences][:, :, None] + self.log_probs[self.rows[sentences]]
-        return rank_in_order(sums.flatten(1), count)
+        return stable_topk(sums.flatten(1), count)
 
     def parts(self, indices: Int[Tensor, "sentences count"]) -> tuple[Tensor, Tensor]:
         """Token and slot of each."""
@@ -148,10 +148,10 @@ class _Frontier:
     sentences: Int[Tensor, " sentences"]
     log_probs: Float[Tensor, "sentences beam"]  # of the live hypotheses, -inf in an empty slot
     best: Float[Tensor, "sentences nbest"]  # scores of the n best finished hypotheses, falling; -inf: none
-    room: Int[Tensor, " sentences"]
+    free: Int[Tensor, " sentences"]
 
     def keep(self, rows: Int[Tensor, " kept"], width: int) -> "_Frontier":
-        return _Frontier(self.sentences[rows], self.log_probs[rows, :width], self.best[rows], self.room[rows])
+        return _Frontier(self.sentences[rows], self.log_probs[rows, :width], self.best[rows], self.free[rows])
 
 
 class _Beam:
@@ -168,7 +168,7 @@ class _Beam:
             sentences=torch.arange(limits.sentences, device=device),
             log_probs=torch.zeros(limits.sentences, 1, device=device),
             best=torch.full((limits.sentences, nbest), -torch.inf, device=device),
-            room=torch.full((limits.sentences,), beam_size, device=device),
+            free=torch.full((limits.sentences,), beam_size, device=device),
         )
 
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept beam"], S]:
@@ -181,7 +181,7 @@ class _Beam:
         if tied := [row for row, ties in enumerate(report[-2]) if ties]:
             rows = torch.tensor(tied, device=ranked.values.device)
             values, indices, _ = candidates.best_in_order(width, rows)
-            ranked = Ranked(
+            ranked = TopK(
                 ranked.values.index_copy(0, rows, values),
                 ranked.indices.index_copy(0, rows, indices),
                 torch.zeros_like(ranked.tied),
@@ -190,9 +190,9 @@ class _Beam:
             grown, report = self._assess(growth)
         done, live, _, broken = report
         if any(broken):
-            raise not_a_number(self.history.steps + 1)
+            raise nan_error(self.history.steps + 1)
         self.history.records.append(
-            Record(frontier.sentences, growth.tokens, growth.parents, growth.log_probs, answer.weights)
+            StepRecord(frontier.sentences, growth.tokens, growth.parents, growth.log_probs, answer.weights)
         )
         going = [row for row, ends in enumerate(done) if not ends]
         if not going:
@@ -219,9 +219,9 @@ class _Beam:
         self._limits.forbid(log_probs, slots // beam, frontier.sentences, self.history.steps, answer.tokens)
         return _Candidates(frontier.log_probs, log_probs, rows.view(sentences, beam), answer.tokens)
 
-    def _grow(self, candidates: _Candidates, ranked: Ranked) -> _Growth:
+    def _grow(self, candidates: _Candidates, ranked: TopK) -> _Growth:
         """The best continuations of each sentence, as many as it has room for."""
-        beyond = torch.arange(ranked.values.shape[1], device=ranked.values.device) >= self._frontier.room[:, None]
+        beyond = torch.arange(ranked.values.shape[1], device=ranked.values.device) >= self._frontier.free[:, None]
         log_probs = ranked.values.masked_fill(beyond, -torch.inf)
         tokens, parents = candidates.parts(ranked.indices)
         live = log_probs.isfinite() & (tokens != self._limits.eos)
@@ -244,11 +244,11 @@ class _Beam:
         scores = self._limits.scores(growth.log_probs, length).masked_fill(~finished, -torch.inf)
         best = torch.cat([frontier.best, scores], dim=1).topk(frontier.best.shape[1]).values
         log_probs = growth.log_probs.masked_fill(~growth.live, -torch.inf)
-        live, room = growth.live.sum(1), frontier.room - finished.sum(1)
+        live, free = growth.live.sum(1), frontier.free - finished.sum(1)
         done = (live == 0) | (self._limits.max_lengths[frontier.sentences] == length)
         if self._early_exit:
             # At equality too: of two equal scores the one that ended earlier ranks first.
             done = done | (best[:, -1] >= self._limits.bounds(log_probs.amax(1), frontier.sentences))
         broken = growth.log_probs.isnan().any(1)
         report = torch.stack([done.long(), live, growth.tied, broken])
-        return _Frontier(frontier.sentences, log_probs, best, room), report.tolist()
+        return _Frontier(frontier.sentences, log_probs, best, free), report.tolist()

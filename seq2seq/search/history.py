@@ -18,7 +18,7 @@ from seq2seq.search.stepping import Hypothesis
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class StepRecord:
     """One step: the token in each slot, and the slot before the step that it was appended to.
 
     sentences: which were still searched. log_probs: of the whole hypothesis, -inf where the slot is empty. weights: by
@@ -48,19 +48,19 @@ class History:
     """The records of a search from its first step."""
 
     limits: Limits
-    records: list[Record] = field(default_factory=list)
+    records: list[StepRecord] = field(default_factory=list)
 
-    def endings(self, least: int = 1) -> list[list[Ending]]:
+    def endings(self, minimum: int = 1) -> list[list[Ending]]:
         """Every ending of each sentence: those with the end token, and those at the maximum length.
 
-        Raises Seq2SeqError for a sentence that has fewer than `least`.
+        Raises Seq2SeqError for a sentence that has fewer than `minimum`.
         """
         columns = [torch.cat(parts).tolist() for parts in zip(*map(self._endings_at, range(self.steps)), strict=True)]
         found: list[list[Ending]] = [[] for _ in range(self.limits.sentences)]
         for sentence, step, slot, token, log_prob, score in zip(*columns, strict=True):
             found[sentence].append(Ending(token != self.limits.eos, -score, step, slot, sentence, log_prob))
         for number, endings in enumerate(found, start=1):
-            if len(endings) < least:
+            if len(endings) < minimum:
                 raise Seq2SeqError(
                     f"sentence {number} of the batch has no hypothesis: at some step every token allowed there has the "
                     "probability 0; forbid fewer tokens or lower the minimum length"
@@ -106,7 +106,7 @@ class History:
         return [_hypothesis(*row) for row in zip(endings, tokens.tolist(), weights.cpu(), strict=True)]
 
 
-def not_a_number(step: int) -> Seq2SeqError:
+def nan_error(step: int) -> Seq2SeqError:
     """The error for a model that is broken."""
     return Seq2SeqError(f"the model answered NaN at step {step}: its parameters are damaged, or its training diverged")
 

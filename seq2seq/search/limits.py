@@ -47,14 +47,14 @@ class Limits:
         log_probs: Float[Tensor, "rows columns"],
         owners: Int[Tensor, " rows"],
         sentences: Int[Tensor, " sentences"],
-        produced: int,
+        length: int,
         tokens: Int[Tensor, "sentences columns"] | None = None,
     ) -> None:
         """Set to -inf, in place, what may not follow `produced` tokens.
 
         owners: the sentence of each row, by its place in `sentences`. tokens: those of each sentence's columns.
         """
-        early = produced < self.min_lengths[sentences] if produced < self._longest_minimum else None
+        early = length < self.min_lengths[sentences] if length < self._longest_minimum else None
         if tokens is None:
             log_probs.index_fill_(1, self._forbidden, -torch.inf)
             if early is not None:

@@ -12,7 +12,7 @@ from torch import Tensor
 BLOCK = 64  # numbers whose maximum is taken at once
 
 
-class Ranked(NamedTuple):
+class TopK(NamedTuple):
     """The highest numbers of each row, falling; their indices; and whether finite ties make this choice arbitrary."""
 
     values: Float[Tensor, "rows count"]
@@ -20,7 +20,7 @@ class Ranked(NamedTuple):
     tied: Bool[Tensor, " rows"]
 
 
-def rank(numbers: Float[Tensor, "rows candidates"], count: int) -> Ranked:
+def topk(numbers: Float[Tensor, "rows candidates"], count: int) -> TopK:
     """The `count` highest of each row.
 
     Where they do, rank_in_order gives the answer. The two are apart so that a caller can learn of ties together with
@@ -28,21 +28,21 @@ def rank(numbers: Float[Tensor, "rows candidates"], count: int) -> Ranked:
     """
     values, indices = numbers.topk(min(count + 1, numbers.shape[1]))
     tied = (values[:, 1:] == values[:, :-1]) & values[:, 1:].isfinite()
-    return Ranked(values[:, :count], indices[:, :count], tied.any(1))
+    return TopK(values[:, :count], indices[:, :count], tied.any(1))
 
 
-def rank_in_order(numbers: Float[Tensor, "rows candidates"], count: int) -> Ranked:
+def stable_topk(numbers: Float[Tensor, "rows candidates"], count: int) -> TopK:
     """As rank, never arbitrary, but it sorts everything, which takes several times as long."""
     values, indices = numbers.sort(dim=1, descending=True, stable=True)
-    return Ranked(values[:, :count], indices[:, :count], torch.zeros_like(values[:, 0], dtype=torch.bool))
+    return TopK(values[:, :count], indices[:, :count], torch.zeros_like(values[:, 0], dtype=torch.bool))
 
 
-def rank_sums(
+def topk_of_sums(
     offsets: Float[Tensor, "groups members"],
     numbers: Float[Tensor, "rows columns"],
     rows: Int[Tensor, "groups members"],
     count: int,
-) -> Ranked:
+) -> TopK:
     """As rank of each group's sums offsets[g, m] + numbers[rows[g, m]], its members side by side.
 
     Not all sums are made: the highest lie in the blocks with the highest maxima, one block each at most. 2026-11-26,
@@ -52,7 +52,7 @@ def rank_sums(
     members = offsets.shape[1]
     width = numbers.shape[1]
     if width <= BLOCK:
-        return rank((numbers[rows] + offsets[:, :, None]).flatten(1), count)
+        return topk((numbers[rows] + offsets[:, :, None]).flatten(1), count)
     maxima = _block_maxima(numbers)
     blocks = maxima.shape[1]
     sums = (maxima.index_select(0, rows.flatten()).view(*rows.shape, blocks) + offsets[:, :, None]).flatten(1)
@@ -63,7 +63,7 @@ def rank_sums(
     found = numbers.take(places) + offsets.gather(1, member)[:, :, None]
     if width % BLOCK:
         found = found.masked_fill(columns >= width, -torch.inf)
-    best = rank(found.flatten(1), count)
+    best = topk(found.flatten(1), count)
     indices = (member[:, :, None] * width + columns).flatten(1).gather(1, best.indices)
     return best._replace(indices=indices)
 

@@ -16,10 +16,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seq2seq.errors import InputError
-from seq2seq.search.history import History, Record, not_a_number
+from seq2seq.search.history import History, StepRecord, nan_error
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import AVERAGE, LengthPenalty
-from seq2seq.search.ranking import rank, rank_in_order
+from seq2seq.search.ranking import stable_topk, topk
 from seq2seq.search.stepping import Hypothesis, S, Step, StepFunction
 
 
@@ -68,7 +68,7 @@ def sample(
     state = state.select(torch.zeros_like(tokens))
     while len(tokens) > 0:
         tokens, state = samples.advance(step(tokens, state))
-    drawn = samples.history.endings(least=count)
+    drawn = samples.history.endings(minimum=count)
     return samples.history.hypotheses([sorted(endings, key=lambda ending: ending.slot) for endings in drawn])
 
 
@@ -82,7 +82,7 @@ def _check_sizes(seeds: Sequence[int], count: int, max_lengths: Sequence[int]) -
             raise InputError(f"a seed must be 0 or more, given {seed}")
 
 
-def check_drawing(temperature: float, top_k: int | None, top_p: float) -> None:
+def check_sampling_options(temperature: float, top_k: int | None, top_p: float) -> None:
     """Refuse what is out of range."""
     if not 0 < temperature < float("inf"):
         raise InputError(f"the temperature must be above 0 (1 leaves the model as it is), given {temperature}")
@@ -101,7 +101,7 @@ class _Filter:
     top_p: float
 
     def __post_init__(self) -> None:
-        check_drawing(self.temperature, self.top_k, self.top_p)
+        check_sampling_options(self.temperature, self.top_k, self.top_p)
 
     def __call__(
         self, log_probs: Float[Tensor, "sentences samples vocabulary"]
@@ -128,9 +128,9 @@ class _Filter:
     ) -> tuple[Float[Tensor, "rows highest"], Int[Tensor, "rows highest"]]:
         """The top_k logits, falling, and their tokens; the lower token first of equal ones."""
         if self.top_k is None:
-            return rank_in_order(logits, logits.shape[1])[:2]
-        values, indices, tied = rank(logits, self.top_k)
-        return rank_in_order(logits, self.top_k)[:2] if bool(tied.any()) else (values, indices)
+            return stable_topk(logits, logits.shape[1])[:2]
+        values, indices, tied = topk(logits, self.top_k)
+        return stable_topk(logits, self.top_k)[:2] if bool(tied.any()) else (values, indices)
 
 
 class _Noise:
@@ -184,12 +184,12 @@ class _Samples:
             raise ValueError("sampling draws among all tokens: the noise of a few would depend on how they are padded")
         tokens, log_probs = self._draw(answer.log_probs)
         parents = self._slots.expand_as(tokens)
-        self.history.records.append(Record(self._sentences, tokens, parents, log_probs, answer.weights))
+        self.history.records.append(StepRecord(self._sentences, tokens, parents, log_probs, answer.weights))
         cut = self._limits.max_lengths[self._sentences] == self.history.steps
         live = log_probs.isfinite() & (tokens != self._limits.eos) & ~cut[:, None]
         *alive, broken = torch.cat([live, log_probs.isnan().any(0, keepdim=True)]).tolist()
         if any(broken):
-            raise not_a_number(self.history.steps)
+            raise nan_error(self.history.steps)
         going = [row for row, lives in enumerate(alive) if any(lives)]
         if not going:
             return tokens[:0], answer.state

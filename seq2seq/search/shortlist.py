@@ -27,19 +27,21 @@ class Shortlist:
     tokens: NDArray[np.int32]
     common: NDArray[np.int32]
 
-    def of(self, source: Sequence[int]) -> NDArray[np.int32]:
+    def tokens_for(self, source: Sequence[int]) -> NDArray[np.int32]:
         """The distinct tokens, ascending, for a source given with its end token."""
         parts = [self.tokens[self.offsets[token] : self.offsets[token + 1]] for token in set(source)]
         return np.unique(np.concatenate([self.common, *parts]))
 
 
-def candidates(shortlists: Sequence[Shortlist], sources: Sequence[Sequence[int]]) -> Int[Tensor, "sentences width"]:
+def candidate_tokens(
+    shortlists: Sequence[Shortlist], sources: Sequence[Sequence[int]]
+) -> Int[Tensor, "sentences width"]:
     """For each source (with its end token) the tokens that any of the shortlists allows: ascending, padded with -1.
 
     As wide as the longest; all that a batch changes is the padding. Several shortlists are those of an ensemble: a
     token that one model would have reached is not kept from the others' vote.
     """
-    rows = [np.unique(np.concatenate([each.of(source) for each in shortlists])) for source in sources]
+    rows = [np.unique(np.concatenate([each.tokens_for(source) for each in shortlists])) for source in sources]
     padded = np.full((len(rows), max(map(len, rows))), -1, dtype=np.int64)
     for row, tokens in enumerate(rows):
         padded[row, : len(tokens)] = tokens

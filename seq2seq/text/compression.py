@@ -30,7 +30,7 @@ _MARKS = {
 }
 
 
-def without_suffix(path: Path) -> Path:
+def strip_compression_suffix(path: Path) -> Path:
     """The path as it would be without compression: x.jsonl for x.jsonl.GZ."""
     return path.with_suffix("") if path.suffix.lower() in _SUFFIXES else path
 
@@ -39,10 +39,10 @@ def without_suffix(path: Path) -> Path:
 def open_text(path: Path) -> Iterator[io.BufferedReader]:
     """A file to read text from, unpacked. Reading raises OSError where the file is damaged or belies its name."""
     with path.open("rb") as file:
-        yield unpacked(file, path.suffix)
+        yield unpack(file, path.suffix)
 
 
-def unpacked(stream: io.BufferedIOBase, suffix: str = "") -> io.BufferedReader:
+def unpack(stream: io.BufferedIOBase, suffix: str = "") -> io.BufferedReader:
     """A stream, unpacked if it is compressed. Nothing is read of it before the first reading from the answer."""
     return io.BufferedReader(_Unpacked(stream, suffix), BLOCK)
 

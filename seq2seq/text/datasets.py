@@ -17,21 +17,21 @@ from typing import Any
 
 from seq2seq.config import CorpusConfig
 from seq2seq.errors import InputError, Seq2SeqError, nearest
-from seq2seq.text.compression import without_suffix
+from seq2seq.text.compression import strip_compression_suffix
 from seq2seq.text.delimited import read_delimited
-from seq2seq.text.lines import INVALID_UTF8, describe
+from seq2seq.text.lines import INVALID_UTF8, describe_problem
 from seq2seq.text.readers import Problem, Row, check_pair, read_json
 
 FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
-TEXT = ("json", "csv", "tsv")  # kinds whose rows are lines of text
-SAVED = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to_disk leaves in a folder
+TEXT_FORMATS = ("json", "csv", "tsv")  # kinds whose rows are lines of text
+SAVE_TO_DISK_FILES = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to_disk leaves in a folder
 
 
-def kind_of(path: Path) -> str | None:
+def format_of(path: Path) -> str | None:
     """What a file's name says that it holds; only text may be compressed as a whole."""
-    bare = without_suffix(path)
-    kind = FORMATS.get(bare.suffix.lower())
-    return kind if bare == path or kind in TEXT else None
+    bare = strip_compression_suffix(path)
+    file_format = FORMATS.get(bare.suffix.lower())
+    return file_format if bare == path or file_format in TEXT_FORMATS else None
 
 
 def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
@@ -52,16 +52,18 @@ def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str], not
     dataset = dataset.select_columns(["translation"] if nested else list(dict.fromkeys(languages)))
     start = 0
     for table in dataset.with_format("arrow").iter(1000):
-        yield from rows_of(table, start, spec.dataset, languages)
+        yield from table_rows(table, start, spec.dataset, languages)
         start += len(table)
 
 
-def read_text(path: Path, kind: str, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
+def read_text(
+    path: Path, file_format: str, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]
+) -> Iterator[Row]:
     """The pairs of a file of one of the kinds TEXT."""
-    if kind == "json":
+    if file_format == "json":
         refuse_table_keys(spec, "for JSON")
         return read_json(path, languages)
-    return read_delimited(path, kind, spec, languages, notes)
+    return read_delimited(path, file_format, spec, languages, notes)
 
 
 def refuse_table_keys(spec: CorpusConfig, why: str) -> None:
@@ -74,8 +76,8 @@ def refuse_table_keys(spec: CorpusConfig, why: str) -> None:
 def _text_files(spec: CorpusConfig, path: Path) -> dict[str, list[Path]]:
     """The files of each split, where all are text on disk; else none."""
     if os.path.isfile(path) and spec.name is None:
-        return {"train": [path]} if kind_of(path) in TEXT else {}
-    if not os.path.isdir(path) or spec.name is not None or _saved(path) or _card_names_files(path):
+        return {"train": [path]} if format_of(path) in TEXT_FORMATS else {}
+    if not os.path.isdir(path) or spec.name is not None or _is_saved(path) or _card_names_files(path):
         return {}
     from datasets.data_files import DataFilesDict, get_data_patterns
 
@@ -83,9 +85,9 @@ def _text_files(spec: CorpusConfig, path: Path) -> dict[str, list[Path]]:
         found = DataFilesDict.from_patterns(get_data_patterns(str(path)), base_path=str(path))
     except FileNotFoundError:  # in the words of datasets, later
         return {}
-    splits = {str(name): [Path(each) for each in files if kind_of(Path(each))] for name, files in found.items()}
-    kinds = {kind_of(each) for files in splits.values() for each in files}
-    return {name: sorted(files) for name, files in splits.items() if files} if kinds <= set(TEXT) else {}
+    splits = {str(name): [Path(each) for each in files if format_of(Path(each))] for name, files in found.items()}
+    formats = {format_of(each) for files in splits.values() for each in files}
+    return {name: sorted(files) for name, files in splits.items() if files} if formats <= set(TEXT_FORMATS) else {}
 
 
 def _read_files(
@@ -95,28 +97,28 @@ def _read_files(
 
     def rows(name: str) -> Iterator[Row]:
         for path in splits[name]:
-            yield from read_text(path, str(kind_of(path)), spec, languages, notes)
+            yield from read_text(path, str(format_of(path)), spec, languages, notes)
 
     if spec.split is None or spec.split in splits:
         yield from rows(_only_split(splits, spec) if spec.split is None else spec.split)
         return
-    held = {name: list(rows(name)) for name in _names(spec.split) if name in splits}
+    held = {name: list(rows(name)) for name in _split_names(spec.split) if name in splits}
     for name, first, end in _slices({name: len(held.get(name, ())) for name in splits}, spec):
         yield from held[name][first:end]
 
 
-def rows_of(table: Any, start: int, name: str, languages: tuple[str, str]) -> Iterator[Row]:
+def table_rows(table: Any, start: int, name: str, languages: tuple[str, str]) -> Iterator[Row]:
     """The rows of an Arrow table that is called `name` in messages, where `start` rows came before it."""
-    for number, row in enumerate(_values(table), start=start):
+    for number, row in enumerate(_table_values(table), start=start):
         place = f"{name}: row {number} (the first is 0)"
         if row is None:
-            yield Problem(INVALID_UTF8, f"{place}: {describe(INVALID_UTF8)}")
+            yield Problem(INVALID_UTF8, f"{place}: {describe_problem(INVALID_UTF8)}")
             continue
         row = row.get("translation", row) or {}
         yield check_pair((row.get(languages[0]), row.get(languages[1])), (place, place))
 
 
-def _values(table: Any) -> list[dict[str, Any] | None]:
+def _table_values(table: Any) -> list[dict[str, Any] | None]:
     """The rows in Python; None for one that is not UTF-8, for Arrow takes any bytes for a string."""
     try:
         return list(table.to_pylist())
@@ -124,7 +126,7 @@ def _values(table: Any) -> list[dict[str, Any] | None]:
         if len(table) == 1:
             return [None]
         middle = len(table) // 2
-        return [*_values(table.slice(0, middle)), *_values(table.slice(middle))]
+        return [*_table_values(table.slice(0, middle)), *_table_values(table.slice(middle))]
 
 
 @contextmanager
@@ -143,7 +145,7 @@ def quiet_datasets() -> Iterator[None]:
 
 
 @contextmanager
-def uncounted() -> Iterator[None]:
+def no_download_count() -> Iterator[None]:
     """Do not tell the hub that local files are opened: without a network, each telling can take seconds to fail."""
     import datasets
 
@@ -162,19 +164,19 @@ def _open(spec: CorpusConfig, root: Path) -> Any:
     assert spec.dataset is not None
     path = root / spec.dataset
     if os.path.exists(path):  # path.exists() raises where the name is too long
-        saved = path.is_dir() and _saved(path)
+        saved = path.is_dir() and _is_saved(path)
         if spec.name is not None and (saved or path.is_file()):
             raise InputError(f"{path}: name = {spec.name!r} has no effect here; leave it out")
         if saved:
-            return load(spec, datasets.load_from_disk, str(path))
+            return call_datasets(spec, datasets.load_from_disk, str(path))
         if path.is_dir():
-            return load(spec, datasets.load_dataset, str(path), name=spec.name, cache_dir=_cache_of(path))
-        if (kind := kind_of(path)) is None:
+            return call_datasets(spec, datasets.load_dataset, str(path), name=spec.name, cache_dir=_cache_of(path))
+        if (file_format := format_of(path)) is None:
             raise InputError(f"{path}: unknown kind of dataset file {path.suffix!r}; allowed: {', '.join(FORMATS)}")
-        return load(spec, datasets.load_dataset, kind, data_files=str(path), cache_dir=_cache_of(path))
-    if kind_of(path) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", spec.dataset):
+        return call_datasets(spec, datasets.load_dataset, file_format, data_files=str(path), cache_dir=_cache_of(path))
+    if format_of(path) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", spec.dataset):
         raise InputError(f"{path}: no such dataset file or folder")
-    return load(spec, datasets.load_dataset, spec.dataset, name=spec.name)
+    return call_datasets(spec, datasets.load_dataset, spec.dataset, name=spec.name)
 
 
 def _cache_of(path: Path) -> str:
@@ -195,8 +197,8 @@ def _cache_of(path: Path) -> str:
     return str(Path(datasets.config.HF_DATASETS_CACHE) / f"seq2seq-{digest.hexdigest()[:32]}")
 
 
-def _saved(folder: Path) -> bool:
-    return any((folder / name).exists() for name in SAVED)
+def _is_saved(folder: Path) -> bool:
+    return any((folder / name).exists() for name in SAVE_TO_DISK_FILES)
 
 
 def _card_names_files(folder: Path) -> bool:
@@ -231,7 +233,7 @@ def _slices(sizes: dict[str, int], spec: CorpusConfig) -> list[tuple[str, int | 
     import datasets
 
     assert spec.split is not None
-    for name in _names(spec.split):
+    for name in _split_names(spec.split):
         if name not in sizes:
             raise InputError(f"{spec.dataset}: no split {name!r}; {nearest(name, sizes)}")
     try:
@@ -245,7 +247,7 @@ def _slices(sizes: dict[str, int], spec: CorpusConfig) -> list[tuple[str, int | 
     return [(each.splitname, each.from_, each.to) for each in slices]
 
 
-def _names(split: str) -> list[str]:
+def _split_names(split: str) -> list[str]:
     """The splits in train[:10]+test."""
     return [name.strip() for name in re.split(r"\[[^]]*\]|\+", split) if name.strip()]
 
@@ -254,7 +256,7 @@ def _slice(split: Any, first: int | None, end: int | None) -> Any:
     return split.select(range(len(split))[first:end] or [])  # select refuses an empty range, not an empty list
 
 
-def load(spec: CorpusConfig, load: Any, *args: Any, **options: Any) -> Any:
+def call_datasets(spec: CorpusConfig, load: Any, *args: Any, **options: Any) -> Any:
     """Call datasets, whose errors are of every kind, and say in one line what went wrong."""
     import datasets
 
@@ -288,6 +290,6 @@ def check_languages(dataset: Any, name: str, languages: tuple[str, str]) -> bool
         found, nested = list(dataset.features), False
     for language, key in zip(languages, ("data.source_language", "data.target_language"), strict=True):
         if language not in found:
-            kind = "language" if nested else "column"
-            raise InputError(f"{name}: no {kind} {language!r} ({key}); {nearest(language, found)}")
+            what = "language" if nested else "column"
+            raise InputError(f"{name}: no {what} {language!r} ({key}); {nearest(language, found)}")
     return nested

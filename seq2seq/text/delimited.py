@@ -13,9 +13,9 @@ from itertools import chain
 from pathlib import Path
 
 from seq2seq.config import CorpusConfig
-from seq2seq.errors import InputError, nearest, shown
+from seq2seq.errors import InputError, nearest, short_repr
 from seq2seq.text.lines import iter_byte_lines
-from seq2seq.text.readers import BOTH_BLANK, Problem, Row, pair_of_bytes
+from seq2seq.text.readers import BOTH_BLANK, Problem, Row, decode_pair
 
 _SEPARATORS = {"tsv": ("\t",), "csv": (",", ";", "\t")}
 _SIDES = (("source", "src"), ("target", "tgt", "trg"))  # what columns are called beside their language
@@ -44,7 +44,7 @@ class _Form:
 
 
 def read_delimited(
-    path: Path, kind: str, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]
+    path: Path, file_format: str, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]
 ) -> Iterator[Row]:
     """The pairs of a table of a kind (tsv or csv); what a person should know of it is added to the notes.
 
@@ -54,8 +54,8 @@ def read_delimited(
     first = next(lines, None)
     if first is None:
         raise InputError(f"{path}: the file is empty")
-    form = _form(first, path, kind, spec, languages)
-    if note := _found(form, kind, spec):
+    form = _form(first, path, file_format, spec, languages)
+    if note := _found(form, file_format, spec):
         notes.append(f"{path}: {note}")
     start = 2 if form.header else 1
     rest = lines if form.header else chain([first], lines)
@@ -116,7 +116,7 @@ def _row(columns: list[bytes], line: bytes, place: str, form: _Form) -> Row:
         return Problem(BOTH_BLANK, f"{place}: the line is blank")
     if len(columns) == form.width:
         source, target = form.columns
-        return pair_of_bytes((columns[source], columns[target]), (place, place))
+        return decode_pair((columns[source], columns[target]), (place, place))
     needed = "exactly two are needed, source TAB target" if form.width == 2 and form.separator == "\t" else ""
     given = f"{len(columns)} column{'s' if len(columns) != 1 else ''}"
     needed = needed or f"the first line has {form.width}"
@@ -132,23 +132,23 @@ def _row(columns: list[bytes], line: bytes, place: str, form: _Form) -> Row:
 # ------------------------------------------------------------------------------------------- what the first line says
 
 
-def _form(first: bytes, path: Path, kind: str, spec: CorpusConfig, languages: tuple[str, str]) -> _Form:
+def _form(first: bytes, path: Path, file_format: str, spec: CorpusConfig, languages: tuple[str, str]) -> _Form:
     """The only form that fits the first line."""
-    quotes = kind == "csv" if spec.quotes is None else spec.quotes
+    quotes = file_format == "csv" if spec.quotes is None else spec.quotes
     text, forms, seen = first.decode("utf-8", "surrogateescape"), list[_Form](), list[str]()
-    for separator in _SEPARATORS[kind]:
+    for separator in _SEPARATORS[file_format]:
         try:
             fields = [field.strip() for field in _split(text, separator, quotes)]
         except csv.Error as error:
             raise InputError(f"{path}:1: not CSV: {_explained(error)}") from None
         seen = max(seen, fields, key=len)
-        if found := _columns(fields, kind, spec, languages):
+        if found := _columns(fields, file_format, spec, languages):
             header, columns = found
             forms.append(_Form(separator, quotes, fields, header, columns))
     if len(forms) == 1:
         return _distinct(forms[0], path, spec)
     if (
-        kind == "tsv" and spec.columns is None and not spec.header
+        file_format == "tsv" and spec.columns is None and not spec.header
     ):  # the first line is no pair, which is told as of others
         return _Form("\t", quotes, ["", ""], False, (0, 1))
     if forms:
@@ -161,21 +161,21 @@ def _split(line: str, separator: str, quotes: bool) -> list[str]:
 
 
 def _columns(
-    fields: list[str], kind: str, spec: CorpusConfig, languages: tuple[str, str]
+    fields: list[str], file_format: str, spec: CorpusConfig, languages: tuple[str, str]
 ) -> tuple[bool, tuple[int, int]] | None:
     """Whether these fields are a header, and where source and target stand; None where they do not."""
     lower = [field.lower() for field in fields]
     sides = zip(languages, _SIDES, strict=True)
     places = [[lower.index(name) for name in (side.lower(), *more) if name in lower] for side, more in sides]
     is_header = all(places)
-    if spec.columns is None and (spec.header is False or (kind == "tsv" and not is_header)):
+    if spec.columns is None and (spec.header is False or (file_format == "tsv" and not is_header)):
         return (bool(spec.header), (0, 1)) if len(fields) == 2 else None
     if spec.columns is None:
         return (True, (places[0][0], places[1][0])) if is_header else None
     one, other = spec.columns
     if isinstance(one, str):
         return (True, (fields.index(one), fields.index(other))) if {one, other} <= set(fields) else None
-    header = (kind == "csv" or is_header) if spec.header is None else spec.header
+    header = (file_format == "csv" or is_header) if spec.header is None else spec.header
     return (header, (one - 1, other - 1)) if max(one, other) <= len(fields) else None
 
 
@@ -200,19 +200,21 @@ def _missing(fields: list[str], spec: CorpusConfig, languages: tuple[str, str]) 
     missing = next((name for name in wanted if name not in fields), wanted[0])
     named = "columns" if spec.columns else "data.source_language, data.target_language"
     hint = "" if spec.columns else "; columns = [1, 2] chooses by number, header = false says that there is no header"
-    return f"no column {missing!r} ({named}); {nearest(missing, [shown(each)[1:-1] for each in fields[:20]])}{hint}"
+    return (
+        f"no column {missing!r} ({named}); {nearest(missing, [short_repr(each)[1:-1] for each in fields[:20]])}{hint}"
+    )
 
 
-def _found(form: _Form, kind: str, spec: CorpusConfig) -> str:
+def _found(form: _Form, file_format: str, spec: CorpusConfig) -> str:
     """What was decided by the look of the first line, if anything."""
     separated = f"columns are separated by {_NAMES.get(form.separator, repr(form.separator))}"
     source, target = form.names
     if not form.header:
-        if kind == "tsv" and spec.header is None and _may_be_names(form):
+        if file_format == "tsv" and spec.header is None and _may_be_names(form):
             return f"the first line is read as a pair, {source!r} and {target!r}; header = true if it names the columns"
-        return separated if kind == "csv" else ""
+        return separated if file_format == "csv" else ""
     chosen = f"the first line names the columns; source is {source!r}, target {target!r}, of {form.width}"
-    if kind == "csv":
+    if file_format == "csv":
         return f"{chosen}; {separated}"
     return f"{chosen} (header = false makes it a pair)" if spec.header is None else chosen
 

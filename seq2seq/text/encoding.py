@@ -17,7 +17,7 @@ import numpy as np
 from seq2seq.config import DataConfig
 from seq2seq.text.tokenizer import TokenizerPair
 
-PART = 10_000  # pairs that are encoded at a time
+CHUNK_PAIRS = 10_000  # pairs that are encoded at a time
 SIDES = ("source", "target")
 
 Texts = tuple[list[str], list[str]]
@@ -50,7 +50,7 @@ class Ids(Sequence[list[int]]):
         self.extend(rows)
 
     @classmethod
-    def of(cls, flat: np.ndarray[Any, Any], ends: np.ndarray[Any, Any]) -> Ids:
+    def from_arrays(cls, flat: np.ndarray[Any, Any], ends: np.ndarray[Any, Any]) -> Ids:
         """From what `arrays` gave."""
         made = cls()
         made._flat.frombytes(flat.astype(np.int32, copy=False).tobytes())
@@ -128,14 +128,14 @@ def encode_corpus(
     """Encode both sides, and with `filters` remove pairs as data.max_length, max_ratio and drop_duplicates say.
 
     With `cache_dir` the ids are kept there and found again for the same text and tokenizers; only what is not found is
-    encoded, PART pairs at a time, by `apply`, which may share the parts among processes.
+    encoded, CHUNK_PAIRS pairs at a time, by `apply`, which may share the parts among processes.
     """
     source_ids, target_ids = _find_or_encode(corpus, tokenizers, cache_dir, apply, report)
     removed = dict.fromkeys((EMPTY, TOO_LONG, RATIO, DUPLICATE), 0)
     if not filters:
         return EncodedCorpus(source_ids, target_ids, list(corpus.source), list(corpus.target), removed)
     kept = []
-    for row, reason in enumerate(verdicts(corpus, source_ids, target_ids, data)):
+    for row, reason in enumerate(filter_reasons(corpus, source_ids, target_ids, data)):
         if reason is None:
             kept.append(row)
         else:
@@ -149,7 +149,7 @@ def encode_corpus(
     )
 
 
-def verdicts(
+def filter_reasons(
     corpus: ParallelText, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]], data: DataConfig
 ) -> Iterator[str | None]:
     """For each pair the first filter that removes it, or None. A removed pair does not make another a duplicate."""
@@ -178,8 +178,10 @@ def _find_or_encode(
     found = None if cache_dir is None else _read(cache_dir / name)
     if found is None:
         found = Ids(), Ids()
-        starts = range(0, len(corpus.source), PART)
-        parts = ((corpus.source[start : start + PART], corpus.target[start : start + PART]) for start in starts)
+        starts = range(0, len(corpus.source), CHUNK_PAIRS)
+        parts = (
+            (corpus.source[start : start + CHUNK_PAIRS], corpus.target[start : start + CHUNK_PAIRS]) for start in starts
+        )
         for encoded in apply(partial(_encode, tokenizers), parts):
             for ids, more in zip(found, encoded, strict=True):
                 ids.extend(more)
@@ -203,7 +205,7 @@ def _read(path: Path) -> tuple[Ids, Ids] | None:
         held = load_file(path)
         if held.pop("sha256").tobytes() != _digest(held):
             return None
-        source, target = (Ids.of(held[f"{side} ids"], held[f"{side} ends"]) for side in SIDES)
+        source, target = (Ids.from_arrays(held[f"{side} ids"], held[f"{side} ends"]) for side in SIDES)
         return source, target
     except (FileNotFoundError, SafetensorError, KeyError):
         return None

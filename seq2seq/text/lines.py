@@ -19,7 +19,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 LONGEST_LINE = 64 << 20  # bytes, of a file that is read whole; more is no text, and /dev/zero has no end
 LONGEST_SENTENCE = 1 << 20  # bytes, of a stream, without the line's end; more is none, and could fill the memory
-CUT = LONGEST_SENTENCE + 8  # of a line in a stream; so much of it is still too long without a mark and its end
+READ_LIMIT = LONGEST_SENTENCE + 8  # of a line in a stream; so much of it is still too long without a mark and its end
 
 INVALID_UTF8, NUL, ENDLESS = "invalid UTF-8", "NUL", "endless"
 TO_UTF8 = "convert it to UTF-8, as iconv does"
@@ -46,10 +46,10 @@ def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
     with the line number on invalid UTF-8, NUL and more than LONGEST_SENTENCE bytes, and for a stream that is no UTF-8
     text at all: UTF-16, an archive.
     """
-    return _decoded(judged_lines(stream, name), name)
+    return _decoded(iter_lines_with_problems(stream, name), name)
 
 
-def judged_lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[str, str | None]]:
+def iter_lines_with_problems(stream: Iterable[bytes], name: str) -> Iterator[tuple[str, str | None]]:
     """As `iter_lines`, but every line comes with what is wrong with it, if anything, for the caller to decide."""
     return (decode(line) if len(line) <= LONGEST_SENTENCE else ("", ENDLESS) for line in _byte_lines(stream, name))
 
@@ -72,10 +72,10 @@ def iter_byte_lines(path: Path) -> Iterator[bytes]:
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder; a text file is needed") from None
     except OSError as error:
-        raise unreadable(str(path), read, error) from None
+        raise read_error(str(path), read, error) from None
 
 
-def unreadable(name: str, lines: int, error: OSError) -> InputError:
+def read_error(name: str, lines: int, error: OSError) -> InputError:
     """What to say when reading fails after so many lines."""
     place = f" after line {lines:,}" if lines else ""
     return InputError(f"{name}: cannot be read{place}: {error.strerror or error}")
@@ -100,7 +100,7 @@ def decode(line: bytes) -> tuple[str, str | None]:
     return text, NUL if "\0" in text else None
 
 
-def other_kind(begin: bytes) -> str | None:
+def detect_other_format(begin: bytes) -> str | None:
     """What a file is that begins with this line, and what to do, where it is certainly no UTF-8 text."""
     if found := next((kind for mark, kind in _OTHER_KINDS.items() if mark.match(begin)), None):
         return found
@@ -113,12 +113,12 @@ def other_kind(begin: bytes) -> str | None:
 def _decoded(lines: Iterable[tuple[str, str | None]], name: str) -> Iterator[str]:
     for number, (text, problem) in enumerate(lines, start=1):
         if problem:
-            raise InputError(f"{name}:{number}: {describe(problem)}")
+            raise InputError(f"{name}:{number}: {describe_problem(problem)}")
         yield text
 
 
-def describe(problem: str) -> str:
-    """A problem of `decode` or `judged_lines` as the end of a sentence."""
+def describe_problem(problem: str) -> str:
+    """A problem of `decode` or `iter_lines_with_problems` as the end of a sentence."""
     if problem == INVALID_UTF8:
         return "the line is not valid UTF-8; convert the file to UTF-8"
     if problem == ENDLESS:
@@ -129,7 +129,7 @@ def describe(problem: str) -> str:
 def _byte_lines(stream: Iterable[bytes], name: str) -> Iterator[bytes]:
     for index, line in enumerate(stream):
         if index == 0:
-            if kind := other_kind(line):
+            if kind := detect_other_format(line):
                 raise InputError(f"{name}: is {kind}")
             line = line.removeprefix(BYTE_ORDER_MARK)
             if not line:  # a mark and nothing else: an empty file

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from seq2seq.text.protobuf import LENGTH, fields
+from seq2seq.text.protobuf import LENGTH, iter_fields
 
 Kind = Literal["unigram", "bpe", "char", "word"]
 
@@ -48,7 +48,7 @@ class WordSplitter:
     """
 
     def __init__(self, model: ModelDescription, across_words: bool = False) -> None:
-        self._symbol = re.compile(any_of(piece.text for piece in model.pieces if piece.type == USER_DEFINED))
+        self._symbol = re.compile(regex_of_any(piece.text for piece in model.pieces if piece.type == USER_DEFINED))
         self._word = re.compile(".+" if across_words else f"{SPACE}?[^{SPACE}]+|{SPACE}", re.DOTALL)
 
     def split(self, normalized: str) -> Iterator[str]:
@@ -61,35 +61,35 @@ class WordSplitter:
         yield from self._word.findall(normalized, start)
 
 
-def any_of(strings: Iterable[str]) -> str:
+def regex_of_any(strings: Iterable[str]) -> str:
     """A regular expression for the longest of these strings; for none, one that matches nothing."""
     return "|".join(map(re.escape, sorted(strings, key=len, reverse=True))) or "(?!)"
 
 
-def describe(model: bytes) -> ModelDescription:
+def describe_model(model: bytes) -> ModelDescription:
     """Read what the model says. Raises ValueError where the bytes are no SentencePiece model."""
     kind: Kind = "unigram"  # the format's default
     normalisation, pieces = "identity", []
-    for number, value in fields(model):
+    for number, value in iter_fields(model):
         if number == 1 and isinstance(value, bytes):
             pieces.append(_piece(value))
         elif number == 2 and isinstance(value, bytes):
-            types = [each for key, each in fields(value) if key == 3]
+            types = [each for key, each in iter_fields(value) if key == 3]
             kind = _KINDS[int(types[-1])] if types and types[-1] in _KINDS else kind
         elif number == _NORMALIZER and isinstance(value, bytes):
-            names = [name.decode("utf-8") for key, name in fields(value) if key == 1 and isinstance(name, bytes)]
+            names = [name.decode("utf-8") for key, name in iter_fields(value) if key == 1 and isinstance(name, bytes)]
             normalisation = names[-1] if names else normalisation
     return ModelDescription(kind, pieces, normalisation)
 
 
-def name_normalisation(model: bytes, name: str) -> bytes:
+def set_normalisation_name(model: bytes, name: str) -> bytes:
     """The model with another name for its normalisation; what a message says last of a field is what counts."""
     spec = bytes([1 << 3 | LENGTH, len(name)]) + name.encode("ascii")
     return model + bytes([_NORMALIZER << 3 | LENGTH, len(spec)]) + spec
 
 
 def _piece(message: bytes) -> Piece:
-    found = dict(fields(message))
+    found = dict(iter_fields(message))
     text, score, kind = found.get(1, b""), found.get(2, b"\0\0\0\0"), found.get(3, NORMAL)
     if not (isinstance(text, bytes) and isinstance(score, bytes) and isinstance(kind, int) and len(score) == 4):
         raise ValueError("a piece of the model is malformed")

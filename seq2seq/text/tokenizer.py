@@ -16,9 +16,16 @@ import sentencepiece
 
 from seq2seq.config import TokenizerConfig
 from seq2seq.errors import InputError
-from seq2seq.text.normalisation import COMPOSED, composed, places
+from seq2seq.text.normalisation import COMPOSED, compose, original_offsets
 from seq2seq.text.regularisation import DropoutSampler, LatticeSampler, Sampler
-from seq2seq.text.sentencepiece_model import SPACE, Kind, WordSplitter, any_of, describe, name_normalisation
+from seq2seq.text.sentencepiece_model import (
+    SPACE,
+    Kind,
+    WordSplitter,
+    describe_model,
+    regex_of_any,
+    set_normalisation_name,
+)
 from seq2seq.text.words import Span
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -43,7 +50,7 @@ class Tokenizer:
     def __init__(self, processor: sentencepiece.SentencePieceProcessor, model: bytes) -> None:
         self._processor = processor
         self._model = model
-        self._description = describe(model)
+        self._description = describe_model(model)
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
@@ -56,13 +63,13 @@ class Tokenizer:
         lines = [text.replace(_TRAINING_MARK, " ") for text in texts]
         symbols = list(config.symbols)
         if config.normalisation == "nfc":
-            lines, symbols = [composed(line) for line in lines], [composed(symbol) for symbol in symbols]
+            lines, symbols = [compose(line) for line in lines], [compose(symbol) for symbol in symbols]
         check_symbols(symbols)  # two may be one when composed
         if config.kind == "word" and symbols:  # SentencePiece would leave out the words beside symbols
-            lines = [re.sub(f" ?(?:{any_of(symbols)}) ?", " ", line) for line in lines]
+            lines = [re.sub(f" ?(?:{regex_of_any(symbols)}) ?", " ", line) for line in lines]
         model = _train(lines, symbols, config)
         if config.normalisation == "nfc":
-            model = name_normalisation(model, COMPOSED)
+            model = set_normalisation_name(model, COMPOSED)
         return cls.from_bytes(model, "the tokenizer just trained")
 
     @classmethod
@@ -122,7 +129,7 @@ class Tokenizer:
 
     def normalise(self, text: str) -> str:
         """The text as pieces spell it, without the space that is put before it."""
-        alone, found = self._normalize(["x", text])
+        alone, found = self._normalise_batch(["x", text])
         return found.removeprefix(alone.removesuffix("x")).replace(SPACE, " ")
 
     @property
@@ -151,7 +158,7 @@ class Tokenizer:
         """The ids of each text, without begin and end."""
         if self.kind == "word":  # SentencePiece would write neighbouring unknown words as one
             split, ids_of = self._splitter.split, self._word_ids
-            return [[ids_of.get(word, UNK) for word in split(each)] for each in self._normalize(texts)]
+            return [[ids_of.get(word, UNK) for word in split(each)] for each in self._normalise_batch(texts)]
         ids: list[list[int]] = self._processor.encode(self._composed(texts), out_type=int, num_threads=1)
         return ids
 
@@ -167,14 +174,14 @@ class Tokenizer:
         else:
             cut = self._processor.encode(read, return_type="offset_mapping", num_threads=1)
             found = [(each["ids"], each["offsets"]) for each in cut]
-        return [(ids, self._given_spans(text, spans)) for text, (ids, spans) in zip(texts, found, strict=True)]
+        return [(ids, self._original_spans(text, spans)) for text, (ids, spans) in zip(texts, found, strict=True)]
 
-    def _given_spans(self, text: str, spans: list[Span]) -> list[Span]:
+    def _original_spans(self, text: str, spans: list[Span]) -> list[Span]:
         """Spans of the composed text as spans of the text."""
-        origins = places(text) if self._composes else None
+        origins = original_offsets(text) if self._composes else None
         return spans if origins is None else [(origins[start], origins[end]) for start, end in spans]
 
-    def unknown(self, text: str, pieces: int | None = None) -> list[str]:
+    def find_unknown(self, text: str, pieces: int | None = None) -> list[str]:
         """What the vocabulary lacks of the text (of its first `pieces`): characters, or of kind "word" whole words."""
         ((ids, spans),) = self.encode_spans([text])
         found = [text[start:end] for id_, (start, end) in list(zip(ids, spans, strict=True))[:pieces] if id_ == UNK]
@@ -188,9 +195,9 @@ class Tokenizer:
         return [(places[start], places[end]) for start, end in pairwise(ends)]
 
     def _composed(self, texts: list[str]) -> list[str]:
-        return [composed(text) for text in texts] if self._composes else list(texts)
+        return [compose(text) for text in texts] if self._composes else list(texts)
 
-    def _normalize(self, texts: list[str]) -> list[str]:
+    def _normalise_batch(self, texts: list[str]) -> list[str]:
         normalized: list[str] = self._processor.normalize(self._composed(texts))
         return normalized
 
@@ -211,7 +218,7 @@ class Tokenizer:
         limit = 1.0 if self.kind == "bpe" else float("inf")
         if not 0 <= amount <= limit:
             raise InputError(f"sampling = {amount} is out of range for kind {self.kind!r}; allowed: 0 to {limit:g}")
-        return self._sampler.sample(self._normalize(texts), amount, seed)
+        return self._sampler.sample(self._normalise_batch(texts), amount, seed)
 
     def to_pieces(self, ids: Sequence[int]) -> list[str]:
         """The piece of each id, special ones included."""

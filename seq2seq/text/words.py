@@ -14,7 +14,7 @@ Span = tuple[int, int]  # first character, and the one after the last
 
 
 @dataclass(frozen=True, slots=True)
-class WordedText:
+class SegmentedText:
     """A text as a model reads it, and the words in it. spans: where in the text each word stands."""
 
     text: str
@@ -22,21 +22,21 @@ class WordedText:
     spans: list[Span]
 
 
-def spaced(line: str) -> WordedText:
+def split_words(line: str) -> SegmentedText:
     """The line as it is; its words are what whitespace separates."""
-    return WordedText(line, line.split(), [word.span() for word in re.finditer(r"\S+", line)])
+    return SegmentedText(line, line.split(), [word.span() for word in re.finditer(r"\S+", line)])
 
 
-def joined(line: str) -> WordedText:
+def join_words(line: str) -> SegmentedText:
     """The line without whitespace, for a script that writes none: there it only shows where words end."""
     words = line.split()
-    return WordedText("".join(words), words, list(pairwise(accumulate(map(len, words), initial=0))))
+    return SegmentedText("".join(words), words, list(pairwise(accumulate(map(len, words), initial=0))))
 
 
 def word_shares(pieces: Sequence[Span], words: Sequence[Span]) -> NDArray[np.float64]:
     """[words, pieces]: the share of each piece's characters, spaces aside, that is in each word.
 
-    A column sums to 1. A piece across a border is shared, so with `joined` words no link is lost or decided by chance
+    A column sums to 1. A piece across a border is shared, so with `join_words` words no link is lost or decided by chance
     where the tokenizer's pieces ignore the words. A piece without characters of its own (a space, a byte of a
     character) belongs to the word that it begins in or before, at the end of the text to the last word. Zeros where
     there are no words.

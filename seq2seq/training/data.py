@@ -13,7 +13,7 @@ from seq2seq.metrics.bleu import refuse_long
 from seq2seq.processes.children import map_in_processes
 from seq2seq.processes.group import Processes
 from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprint, read_corpus
-from seq2seq.text.encoding import PART
+from seq2seq.text.encoding import CHUNK_PAIRS
 from seq2seq.text.streaming import Stream, open_stream
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.translation.translation import MAX_SOURCE_LENGTH
@@ -66,7 +66,7 @@ def prepare(
     told = report if processes.first else lambda done, total: None
 
     def encode(corpus: Corpus, pair: TokenizerPair, *, filters: bool) -> EncodedCorpus:
-        parts = -(-len(corpus.source) // PART)
+        parts = -(-len(corpus.source) // CHUNK_PAIRS)
         apply = partial(map_in_processes, processes=min(config.data.processes, parts))
         return encode_corpus(corpus, pair, config.data, cache, filters=filters, apply=apply, report=told)
 
