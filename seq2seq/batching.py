@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.text.budget import cut_by_budget
-from seq2seq.text.tokenizer import BOS, EOS, PAD
+from seq2seq.text.special_tokens import BOS, EOS, PAD
 
 
 @dataclass(frozen=True, slots=True)

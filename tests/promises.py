@@ -342,7 +342,7 @@ READ = [
     Bug(28, "a no-break space is no space", "text/normalisation.py", 'return _SPACE.sub(" ", found)', "return found", SAME_PIECES, every=True),
     Bug(28, "words are those of the composed text", "text/tokenizer.py",
         "origins = original_offsets(text) if self._composes else None", "origins = None", SAME_PIECES, every=True),
-    Bug(28, "the rule of normalisation is not part of the model", "text/tokenizer.py",
+    Bug(28, "the rule of normalisation is not part of the model", "text/tokenizer_training.py",
         "model = set_normalisation_name(model, COMPOSED)", "pass", SAME_PIECES, every=True),
     Bug(28, "words are counted in the text that SentencePiece makes", "translation/translation.py",
         "word_shares(source.spans, split_words(source.text).spans)", "word_shares(source.spans, split_words(reader.normalise(source.text)).spans)",
@@ -435,7 +435,7 @@ STRANGE = [
         (WORDS + "forcing_keeps_nothing_of_the_steps_before",)),
     Bug(36, "a stretch of a forced target begins anew", "translation/forcing.py", "states = [answer.state for answer in answers]", "pass",
         (WORDS + "stretches_change_nothing",), only="additive"),
-    Bug(36, "TER is computed of lines of any length", "metrics/bleu.py", 'if "TER" not in metrics:', "if True:",
+    Bug(36, "TER is computed of lines of any length", "metrics/scoring_rules.py", 'if "TER" not in metrics:', "if True:",
         ("tests/test_metrics.py::test_ter_counts_characters_where_there_are_no_spaces",)),
 ]  # fmt: skip
 

@@ -13,17 +13,9 @@ from sacrebleu.significance import PairedTest
 
 from seq2seq.comparison.statistics import exact_matches
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.metrics.bleu import (
-    LONGEST_LINE,
-    METRICS,
-    Metric,
-    PairedComparison,
-    bleu,
-    compare_paired,
-    evaluate,
-    sentence_scores,
-)
 from seq2seq.metrics.bleu_tokenizer import TOKENIZERS, choose_tokenizer, detect_writing, tokenizer_in_signature
+from seq2seq.metrics.scores import Metric, PairedComparison, bleu, compare_paired, evaluate, sentence_scores
+from seq2seq.metrics.scoring_rules import LONGEST_LINE, METRICS
 from seq2seq.metrics.segments import count_segments
 
 REFERENCES = [
@@ -600,7 +592,7 @@ def test_comparison_in_words(comparison, sentence):
 
 
 def test_loads_neither_torch_nor_datasets():
-    modules = "seq2seq.metrics.bleu, seq2seq.metrics.links"
+    modules = "seq2seq.metrics.scores, seq2seq.metrics.links"
     code = f"import sys, {modules}; print({{'torch', 'datasets'}} & {{*sys.modules}})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"

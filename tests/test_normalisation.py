@@ -15,7 +15,8 @@ from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
 from seq2seq.text.normalisation import compose, original_offsets
 from seq2seq.text.sentencepiece_model import describe_model
-from seq2seq.text.tokenizer import UNK, Tokenizer
+from seq2seq.text.special_tokens import UNK
+from seq2seq.text.tokenizer import Tokenizer
 from seq2seq.text.words import split_words, word_owners, word_shares
 
 PLAIN = ["Die Frau schläft nicht.", "Der schöne Hund läuft über die Straße.", "Mein Café kostet 2 Euro ½ … ™ ＡＢ１"]

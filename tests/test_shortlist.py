@@ -29,7 +29,8 @@ from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
 from seq2seq.search.sampling import sample
 from seq2seq.search.shortlist import Shortlist, candidate_tokens
-from seq2seq.text.tokenizer import BOS, EOS, TokenizerPair, train_tokenizers
+from seq2seq.text.special_tokens import BOS, EOS
+from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.translation.lexicon import Lexicon
 from seq2seq.translation.translation import Source
 

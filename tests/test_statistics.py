@@ -26,7 +26,7 @@ from seq2seq.comparison.statistics import (
     spread,
 )
 from seq2seq.errors import InputError
-from seq2seq.metrics.bleu import evaluate
+from seq2seq.metrics.scores import evaluate
 from seq2seq.metrics.segments import count_segments, draw_resamples, draw_swaps
 
 WORDS = [

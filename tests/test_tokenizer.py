@@ -20,7 +20,8 @@ from seq2seq.config import TokenizerConfig
 from seq2seq.errors import InputError
 from seq2seq.text.regularisation import DropoutSampler, LatticeSampler
 from seq2seq.text.sentencepiece_model import CONTROL, NORMAL, UNKNOWN, ModelDescription, Piece, describe_model
-from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizers
+from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
+from seq2seq.text.tokenizer import Tokenizer, train_tokenizers
 from seq2seq.text.words import split_words, word_owners, word_shares
 
 KINDS = ["unigram", "bpe", "char", "word"]

@@ -26,7 +26,7 @@ class Unknown:
 
     def see(self, translation: Translation, reader: Tokenizer) -> None:
         """Count what was unknown of a sentence, as far as it was read."""
-        from seq2seq.text.tokenizer import UNK
+        from seq2seq.text.special_tokens import UNK
 
         if reader.pieces[UNK] in translation.source_pieces:
             found = reader.find_unknown(translation.source, len(translation.source_pieces))

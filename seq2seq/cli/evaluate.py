@@ -240,7 +240,7 @@ def _check_combination(
 
 def _check_before_work(references: list[list[str]], tokenize: str | None, lowercase: bool) -> None:
     """Let the metrics refuse references and names now, and not after a long translation."""
-    from seq2seq.metrics.bleu import bleu
+    from seq2seq.metrics.scores import bleu
 
     bleu(hypotheses=references[0], references=references, tokenize=tokenize, lowercase=lowercase)
 
@@ -279,14 +279,14 @@ def _report(
     samples: int,
 ) -> Report:
     from seq2seq.cli.display.scores import Report
-    from seq2seq.metrics import bleu as metrics
+    from seq2seq.metrics import scores
 
     rules: dict[str, Any] = {"tokenize": tokenize, "lowercase": lowercase, "samples": samples}
     rules["references"] = references = reading.references
     system, sizes = reading.scored(answers[0]), (len(references[0]), len(references))
     if len(answers) == 1:
-        measured = metrics.evaluate(hypotheses=system, confidence=samples > 0, **rules)
+        measured = scores.evaluate(hypotheses=system, confidence=samples > 0, **rules)
         return Report(entrants[0].name, *sizes, measured, None, (), reading.notes)
-    compared = metrics.compare_paired(baseline=reading.scored(answers[1]), system=system, **rules)
+    compared = scores.compare_paired(baseline=reading.scored(answers[1]), system=system, **rules)
     measured = [one.system for one in compared]
     return Report(entrants[0].name, *sizes, measured, entrants[1].name, compared, reading.notes)

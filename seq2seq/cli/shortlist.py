@@ -172,7 +172,7 @@ def _compare(loaded: LoadedModel, built: Shortlist, sources: list[str], referenc
     """Translations without and with the lists."""
     import torch
 
-    from seq2seq.metrics.bleu import bleu
+    from seq2seq.metrics.scores import bleu
     from seq2seq.translation.translator import Translator
 
     translator, texts, seconds = Translator([loaded], [built]), list[list[str]](), list[float]()

@@ -21,8 +21,9 @@ from sacrebleu.significance import estimate_ci
 
 from seq2seq.comparison.results import Contrast, Interval, Spread
 from seq2seq.errors import InputError, nearest
-from seq2seq.metrics.bleu import SIGNIFICANCE_LEVEL, interval_ends
 from seq2seq.metrics.references import Lines, is_blank
+from seq2seq.metrics.scorers import interval_ends
+from seq2seq.metrics.scores import SIGNIFICANCE_LEVEL
 from seq2seq.metrics.segments import SAMPLES, Counts, Segments, count_segments, draw_resamples, draw_swaps
 
 METRICS = ("BLEU", "chrF2++")
@@ -42,7 +43,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def interval(run: Segments, samples: int = SAMPLES) -> Interval:
-    """A corpus score with the 95 % bootstrap interval that `metrics.evaluate` gives."""
+    """A corpus score with the 95 % bootstrap interval that `scores.evaluate` gives."""
     mean, half_width = estimate_ci(run.score_resamples(draw_resamples(len(run.counts), samples)))
     low, high = interval_ends(run.metric, mean, half_width)
     return Interval(value=run.score, low=low, high=high)
@@ -57,7 +58,7 @@ def proportion(successes: int, trials: int) -> Interval:
 
 
 def exact_matches(*, hypotheses: Sequence[str], references: Sequence[Lines]) -> list[bool]:
-    """Which translations are a reference, but for runs of spaces. References as in `metrics.evaluate`."""
+    """Which translations are a reference, but for runs of spaces. References as in `scores.evaluate`."""
     rows = zip(hypotheses, zip(*references, strict=True), strict=True)
     return [
         hypothesis.split() in [line.split() for line in row if line and not is_blank(line)] for hypothesis, row in rows
@@ -178,7 +179,7 @@ def contrasts(
 
     systems: name -> translations of the test [seed][sentence], seeds in the same order everywhere. The comparisons of
     one metric are a family: the largest p of each is corrected for their number (`holm`). Other arguments and errors
-    as in `metrics.evaluate`; also InputError for a system without runs and an unknown baseline.
+    as in `scores.evaluate`; also InputError for a system without runs and an unknown baseline.
     """
     if baseline not in systems:
         raise InputError(f"the baseline {baseline!r} is none of the systems; {nearest(baseline, systems)}")

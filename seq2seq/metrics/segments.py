@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.metrics.bleu import check_texts, make_scorer, on_scale, resampling_seed
 from seq2seq.metrics.references import Lines
+from seq2seq.metrics.scorers import make_scorer, on_scale, resampling_seed
+from seq2seq.metrics.scoring_rules import check_texts
 
 SAMPLES = 1000
 
@@ -34,7 +35,7 @@ class Segments:
 
     @property
     def score(self) -> float:
-        """Corpus score over all sentences, as `metrics.evaluate` gives it."""
+        """Corpus score over all sentences, as `scores.evaluate` gives it."""
         return on_scale(self.metric, self.scores(self.counts.sum(axis=0)[None])[0])
 
     def take(self, sentences: Sequence[int] | NDArray[np.intp]) -> Segments:
@@ -64,7 +65,7 @@ def count_segments(
 ) -> list[Segments]:
     """Count n-grams for several runs on one test, hypotheses[run][i]; the references' are counted once for all.
 
-    metric: BLEU, chrF2 or chrF2++. Other arguments and errors as in `metrics.evaluate`.
+    metric: BLEU, chrF2 or chrF2++. Other arguments and errors as in `scores.evaluate`.
     """
     systems = {f"hypotheses of run {number}": lines for number, lines in enumerate(hypotheses, start=1)}
     rules = check_texts(tokenize, [metric], systems, references)

@@ -27,7 +27,8 @@ from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.onnx.beam import PER_SENTENCE, ArrayState, Floats, Ints
 from seq2seq.onnx.graphs import check_graph
-from seq2seq.text.tokenizer import BOS, EOS, LARGEST, PAD, UNK, Tokenizer, TokenizerPair
+from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
+from seq2seq.text.tokenizer import LARGEST_TOKENIZER, Tokenizer, TokenizerPair
 
 _LARGEST_GRAPH = 2 << 30  # bytes: what the format can hold
 _SPECIAL_IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
@@ -131,7 +132,7 @@ def _limits(directory: Path) -> Any:
     def limits(manifest: Manifest) -> dict[str, int]:
         if not manifest.exported:
             raise InputError(f"{directory}: a model, not an export; `seq2seq export` makes one of it")
-        return {name: _LARGEST_GRAPH if name in GRAPHS else LARGEST for name in manifest.files}
+        return {name: _LARGEST_GRAPH if name in GRAPHS else LARGEST_TOKENIZER for name in manifest.files}
 
     return limits
 

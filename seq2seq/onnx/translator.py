@@ -11,7 +11,7 @@ from seq2seq.errors import InputError
 from seq2seq.onnx.beam import numpy_beam_search
 from seq2seq.onnx.engine import ExportedModel, load_export
 from seq2seq.text.arguments import check_integer, check_path
-from seq2seq.text.tokenizer import BOS, EOS
+from seq2seq.text.special_tokens import BOS, EOS
 from seq2seq.translation.translation import (
     FORBIDDEN,
     Outcome,

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
 
 import sentencepiece
 
@@ -23,20 +20,12 @@ from seq2seq.text.sentencepiece_model import (
     Kind,
     WordSplitter,
     describe_model,
-    regex_of_any,
-    set_normalisation_name,
 )
+from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
+from seq2seq.text.tokenizer_training import train_model
 from seq2seq.text.words import Span
 
-PAD, UNK, BOS, EOS = 0, 1, 2, 3
-LARGEST = 64 << 20  # bytes of a model; a million pieces take some 20 MiB
-
-UNKNOWN_SURFACE = "\u2047"  # "⁇": how a decoded text shows an unknown piece
-
-_RESERVED = ["<pad>", "<unk>", "<s>", "</s>"]
-_NOT_SENTENCEPIECES = ("nfc", "identity")  # rules that leave it nothing to do
-_TRAINING_MARK = "\u2585"  # SentencePiece skips training lines with this character, "▅"
-_SILENT = 3  # of the log levels, only fatal is above; failures arrive as exceptions
+LARGEST_TOKENIZER = 64 << 20  # bytes of a model; a million pieces take some 20 MiB
 
 
 class Tokenizer:
@@ -59,25 +48,14 @@ class Tokenizer:
         Raises InputError where the vocabulary cannot hold the text's characters, where a symbol cannot be one, and
         where there is no text.
         """
-        check_symbols(config.symbols)
-        lines = [text.replace(_TRAINING_MARK, " ") for text in texts]
-        symbols = list(config.symbols)
-        if config.normalisation == "nfc":
-            lines, symbols = [compose(line) for line in lines], [compose(symbol) for symbol in symbols]
-        check_symbols(symbols)  # two may be one when composed
-        if config.kind == "word" and symbols:  # SentencePiece would leave out the words beside symbols
-            lines = [re.sub(f" ?(?:{regex_of_any(symbols)}) ?", " ", line) for line in lines]
-        model = _train(lines, symbols, config)
-        if config.normalisation == "nfc":
-            model = set_normalisation_name(model, COMPOSED)
-        return cls.from_bytes(model, "the tokenizer just trained")
+        return cls.from_bytes(train_model(texts, config), "the tokenizer just trained")
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
         """Read a model file. Raises InputError naming the file where it is missing, damaged or not ours to use."""
         try:
             with path.open("rb") as file:
-                model = file.read(LARGEST + 1)
+                model = file.read(LARGEST_TOKENIZER + 1)
         except OSError as error:
             raise InputError(f"{path}: cannot read the tokenizer model: {error.strerror}") from None
         return cls.from_bytes(model, str(path))
@@ -85,8 +63,8 @@ class Tokenizer:
     @classmethod
     def from_bytes(cls, model: bytes, name: str = "tokenizer model") -> Tokenizer:
         """Rebuild from `model_bytes`; `name` is for the messages only. Raises InputError as `load` does."""
-        if len(model) > LARGEST:
-            raise InputError(f"{name}: more than {LARGEST:,} bytes; a tokenizer may have no more")
+        if len(model) > LARGEST_TOKENIZER:
+            raise InputError(f"{name}: more than {LARGEST_TOKENIZER:,} bytes; a tokenizer may have no more")
         processor = sentencepiece.SentencePieceProcessor()
         try:
             processor.LoadFromSerializedProto(model)
@@ -276,85 +254,6 @@ def _load_pair(source_model: str, target_model: str | None, sampling: float, roo
                 "set tokenizer.sampling = 0, or use a unigram or bpe model"
             )
     return TokenizerPair(source, target, joint=target_model is None)
-
-
-def _train(lines: list[str], symbols: list[str], config: TokenizerConfig) -> bytes:
-    alphabet = sorted(set().union(*_by_sentencepiece(lines, config.normalisation)) - {" ", SPACE, "\0"})
-    if not alphabet:
-        raise InputError("there is no text to train a tokenizer on: every sentence is empty")
-    if config.kind == "char" and config.character_coverage == 1:
-        _check_size(config, len(alphabet) + 1 + len(_RESERVED))
-    model = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
-            model_writer=model,
-            **_training_options(config, alphabet, symbols),
-        )
-    except RuntimeError as error:
-        if sizes := re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error)):
-            _check_size(config, int(sizes[1]))
-        reason = re.sub(r"^INTERNAL: (\S+\.cc\(\d+\) )?(\[.*?\] )?", "", " ".join(str(error).split()))
-        raise InputError(f"cannot train the tokenizer: {reason}") from None
-    return model.getvalue()
-
-
-def _by_sentencepiece(lines: list[str], rule: str) -> list[str]:
-    """The lines as SentencePiece will see them, if it is to normalise them itself."""
-    if rule in _NOT_SENTENCEPIECES:
-        return lines
-    normaliser = sentencepiece.SentencePieceNormalizer(
-        rule_name=rule, add_dummy_prefix=False, escape_whitespaces=False, remove_extra_whitespaces=False
-    )
-    normalised: list[str] = normaliser.normalize(lines)
-    return normalised
-
-
-def _training_options(config: TokenizerConfig, alphabet: list[str], symbols: list[str]) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "model_type": config.kind,
-        "vocab_size": config.vocabulary_size,
-        "hard_vocab_limit": False,  # fewer pieces where the text yields fewer
-        "character_coverage": config.character_coverage,
-        "byte_fallback": config.byte_fallback,
-        "pad_id": PAD,
-        "unk_id": UNK,
-        "bos_id": BOS,
-        "eos_id": EOS,
-        # An unknown word swallows its own space, an unknown character does not.
-        "unk_surface": f" {UNKNOWN_SURFACE}" if config.kind == "word" else UNKNOWN_SURFACE,
-        "normalization_rule_name": "identity" if config.normalisation == "nfc" else config.normalisation,
-        "remove_extra_whitespaces": False,
-        "max_sentence_length": 2**30,  # bytes; longer lines, by default above 4192, are left out without a word
-        "num_threads": 1,  # a unigram model depends on the number of threads
-        "minloglevel": _SILENT,
-    }
-    if symbols:
-        options["user_defined_symbols"] = symbols
-    if config.character_coverage == 1 and config.kind != "word":
-        # Otherwise characters seen only inside a literal "<s>", "</s>" or "<unk>" of the text would be left out.
-        options["required_chars"] = "".join(sorted(set(alphabet) - set(symbols)))  # which are pieces already
-    return options
-
-
-def _check_size(config: TokenizerConfig, minimum: int) -> None:
-    if config.vocabulary_size < minimum:
-        raise InputError(
-            f"tokenizer.vocabulary_size = {config.vocabulary_size} cannot hold every character of the text: "
-            f"at least {minimum} are needed, special pieces included; raise it or lower tokenizer.character_coverage"
-        )
-
-
-def check_symbols(symbols: Sequence[str]) -> None:
-    """Refuse symbols that SentencePiece cannot keep whole. Raises InputError."""
-    for symbol in symbols:
-        if not symbol or symbol in _RESERVED or symbols.count(symbol) > 1:
-            why = "is empty" if not symbol else "is a special piece" if symbol in _RESERVED else "is given twice"
-        elif SPACE in symbol or _TRAINING_MARK in symbol or "\0" in symbol or any(each.isspace() for each in symbol):
-            why = "has a space or a character that SentencePiece keeps for itself"
-        else:
-            continue
-        raise InputError(f"tokenizer.symbols: {symbol!r} {why}; allowed: distinct strings without spaces")
 
 
 def _check_special_ids(processor: sentencepiece.SentencePieceProcessor, name: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seq2seq.config import Config
 from seq2seq.errors import InputError
-from seq2seq.metrics.bleu import refuse_long
+from seq2seq.metrics.scoring_rules import refuse_long
 from seq2seq.processes.children import map_in_processes
 from seq2seq.processes.group import Processes
 from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprint, read_corpus

@@ -24,7 +24,7 @@ from seq2seq.nn.kernels.allocator import tune_memory
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.group import Processes
 from seq2seq.processes.signals import StopRequest
-from seq2seq.text.tokenizer import check_symbols
+from seq2seq.text.tokenizer_training import check_symbols
 from seq2seq.training.data import TrainingText, prepare, read_texts
 from seq2seq.training.engine import (
     check_factors,

@@ -11,9 +11,10 @@ import torch
 from seq2seq.batching import make_batch
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
-from seq2seq.metrics.bleu import LONGEST_LINE, bleu
 from seq2seq.metrics.bleu_tokenizer import TokenizerChoice, choose_tokenizer, tokenizer_in_signature
 from seq2seq.metrics.perplexity import perplexity
+from seq2seq.metrics.scores import bleu
+from seq2seq.metrics.scoring_rules import LONGEST_LINE
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.group import Processes
 from seq2seq.text.budget import cut_by_budget

@@ -17,7 +17,7 @@ from seq2seq.nn.masking import length_mask
 from seq2seq.nn.scores import Uniform
 from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.arguments import check_pairs, list_sentences
-from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK
+from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
 from seq2seq.translation.forcing import evaluating, forced_batches, refuse_nan
 from seq2seq.translation.translation import MAX_SOURCE_LENGTH
 

@@ -18,7 +18,8 @@ from seq2seq.metrics.links import merge_weights, strongest_links
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
 from seq2seq.text.arguments import check_bool, check_choice, check_integer, check_number, iter_sentences, list_sentences
 from seq2seq.text.budget import cut_by_budget
-from seq2seq.text.tokenizer import BOS, PAD, UNK, Tokenizer, TokenizerPair
+from seq2seq.text.special_tokens import BOS, PAD, UNK
+from seq2seq.text.tokenizer import Tokenizer, TokenizerPair
 from seq2seq.text.words import Span, split_words, word_owners, word_shares
 from seq2seq.translation.plain_data import PlainData, matrix
 

@@ -38,7 +38,8 @@ from seq2seq.text.arguments import (
     check_token_ids,
     list_sentences,
 )
-from seq2seq.text.tokenizer import BOS, EOS, Tokenizer
+from seq2seq.text.special_tokens import BOS, EOS
+from seq2seq.text.tokenizer import Tokenizer
 from seq2seq.text.words import SegmentedText, join_words, split_words
 from seq2seq.translation.forcing import attend, evaluating, force, forced_batches
 from seq2seq.translation.translation import (

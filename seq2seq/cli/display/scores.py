@@ -12,7 +12,7 @@ from seq2seq.cli.display.console import answer, drawn
 from seq2seq.text.escaping import escape_line, escape_text
 
 if TYPE_CHECKING:
-    from seq2seq.metrics.bleu import Metric, PairedComparison
+    from seq2seq.metrics.scores import Metric, PairedComparison
 
 
 @dataclass(frozen=True, slots=True)
