@@ -1,4 +1,4 @@
-"""Arguments of the Python interface: checked where they come in, and named by their place in every refusal."""
+"""Checks for arguments of the Python interface; an error names the argument, or the sentence by its place."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def list_sentences(given: Iterable[str], what: str = "sentence") -> list[str]:
-    """All sentences of `iter_sentences`."""
+    """Return all sentences of `iter_sentences` as a list."""
     return list(iter_sentences(given, what))
 
 
 def iter_sentences(given: Iterable[str], what: str = "sentence") -> Iterator[str]:
-    """The sentences of any iterable, each as `seq2seq translate` reads a line: without the line break at its end.
+    """Iterate over sentences as `seq2seq translate` reads lines: each without the line break at its end.
 
-    Raises InputError, with the place of the sentence from 1, for what is no string, and for a string that is no line
-    of text: with a line break inside, a NUL character or half a surrogate pair. One string, or something that cannot
-    be iterated over, is refused at once, the sentences when their turn comes.
+    Raises InputError, with the place of the sentence counted from 1, for an item that is not a string, and for a string
+    that is not one line of text: with a line break inside, a NUL character or half a surrogate pair. A single string,
+    or an object that cannot be iterated over, is refused at the call, a sentence when its turn comes.
     """
     if isinstance(given, str):
         raise WrongType("a list of sentences is needed, not one string; for one sentence, write [text]")
-    if isinstance(given, Mapping) or hasattr(given, "columns"):  # a table of pandas', which iterates over their names
+    if isinstance(given, Mapping) or hasattr(given, "columns"):  # a pandas table iterates over its column names
         raise WrongType(f"an iterable of {what}s is needed, not a table with the columns {short_repr(list(given))}")
     places = enumerate(_items(given, f"an iterable of {what}s"), start=1)
     return (_sentence(value, f"{what} {number}") for number, value in places)
@@ -68,7 +68,10 @@ def _remedy(value: Any) -> str:
 
 
 def check_token_ids(given: Iterable[Iterable[int]], vocabulary: int, what: str = "target") -> list[list[int]]:
-    """Rows of ids, each below the size of the vocabulary. Raises InputError with the place of the row, from 1."""
+    """Return rows of token ids as lists of ints, each id below `vocabulary`, the number of pieces.
+
+    Raises InputError with the place of the row, counted from 1.
+    """
     rows = enumerate(_items(given, f"an iterable of {what}s, each with its ids,"), start=1)
     return [_ids(row, vocabulary, f"{what} {number}") for number, row in rows]
 
@@ -76,7 +79,7 @@ def check_token_ids(given: Iterable[Iterable[int]], vocabulary: int, what: str =
 def _ids(row: Iterable[int], vocabulary: int, place: str) -> list[int]:
     ids = list[int]()
     for id_ in _items(row, f"{place}: an iterable of ids"):
-        if not isinstance(id_, Integral) and not hasattr(id_, "__index__"):  # tensors have elements of their own
+        if not isinstance(id_, Integral) and not hasattr(id_, "__index__"):  # what iterates over tensors yields tensors
             raise WrongType(f"{place}: {short_repr(id_)} is no id of a piece; `score` takes text")
         ids.append(int(id_))
         if not 0 <= ids[-1] < vocabulary:
@@ -85,13 +88,16 @@ def _ids(row: Iterable[int], vocabulary: int, place: str) -> list[int]:
 
 
 def check_pairs(sources: Sequence[Any], targets: Sequence[Any]) -> None:
-    """Raise InputError where there are not as many of one as of the other."""
+    """Raise InputError unless there are as many sources as targets."""
     if len(sources) != len(targets):
         raise InputError(f"{len(sources)} sources but {len(targets)} targets; pairs are needed")
 
 
 def check_integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = LARGEST_COUNT) -> int:
-    """A whole number, Python's or numpy's, within bounds. Raises InputError by the argument's name."""
+    """Return a whole number, Python's or numpy's, as an int.
+
+    Raises InputError, naming the argument, for another type and for a number out of bounds.
+    """
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise WrongType(f"{name} must be a whole number, given {short_repr(value)}")
     number = int(value)
@@ -105,21 +111,30 @@ def check_integer(name: str, value: Any, minimum: int | None = None, maximum: in
 
 
 def check_number(name: str, value: Any) -> float:
-    """A number, Python's or numpy's; its bounds are the caller's business. Raises InputError by the argument's name."""
+    """Return a number, Python's or numpy's, as a float; the caller checks its bounds.
+
+    Raises InputError, naming the argument, for another type.
+    """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise WrongType(f"{name} must be a number, given {short_repr(value)}")
     return float(value)
 
 
 def check_bool(name: str, value: Any) -> bool:
-    """True or False; "no" is neither. Raises InputError by the argument's name."""
-    if type(value).__name__ not in ("bool", "bool_") or value not in (True, False):  # numpy's: bool, before 2 bool_
+    """Return True or False, Python's or numpy's, as a bool.
+
+    Raises InputError, naming the argument, for anything else, such as the string "no".
+    """
+    if type(value).__name__ not in ("bool", "bool_") or value not in (
+        True,
+        False,
+    ):  # numpy's is bool_ before version 2, then bool
         raise WrongType(f"{name} must be True or False, given {short_repr(value)}")
     return bool(value)
 
 
 def check_choice(name: str, value: Any, allowed: Iterable[str]) -> str:
-    """One of the names. Raises InputError by the argument's name."""
+    """Return the value if it is one of the allowed names; raise InputError, naming the argument, if it is not."""
     options = list(allowed)
     if not isinstance(value, str):
         raise WrongType(f"{name} must be one of {', '.join(options)}, given {short_repr(value)}")
@@ -129,7 +144,7 @@ def check_choice(name: str, value: Any, allowed: Iterable[str]) -> str:
 
 
 def check_path(given: Any, what: str) -> str:
-    """A path as a string. Raises InputError for what is none."""
+    """Return a path as a string; raise InputError for an empty one and for another type."""
     if not isinstance(given, (str, Path, os.PathLike)) or not isinstance(os.fspath(given), str):
         raise WrongType(f"{what} must be a string or a Path, given {short_repr(given)}")
     if not os.fspath(given):

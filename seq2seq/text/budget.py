@@ -1,4 +1,4 @@
-"""Batches within a budget of tokens."""
+"""Groups of sentences within a budget of tokens."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 def cut_by_budget(
     order: Sequence[int], lengths: Sequence[int], budget: int, max_rows: int | None = None
 ) -> list[list[int]]:
-    """Cut rows, taken in this order, into groups of at max_rows `budget` tokens, padding and end tokens included.
+    """Cut rows, taken in the given order, into groups of at most `budget` tokens, padding and end tokens included.
 
-    max_rows: rows in a group.
+    lengths: of each row, the end token not counted. max_rows: the most rows in a group; None: any number.
     """
     batches: list[list[int]] = []
     longest = 0

@@ -1,7 +1,8 @@
 """Parallel text from Hugging Face datasets: a hub name, a local folder, or a Parquet, Arrow, JSON, CSV or TSV file.
 
-JSON, CSV and TSV on disk are read here and not by datasets, whose readers guess: they take years for numbers and dates
-for times, and a field too many in the first row of a CSV for a name of the row, which shifts all its sentences.
+JSON, CSV and TSV on disk are read by this package and not by `datasets`, whose readers guess: they turn years into
+numbers and times into dates, and take a surplus field in the first row of a CSV for a row name, which shifts all
+sentences.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ from seq2seq.text.lines import INVALID_UTF8, describe_problem
 from seq2seq.text.readers import Problem, Row, check_pair, read_json
 
 FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
-TEXT_FORMATS = ("json", "csv", "tsv")  # kinds whose rows are lines of text
+TEXT_FORMATS = ("json", "csv", "tsv")  # formats whose rows are lines of text
 SAVE_TO_DISK_FILES = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to_disk leaves in a folder
 
 
 def format_of(path: Path) -> str | None:
-    """What a file's name says that it holds; only text may be compressed as a whole."""
+    """Return the format that a file's name stands for; None if it is unknown, or compressed and not text."""
     bare = strip_compression_suffix(path)
     file_format = FORMATS.get(bare.suffix.lower())
     return file_format if bare == path or file_format in TEXT_FORMATS else None
 
 
 def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
-    """The pairs of a dataset, from its `translation` feature or from two columns named by language.
+    """Yield the pairs of a dataset, from its `translation` feature or from two columns named by language.
 
     Raises InputError for an unknown split, language, configuration or file, Seq2SeqError where the hub fails.
     """
@@ -59,7 +60,7 @@ def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str], not
 def read_text(
     path: Path, file_format: str, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]
 ) -> Iterator[Row]:
-    """The pairs of a file of one of the kinds TEXT."""
+    """Yield the pairs of a file in one of TEXT_FORMATS."""
     if file_format == "json":
         refuse_table_keys(spec, "for JSON")
         return read_json(path, languages)
@@ -67,14 +68,14 @@ def read_text(
 
 
 def refuse_table_keys(spec: CorpusConfig, why: str) -> None:
-    """Refuse keys for tables where there is none."""
+    """Raise InputError for a key of the config that only tables have; `why` ends the sentence "has no effect …"."""
     for key in spec.TABLE:
         if getattr(spec, key) is not None:
             raise InputError(f"{spec.dataset}: {key} has no effect {why}; leave it out")
 
 
 def _text_files(spec: CorpusConfig, path: Path) -> dict[str, list[Path]]:
-    """The files of each split, where all are text on disk; else none."""
+    """Return the files of each split where all are text on disk, else an empty dict."""
     if os.path.isfile(path) and spec.name is None:
         return {"train": [path]} if format_of(path) in TEXT_FORMATS else {}
     if not os.path.isdir(path) or spec.name is not None or _is_saved(path) or _card_names_files(path):
@@ -83,7 +84,7 @@ def _text_files(spec: CorpusConfig, path: Path) -> dict[str, list[Path]]:
 
     try:
         found = DataFilesDict.from_patterns(get_data_patterns(str(path)), base_path=str(path))
-    except FileNotFoundError:  # in the words of datasets, later
+    except FileNotFoundError:  # `datasets` reports it better when it loads
         return {}
     splits = {str(name): [Path(each) for each in files if format_of(Path(each))] for name, files in found.items()}
     formats = {format_of(each) for files in splits.values() for each in files}
@@ -93,7 +94,7 @@ def _text_files(spec: CorpusConfig, path: Path) -> dict[str, list[Path]]:
 def _read_files(
     splits: dict[str, list[Path]], spec: CorpusConfig, languages: tuple[str, str], notes: list[str]
 ) -> Iterator[Row]:
-    """The rows that `split` means, of files of text."""
+    """Yield the rows that `split` selects from text files."""
 
     def rows(name: str) -> Iterator[Row]:
         for path in splits[name]:
@@ -108,7 +109,7 @@ def _read_files(
 
 
 def table_rows(table: Any, start: int, name: str, languages: tuple[str, str]) -> Iterator[Row]:
-    """The rows of an Arrow table that is called `name` in messages, where `start` rows came before it."""
+    """Yield the rows of an Arrow table; messages call it `name` and count on from `start`."""
     for number, row in enumerate(_table_values(table), start=start):
         place = f"{name}: row {number} (the first is 0)"
         if row is None:
@@ -119,7 +120,7 @@ def table_rows(table: Any, start: int, name: str, languages: tuple[str, str]) ->
 
 
 def _table_values(table: Any) -> list[dict[str, Any] | None]:
-    """The rows in Python; None for one that is not UTF-8, for Arrow takes any bytes for a string."""
+    """Return the rows as Python objects, None for one that is not UTF-8, since Arrow takes any bytes for a string."""
     try:
         return list(table.to_pylist())
     except UnicodeDecodeError:
@@ -131,7 +132,7 @@ def _table_values(table: Any) -> list[dict[str, Any] | None]:
 
 @contextmanager
 def quiet_datasets() -> Iterator[None]:
-    """No progress bars of datasets where nobody watches: stderr is not a terminal."""
+    """Switch off the progress bars of `datasets` where stderr is not a terminal."""
     import datasets
 
     if (sys.stderr and sys.stderr.isatty()) or datasets.utils.are_progress_bars_disabled():
@@ -146,7 +147,10 @@ def quiet_datasets() -> Iterator[None]:
 
 @contextmanager
 def no_download_count() -> Iterator[None]:
-    """Do not tell the hub that local files are opened: without a network, each telling can take seconds to fail."""
+    """Keep `datasets` from reporting to the hub that local files are opened.
+
+    Without a network, each report can take seconds to fail.
+    """
     import datasets
 
     before = datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
@@ -158,7 +162,7 @@ def no_download_count() -> Iterator[None]:
 
 
 def _open(spec: CorpusConfig, root: Path) -> Any:
-    """All splits, or the one where only one was saved. What is there on disk goes before a name on the hub."""
+    """Load all splits, or the only one that was saved; what is on disk takes precedence over a name on the hub."""
     import datasets
 
     assert spec.dataset is not None
@@ -180,10 +184,10 @@ def _open(spec: CorpusConfig, root: Path) -> Any:
 
 
 def _cache_of(path: Path) -> str:
-    """Where datasets keeps what it made of a file, or of all in a folder, as these are now.
+    """Return the cache folder of `datasets` for a file, or for a folder, as its files are now.
 
-    By itself it knows a file again by name and time of modification, which unpacking and copying set back: another text
-    under the name would be passed over for the old one. The time of change cannot be set.
+    By itself `datasets` recognises a file by name and time of modification, which unpacking and copying reset, so
+    another text under the same name would be passed over for the old one. The time of change, used here, cannot be set.
     """
     import datasets
 
@@ -202,7 +206,7 @@ def _is_saved(folder: Path) -> bool:
 
 
 def _card_names_files(folder: Path) -> bool:
-    """Whether a README.md, as on the hub, says which files are which split."""
+    """Return whether a README.md, as on the hub, says which files belong to which split."""
     card = folder / "README.md"
     return card.is_file() and b"\nconfigs:" in card.read_bytes()
 
@@ -214,7 +218,7 @@ def _only_split(splits: Collection[str], spec: CorpusConfig) -> str:
 
 
 def _choose_split(splits: Any, spec: CorpusConfig) -> Any:
-    """The rows that `split` means in what was loaded: one split, a slice such as train[:1000], or a sum of them."""
+    """Return the rows that `split` selects: one split, a slice such as train[:1000], or a sum of them."""
     import datasets
 
     if not isinstance(splits, datasets.DatasetDict):
@@ -229,7 +233,7 @@ def _choose_split(splits: Any, spec: CorpusConfig) -> Any:
 
 
 def _slices(sizes: dict[str, int], spec: CorpusConfig) -> list[tuple[str, int | None, int | None]]:
-    """The parts of splits that `split` means: name, first row, and the row after the last."""
+    """Return the slices that `split` selects as (name of the split, first row, row after the last)."""
     import datasets
 
     assert spec.split is not None
@@ -248,16 +252,16 @@ def _slices(sizes: dict[str, int], spec: CorpusConfig) -> list[tuple[str, int | 
 
 
 def _split_names(split: str) -> list[str]:
-    """The splits in train[:10]+test."""
+    """Return the names of the splits in an expression such as train[:10]+test."""
     return [name.strip() for name in re.split(r"\[[^]]*\]|\+", split) if name.strip()]
 
 
 def _slice(split: Any, first: int | None, end: int | None) -> Any:
-    return split.select(range(len(split))[first:end] or [])  # select refuses an empty range, not an empty list
+    return split.select(range(len(split))[first:end] or [])  # select accepts an empty list but no empty range
 
 
 def call_datasets(spec: CorpusConfig, load: Any, *args: Any, **options: Any) -> Any:
-    """Call datasets, whose errors are of every kind, and say in one line what went wrong."""
+    """Call a function of `datasets`; turn its errors, which share no class, into an error of one line."""
     import datasets
 
     try:
@@ -271,14 +275,17 @@ def call_datasets(spec: CorpusConfig, load: Any, *args: Any, **options: Any) -> 
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says of its cause, in one line."""
+    """Return the first line of the message of an error's root cause."""
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).strip().splitlines() or ["no further word"])[0]
 
 
 def check_languages(dataset: Any, name: str, languages: tuple[str, str]) -> bool:
-    """Whether the text is in a `translation` feature, rather than in columns of its own."""
+    """Return whether the text is in a `translation` feature rather than in columns of its own.
+
+    Raises InputError where one of the two languages is missing.
+    """
     import datasets
 
     feature = dataset.features.get("translation")

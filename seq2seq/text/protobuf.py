@@ -1,4 +1,4 @@
-"""Protocol buffers, read by hand: so no runtime, whose versions quarrel with generated code, has to be installed."""
+"""A reader of protocol buffers, so that no runtime, whose versions conflict with generated code, must be installed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _VARINT, _EIGHT_BYTES, LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # wire types
 
 
 def iter_fields(message: Message) -> Iterator[tuple[int, int | Message]]:
-    """Each field's number and raw value: an int for varints, the bytes for everything else.
+    """Yield each field's number and raw value: an int for varints, the bytes for everything else.
 
-    A field that is there several times comes several times. Raises ValueError where the bytes are no message.
+    A repeated field is yielded as often as it occurs. Raises ValueError where the bytes are not a message.
     """
     position = 0
     while position < len(message):
@@ -36,7 +36,10 @@ def iter_fields(message: Message) -> Iterator[tuple[int, int | Message]]:
 
 
 def read_varint(message: bytes | memoryview, position: int) -> tuple[int, int]:
-    """The number that starts at `position`, seven bits a byte, and the position after it."""
+    """Return the number that starts at `position`, seven bits per byte, and the position after it.
+
+    Raises ValueError where the message ends inside the number.
+    """
     value = shift = 0
     while position < len(message) and shift < 64:
         byte = message[position]

@@ -1,8 +1,8 @@
 """Parallel text that is read from shards on disk, again for each pass, and never held whole.
 
-Of each shard that is open, datasets holds what its format is read in: a Parquet row group as it is compressed on disk,
-an Arrow record batch. So memory grows with the size of a row group, not with the number of shards. Lines of JSON, CSV
-and TSV are read one by one; a JSON array is read whole.
+Of each open shard, `datasets` holds the unit in which its format is read: a Parquet row group as it is compressed on
+disk, an Arrow record batch. So memory grows with the size of a row group, not with the number of shards. Lines of JSON,
+CSV and TSV are read one by one; a JSON array is read whole.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from seq2seq.text.readers import BOTH_BLANK, Problem, Row, SentencePair, is_json
 from seq2seq.text.tokenizer import TokenizerPair
 
 OPEN_SHARDS = 8  # shards that are read in turn, so that a text sorted by origin is mixed
-BLOCK = 100  # rows that a shard gives in its turn; also what is encoded at a time
+BLOCK = 100  # rows read of a shard in its turn, and encoded at a time
 _HELD_OUT = re.compile(r"(^|[/_.-])(test|validation|valid|val|dev|eval)([/_.-]|$)")
 
 
 class EncodedPair(NamedTuple):
-    """A pair that checks and filters leave, as text and as ids without begin and end."""
+    """A pair that has passed checks and filters, as text and as ids without begin and end."""
 
     source: str
     target: str
@@ -55,17 +55,17 @@ class EncodedPair(NamedTuple):
 
 
 class _Block(Protocol):
-    """Consecutive rows of a shard, not yet looked at."""
+    """Consecutive rows of a shard, not yet checked."""
 
     def __len__(self) -> int: ...
 
     def rows(self, skip: int) -> Iterator[Row]:
-        """The rows after so many, which are neither checked nor made into Python strings."""
+        """Yield the rows after the first `skip`, which are neither checked nor turned into Python strings."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """Lines of JSON; start: those before it in the shard."""
+    """Lines of JSON; start: the number of lines before them in the shard."""
 
     shard: Path
     start: int
@@ -76,7 +76,7 @@ class _Lines:
         return len(self.lines)
 
     def rows(self, skip: int) -> Iterator[Row]:
-        """See _Block."""
+        """Yield the rows after the first `skip`."""
         for number, line in enumerate(self.lines[skip:], start=self.start + skip + 1):
             yield read_json_line(line, self.languages, f"{self.shard}:{number}")
 
@@ -91,13 +91,13 @@ class _CheckedRows:
         return len(self.checked)
 
     def rows(self, skip: int) -> Iterator[Row]:
-        """See _Block."""
+        """Yield the rows after the first `skip`."""
         yield from self.checked[skip:]
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """An Arrow table; start: the rows before it in the shard."""
+    """An Arrow table; start: the number of rows before it in the shard."""
 
     shard: Path
     start: int
@@ -108,16 +108,17 @@ class _Table:
         return len(self.table)
 
     def rows(self, skip: int) -> Iterator[Row]:
-        """See _Block."""
+        """Yield the rows after the first `skip`."""
         yield from table_rows(self.table.slice(skip), self.start + skip, str(self.shard), self.languages)
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Shards of one kind, and what one pass over all of them told.
+    """Shards of one format, and what one pass over all of them found.
 
-    pairs: good ones, before the filters. dropped: reason -> pairs left out for it. sample: pairs drawn at random from
-    all. fingerprint: sha256 of the text of all good pairs, in order, and of where a shard ends. notes: as of Corpus.
+    pairs: number of good pairs, before the filters. dropped: reason -> number of pairs left out for it. sample: a
+    random sample of all pairs. fingerprint: SHA-256 of the text of all good pairs, in order, and of the ends of shards.
+    notes: as in Corpus.
     """
 
     config: Config
@@ -132,7 +133,10 @@ class Stream:
     def rows(
         self, order: Sequence[int], open_shards: int, skip: int = 0, notes: list[str] | None = None
     ) -> Iterator[list[Row]]:
-        """Blocks of checked rows of the shards in this order, so many at a time, without the first `skip` rows."""
+        """Yield blocks of checked rows of the shards in this order, without the first `skip` rows.
+
+        Of the shards, `open_shards` at a time are read in turn.
+        """
         for block in self._blocks(order, open_shards, [] if notes is None else notes):
             passed = min(skip, len(block))
             skip -= passed
@@ -140,7 +144,10 @@ class Stream:
                 yield [self._refuse_bad(row) for row in block.rows(passed)]
 
     def read(self, tokenizers: TokenizerPair, order: Sequence[int], skip: int) -> Iterator[EncodedPair | str]:
-        """For every row the pair, or the reason why it is left out. Raises InputError where data.problems says so."""
+        """Yield for every row the encoded pair, or the reason why it is left out.
+
+        Raises InputError for a bad row where data.problems is "refuse".
+        """
         for block in self.rows(order, OPEN_SHARDS, skip):
             pairs = [row for row in block if isinstance(row, SentencePair)]
             text = Corpus([pair.source for pair in pairs], [pair.target for pair in pairs], {})
@@ -159,7 +166,7 @@ class Stream:
         return row
 
     def _blocks(self, order: Sequence[int], open_shards: int, notes: list[str]) -> Iterator[_Block]:
-        """Blocks of BLOCK rows or fewer, the shards in turn."""
+        """Yield blocks of BLOCK rows or fewer from the shards in turn."""
         waiting = deque(self.shards[index] for index in order)
         turns: deque[Iterator[_Block]] = deque()
         while turns or waiting:
@@ -186,7 +193,7 @@ class Stream:
             yield _CheckedRows(block)
 
     def _lines_of(self, shard: Path) -> Iterator[_Block]:
-        """Lines as `read_jsonl` reads them, for a reader of whole blocks cannot go on after a line that is no JSON."""
+        """Yield lines as `read_jsonl` reads them; a reader of blocks could not go on after a line that is not JSON."""
         data, lines, start = self.config.data, iter_byte_lines(shard), 0
         while block := list(islice(lines, BLOCK)):
             yield _Lines(shard, start, block, (data.source_language, data.target_language))
@@ -199,7 +206,7 @@ class Stream:
 
         data = self.config.data
         spec = data.train.model_copy(update={"dataset": str(shard)})
-        # Parquet would be read a row group at a time.
+        # By default `datasets` takes a whole row group of Parquet at a time.
         settings: dict[str, dict[str, Any]] = {"parquet": {"batch_size": 1000}}
         with quiet_datasets(), no_download_count():
             dataset: Any = call_datasets(
@@ -228,9 +235,9 @@ class Stream:
 
 
 def open_stream(config: Config) -> Stream:
-    """Find the shards of data.train and read them once, so that a bad row is told before the first step.
+    """Find the shards of data.train and read them once, so that a bad row is reported before the first step.
 
-    Raises InputError as read_corpus does.
+    Raises InputError as `read_corpus` does.
     """
     paths, file_format = _find_shards(config.data.train, Path(config.data.root))
     if file_format not in ("csv", "tsv"):
@@ -250,7 +257,7 @@ def open_stream(config: Config) -> Stream:
             digest.update(f"{row.source}\n{row.target}\n".encode())  # no sentence has a line break or a NUL
             if len(sample) < wanted:
                 sample.append(row)
-            elif (place := generator.randrange(pairs)) < wanted:  # every pair so far is as likely to be in it
+            elif (place := generator.randrange(pairs)) < wanted:  # reservoir sampling: every pair is equally likely
                 sample[place] = row
         digest.update(b"\0")
     if not pairs:
@@ -262,7 +269,7 @@ def open_stream(config: Config) -> Stream:
 
 
 def _find_shards(spec: CorpusConfig, root: Path) -> tuple[list[Path], str]:
-    """The shards in the order of their names, and their kind."""
+    """Return the shards in the order of their names, and their format."""
     assert spec.dataset is not None
     path = root / spec.dataset
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""SentencePiece models: train, load, encode (with sampling), decode. The only place that knows the special ids."""
+"""SentencePiece tokenizers: train, load, encode (with sampling), decode."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LARGEST_TOKENIZER = 64 << 20  # bytes of a model; a million pieces take some 20 
 
 
 class Tokenizer:
-    """Text to piece ids and back, for one side or both; immutable.
+    """An immutable tokenizer between text and piece ids, for one side or both.
 
     decode(encode(text)) == normalise(text) for every text in the alphabet of a tokenizer trained here: no space is
     lost. Outside the alphabet, an unknown stretch decodes to "⁇" (with byte_fallback it is spelt in bytes and
@@ -43,16 +43,16 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
-        """Train on texts. The same texts and config give the same model, byte for byte.
+        """Train on texts; the same texts and config give the same model, byte for byte.
 
-        Raises InputError where the vocabulary cannot hold the text's characters, where a symbol cannot be one, and
-        where there is no text.
+        Raises InputError where the vocabulary cannot hold the text's characters, where a symbol cannot be kept whole,
+        and where there is no text.
         """
         return cls.from_bytes(train_model(texts, config), "the tokenizer just trained")
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
-        """Read a model file. Raises InputError naming the file where it is missing, damaged or not ours to use."""
+        """Read a model file; raise InputError, naming it, where it is missing, damaged or has other special ids."""
         try:
             with path.open("rb") as file:
                 model = file.read(LARGEST_TOKENIZER + 1)
@@ -62,7 +62,7 @@ class Tokenizer:
 
     @classmethod
     def from_bytes(cls, model: bytes, name: str = "tokenizer model") -> Tokenizer:
-        """Rebuild from `model_bytes`; `name` is for the messages only. Raises InputError as `load` does."""
+        """Rebuild a tokenizer from `model_bytes`; raise InputError, naming the model `name`, as `load` does."""
         if len(model) > LARGEST_TOKENIZER:
             raise InputError(f"{name}: more than {LARGEST_TOKENIZER:,} bytes; a tokenizer may have no more")
         processor = sentencepiece.SentencePieceProcessor()
@@ -88,31 +88,31 @@ class Tokenizer:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of `model_bytes`, in hexadecimal: equal hashes, equal tokenizers."""
+        """The SHA-256 of `model_bytes`, in hexadecimal; tokenizers with equal hashes are equal."""
         return hashlib.sha256(self._model).hexdigest()
 
     @property
     def kind(self) -> Kind:
-        """How text is cut into pieces."""
+        """The segmentation algorithm: unigram, bpe, char or word."""
         return self._description.kind
 
     @property
     def normalisation(self) -> str:
-        """What happens to a text before it is cut: "nfc", or the name of a rule of SentencePiece's."""
-        return "nfc" if self._composes else self._description.normalisation[:80]  # which a stranger may have written
+        """The normalisation before segmentation: "nfc", or the name of one of SentencePiece's rules."""
+        return "nfc" if self._composes else self._description.normalisation[:80]  # the name may be any text
 
     @property
     def _composes(self) -> bool:
         return self._description.normalisation == COMPOSED
 
     def normalise(self, text: str) -> str:
-        """The text as pieces spell it, without the space that is put before it."""
+        """Return the text as its pieces spell it, without the space that SentencePiece puts before it."""
         alone, found = self._normalise_batch(["x", text])
         return found.removeprefix(alone.removesuffix("x")).replace(SPACE, " ")
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of pieces, special ones included; ids run from 0 to this minus 1."""
+        """The number of pieces, special ones included; ids run from 0 to this minus 1."""
         return len(self._description.pieces)
 
     @cached_property
@@ -129,11 +129,11 @@ class Tokenizer:
         return WordSplitter(self._description)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, without begin and end."""
+        """Return the ids of a text, without begin and end."""
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        """The ids of each text, without begin and end."""
+        """Return the ids of each text, without begin and end."""
         if self.kind == "word":  # SentencePiece would write neighbouring unknown words as one
             split, ids_of = self._splitter.split, self._word_ids
             return [[ids_of.get(word, UNK) for word in split(each)] for each in self._normalise_batch(texts)]
@@ -141,10 +141,10 @@ class Tokenizer:
         return ids
 
     def encode_spans(self, texts: list[str]) -> list[tuple[list[int], list[Span]]]:
-        """The ids of each text as `encode_batch` gives them, and for each the stretch of the text that it stands for.
+        """Return the ids of each text, as `encode_batch` does, and the span of the text that each id stands for.
 
-        The text is meant as it was given, before any normalisation. A span is empty for what no character stands for
-        alone: the space put before a text, and of a character spelt in several bytes all but the last.
+        Spans are offsets into the text before any normalisation. A span is empty where no character of its own stands
+        behind the id: for the space put before a text, and for all but the last byte of a character spelt in bytes.
         """
         read = self._composed(texts)
         if self.kind == "word":
@@ -155,16 +155,21 @@ class Tokenizer:
         return [(ids, self._original_spans(text, spans)) for text, (ids, spans) in zip(texts, found, strict=True)]
 
     def _original_spans(self, text: str, spans: list[Span]) -> list[Span]:
-        """Spans of the composed text as spans of the text."""
+        """Map spans of the composed text to spans of the text."""
         origins = original_offsets(text) if self._composes else None
         return spans if origins is None else [(origins[start], origins[end]) for start, end in spans]
 
     def find_unknown(self, text: str, pieces: int | None = None) -> list[str]:
-        """What the vocabulary lacks of the text (of its first `pieces`): characters, or of kind "word" whole words."""
+        """Return what the vocabulary lacks of the text: characters or, for kind "word", whole words.
+
+        pieces: how many of the text's first pieces are looked at; None: all.
+        """
         ((ids, spans),) = self.encode_spans([text])
         found = [text[start:end] for id_, (start, end) in list(zip(ids, spans, strict=True))[:pieces] if id_ == UNK]
         if self.kind == "word":
-            return [word for stretch in found if (word := stretch.strip())]  # a second space between words is none
+            return [
+                word for stretch in found if (word := stretch.strip())
+            ]  # a second space between words is not a word
         return [character for stretch in found for character in stretch]
 
     def _word_spans(self, text: str) -> list[Span]:
@@ -187,11 +192,11 @@ class Tokenizer:
         return samplers[self.kind](self._description, UNK)
 
     def sample_batch(self, texts: list[str], amount: float, seed: int) -> list[list[int]]:
-        """A random segmentation of each text, a pure function of the three arguments.
+        """Return a random segmentation of each text; it depends on the three arguments alone.
 
         `amount` is the dropout probability for bpe (0: as encode_batch), for unigram the exponent on the pieces'
-        probabilities (0: all segmentations alike; the larger, the nearer to encode_batch). Raises InputError for char
-        and word, and for an amount out of range.
+        probabilities (0: all segmentations equally likely; the larger, the nearer to encode_batch). Raises InputError
+        for char and word, and for an amount out of range.
         """
         limit = 1.0 if self.kind == "bpe" else float("inf")
         if not 0 <= amount <= limit:
@@ -199,16 +204,19 @@ class Tokenizer:
         return self._sampler.sample(self._normalise_batch(texts), amount, seed)
 
     def to_pieces(self, ids: Sequence[int]) -> list[str]:
-        """The piece of each id, special ones included."""
+        """Return the piece of each id, special ones included."""
         pieces = self.pieces
         return [pieces[id_] for id_ in ids]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids; pad, begin and end are skipped, an unknown piece becomes "⁇"."""
+        """Return the text of ids; pad, begin and end are skipped, an unknown piece becomes "⁇"."""
         return self.decode_spans(ids)[0]
 
     def decode_spans(self, ids: Sequence[int]) -> tuple[str, list[Span]]:
-        """As `decode`, and for each id the stretch of the text that it stands for; empty for pad, begin and end."""
+        """Return the text as `decode` does, and the span of it that each id stands for; empty for special tokens.
+
+        Unlike pad, begin and end, an unknown piece has a span: that of its "⁇".
+        """
         kept = [int(id_) for id_ in ids if id_ not in (PAD, BOS, EOS)]
         found = self._processor.decode(kept, return_type="offset_mapping")
         text, offsets = found["text"], iter(found["offsets"])
@@ -232,7 +240,7 @@ class TokenizerPair:
 def train_tokenizers(
     source: Iterable[str], target: Iterable[str], config: TokenizerConfig, root: str | Path = "."
 ) -> TokenizerPair:
-    """The tokenizers a config asks for: trained on the two sides of the training text, or loaded.
+    """Return the tokenizers that a config asks for: trained on the two sides of the training text, or loaded.
 
     Paths start from `root`. Raises InputError as `Tokenizer.train` and `Tokenizer.load` do.
     """

@@ -1,4 +1,4 @@
-"""The training of SentencePiece models: reproducible byte for byte, with every character of the text in the vocabulary."""
+"""Training of SentencePiece models: the same text gives the same bytes, and no character of it is lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def train_model(texts: Iterable[str], config: TokenizerConfig) -> bytes:
     symbols = list(config.symbols)
     if config.normalisation == "nfc":
         lines, symbols = [compose(line) for line in lines], [compose(symbol) for symbol in symbols]
-    check_symbols(symbols)  # two may be one when composed
+    check_symbols(symbols)  # two symbols may be equal once composed
     if config.kind == "word" and symbols:  # SentencePiece would leave out the words beside symbols
         lines = [re.sub(f" ?(?:{regex_of_any(symbols)}) ?", " ", line) for line in lines]
     model = _train(lines, symbols, config)
@@ -62,7 +62,7 @@ def _train(lines: list[str], symbols: list[str], config: TokenizerConfig) -> byt
 
 
 def _normalise_as_sentencepiece(lines: list[str], rule: str) -> list[str]:
-    """The lines as SentencePiece will see them, if it is to normalise them itself."""
+    """Return the lines as SentencePiece will see them, if it is to normalise them itself."""
     if rule in _RULES_BEFORE_SENTENCEPIECE:
         return lines
     normaliser = sentencepiece.SentencePieceNormalizer(
@@ -87,7 +87,7 @@ def _training_options(config: TokenizerConfig, alphabet: list[str], symbols: lis
         "unk_surface": f" {UNKNOWN_SURFACE}" if config.kind == "word" else UNKNOWN_SURFACE,
         "normalization_rule_name": "identity" if config.normalisation == "nfc" else config.normalisation,
         "remove_extra_whitespaces": False,
-        "max_sentence_length": 2**30,  # bytes; longer lines, by default above 4192, are left out without a word
+        "max_sentence_length": 2**30,  # bytes; longer lines, by default above 4192, would be dropped silently
         "num_threads": 1,  # a unigram model depends on the number of threads
         "minloglevel": _SILENT,
     }
@@ -95,7 +95,7 @@ def _training_options(config: TokenizerConfig, alphabet: list[str], symbols: lis
         options["user_defined_symbols"] = symbols
     if config.character_coverage == 1 and config.kind != "word":
         # Otherwise characters seen only inside a literal "<s>", "</s>" or "<unk>" of the text would be left out.
-        options["required_chars"] = "".join(sorted(set(alphabet) - set(symbols)))  # which are pieces already
+        options["required_chars"] = "".join(sorted(set(alphabet) - set(symbols)))  # symbols are pieces already
     return options
 
 
@@ -108,7 +108,7 @@ def _check_size(config: TokenizerConfig, minimum: int) -> None:
 
 
 def check_symbols(symbols: Sequence[str]) -> None:
-    """Refuse symbols that SentencePiece cannot keep whole. Raises InputError."""
+    """Raise InputError for symbols that SentencePiece cannot keep whole."""
     for symbol in symbols:
         if not symbol or symbol in SPECIAL_PIECES or symbols.count(symbol) > 1:
             why = "is empty" if not symbol else "is a special piece" if symbol in SPECIAL_PIECES else "is given twice"
