@@ -1,4 +1,4 @@
-"""sacreBLEU's scorers, their scale, and the seed of their bootstrap."""
+"""sacreBLEU's scorer objects, the scale of their scores, and the seed of their bootstrap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seq2seq.metrics.scoring_rules import Rules
 
 
 def make_scorer(name: str, rules: Rules, lowercase: bool, effective_order: bool = False) -> Any:
-    """sacreBLEU's object for a metric; failures to load a tokenizer (a missing package or download) as Seq2SeqError."""
+    """Return sacreBLEU's scorer for a metric; raise Seq2SeqError for a tokenizer that cannot be loaded."""
     if name == "TER":
         return TER(case_sensitive=not lowercase, normalized=rules.ideographic, asian_support=rules.ideographic)
     if name != "BLEU":
@@ -22,10 +22,10 @@ def make_scorer(name: str, rules: Rules, lowercase: bool, effective_order: bool 
 
 
 def plain_floats(scorer: Any) -> Any:
-    """Make a scorer's numbers Python's own.
+    """Make a scorer return Python floats, and return the scorer.
 
-    Resampled statistics are numpy's float32, but a resample of blank references scores a plain 0.0 or 1.0, and the
-    mean that sacreBLEU 2.6 takes of both kinds raises TypeError.
+    Resampled statistics are numpy's float32, but a resample of blank references scores a plain 0.0 or 1.0, and the mean
+    that sacreBLEU 2.6 takes of both types raises TypeError.
     """
     compute = scorer._compute_score_from_stats
 
@@ -39,18 +39,21 @@ def plain_floats(scorer: Any) -> Any:
 
 
 def on_scale(name: str, value: float) -> float:
-    """Cut at 0, and for BLEU and chrF at 100: rounding makes 100.00000000000004 of a perfect BLEU."""
+    """Clip a score at 0, and for BLEU and chrF at 100: rounding makes a perfect BLEU 100.00000000000004."""
     value = max(0.0, float(value))
     return value if name == "TER" else min(value, 100.0)
 
 
 def interval_ends(name: str, mean: Any, half_width: Any) -> tuple[float, float]:
-    """Low and high, from what sacreBLEU prints as μ ± half width."""
+    """Return low and high of what sacreBLEU prints as μ ± half width, clipped to the metric's scale."""
     return on_scale(name, mean - half_width), on_scale(name, mean + half_width)
 
 
 def resampling_seed(samples: int) -> int | None:
-    """The seed of every draw: sacreBLEU's, whole and positive, or None for a new draw each time. Raises InputError."""
+    """Return the seed of every bootstrap: sacreBLEU's, a whole number from 1 on, or None for a new draw each time.
+
+    Raises InputError for a bad SACREBLEU_SEED and for fewer than 2 samples.
+    """
     if samples < 2:
         raise InputError(f"samples = {samples}: a bootstrap takes at least 2 resamples; 1000 is usual")
     seed = os.environ.get("SACREBLEU_SEED", "12345")

@@ -1,4 +1,4 @@
-"""BLEU, chrF and TER by sacreBLEU, with its traps turned into our errors and notes.
+"""BLEU, chrF and TER by sacreBLEU, with its pitfalls turned into errors and notes.
 
 Everything here works on detokenised text, as people read it. A number never travels without its signature: what was
 counted, with which tokenizer and case, by which version, and, for intervals, with how many resamples and which seed.
@@ -22,7 +22,7 @@ from seq2seq.metrics.scoring_rules import Rules, check_texts, leave_out_ter, not
 DEFAULT_METRICS = ("BLEU", "chrF2++", "TER")
 
 SIGNIFICANCE_LEVEL = 0.05
-FEW = 10  # sentences that differ, of which a bootstrap says more than a sign test would
+FEW = 10  # differing sentences; with fewer the bootstrap's p is too small
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Metric:
     """One corpus-level score, on sacreBLEU's scale (BLEU and chrF: 0 to 100; TER: 0 and up).
 
     low and high bound the 95 % confidence interval: the mean over bootstrap resamples of the sentences, minus and plus
-    half the width of the resamples' middle 95 % (what sacreBLEU prints as μ ± ...), cut where the scale ends.
-    None: not asked for. notes say, in whole sentences, why the value may not mean what it seems to mean.
+    half the width of the resamples' middle 95 % (what sacreBLEU prints as μ ± ...), clipped to the scale; None without
+    an interval. notes: whole sentences on why the value may not mean what it seems to mean.
     """
 
     name: str
@@ -43,12 +43,13 @@ class Metric:
 
     @property
     def lower_is_better(self) -> bool:
+        """Whether a lower value is the better one, as for TER."""
         return self.name == "TER"
 
 
 @dataclass(frozen=True, slots=True)
 class SentenceScores:
-    """One score per sentence. They rank and group sentences; their mean is not the corpus score."""
+    """One score per sentence, to rank and group sentences by; their mean is not the corpus score."""
 
     name: str
     values: tuple[float, ...]
@@ -71,15 +72,17 @@ class PairedComparison:
 
     @property
     def signature(self) -> str:
+        """The signature of the metric."""
         return self.system.signature
 
     @property
     def difference(self) -> float:
-        """System minus baseline; whether that is good depends on the metric."""
+        """The system's score minus the baseline's; the metric decides whether that is good."""
         return self.system.value - self.baseline.value
 
     @property
     def significant(self) -> bool:
+        """Whether the p-value is below SIGNIFICANCE_LEVEL."""
         return self.p_value < SIGNIFICANCE_LEVEL
 
     @property
@@ -106,10 +109,10 @@ def evaluate(
 ) -> list[Metric]:
     """Score detokenised hypotheses against one or more reference sets; references[k][i] belongs to hypotheses[i].
 
-    A blank line, or None, is no reference: of several sets, the others count for that sentence, which a note says.
+    A blank line, or None, is not a reference: of several sets, the others count for that sentence, which a note says.
     tokenize is BLEU's tokenizer (None: one that fits the script of the references, as `choose_tokenizer` judges it).
-    TER counts the characters of Chinese and Japanese, for want of spaces. lowercase holds for all metrics: TER is
-    cased here unless asked otherwise, against sacreBLEU's default. confidence adds intervals from `samples` bootstrap
+    TER counts the characters of Chinese and Japanese, for want of spaces. lowercase holds for all metrics: TER is cased
+    here unless asked otherwise, against sacreBLEU's default. confidence adds intervals from `samples` bootstrap
     resamples; they take memory in proportion to sentences times samples.
 
     BLEU is 0 where no hypothesis has four tokens, however good (it counts sequences of four): the value stays as
@@ -134,7 +137,7 @@ def bleu(
     tokenize: str | None = None,
     lowercase: bool = False,
 ) -> Metric:
-    """BLEU alone, without an interval: for validation during training. Arguments as in `evaluate`."""
+    """Return BLEU alone, without an interval, as validation during training needs it; arguments as in `evaluate`."""
     options: dict[str, Any] = {"tokenize": tokenize, "lowercase": lowercase, "confidence": False, "metrics": ["BLEU"]}
     return evaluate(hypotheses=hypotheses, references=references, **options)[0]
 
@@ -169,17 +172,17 @@ def compare_paired(
     samples: int = 1000,
     metrics: Sequence[str] = DEFAULT_METRICS,
 ) -> list[PairedComparison]:
-    """Is the system better than the baseline, beyond the choice of test sentences? Other arguments as in `evaluate`.
+    """Test whether the system is better than the baseline beyond the choice of test sentences.
 
-    The numbers are those of sacreBLEU's paired bootstrap, but for one: equal scores get p = 1, where sacreBLEU finds
-    1 / (samples + 1), a significant result, for a system compared with itself.
+    The numbers are those of sacreBLEU's paired bootstrap, with one exception: equal scores get p = 1, where sacreBLEU
+    finds 1 / (samples + 1), a significant result, for a system compared with itself. Other arguments as in `evaluate`.
     """
     rules = check_texts(tokenize, metrics, {"baseline": baseline, "system": system}, references)
     resampling_seed(samples)
     metrics, left_out = leave_out_ter(rules, metrics, {"baseline": baseline, "system": system}, references)
     scorers = {name: make_scorer(name, rules, lowercase) for name in metrics}
     systems = [("baseline", baseline), ("system", system)]
-    references = cast(list[list[str]], rules.references)  # None for a missing one is allowed
+    references = cast(list[list[str]], rules.references)  # sacreBLEU accepts None for a missing one
     signatures, results = PairedTest(systems, scorers, references, test_type="bs", n_samples=samples)()
     comparisons, few = list[PairedComparison](), tuple(_note_on_few(baseline, system))
     for name, scorer in scorers.items():
@@ -197,7 +200,10 @@ def compare_paired(
 
 
 def _note_on_few(baseline: Sequence[str], system: Sequence[str]) -> Iterator[str]:
-    """That p is too small, where it is: of four sentences that differ, all better, a sign test has 0.125, this 0.04."""
+    """Yield a note that p is too small where few sentences differ.
+
+    Of four sentences that differ, all better, a sign test has p = 0.125, this bootstrap 0.04.
+    """
     differing = sum(one != other for one, other in zip(baseline, system, strict=True))
     if 0 < differing < FEW:
         differ = f"the two systems differ in {differing:,} of {len(system):,} sentences"

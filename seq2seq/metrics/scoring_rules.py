@@ -1,4 +1,4 @@
-"""What is checked before hypotheses are scored, how they are counted then, and what a reader must know of the scores."""
+"""The rules of scoring: what is refused beforehand, how the rest is counted, and the notes that a score needs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ METRICS = ("BLEU", "chrF2", "chrF2++", "TER")
 # for every word of it (136 MB and half a minute for 1,000 words against 1,000 quite different ones; 6 GB for 20,000).
 LONGEST_LINE = 100_000  # characters
 LONGEST_EDITED = 1000  # words
-# From this share of the lines on, pieces or detached full stops are the form of a text and no accident.
+# From this share of the lines on, subword pieces or detached full stops are how a text is written, not an accident.
 _SHARE = 0.1
 _PIECE = re.compile(r"▁|@@(?: |$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a score is counted, after checks: BLEU's tokenizer, and the references with None for a blank line.
+    """The rules by which a score is counted, after the checks.
 
-    spaced: whether spaces separate the words of the references. notes: on the choices made for the user.
+    tokenize: BLEU's tokenizer. references: the sets with None for a blank line. spaced: whether spaces separate the
+    words of the references. ideographic: whether TER counts characters instead of words. notes: sentences on choices
+    made for the user.
     """
 
     tokenize: str
@@ -45,7 +47,10 @@ def check_texts(
     systems: Mapping[str, Sequence[str]],
     references: Sequence[Lines],
 ) -> Rules:
-    """Refuse what sacreBLEU would crash on or score as nonsense; say how the rest is counted."""
+    """Return the rules for scoring these texts.
+
+    Raises InputError for unknown names, and for texts that sacreBLEU would crash on or score as nonsense.
+    """
     for name in metrics:
         if name not in METRICS:
             raise InputError(f"unknown metric {name!r}; {nearest(name, METRICS)}")
@@ -57,7 +62,7 @@ def check_texts(
     lines = [line for each in references for line in each if line is not None]
     writing = detect_writing(lines)
     choice = None if tokenize else tokenizer_for_writing(writing)
-    # The same model under its new name; sacreBLEU warns on standard error about the old one.
+    # The new name of the same tokenizer; sacreBLEU warns on standard error about the old one.
     name = choice.name if choice else {"spm": "flores101"}.get(str(tokenize), str(tokenize))
     return Rules(
         tokenize=name,
@@ -73,7 +78,7 @@ def _check_lines(systems: Mapping[str, Sequence[str]], references: Sequence[Line
         raise InputError("references must be a list of reference sets, each a list of lines; for one set pass [lines]")
     if not references:
         raise InputError("no references: at least one set is needed")
-    named_references = _named(references)
+    named_references = _labelled(references)
     for system, hypotheses in systems.items():
         if isinstance(hypotheses, str):
             raise InputError(f"{system} must be a list of lines, not one string")
@@ -88,7 +93,7 @@ def _check_lines(systems: Mapping[str, Sequence[str]], references: Sequence[Line
 
 
 def refuse_long(label: str, lines: Lines) -> None:
-    """Raise InputError for a line that is none: counting its n-grams could fill the memory."""
+    """Raise InputError for a line of more than LONGEST_LINE characters: counting its n-grams could fill the memory."""
     for number, line in enumerate(lines, start=1):
         if line and len(line) > LONGEST_LINE:
             has = f"{label}, line {number}: {len(line):,} characters"
@@ -96,7 +101,10 @@ def refuse_long(label: str, lines: Lines) -> None:
 
 
 def _refuse_pieces(label: str, lines: Lines) -> None:
-    """BLEU over subword pieces is another and mostly higher number; nobody asks for it on purpose."""
+    """Raise InputError for text in subword pieces.
+
+    BLEU over pieces is another and mostly higher number, and nobody asks for it on purpose.
+    """
     numbers = [number for number, line in enumerate(lines, start=1) if line and _PIECE.search(line)]
     if numbers and len(numbers) >= _SHARE * len(lines):
         raise InputError(
@@ -105,35 +113,38 @@ def _refuse_pieces(label: str, lines: Lines) -> None:
         )
 
 
-def _named(references: Sequence[Lines]) -> dict[str, Lines]:
+def _labelled(references: Sequence[Lines]) -> dict[str, Lines]:
     return {f"reference set {number}": lines for number, lines in enumerate(references, start=1)}
 
 
 def leave_out_ter(
     rules: Rules, metrics: Sequence[str], systems: Mapping[str, Sequence[str]], references: Sequence[Lines]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """The metrics less TER where a line is too long for it, and a note of that. Raises InputError for TER alone."""
+    """Return the metrics without TER where a line is too long for it, and a note on that.
+
+    Raises InputError where TER is the only metric.
+    """
     if "TER" not in metrics:
         return list(metrics), ()
-    texts: dict[str, Lines] = {**systems, **_named(references)}
+    texts: dict[str, Lines] = {**systems, **_labelled(references)}
     for label, lines in texts.items():
         for number, line in enumerate(lines, start=1):
-            if line and len(line) > LONGEST_EDITED and (words := _edited(line, rules)) > LONGEST_EDITED:
-                told = f"TER is left out: line {number} of {label} has {words:,} words, and TER is computed of up to "
-                told += f"{LONGEST_EDITED:,}, for its memory and time grow with their square."
+            if line and len(line) > LONGEST_EDITED and (words := _edited_units(line, rules)) > LONGEST_EDITED:
+                note = f"TER is left out: line {number} of {label} has {words:,} words, and TER is computed of up to "
+                note += f"{LONGEST_EDITED:,}, for its memory and time grow with their square."
                 if set(metrics) == {"TER"}:
-                    raise InputError(told)
-                return [name for name in metrics if name != "TER"], (told,)
+                    raise InputError(note)
+                return [name for name in metrics if name != "TER"], (note,)
     return list(metrics), ()
 
 
-def _edited(line: str, rules: Rules) -> int:
-    """How many words, or characters in a script without spaces, TER edits in a line."""
+def _edited_units(line: str, rules: Rules) -> int:
+    """Return the number of words, or of characters in a script without spaces, that TER edits in a line."""
     return len("".join(line.split())) if rules.ideographic else len(line.split())
 
 
 def notes_on(scorer: Any, rules: Rules, hypotheses: Sequence[str]) -> tuple[str, ...]:
-    """What a reader of this score must know."""
+    """Return the notes that a reader of this score needs."""
     notes = [*rules.notes, *_notes_on_parts(hypotheses, rules.references)]
     if isinstance(scorer, TER) and not rules.spaced:
         return (*notes, "TER takes what stands between spaces for words, which this script does not separate.")
@@ -153,7 +164,7 @@ def notes_on(scorer: Any, rules: Rules, hypotheses: Sequence[str]) -> tuple[str,
 
 
 def _notes_on_parts(hypotheses: Lines, references: Sequence[Lines]) -> list[str]:
-    """Sides that write the same letters in other code points, which sacreBLEU takes for other letters."""
+    """Return notes on sides that spell the same letters in other code points, which sacreBLEU counts as different."""
     sides = [("hypotheses", hypotheses), *(("reference lines", lines) for lines in references)]
     counts = [sum(is_decomposed(line or "") for line in lines) for _, lines in sides]
     if all(counts):

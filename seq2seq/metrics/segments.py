@@ -1,6 +1,6 @@
-"""sacreBLEU's counts per sentence, and draws over sentences: the score of a resample is a sum and a formula.
+"""sacreBLEU's statistics per sentence, and resamples of sentences: a resample's score is a formula over a sum.
 
-No n-gram is counted and no score computed here but by sacreBLEU, and all draws come from its seed.
+Only sacreBLEU counts n-grams and computes scores here, and all draws come from its seed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Counts = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:
-    """What each sentence adds to the corpus score of one run.
+    """The statistics of each sentence of one run, which add up to those of the corpus score.
 
     counts [sentences, statistics]: sacreBLEU's sufficient statistics, whole numbers. A corpus score depends on their
     sum over the sentences alone.
@@ -35,21 +35,21 @@ class Segments:
 
     @property
     def score(self) -> float:
-        """Corpus score over all sentences, as `scores.evaluate` gives it."""
+        """The corpus score over all sentences, as `scores.evaluate` computes it."""
         return on_scale(self.metric, self.scores(self.counts.sum(axis=0)[None])[0])
 
     def take(self, sentences: Sequence[int] | NDArray[np.intp]) -> Segments:
-        """The same run on some of the sentences, by their numbers."""
+        """Return the same run on some of the sentences, chosen by their numbers."""
         return replace(self, counts=self.counts[sentences])
 
     def scores(self, totals: Counts) -> Counts:
-        """Corpus score of each row of summed counts [trials, statistics]."""
+        """Return the corpus score of each row of summed counts [trials, statistics]."""
         return np.array([float(self.scorer._compute_score_from_stats(row).score) for row in totals.tolist()])
 
     def score_resamples(self, times: Counts) -> Counts:
-        """Corpus score of each resample; times [samples, sentences] as `draw_resamples` gives them.
+        """Return the corpus score of each resample; times [samples, sentences] as `draw_resamples` returns them.
 
-        In single precision, as sacreBLEU computes these, so that intervals agree to the last digit.
+        The sums are in single precision, as in sacreBLEU, so that intervals agree to the last digit.
         """
         totals = (times @ self.counts).astype(np.float32)
         return np.array([float(self.scorer._compute_score_from_stats(row).score) for row in totals])
@@ -63,7 +63,7 @@ def count_segments(
     tokenize: str | None = None,
     lowercase: bool = False,
 ) -> list[Segments]:
-    """Count n-grams for several runs on one test, hypotheses[run][i]; the references' are counted once for all.
+    """Count n-grams for several runs on one test, hypotheses[run][i]; the references are counted once for all runs.
 
     metric: BLEU, chrF2 or chrF2++. Other arguments and errors as in `scores.evaluate`.
     """
@@ -76,12 +76,18 @@ def count_segments(
 
 
 def draw_resamples(sentences: int, samples: int = SAMPLES) -> Counts:
-    """How often each bootstrap resample holds each sentence [samples, sentences], drawn as sacreBLEU draws them."""
+    """Return how often each bootstrap resample holds each sentence [samples, sentences].
+
+    The draws are sacreBLEU's.
+    """
     drawn = np.random.default_rng(resampling_seed(samples)).choice(sentences, size=(samples, sentences), replace=True)
     cells = drawn + sentences * np.arange(samples)[:, None]
     return np.bincount(cells.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
 
 
 def draw_swaps(sentences: int, samples: int = SAMPLES) -> NDArray[np.bool_]:
-    """Where each randomisation trial takes the baseline's translation [samples, sentences], as sacreBLEU draws it."""
+    """Return where each randomisation trial takes the baseline's translation [samples, sentences].
+
+    The draws are sacreBLEU's.
+    """
     return np.random.default_rng(resampling_seed(samples)).integers(2, size=(samples, sentences), dtype=np.bool_)

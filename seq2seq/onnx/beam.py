@@ -1,4 +1,4 @@
-"""Beam search in numpy: what search/beam.py does, for machines without torch. A test compares the two over tables.
+"""Beam search in numpy, for machines without torch; a test compares it with seq2seq.search.beam.
 
 Their rules are the same to the letter, and so are the single-precision divisions behind scores and bounds.
 """
@@ -18,15 +18,15 @@ from seq2seq.translation.translation import Outcome
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
-ArrayState = dict[str, NDArray[Any]]  # by name; [sentences, beam, ...], but for what belongs to the sentence (SENTENCE)
+ArrayState = dict[str, NDArray[Any]]  # by name; [sentences, beam, ...], or [sentences, ...] for PER_SENTENCE
 ArrayStepFunction = Callable[[Ints, ArrayState], tuple[Floats, Floats, ArrayState]]  # -> log_probs, weights, state
 
-PER_SENTENCE = ("keys", "values", "mask")  # parts of a state that have no beam axis
+PER_SENTENCE = ("keys", "values", "mask")  # parts of a state without a beam axis
 _BLOCK = 64  # numbers whose maximum is taken at once
 
 
 def numpy_topk(numbers: Floats, count: int) -> tuple[Floats, Ints]:
-    """The `count` highest of each row, falling, and their indices; of equal ones the lower index goes first.
+    """Return the `count` highest of each row, falling, and their indices; of equal ones the lower index comes first.
 
     At least `count` numbers of a row reach the count-th highest maximum of its blocks, and few more do: only these are
     sorted. NaN in a row gives NaN in its first column.
@@ -36,7 +36,7 @@ def numpy_topk(numbers: Floats, count: int) -> tuple[Floats, Ints]:
     maxima = np.concatenate([numbers, padding], axis=1) if padding.size else numbers
     maxima = maxima.reshape(rows, -1, _BLOCK).max(axis=2)
     bound = np.partition(maxima, -count, axis=1)[:, -count] if count <= maxima.shape[1] else np.full(rows, -np.inf)
-    found, columns = np.nonzero(~(numbers < bound[:, None]))  # so that NaN is found, and sorts first below
+    found, columns = np.nonzero(~(numbers < bound[:, None]))  # keeps NaN, which sorts first below
     values = numbers[found, columns]
     order = np.lexsort((columns, np.where(np.isnan(values), -np.inf, -values), found))
     starts = np.searchsorted(found, np.arange(rows))
@@ -46,7 +46,7 @@ def numpy_topk(numbers: Floats, count: int) -> tuple[Floats, Ints]:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """One step, as search/history.py keeps it. rows: of each sentence of the search, its row in this record."""
+    """One step, as seq2seq.search.history.StepRecord; rows: for each sentence of the search its row in this record."""
 
     rows: Ints
     tokens: Ints
@@ -56,7 +56,7 @@ class _Record:
 
 @dataclass(slots=True)
 class _Search:
-    """The rules of a search and what it has done."""
+    """A search: its limits, its records and the endings so far."""
 
     eos: int
     beam_size: int
@@ -71,7 +71,7 @@ class _Search:
     endings: list[list[tuple[bool, float, int, int, float]]] = field(default_factory=list)
 
     def run(self, step: ArrayStepFunction, state: ArrayState, bos: int) -> list[list[Outcome]]:
-        """From the first step until no sentence is searched any more."""
+        """Search from the first step until every sentence is done; return the n best of each."""
         total = len(self.max_lengths)
         self.endings = [[] for _ in range(total)]
         sentences, log_probs = np.arange(total), np.zeros((total, 1), dtype=np.float32)
@@ -99,7 +99,7 @@ class _Search:
         return [self._hypotheses(number) for number in range(total)]
 
     def _grow(self, candidates: Floats, sentences: Ints, free: Ints) -> tuple[Ints, Ints, Floats, NDArray[np.bool_]]:
-        """Tokens, parents, log_probs of the best continuations, live ones first; and which are live."""
+        """Return tokens, parents and log_probs of the best continuations, live ones first, and which are live."""
         candidates[:, :, self.forbidden] = -np.inf
         early = np.flatnonzero(len(self.records) < self.min_lengths[sentences])
         candidates[early, :, self.eos] = -np.inf
@@ -119,7 +119,7 @@ class _Search:
     def _note(
         self, sentences: Ints, tokens: Ints, parents: Ints, log_probs: Floats, live: NDArray[np.bool_], weights: Floats
     ) -> Floats:
-        """Keep this step and what ended in it. Returns the scores of what finished, -inf elsewhere."""
+        """Record this step and what ended in it; return the scores of what finished, -inf elsewhere."""
         rows = np.zeros(len(self.max_lengths), dtype=np.int64)
         rows[sentences] = np.arange(len(sentences))
         self.records.append(_Record(rows, tokens, parents, weights))
@@ -139,7 +139,7 @@ class _Search:
         return np.where(there & ~live, scores, np.float32(-np.inf))
 
     def _hypotheses(self, sentence: int) -> list[Outcome]:
-        """The best endings, each traced back."""
+        """Return the best endings of a sentence, each traced back."""
         if not self.endings[sentence]:
             raise Seq2SeqError(
                 f"sentence {sentence + 1} of the batch has no hypothesis: at some step every token allowed there has "
@@ -159,7 +159,7 @@ class _Search:
 
 
 def _next_state(state: ArrayState, keep: Ints, parents: Ints, slots: int, sentences: int) -> ArrayState:
-    """The state of the sentences that go on, its slots reordered."""
+    """Return the state of the sentences that continue, its slots reordered."""
     if len(keep) < sentences:
         state = {name: part[keep] for name, part in state.items()}
     if slots == parents.shape[1] == 1:
@@ -182,9 +182,10 @@ def numpy_beam_search(
     forbidden: Sequence[int] = (),
     early_exit: bool = True,
 ) -> list[list[Outcome]]:
-    """As seq2seq.search.beam.beam_search, with the same arguments, of a step function that takes and gives arrays.
+    """Return the best hypotheses of each sentence, as seq2seq.search.beam does, for a step function on arrays.
 
-    Raises InputError for sizes out of range, Seq2SeqError if the model answers NaN or leaves no hypothesis.
+    The arguments are the same. Raises InputError for sizes out of range, Seq2SeqError if the model answers NaN or
+    leaves no hypothesis.
     """
     if not 1 <= nbest <= beam_size:
         raise InputError(f"n-best must lie between 1 and the beam size {beam_size}, given {nbest}; raise the beam size")
