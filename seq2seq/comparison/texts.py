@@ -15,7 +15,7 @@ from seq2seq.errors import InputError
 from seq2seq.metrics.bleu_tokenizer import TokenizerChoice, choose_tokenizer
 from seq2seq.metrics.links import Link, parse_pharaoh
 from seq2seq.metrics.references import rows_without_reference
-from seq2seq.metrics.scoring_rules import refuse_long
+from seq2seq.metrics.scoring_rules import refuse_long_lines
 from seq2seq.text.lines import read_lines
 from seq2seq.text.words import join_words
 from seq2seq.translation.word_alignment import Join
@@ -47,7 +47,7 @@ def _load(text: TestText, root: Path) -> Test:
     if len(given) != len(reference):
         counts = f"{len(given)} and {len(reference)}"
         raise InputError(f"{root / text.source} and {root / text.reference} differ in length: {counts} lines")
-    refuse_long(str(root / text.reference), reference)
+    refuse_long_lines(str(root / text.reference), reference)
     if not given:
         raise InputError(f"{root / text.source}: no lines; a test needs sentences")
     for path, lines in ((text.source, given), (text.reference, reference)):

@@ -113,24 +113,24 @@ def word_weights(
     return merge_weights(weights, _membership(source_words), _membership(target_words), shift=shift)
 
 
-def strongest_links(merged: NDArray[np.float64]) -> set[Link]:
+def strongest_links(weights: NDArray[np.float64]) -> set[Link]:
     """Link every target word of weights [target words, source words] to the source word with most of its attention.
 
     Among equal source words the first is linked. A target word without attention on any word gets no link.
     """
-    if not merged.size:
+    if not weights.size:
         return set()
-    targets = np.flatnonzero(merged.any(axis=1))
-    return set(zip(merged.argmax(axis=1)[targets].tolist(), targets.tolist(), strict=True))
+    targets = np.flatnonzero(weights.any(axis=1))
+    return set(zip(weights.argmax(axis=1)[targets].tolist(), targets.tolist(), strict=True))
 
 
-def links_from_threshold(merged: NDArray[np.float64], threshold: float) -> set[Link]:
+def links_from_threshold(weights: NDArray[np.float64], threshold: float) -> set[Link]:
     """Link every pair of words whose weight in [target words, source words] is at least `threshold`.
 
     A word may get many links, one or none. Raises InputError for a threshold that is not above 0 and at most 1.
     """
     check_link_options(0, threshold)
-    return {(int(source), int(target)) for target, source in np.argwhere(merged >= threshold)}
+    return {(int(source), int(target)) for target, source in np.argwhere(weights >= threshold)}
 
 
 def links_from_weights(

@@ -21,7 +21,7 @@ def make_scorer(name: str, rules: Rules, lowercase: bool, effective_order: bool 
     return make_bleu(rules.tokenize, lowercase=lowercase, effective_order=effective_order)
 
 
-def plain_floats(scorer: Any) -> Any:
+def with_python_floats(scorer: Any) -> Any:
     """Make a scorer return Python floats, and return the scorer.
 
     Resampled statistics are numpy's float32, but a resample of blank references scores a plain 0.0 or 1.0, and the mean
@@ -38,7 +38,7 @@ def plain_floats(scorer: Any) -> Any:
     return scorer
 
 
-def on_scale(name: str, value: float) -> float:
+def clip_score(name: str, value: float) -> float:
     """Clip a score at 0, and for BLEU and chrF at 100: rounding makes a perfect BLEU 100.00000000000004."""
     value = max(0.0, float(value))
     return value if name == "TER" else min(value, 100.0)
@@ -46,7 +46,7 @@ def on_scale(name: str, value: float) -> float:
 
 def interval_ends(name: str, mean: Any, half_width: Any) -> tuple[float, float]:
     """Return low and high of what sacreBLEU prints as μ ± half width, clipped to the metric's scale."""
-    return on_scale(name, mean - half_width), on_scale(name, mean + half_width)
+    return clip_score(name, mean - half_width), clip_score(name, mean + half_width)
 
 
 def resampling_seed(samples: int) -> int | None:

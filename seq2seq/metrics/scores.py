@@ -16,8 +16,8 @@ from typing import Any, cast
 from sacrebleu.significance import PairedTest, Result
 
 from seq2seq.metrics.references import Lines
-from seq2seq.metrics.scorers import interval_ends, make_scorer, on_scale, plain_floats, resampling_seed
-from seq2seq.metrics.scoring_rules import Rules, check_texts, leave_out_ter, notes_on
+from seq2seq.metrics.scorers import clip_score, interval_ends, make_scorer, resampling_seed, with_python_floats
+from seq2seq.metrics.scoring_rules import Rules, check_texts, leave_out_ter, score_notes
 
 DEFAULT_METRICS = ("BLEU", "chrF2++", "TER")
 
@@ -158,7 +158,7 @@ def sentence_scores(
     leave_out_ter(rules, [metric], {"hypotheses": hypotheses}, references)
     scorer = make_scorer(metric, rules, lowercase, effective_order=True)
     rows = zip(hypotheses, zip(*rules.references, strict=True), strict=True)
-    values = tuple(on_scale(metric, scorer.sentence_score(hypothesis, list(row)).score) for hypothesis, row in rows)
+    values = tuple(clip_score(metric, scorer.sentence_score(hypothesis, list(row)).score) for hypothesis, row in rows)
     return SentenceScores(metric, values, scorer.get_signature().format())
 
 
@@ -191,8 +191,8 @@ def compare_paired(
         comparisons.append(
             PairedComparison(
                 name,
-                _result_metric(name, before, signature, (*notes_on(scorer, rules, baseline), *left_out)),
-                _result_metric(name, after, signature, (*notes_on(scorer, rules, system), *few, *left_out)),
+                _result_metric(name, before, signature, (*score_notes(scorer, rules, baseline), *left_out)),
+                _result_metric(name, after, signature, (*score_notes(scorer, rules, system), *few, *left_out)),
                 p_value=1.0 if before.score == after.score else float(after.p_value or 0.0),
             )
         )
@@ -212,7 +212,7 @@ def _note_on_few(baseline: Sequence[str], system: Sequence[str]) -> Iterator[str
 
 def _result_metric(name: str, result: Result, signature: str, notes: tuple[str, ...]) -> Metric:
     low, high = interval_ends(name, result.mean, result.ci)
-    return Metric(name, on_scale(name, result.score), signature, low, high, notes)
+    return Metric(name, clip_score(name, result.score), signature, low, high, notes)
 
 
 def _score(
@@ -222,9 +222,9 @@ def _score(
     hypotheses: Sequence[str],
     samples: int | None,
 ) -> Metric:
-    scorer = plain_floats(make_scorer(name, rules, lowercase))
+    scorer = with_python_floats(make_scorer(name, rules, lowercase))
     score = scorer.corpus_score(hypotheses, rules.references, n_bootstrap=samples or 1)
     # sacreBLEU keeps mean and half width in private fields, and publishes them only rounded, in its JSON.
     low, high = interval_ends(name, score._mean, score._ci) if samples else (None, None)
-    notes = notes_on(scorer, rules, hypotheses)
-    return Metric(name, on_scale(name, score.score), scorer.get_signature().format(), low, high, notes)
+    notes = score_notes(scorer, rules, hypotheses)
+    return Metric(name, clip_score(name, score.score), scorer.get_signature().format(), low, high, notes)

@@ -88,11 +88,11 @@ def _check_lines(systems: Mapping[str, Sequence[str]], references: Sequence[Line
             if len(lines) != len(hypotheses):
                 raise InputError(f"{system} and {label} differ in length: {len(hypotheses)} and {len(lines)} lines")
     for label, lines in {**systems, **named_references}.items():
-        refuse_long(label, lines)
+        refuse_long_lines(label, lines)
         _refuse_pieces(label, lines)
 
 
-def refuse_long(label: str, lines: Lines) -> None:
+def refuse_long_lines(label: str, lines: Lines) -> None:
     """Raise InputError for a line of more than LONGEST_LINE characters: counting its n-grams could fill the memory."""
     for number, line in enumerate(lines, start=1):
         if line and len(line) > LONGEST_LINE:
@@ -143,7 +143,7 @@ def _edited_units(line: str, rules: Rules) -> int:
     return len("".join(line.split())) if rules.ideographic else len(line.split())
 
 
-def notes_on(scorer: Any, rules: Rules, hypotheses: Sequence[str]) -> tuple[str, ...]:
+def score_notes(scorer: Any, rules: Rules, hypotheses: Sequence[str]) -> tuple[str, ...]:
     """Return the notes that a reader of this score needs."""
     notes = [*rules.notes, *_notes_on_parts(hypotheses, rules.references)]
     if isinstance(scorer, TER) and not rules.spaced:

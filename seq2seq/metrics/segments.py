@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq.metrics.references import Lines
-from seq2seq.metrics.scorers import make_scorer, on_scale, resampling_seed
+from seq2seq.metrics.scorers import clip_score, make_scorer, resampling_seed
 from seq2seq.metrics.scoring_rules import check_texts
 
 SAMPLES = 1000
@@ -36,7 +36,7 @@ class Segments:
     @property
     def score(self) -> float:
         """The corpus score over all sentences, as `scores.evaluate` computes it."""
-        return on_scale(self.metric, self.scores(self.counts.sum(axis=0)[None])[0])
+        return clip_score(self.metric, self.scores(self.counts.sum(axis=0)[None])[0])
 
     def take(self, sentences: Sequence[int] | NDArray[np.intp]) -> Segments:
         """Return the same run on some of the sentences, chosen by their numbers."""

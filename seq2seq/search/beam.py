@@ -144,18 +144,18 @@ class _Growth(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Frontier:
-    """The sentences still searched; free: the number of slots not taken by finished hypotheses."""
+    """The sentences still searched; free_slots: of each, the slots not taken by finished hypotheses."""
 
     sentences: Int[Tensor, " sentences"]
     log_probs: Float[Tensor, "sentences beam"]  # of the live hypotheses, -inf in an empty slot
     best: Float[
         Tensor, "sentences nbest"
     ]  # scores of the n best finished hypotheses, falling, -inf where there is none
-    free: Int[Tensor, " sentences"]
+    free_slots: Int[Tensor, " sentences"]
 
     def keep(self, rows: Int[Tensor, " kept"], width: int) -> "_Frontier":
         """Return the frontier of these rows alone, with `width` slots each."""
-        return _Frontier(self.sentences[rows], self.log_probs[rows, :width], self.best[rows], self.free[rows])
+        return _Frontier(self.sentences[rows], self.log_probs[rows, :width], self.best[rows], self.free_slots[rows])
 
 
 class _Beam:
@@ -172,7 +172,7 @@ class _Beam:
             sentences=torch.arange(limits.sentences, device=device),
             log_probs=torch.zeros(limits.sentences, 1, device=device),
             best=torch.full((limits.sentences, nbest), -torch.inf, device=device),
-            free=torch.full((limits.sentences,), beam_size, device=device),
+            free_slots=torch.full((limits.sentences,), beam_size, device=device),
         )
 
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept beam"], S]:
@@ -225,7 +225,7 @@ class _Beam:
 
     def _grow(self, candidates: _Candidates, ranked: TopK) -> _Growth:
         """Return the best continuations of each sentence, as many as it has free slots."""
-        beyond = torch.arange(ranked.values.shape[1], device=ranked.values.device) >= self._frontier.free[:, None]
+        beyond = torch.arange(ranked.values.shape[1], device=ranked.values.device) >= self._frontier.free_slots[:, None]
         log_probs = ranked.values.masked_fill(beyond, -torch.inf)
         tokens, parents = candidates.parts(ranked.indices)
         live = log_probs.isfinite() & (tokens != self._limits.eos)
@@ -249,11 +249,11 @@ class _Beam:
         scores = self._limits.scores(growth.log_probs, length).masked_fill(~finished, -torch.inf)
         best = torch.cat([frontier.best, scores], dim=1).topk(frontier.best.shape[1]).values
         log_probs = growth.log_probs.masked_fill(~growth.live, -torch.inf)
-        live, free = growth.live.sum(1), frontier.free - finished.sum(1)
+        live, free_slots = growth.live.sum(1), frontier.free_slots - finished.sum(1)
         done = (live == 0) | (self._limits.max_lengths[frontier.sentences] == length)
         if self._early_exit:
             # At equality too: of two equal scores the one that ended earlier ranks first.
             done = done | (best[:, -1] >= self._limits.bounds(log_probs.amax(1), frontier.sentences))
         broken = growth.log_probs.isnan().any(1)
         report = torch.stack([done.long(), live, growth.tied, broken])
-        return _Frontier(frontier.sentences, log_probs, best, free), report.tolist()
+        return _Frontier(frontier.sentences, log_probs, best, free_slots), report.tolist()

@@ -17,33 +17,33 @@ from seq2seq.text.lines import NUL, describe_problem
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def list_sentences(given: Iterable[str], what: str = "sentence") -> list[str]:
+def list_sentences(values: Iterable[str], what: str = "sentence") -> list[str]:
     """Return all sentences of `iter_sentences` as a list."""
-    return list(iter_sentences(given, what))
+    return list(iter_sentences(values, what))
 
 
-def iter_sentences(given: Iterable[str], what: str = "sentence") -> Iterator[str]:
+def iter_sentences(values: Iterable[str], what: str = "sentence") -> Iterator[str]:
     """Iterate over sentences as `seq2seq translate` reads lines: each without the line break at its end.
 
     Raises InputError, with the place of the sentence counted from 1, for an item that is not a string, and for a string
     that is not one line of text: with a line break inside, a NUL character or half a surrogate pair. A single string,
     or an object that cannot be iterated over, is refused at the call, a sentence when its turn comes.
     """
-    if isinstance(given, str):
+    if isinstance(values, str):
         raise WrongType("a list of sentences is needed, not one string; for one sentence, write [text]")
-    if isinstance(given, Mapping) or hasattr(given, "columns"):  # a pandas table iterates over its column names
-        raise WrongType(f"an iterable of {what}s is needed, not a table with the columns {short_repr(list(given))}")
-    places = enumerate(_items(given, f"an iterable of {what}s"), start=1)
+    if isinstance(values, Mapping) or hasattr(values, "columns"):  # a pandas table iterates over its column names
+        raise WrongType(f"an iterable of {what}s is needed, not a table with the columns {short_repr(list(values))}")
+    places = enumerate(_items(values, f"an iterable of {what}s"), start=1)
     return (_sentence(value, f"{what} {number}") for number, value in places)
 
 
-def _items(given: Iterable[Any], needed: str) -> Iterator[Any]:
+def _items(values: Iterable[Any], needed: str) -> Iterator[Any]:
     try:
-        if not isinstance(given, (bytes, bytearray)):
-            return iter(given)
+        if not isinstance(values, (bytes, bytearray)):
+            return iter(values)
     except TypeError:
         pass
-    raise WrongType(f"{needed} is needed, not {short_repr(given)}")
+    raise WrongType(f"{needed} is needed, not {short_repr(values)}")
 
 
 def _sentence(value: Any, place: str) -> str:
@@ -67,13 +67,13 @@ def _remedy(value: Any) -> str:
     return ""
 
 
-def check_token_ids(given: Iterable[Iterable[int]], vocabulary: int, what: str = "target") -> list[list[int]]:
+def check_token_ids(rows: Iterable[Iterable[int]], vocabulary: int, what: str = "target") -> list[list[int]]:
     """Return rows of token ids as lists of ints, each id below `vocabulary`, the number of pieces.
 
     Raises InputError with the place of the row, counted from 1.
     """
-    rows = enumerate(_items(given, f"an iterable of {what}s, each with its ids,"), start=1)
-    return [_ids(row, vocabulary, f"{what} {number}") for number, row in rows]
+    numbered = enumerate(_items(rows, f"an iterable of {what}s, each with its ids,"), start=1)
+    return [_ids(row, vocabulary, f"{what} {number}") for number, row in numbered]
 
 
 def _ids(row: Iterable[int], vocabulary: int, place: str) -> list[int]:
@@ -143,10 +143,10 @@ def check_choice(name: str, value: Any, allowed: Iterable[str]) -> str:
     return value
 
 
-def check_path(given: Any, what: str) -> str:
+def check_path(value: Any, what: str) -> str:
     """Return a path as a string; raise InputError for an empty one and for another type."""
-    if not isinstance(given, (str, Path, os.PathLike)) or not isinstance(os.fspath(given), str):
-        raise WrongType(f"{what} must be a string or a Path, given {short_repr(given)}")
-    if not os.fspath(given):
+    if not isinstance(value, (str, Path, os.PathLike)) or not isinstance(os.fspath(value), str):
+        raise WrongType(f"{what} must be a string or a Path, given {short_repr(value)}")
+    if not os.fspath(value):
         raise InputError(f"{what} is empty")
-    return os.fspath(given)
+    return os.fspath(value)

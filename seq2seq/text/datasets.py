@@ -260,21 +260,21 @@ def _slice(split: Any, first: int | None, end: int | None) -> Any:
     return split.select(range(len(split))[first:end] or [])  # select accepts an empty list but no empty range
 
 
-def call_datasets(spec: CorpusConfig, load: Any, *args: Any, **options: Any) -> Any:
+def call_datasets(spec: CorpusConfig, function: Any, *args: Any, **options: Any) -> Any:
     """Call a function of `datasets`; turn its errors, which share no class, into an error of one line."""
     import datasets
 
     try:
-        return load(*args, **options)
+        return function(*args, **options)
     except (datasets.exceptions.DatasetNotFoundError, ValueError) as error:
-        raise InputError(f"{spec.dataset}: cannot open the dataset: {first_line(error)}") from None
+        raise InputError(f"{spec.dataset}: cannot open the dataset: {root_cause(error)}") from None
     except Exception as error:  # readers of many formats and the network stand behind this call; none shares a class
         raise Seq2SeqError(
-            f"{spec.dataset}: cannot load the dataset: {type(error).__name__}: {first_line(error)}"
+            f"{spec.dataset}: cannot load the dataset: {type(error).__name__}: {root_cause(error)}"
         ) from None
 
 
-def first_line(error: BaseException) -> str:
+def root_cause(error: BaseException) -> str:
     """Return the first line of the message of an error's root cause."""
     while error.__cause__ is not None:
         error = error.__cause__

@@ -36,7 +36,7 @@ _OTHER_FORMATS = {  # start of a file -> its format, and what to do
 
 def read_lines(path: Path) -> list[str]:
     """Return all lines of a text file, compressed or not; raise InputError with file and line as `iter_lines` does."""
-    return list(_decoded(map(decode, read_byte_lines(path)), str(path)))
+    return list(_decoded(map(decode_line, read_byte_lines(path)), str(path)))
 
 
 def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
@@ -51,7 +51,7 @@ def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
 
 def iter_lines_with_problems(stream: Iterable[bytes], name: str) -> Iterator[tuple[str, str | None]]:
     """Yield each line as `iter_lines` does, together with its problem or None; the caller decides what follows."""
-    return (decode(line) if len(line) <= LONGEST_SENTENCE else ("", ENDLESS) for line in _byte_lines(stream, name))
+    return (decode_line(line) if len(line) <= LONGEST_SENTENCE else ("", ENDLESS) for line in _byte_lines(stream, name))
 
 
 def read_byte_lines(path: Path) -> list[bytes]:
@@ -91,7 +91,7 @@ def _bounded(stream: BufferedReader, name: str) -> Iterator[bytes]:
         yield line
 
 
-def decode(line: bytes) -> tuple[str, str | None]:
+def decode_line(line: bytes) -> tuple[str, str | None]:
     """Return the text of a line and its problem: INVALID_UTF8, NUL or None."""
     try:
         text = line.decode("utf-8")
@@ -118,7 +118,7 @@ def _decoded(lines: Iterable[tuple[str, str | None]], name: str) -> Iterator[str
 
 
 def describe_problem(problem: str) -> str:
-    """Return a problem of `decode` or `iter_lines_with_problems` as the end of a sentence."""
+    """Return a problem of `decode_line` or `iter_lines_with_problems` as the end of a sentence."""
     if problem == INVALID_UTF8:
         return "the line is not valid UTF-8; convert the file to UTF-8"
     if problem == ENDLESS:

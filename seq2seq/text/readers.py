@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from seq2seq.errors import InputError, nearest
 from seq2seq.text.compression import BLOCK, open_text
-from seq2seq.text.lines import BYTE_ORDER_MARK, decode, describe_problem, read_byte_lines, read_error
+from seq2seq.text.lines import BYTE_ORDER_MARK, decode_line, describe_problem, read_byte_lines, read_error
 
 BOTH_BLANK = "both blank"
 
@@ -87,7 +87,7 @@ def is_json_array(path: Path) -> bool:
 
 def read_json_line(line: bytes, languages: tuple[str, str], place: str) -> Row:
     """Return the pair of one line of `read_jsonl`, or its problem."""
-    text, wrong = decode(line)
+    text, wrong = decode_line(line)
     if wrong:
         return Problem(wrong, f"{place}: {describe_problem(wrong)}")
     if not text.strip():
@@ -126,7 +126,7 @@ def decode_pair(lines: Iterable[bytes], places: tuple[str, str]) -> Row:
     """Decode a source and a target; return the pair or its first problem, as `check_pair` does."""
     texts = []
     for line, place in zip(lines, places, strict=True):
-        text, wrong = decode(line)
+        text, wrong = decode_line(line)
         if wrong:
             return Problem(wrong, f"{place}: {describe_problem(wrong)}")
         texts.append(text)
@@ -169,7 +169,7 @@ def _undecodable_line(paths: Iterable[Path], sides: Iterable[list[bytes]]) -> st
     """
     for path, lines in zip(paths, sides, strict=True):
         for number, line in enumerate(lines, start=1):
-            if wrong := decode(line)[1]:
+            if wrong := decode_line(line)[1]:
                 return f"\n{path}:{number}: {describe_problem(wrong)}"
     return ""
 

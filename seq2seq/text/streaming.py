@@ -27,12 +27,12 @@ from seq2seq.text.datasets import (
     TEXT_FORMATS,
     call_datasets,
     check_languages,
-    first_line,
     format_of,
     no_download_count,
     quiet_datasets,
     read_text,
     refuse_table_keys,
+    root_cause,
     table_rows,
 )
 from seq2seq.text.encoding import filter_reasons
@@ -231,7 +231,7 @@ class Stream:
         except InputError:
             raise
         except Exception as error:  # readers of several formats stand behind this, whose errors share no class
-            raise InputError(f"{shard}: cannot be read after row {start}: {first_line(error)}") from None
+            raise InputError(f"{shard}: cannot be read after row {start}: {root_cause(error)}") from None
 
 
 def open_stream(config: Config) -> Stream:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seq2seq.config import Config
 from seq2seq.errors import InputError
-from seq2seq.metrics.scoring_rules import refuse_long
+from seq2seq.metrics.scoring_rules import refuse_long_lines
 from seq2seq.processes.children import map_in_processes
 from seq2seq.processes.group import Processes
 from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprint, read_corpus
@@ -46,7 +46,7 @@ def read_texts(config: Config) -> tuple[Corpus | Stream, Corpus]:
     data = config.data
     validation = read_corpus(data.validation, data)
     if config.training.validation_bleu:
-        refuse_long("the target of data.validation", validation.target)
+        refuse_long_lines("the target of data.validation", validation.target)
     return open_stream(config) if data.train.streaming else read_corpus(data.train, data), validation
 
 
