@@ -19,7 +19,7 @@ from seq2seq.text.arguments import check_integer, check_number
 Link = tuple[int, int]
 
 NO_WORD = -1
-"""Word index of a piece that belongs to no word, such as the end of the sentence."""
+"""The word index of a piece that belongs to no word, such as the end of the sentence."""
 
 _LINK = re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})")  # no sentence has 10^9 words
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from seq2seq.errors import InputError
 
 Lines = Sequence[str | None]
-"""References of one set, a line a sentence; None or a blank line: this set has none for the sentence."""
+"""The references of one set, a line per sentence; None or a blank line: the set has none for the sentence."""
 
 _UNSEEN = ("Zs", "Zl", "Zp", "Cc", "Cf")
 

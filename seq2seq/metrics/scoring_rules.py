@@ -122,7 +122,7 @@ def leave_out_ter(
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the metrics without TER where a line is too long for it, and a note on that.
 
-    Raises InputError where TER is the only metric.
+    Raises InputError where then no metric is left.
     """
     if "TER" not in metrics:
         return list(metrics), ()

@@ -51,7 +51,7 @@ def read_delimited(
 ) -> Iterator[Row]:
     """Yield the pairs of a TSV or CSV file; append to `notes` what a person should know of how it was read.
 
-    Raises InputError for a file that is empty, whose columns cannot be told apart, or with a quotation mark that is
+    Raises InputError for a file that is empty, whose columns are unknown, or with a quotation mark that is
     never closed.
     """
     lines = iter_byte_lines(path)

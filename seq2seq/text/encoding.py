@@ -21,13 +21,13 @@ CHUNK_PAIRS = 10_000  # pairs that are encoded at a time
 SIDES = ("source", "target")
 
 Texts = tuple[list[str], list[str]]
-"""Sentences of the source, and their translations."""
+"""Source sentences and their target sentences, in the same order."""
 
 Map = Callable[[Callable[[Texts], tuple["Ids", "Ids"]], Iterable[Texts]], Iterable[tuple["Ids", "Ids"]]]
-"""Applies a function to each part and gives the answers in order: the built-in `map`, or one of several processes."""
+"""A function like the built-in `map`: applies a function to each chunk and yields the results in order."""
 
 Report = Callable[[int, int], None]
-"""Is told how many pairs of how many are encoded."""
+"""A function that is called with the number of encoded pairs and of all pairs."""
 
 EMPTY, TOO_LONG, RATIO, DUPLICATE = "empty", "too long", "length ratio", "duplicate"
 

@@ -1,4 +1,4 @@
-"""Training of SentencePiece models: the same text gives the same bytes, and no character of it is lost."""
+"""Training of SentencePiece models: the same text and config give the same file, byte for byte."""
 
 from __future__ import annotations
 
