@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 from jaxtyping import config as shapes
 from jaxtyping import install_import_hook
+
+# A shell lets what it runs in the background ignore Ctrl-C, and all processes that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Under a restricted instruction set the numbers are compared once more; the shapes are the same.
 if "ATEN_CPU_CAPABILITY" not in os.environ:

@@ -289,21 +289,25 @@ def test_a_fork_translates_alone(translator: Translator) -> None:
 # ------------------------------------------------------------------------------------------ what is not installed
 
 
+def missing_operator(*arguments: object) -> torch.Tensor:
+    raise AttributeError("'_OpNamespace' 'onednn' object has no attribute 'qlinear_prepack'")
+
+
 def test_int8_needs_onednn(pair: TokenizerPair, monkeypatch: pytest.MonkeyPatch) -> None:
-    from seq2seq.translation.weights import int8 as integer
+    from seq2seq.nn.kernels.torch_internals import has_int8_products
 
     translator = Translator([tiny(pair)])
-    assert integer.available()
+    assert has_int8_products()
     for missing in (
         lambda: monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False),
-        lambda: monkeypatch.delattr(integer.IntegerMatrix, "_pack"),
+        lambda: monkeypatch.setattr("seq2seq.nn.kernels.torch_internals.pack_int8", missing_operator),
     ):
         missing()
-        integer.available.cache_clear()
+        has_int8_products.cache_clear()
         with pytest.raises(InputError, match="int8 needs oneDNN, which this installation of torch does not have"):
             translator.translate([""], int8=True)
         monkeypatch.undo()
-    integer.available.cache_clear()
+    has_int8_products.cache_clear()
 
 
 WITHOUT_TORCH = """

@@ -11,20 +11,25 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, stirred, thinned, tiny_model
-from test_products import Asked
 from torch import Tensor
 
 from seq2seq.batching import make_batch
 from seq2seq.nn.beam_slots import Slots
 from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.kernels import additive_energies as additive
-from seq2seq.nn.kernels import vocabulary as wide
+from seq2seq.nn.kernels import vocabulary
 from seq2seq.nn.kernels.additive_energies import additive_energies
 from seq2seq.nn.kernels.allocator import KERNELS, tune_memory
-from seq2seq.nn.kernels.loop_gradients import comparison, looped, product, repeat
+from seq2seq.nn.kernels.loop_gradients import (
+    Repeatable,
+    compare,
+    plain,
+    repeat_keys,
+    repeat_values,
+    weighted_sum,
+)
 from seq2seq.nn.kernels.vocabulary import token_log_probs
 from seq2seq.nn.recurrent import RecurrentLayer
-from seq2seq.nn.scores import SCORE_FUNCTIONS
 
 
 def numbers(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
@@ -63,7 +68,7 @@ def test_additive_energies_of_nothing(batch: int, target: int) -> None:
 def test_additive_gradients_numerically(scale: float) -> None:
     query, keys, v = numbers(2, 3, 5, seed=1, scale=scale), numbers(2, 7, 5, seed=2, scale=scale), numbers(5, seed=3)
     assert torch.autograd.gradcheck(additive_energies, (query, keys, v))
-    assert torch.autograd.gradcheck(lambda q, k, v: additive_energies(q, repeat(k), v), (query, keys, v))
+    assert torch.autograd.gradcheck(lambda q, k, v: additive_energies(q, repeat_keys(k, 1), v), (query, keys, v))
 
 
 @pytest.mark.parametrize("opposite", [3.0, 43.0, 45.0, 1000.0])
@@ -98,64 +103,43 @@ def test_memory_of_additive_attention_stays_below_an_eighth() -> None:
     assert int(done.stdout) < 64 * 100 * 100 * 512 * 4 / 8
 
 
-def loop(repeated: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], list[Tensor]]:
-    def run(hidden: Tensor, matrix: Tensor, values: Tensor) -> list[Tensor]:
-        matrix, values = repeated(matrix), repeated(values)
+Repeat = Callable[[Tensor, int], Repeatable]
+
+
+def loop(keys_of: Repeat, values_of: Repeat, steps: int) -> Callable[[Tensor, Tensor, Tensor], list[Tensor]]:
+    """Three steps of attention, prepared for `steps`; keys and values are also used as they are."""
+
+    def run(hidden: Tensor, keys: Tensor, values: Tensor) -> list[Tensor]:
+        repeated, summed = keys_of(keys, steps), values_of(values, steps)
         for _ in range(3):
-            weights = comparison(product(hidden, matrix).tanh()[:, None], values).softmax(-1)
-            hidden = product(weights, values)[:, 0]
-        return [hidden, hidden @ matrix]  # and one that is not repeated
+            hidden = weighted_sum(compare(hidden, repeated).softmax(-1), summed)
+        return [hidden, hidden @ plain(repeated).transpose(1, 2), plain(summed).sin()]
 
     return run
 
 
-def test_repeated_tensors_have_autograds_gradients() -> None:
-    inputs = [numbers(2, 5, seed=1), numbers(5, 5, seed=2), numbers(2, 7, 5, seed=3)]
-    wanted = gradients(loop(lambda tensor: tensor)(*inputs), inputs)
-    torch.testing.assert_close(gradients(loop(repeat)(*inputs), inputs), wanted)
+@pytest.mark.parametrize("steps", [1, 3, 5])  # more find room as well, and what fewer leave counts nothing
+def test_repeated_tensors_have_autograds_gradients(steps: int) -> None:
+    inputs = [numbers(2, 1, 5, seed=1), numbers(2, 7, 5, seed=2), numbers(2, 7, 5, seed=3)]
+    wanted = gradients(loop(lambda tensor, _: tensor, lambda tensor, _: tensor, 3)(*inputs), inputs)
+    torch.testing.assert_close(gradients(loop(repeat_keys, repeat_values, steps)(*inputs), inputs), wanted)
 
 
 def test_the_gradient_of_a_repeated_tensor_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    matrix, hidden, seen = numbers(3, 5, 5, seed=2), numbers(3, 2, 5, seed=1), list[torch.Size]()
-    made = Tensor.__matmul__
+    values, hidden, seen = numbers(3, 5, 5, seed=2), numbers(3, 2, 5, seed=1), list[torch.Size]()
+    product = Tensor.__matmul__
 
     def watched(left: Tensor, right: Tensor) -> Tensor:
         seen.append(left.shape)
-        return made(left, right)
+        return product(left, right)
 
-    repeated = repeat(matrix)
+    repeated = repeat_values(values, 3)
     for _ in range(3):
-        hidden = product(hidden, repeated).tanh()
+        hidden = weighted_sum(hidden, repeated).tanh()
     monkeypatch.setattr(Tensor, "__matmul__", watched)
-    torch.autograd.grad(hidden.sum(), matrix)
+    torch.autograd.grad(hidden.sum(), values)
     assert seen.count(torch.Size([3, 5, 6])) == 1  # all rows of the three steps together
     assert torch.Size([3, 5, 2]) not in seen
-
-
-@pytest.mark.parametrize("score", ["additive", "concat", "coverage", "location"])
-def test_the_matrix_of_queries_gets_one_gradient_for_all_steps(score: str) -> None:
-    """It is autograd's, though no step makes a product as large as the matrix."""
-    rule = SCORE_FUNCTIONS[score](3, 3, 3).double()
-    for number, parameter in enumerate(rule.parameters()):
-        parameter.data = numbers(*parameter.shape, seed=number)
-    keys, first, seen = numbers(2, 3, 3, seed=7), numbers(2, 1, 3, seed=8), numbers(2, 1, 3, seed=9)
-
-    def loop(keys: Tensor) -> list[Tensor]:
-        query, told = first, []
-        for _ in range(4):
-            told.append(rule.after(query, keys, seen) + keys.mean())  # location would not read them
-            query = told[-1].tanh()
-        return told
-
-    inputs = [keys, first, *(parameter for name, parameter in rule.named_parameters() if "key" not in name)]
-    with Asked() as step_by_step:
-        wanted = gradients(loop(keys), inputs)
-    with Asked() as together:
-        torch.testing.assert_close(gradients(loop(repeat(keys)), inputs), wanted)
-    before, after = ([shapes for _, *shapes, _ in asked.found] for asked in (step_by_step, together))
-    assert before.count([(3, 2), (2, 3)]) == 4  # of the four steps' two rows
-    assert after.count([(3, 2), (2, 3)]) == 0
-    assert after.count([(3, 8), (8, 3)]) == 1
 
 
 @pytest.mark.parametrize("score", ["additive", "multiplicative"])
@@ -171,38 +155,31 @@ def test_a_gradient_of_little_leaves_nothing_for_the_next(score: str, wiring: tu
     torch.testing.assert_close(torch.autograd.grad(total, parameters), wanted)
 
 
-def test_every_matrix_beside_a_repeated_tensor_is_its_own() -> None:
-    keys, one, other, queries = repeat(numbers(2, 3, 4)), numbers(4, 4, seed=1), numbers(4, 4, seed=2), numbers(2, 1, 4)
-    for weight in (one, other, one, other[:, :4], other[1:]):
-        torch.testing.assert_close(looped(queries, weight, keys), queries @ weight.T)
-
-
 def test_large_keys_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that exp would carry out of float32, too."""
-    asked, plain = list[torch.Size](), additive._exponential
+    asked, exponential = list[torch.Size](), additive._exponential
 
     def watched(values: Tensor) -> Tensor | None:
         asked.append(values.shape)
-        return plain(values)
+        return exponential(values)
 
     monkeypatch.setattr(additive, "_exponential", watched)
-    keys, query, v = repeat(numbers(2, 3, 4, scale=1000.0)), numbers(2, 1, 4), numbers(4)
+    keys, query, v = repeat_keys(numbers(2, 3, 4, scale=1000.0), 3), numbers(2, 1, 4), numbers(4)
     for _ in range(3):
         additive_energies(query, keys, v)
-    assert asked.count(keys.shape) == 1
+    assert asked.count(plain(keys).shape) == 1
 
 
 def test_no_gradient_no_node() -> None:
-    wanted, unwanted = numbers(2, 3), torch.ones(2, 3)
+    wanted, unwanted = numbers(2, 3, 4), torch.ones(2, 3, 4)
     with torch.no_grad():
-        assert repeat(wanted) is wanted
-    assert repeat(unwanted) is unwanted
+        assert repeat_keys(wanted, 2) is wanted
+    assert repeat_values(unwanted, 2) is unwanted
 
 
 @pytest.mark.parametrize("grad", [True, False])
 def test_log_probs_in_pieces_equal_the_plain_ones(grad: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wide, "COLUMNS", 4)  # of 11: the last piece is smaller
-    monkeypatch.setattr(wide, "BLOCK", 2 * 11)  # two of five rows
+    monkeypatch.setattr(vocabulary, "BLOCK", 2 * 11)  # two of five rows
     layer, outputs = torch.nn.Linear(3, 11).double(), numbers(1, 5, 3)
     torch.nn.init.normal_(layer.bias)
     wanted = layer(outputs).log_softmax(-1)
@@ -236,7 +213,7 @@ def test_a_loop_equals_torchs_cell(cell: str, late_dim: int) -> None:
     steps = layer.loop(known)
     outputs, wanted = [], []
     for position in range(7):
-        ours = steps.step(position, inputs[:, position, 3 - late_dim :], ours)
+        ours = steps.step(inputs[:, position, 3 - late_dim :], ours)
         plain = layer.step(inputs[:, position], plain)
         outputs.append(ours[0])
         wanted.append(plain[0])
@@ -261,7 +238,7 @@ def test_a_loop_of_which_only_a_step_is_asked(cell: str) -> None:
     inputs, first = numbers(2, 7, 3, seed=1), tuple(numbers(2, 5, seed=2 + part) for part in range(layer.state_count))
     ours, plain, steps = first, first, layer.loop(inputs[:, :, :1])
     for position in range(4):
-        ours, plain = steps.step(position, inputs[:, position, 1:], ours), layer.step(inputs[:, position], plain)
+        ours, plain = steps.step(inputs[:, position, 1:], ours), layer.step(inputs[:, position], plain)
     everything = [inputs, *first, *layer.parameters()]
     torch.testing.assert_close(gradients([ours[0]], everything), gradients([plain[0]], everything))
 
@@ -273,8 +250,8 @@ def test_what_a_loop_recorded_goes_with_its_last_output(cell: str) -> None:
 
     def run() -> None:
         loop = layer.loop(numbers(2, 7, 1))
-        loop.step(0, numbers(2, 2), tuple(numbers(2, 5) for _ in range(layer.state_count)))[0].sum().backward()
-        record.append(weakref.ref(loop._shared.record))
+        loop.step(numbers(2, 2), tuple(numbers(2, 5) for _ in range(layer.state_count)))[0].sum().backward()
+        record.append(weakref.ref(loop._steps.factors))
 
     gc.disable()
     try:
@@ -289,7 +266,7 @@ def test_a_gradient_that_comes_back_is_not_written_over() -> None:
     layer, state = RecurrentLayer("lstm", 3, 5).double(), (numbers(2, 5, seed=1), numbers(2, 5, seed=2))
     ends = (
         layer.sequence(numbers(2, 7, 3), state)[1][1],
-        layer.loop(numbers(2, 7, 0)).step(0, numbers(2, 3), state)[1],
+        layer.loop(numbers(2, 7, 0)).step(numbers(2, 3), state)[1],
     )
     for end in ends:
         given = torch.ones_like(end)

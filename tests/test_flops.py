@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from seq2seq.batching import make_batch
 from seq2seq.comparison.flops import SCORE_COSTS, Work, forward_flops, training_flops, work_of
 from seq2seq.config import ModelConfig
-from seq2seq.nn.kernels.products import Rehearsal
+from seq2seq.nn.kernels.products import kernel_preparation
 from seq2seq.nn.model import Seq2Seq
 
 SENTENCES, SOURCE, TARGET = 3, 17, 19  # every sentence as long, so that nothing is padding
@@ -76,10 +76,10 @@ def test_every_score_function_says_what_it_multiplies() -> None:
 
 @pytest.fixture
 def open_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """torch's own recurrent layers instead of oneDNN's, into which no counter can look, and no rehearsal of what other
-    tests' batches multiplied.
+    """torch's own recurrent layers instead of oneDNN's, into which no counter can look, and no preparation of kernels
+    for what other tests' batches multiplied.
     """
-    monkeypatch.setattr("seq2seq.nn.model.rehearsal", Rehearsal(0))
+    monkeypatch.setattr(kernel_preparation, "prepare", lambda matrix, rows, *, adds: None)
     before = torch.backends.mkldnn.set_flags(_enabled=False)[0]
     yield
     torch.backends.mkldnn.set_flags(_enabled=before)

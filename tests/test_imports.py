@@ -210,7 +210,8 @@ def test_scripts_and_tests_import_what_is_there() -> None:
     assert any(file == "scripts/prepare-tsinghua450" for file, _ in found)
     code = "import importlib.util, sys\nfor name in sys.argv[1:]:\n  module, _, thing = name.rpartition('.')\n"
     code += "  loaded = importlib.import_module(module)\n"
-    code += "  if not hasattr(loaded, thing) and importlib.util.find_spec(name) is None: print(name)\n"
+    code += "  inner = hasattr(loaded, '__path__') and importlib.util.find_spec(name)\n"
+    code += "  if not hasattr(loaded, thing) and not inner: print(name)\n"
     missing = run(code, *sorted({name for _, name in found})).split()
     assert not [(file, name) for file, name in found if name in missing]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from seq2seq import Translator
 from seq2seq.batching import make_batch
 from seq2seq.text.tokenizer import TokenizerPair
-from seq2seq.translation.weights.frozen import Matrix, fixed_model
+from seq2seq.translation.weights.frozen import Matrix, frozen_model
 from seq2seq.translation.weights.int8 import IntegerMatrix
 from seq2seq.translation.weights.packed import PackedMatrix, packs
 
@@ -58,7 +58,7 @@ def test_a_model_laid_out_is_near_its_model(
 ) -> None:
     model = stirred(tiny_model("additive", wiring, cell, decoder_layers=2, encoder_layers=2)).eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    made = fixed_model(model, matrix_of)
+    made = frozen_model(model, matrix_of)
     batch = make_batch(
         random_ids([1, 9, 4], SOURCE_VOCABULARY, seed=5), random_ids([6, 1, 3], TARGET_VOCABULARY, seed=6)
     )
@@ -99,7 +99,7 @@ def test_translations_are_those_of_plain_products(
 @pytest.mark.parametrize("int8", [False, True])
 @pytest.mark.parametrize("change", ["fused", "plain", "written", "replaced"])
 def test_a_translator_follows_the_weights(pair: TokenizerPair, change: str, int8: bool) -> None:
-    """What is laid out for translating is no copy that stays behind, as that of a training's validation would be."""
+    """Told so, it makes new copies of what is laid out for translating, as a training's validation needs."""
     (loaded, other), texts = (tiny(pair, seed=seed) for seed in (1, 2)), sentences(5)
     for each in (loaded, other):
         each.model.float()
@@ -116,6 +116,7 @@ def test_a_translator_follows_the_weights(pair: TokenizerPair, change: str, int8
         for parameter in parameters:
             parameter.grad = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
         torch.optim.Adam(parameters, lr=0.3, fused=change == "fused").step()
+    translator.weights_changed()
     after = translator.translate(texts, int8=int8)
     fresh = Translator([loaded]).translate(texts, int8=int8)
     assert not any(map(close, before, after))

@@ -15,10 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from seq2seq.batching import Batch, make_batch
 from seq2seq.config_file import parse_config
 from seq2seq.nn.kernels.additive_energies import additive_energies
-from seq2seq.nn.kernels.loop_gradients import looped, repeat
-from seq2seq.nn.kernels.loop_steps import Shared, tanh_step
+from seq2seq.nn.kernels.loop_gradients import AffineSteps
+from seq2seq.nn.kernels.loop_steps import tanh_step
 from seq2seq.nn.kernels.precision import bfloat16_is_fast
-from seq2seq.nn.kernels.products import affine
+from seq2seq.nn.kernels.products import linear, matmul, step_matmul
 from seq2seq.nn.loss import Loss, cross_entropy
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
@@ -143,11 +143,11 @@ def test_sums_over_a_batch_are_exact(smoothing: float, monkeypatch: pytest.Monke
 def test_sums_over_the_steps_of_a_loop_are_exact() -> None:
     """Three steps of 683 rows of ones: 2,049, which bfloat16 does not have."""
     matrix, bias, ones = torch.ones(1, 1, requires_grad=True), torch.zeros(1, requires_grad=True), torch.ones(683, 1)
-    keys, weight = torch.ones(1, 1, 1, requires_grad=True), torch.ones(1, 1, requires_grad=True)
+    weight = torch.ones(1, 1, requires_grad=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        shared, repeated = Shared(torch.cat([matrix, matrix * 0]), bias, 3, 683), repeat(keys)
-        steps = [tanh_step(shared, position, ones, 0 * ones) for position in range(3)]
-        queries = [looped(ones[:, None], weight, repeated) for _ in range(3)]
+        affine = AffineSteps(torch.cat([matrix, matrix * 0]), bias, 3)
+        steps = [tanh_step(affine, ones, 0 * ones) for _ in range(3)]
+        queries = [linear(ones[:, None], weight) for _ in range(3)]
     slope = float(1 - steps[0][0, 0].detach() ** 2)
     torch.stack(steps).mul(1 / slope).sum().backward()
     torch.stack(queries).float().sum().backward()
@@ -168,12 +168,12 @@ def test_weights_of_short_numbers_sum_to_one(kind: str, dtype: torch.dtype) -> N
 def test_an_affine_map_in_both_precisions() -> None:
     left, matrix, offset = torch.randn(5, 3), torch.randn(3, 4), torch.randn(5, 4)
     plain = left @ matrix + offset
-    torch.testing.assert_close(affine(left, matrix, offset), plain)
-    rounded = affine(left, matrix.bfloat16(), offset)
+    torch.testing.assert_close(step_matmul(left, matrix, offset), plain)
+    rounded = step_matmul(left, matrix.bfloat16(), offset)
     assert rounded.dtype == torch.float32
     torch.testing.assert_close(rounded, plain, rtol=0.05, atol=0.05)
     held = offset.clone()
-    assert affine(left, matrix.bfloat16(), held, out=held) is held
+    assert matmul(left, matrix.bfloat16(), held, out=held) is held
     assert torch.equal(held, rounded)
     assert not torch.equal(held, offset)
 

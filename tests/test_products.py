@@ -14,14 +14,21 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.batching import make_batch
 from seq2seq.nn.kernels import products
-from seq2seq.nn.kernels.products import Rehearsal, exact_onednn, linear, onednn_is_better, pieces, summed
+from seq2seq.nn.kernels.products import (
+    KernelPreparation,
+    linear,
+    matmul,
+    onednn_is_better,
+    pieces,
+    step_matmul,
+    sum_of_products,
+)
 
 
 @pytest.fixture
 def onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked on every CPU, though it may be slow there or round."""
-    for module in ("products", "loss"):
-        monkeypatch.setattr(f"seq2seq.nn.{module}.onednn_is_better", lambda: True)
+    monkeypatch.setattr(products, "onednn_is_better", lambda: True)
 
 
 class Asked(TorchDispatchMode):
@@ -40,14 +47,13 @@ class Asked(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@given(st.integers(0, 300), st.lists(st.integers(1, 60), max_size=3).map(lambda sizes: sorted(sizes, reverse=True)))
-def test_pieces_are_all_rows_in_order(rows: int, sizes: list[int]) -> None:
-    found = list(pieces(rows, *sizes))
+@given(st.integers(0, 3000))
+def test_pieces_are_all_rows_in_order(rows: int) -> None:
+    found, sizes = list(pieces(rows)), (products.PIECE, products.PIECE // 2)
     assert [row for piece, _ in found for row in range(piece.start, piece.stop)] == list(range(rows))
-    for piece, full in found:
-        assert full == (piece.stop - piece.start in sizes) or piece is found[-1][0]
-    assert sum(not full for _, full in found) <= 1
-    assert not sizes or all(full or piece.stop - piece.start < sizes[-1] for piece, full in found)
+    assert all(whole == (piece.stop - piece.start in sizes) for piece, whole in found)
+    assert all(whole or piece.stop - piece.start < sizes[1] for piece, whole in found)
+    assert sum(not whole for _, whole in found) <= 1
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -67,15 +73,15 @@ def test_a_linear_map_in_pieces(monkeypatch: pytest.MonkeyPatch, rows: int, bias
     assert torch.autograd.gradcheck(linear, (inputs, *parameters))
     with Asked() as asked:
         torch.autograd.grad(linear(inputs.detach(), layer.weight).sum(), layer.weight)
-    assert {right for _, _, right, _ in asked.found} == {(5, 3), *((size, 5) for size in {8, 2 * rows % 8} - {0})} - (
-        {(8, 5)} if 2 * rows < 8 else set()
-    )
+    sizes = {piece.stop - piece.start for piece, _ in pieces(2 * rows)}
+    assert sizes <= {8, 4, 3, 2, 1}
+    assert {right for _, _, right, _ in asked.found} == {(5, 3), *((size, 5) for size in sizes)}
 
 
 def test_sums_over_pieces_are_not_rounded_to_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "PIECE", 4)
     ones = torch.ones(1028, 1)
-    assert summed(ones, ones, torch.bfloat16).item() == 1028  # bfloat16 has 1,024 and 1,032
+    assert sum_of_products(ones, ones, torch.bfloat16).item() == 1028  # bfloat16 has 1,024 and 1,032
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -89,7 +95,7 @@ def test_a_result_is_made_of_the_numbers_that_were_asked_for(bias: bool) -> None
             parameter.fill_(0.125)  # 64 and 64.125 are one number to bfloat16
     short = linear(inputs, layer.weight, layer.bias, dtype=torch.bfloat16)
     assert short.dtype == torch.bfloat16
-    long = linear(inputs, layer.weight, layer.bias, dtype=torch.bfloat16, made=torch.float32)
+    long = linear(inputs, layer.weight, layer.bias, dtype=torch.bfloat16, result_dtype=torch.float32)
     assert long.dtype == torch.float32
     assert long.unique().tolist() == [64.125 if bias else 64.0]
     (gradient,) = torch.autograd.grad(long.sum(), inputs)
@@ -103,8 +109,7 @@ def test_nothing_is_rounded_by_onednn() -> None:
         torch.rand(300, 200, generator=torch.Generator().manual_seed(1)).double(),
         torch.rand(200, 400).double(),
     )
-    with exact_onednn():
-        error = (left.float() @ right.float()).double() / (left @ right) - 1
+    error = step_matmul(left.float(), right.float()).double() / (left @ right) - 1
     assert error.abs().max() < 1e-5  # of bfloat16 it would be 1e-3
 
 
@@ -120,7 +125,7 @@ def test_where_onednn_would_round_mkl_goes_on(monkeypatch: pytest.MonkeyPatch) -
     assert not onednn_is_better()
     monkeypatch.undo()
     onednn_is_better.cache_clear()
-    with pytest.raises(KeyError), exact_onednn():
+    with pytest.raises(KeyError), products._onednn.asked():
         raise KeyError
     assert setting.matmul.fp32_precision == before
 
@@ -129,7 +134,7 @@ def test_who_comes_last_puts_the_setting_back(onednn: None) -> None:
     """Two threads that ask oneDNN, the first of which leaves first."""
     setting: Any = torch.backends.mkldnn
     before = setting.matmul.fp32_precision
-    first, second = exact_onednn(), exact_onednn()
+    first, second = products._onednn.asked(), products._onednn.asked()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
@@ -155,7 +160,6 @@ def test_the_probe_is_not_rounded_by_who_asks_first(monkeypatch: pytest.MonkeyPa
 def test_onednn_meets_few_shapes(monkeypatch: pytest.MonkeyPatch, score: str, wiring: tuple[str, bool]) -> None:
     """Two batches of as many rows but of other lengths: no shape of the second was not the first's."""
     monkeypatch.setattr(products, "PIECE", 16)
-    monkeypatch.setattr("seq2seq.nn.kernels.cross_entropy.LEAST", 16)
     monkeypatch.setattr("seq2seq.nn.kernels.cross_entropy.LOGITS", 0)
     model, found = tiny_model(score, wiring, "lstm", decoder_dim=14), []
     for length in (9, 12):
@@ -169,51 +173,73 @@ def test_onednn_meets_few_shapes(monkeypatch: pytest.MonkeyPatch, score: str, wi
     assert found[1] <= found[0]
 
 
+@pytest.mark.parametrize("offset", ["none", "a row", "rows"])
+@pytest.mark.parametrize("rows", [0, 3, 9, 24])
+@pytest.mark.parametrize("by_onednn", [False, True])
+def test_a_product_in_parts_is_the_whole(
+    monkeypatch: pytest.MonkeyPatch, rows: int, offset: str, by_onednn: bool
+) -> None:
+    monkeypatch.setattr(products, "onednn_is_better", lambda: by_onednn)
+    for name, value in {"PIECE": 8, "WIDE": 5, "COLUMNS": 3}.items():
+        monkeypatch.setattr(products, name, value)
+    left, matrix = torch.randn(rows, 4), torch.randn(4, 7)
+    added = {"none": None, "a row": torch.randn(7), "rows": torch.randn(rows, 7)}[offset]
+    found = matmul(left, matrix, added, out=torch.full((rows, 7), torch.nan))
+    torch.testing.assert_close(found, left @ matrix + (0 if added is None else added))
+
+
 @pytest.mark.usefixtures("onednn")
-def test_a_rehearsal_makes_what_the_steps_of_the_last_batch_made() -> None:
-    rehearsal = Rehearsal(kept=4)
+def test_kernels_of_all_known_products_are_made_when_the_number_of_rows_is_new() -> None:
+    preparation = KernelPreparation(kernels=4)
     matrix = torch.ones(5, 3)
 
     def batch(rows: int) -> list[tuple[Any, ...]]:
         with Asked() as asked:
-            rehearsal.begin(rows)
-        rehearsal.note(matrix, adds=True)
-        rehearsal.note(matrix.t(), adds=False)
+            preparation.prepare(matrix, rows, adds=True)
+            preparation.prepare(matrix.t(), rows, adds=False)
         return asked.found
 
-    assert batch(7) == []  # nothing is known yet
-    assert batch(7) == []  # these have been made
-    both = [("addmm", (9, 5), (5, 3), True), ("mm", (9, 3), (3, 5), True)]
-    assert batch(9) == both
+    assert batch(7) == []  # nothing is known yet: the products themselves make them
+    assert batch(9) == [("addmm", (9, 5), (5, 3), True), ("mm", (9, 3), (3, 5), True)]
     assert batch(7) == batch(9) == []  # four kernels are kept
     assert batch(7) == []
-    assert batch(8) != []
+    assert len(batch(8)) == 2
     assert batch(7) == []
-    assert batch(9) == both  # 8 came in its place, which had not been used for longer
-    with torch.no_grad():
-        rehearsal.begin(6)  # a validation's batch
-    assert len(batch(6)) == 2
+    assert len(batch(9)) == 2  # 8 came in its place, which had not been used for longer
+
+
+@pytest.mark.usefixtures("onednn")
+def test_products_of_a_network_that_is_gone_are_forgotten() -> None:
+    preparation = KernelPreparation(kernels=1000)
+    for size in range(3 * preparation.MOST_KINDS):
+        preparation.prepare(torch.ones(size + 1, 2), 7, adds=False)
+    with Asked() as asked:
+        preparation.prepare(torch.ones(1, 2), 8, adds=False)
+    assert 0 < len(asked.found) <= preparation.MOST_KINDS
 
 
 @pytest.mark.usefixtures("onednn")
 @pytest.mark.parametrize("wiring", [("bahdanau", False), ("luong", False), ("luong", True)])
 @pytest.mark.parametrize(("score", "cell"), [("multiplicative", "gru"), ("additive", "lstm")])
-def test_a_rehearsal_knows_every_product_of_a_step(
+def test_every_product_of_a_step_is_prepared(
     monkeypatch: pytest.MonkeyPatch, wiring: tuple[str, bool], score: str, cell: str
 ) -> None:
-    """Of another batch no shape with as many rows comes that was not rehearsed."""
-    rehearsal = Rehearsal(kept=100)
-    monkeypatch.setattr(products, "rehearsal", rehearsal)
-    monkeypatch.setattr("seq2seq.nn.model.rehearsal", rehearsal)
-    model, rows = tiny_model(score, wiring, cell, decoder_dim=14), 6
+    """Of a batch with another number of rows, every shape is made before the first step is."""
+    preparation = KernelPreparation(kernels=1000)
+    monkeypatch.setattr(products, "kernel_preparation", preparation)
+    model, rows, prepared = tiny_model(score, wiring, cell, decoder_dim=14), 6, list[tuple[Any, ...]]()
+    compiled = products._Kind.compile
+
+    def watched(kind: Any, rows: int) -> None:
+        with Asked() as asked:
+            compiled(kind, rows)
+        prepared.extend(asked.found)
+
     for count in (4, rows):
         batch = make_batch(random_ids([3] * count, SOURCE_VOCABULARY, 1), random_ids([4] * count, TARGET_VOCABULARY, 2))
-        if count == rows:
-            with Asked() as rehearsed:
-                rehearsal.begin(rows)
-            assert rehearsed.found
+        monkeypatch.setattr(products._Kind, "compile", watched)
         with Asked() as asked:
             model(*batch.tensors(), 0.1, 0.0).total.backward()
-    made = [product for product in asked.found if product[1][0] == rows and product[3]]
-    assert made
-    assert set(made) <= set(rehearsed.found)
+    steps = [product for product in asked.found if product[1][0] == rows and product[3]]
+    assert prepared
+    assert set(steps) <= set(prepared)

@@ -30,6 +30,7 @@ from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.signals import StopRequest
 from seq2seq.text.corpus import EncodedCorpus
+from seq2seq.training import trainer
 from seq2seq.training.averaging import Averager
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.trainer import train
@@ -240,6 +241,23 @@ def test_the_gradient_is_that_of_the_mean_loss_per_token(corpus: Path, tmp_path:
     norm = torch.stack([parameter.grad.norm() for parameter in loaded.model.parameters()]).norm()
     (told,) = [event["gradient_norm"] for event in events(tmp_path / "run") if event["event"] == "train"]
     assert told == pytest.approx(float(norm), rel=1e-4)
+
+
+def test_validations_translate_with_the_weights_of_now(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not with those that were laid out for the validation before."""
+    validate, text, scores = trainer.validate, ["der hund schläft"], list[float]()
+
+    def watched(model: Seq2Seq, translator: Translator, *parts: Any, **options: Any) -> Validation:
+        (translation,), (fresh,) = translator.translate(text), Translator(translator.models).translate(text)
+        assert translation.log_prob == fresh.log_prob
+        scores.append(fresh.log_prob)
+        return validate(model, translator, *parts, **options)
+
+    monkeypatch.setattr(trainer, "validate", watched)
+    train(config(corpus, training__max_steps=4, training__validation_interval=2), tmp_path / "run")
+    assert len(set(scores)) >= 2
 
 
 def test_patience_ends_the_run(corpus: Path, tmp_path: Path) -> None:

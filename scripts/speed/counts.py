@@ -22,7 +22,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from seq2seq.batching import make_batch, source_batch
-from seq2seq.nn import loss
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.initialisation import initialise
 from seq2seq.nn.kernels import products
@@ -63,10 +62,7 @@ def counts_of(kind: str, score: str, wiring: str) -> dict[str, int]:
 @contextmanager
 def multiplying(*, by_onednn: bool) -> Iterator[None]:
     """As on a CPU where oneDNN is asked for products of float32, or on one where it is not."""
-    with (
-        mock.patch.object(products, "onednn_is_better", return_value=by_onednn),
-        mock.patch.object(loss, "onednn_is_better", return_value=by_onednn),
-    ):
+    with mock.patch.object(products, "onednn_is_better", return_value=by_onednn):
         yield
 
 

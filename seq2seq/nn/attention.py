@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seq2seq.nn.kernels.loop_gradients import product, repeat
+from seq2seq.nn.kernels.loop_gradients import Repeatable, plain, repeat_keys, repeat_values, weighted_sum
 from seq2seq.nn.normalisation import NORMALISATIONS, Normalisation
 from seq2seq.nn.scores import SCORE_FUNCTIONS, ScoreFunction
 from seq2seq.nn.windows import WINDOWS, View, Window
@@ -23,20 +23,13 @@ from seq2seq.nn.windows import WINDOWS, View, Window
 class Memory:
     """The source of a batch, bound for attention: what is compared, what is summed, and which of it is real."""
 
-    keys: Float[Tensor, "batch source projected_dim"]
-    values: Float[Tensor, "batch source value_dim"]
+    keys: Repeatable  # [batch, source, projected_dim]
+    values: Repeatable  # [batch, source, value_dim]
     mask: Bool[Tensor, "batch source"]
 
     def select(self, rows: Int[Tensor, " selected"]) -> "Memory":
         """The memory of these sentences, in this order."""
-        return Memory(*(part.index_select(0, rows) for part in (self.keys, self.values, self.mask)))
-
-    def repeated(self) -> "Memory":
-        """The same for a loop in training: keys and values get one gradient for all steps (repeated.py).
-
-        Not those of several heads, each of which takes a part at each step.
-        """
-        return Memory(repeat(self.keys), repeat(self.values), self.mask)
+        return Memory(*(plain(part).index_select(0, rows) for part in (self.keys, self.values, self.mask)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +75,10 @@ class Attention(nn.Module, ABC):
         Padded states are set to zero first: a weight of exactly 0 would not silence a NaN in the sum.
         """
 
+    def repeat(self, memory: Memory, steps: int) -> Memory:
+        """Prepare the source for a loop of so many steps in training; the gradients are the same."""
+        return memory
+
     @abstractmethod
     def attend(
         self,
@@ -97,7 +94,7 @@ class Attention(nn.Module, ABC):
         batch, source = memory.mask.shape
         return Past(
             memory.mask.new_zeros(batch, 1, dtype=torch.long) if self.window.reads_position else None,
-            memory.values.new_zeros(batch, 1, source) if self.reads_coverage else None,
+            plain(memory.values).new_zeros(batch, 1, source) if self.reads_coverage else None,
         )
 
     def look(self, query: Float[Tensor, "batch slots query_dim"], memory: Memory, past: Past) -> Attended:
@@ -152,6 +149,11 @@ class SingleHead(Attention):
         values = states.masked_fill(~mask[:, :, None], 0.0)
         return Memory(keys=self.score.project(values), values=values, mask=mask)
 
+    def repeat(self, memory: Memory, steps: int) -> Memory:
+        """Prepare keys and values to get one gradient for all steps."""
+        keys = repeat_keys(plain(memory.keys), steps) if self.score.repeats_keys else memory.keys
+        return Memory(keys, repeat_values(plain(memory.values), steps), memory.mask)
+
     def attend(
         self,
         query: Float[Tensor, "batch target query_dim"],
@@ -163,9 +165,9 @@ class SingleHead(Attention):
         if coverage is None:
             energies = self.score(query, memory.keys)
         else:
-            energies = self.score.after(query, memory.keys, coverage)
+            energies = self.score.after(query, plain(memory.keys), coverage)
         weights = self.weights(energies, view)
-        return product(weights, memory.values), weights
+        return weighted_sum(weights, memory.values), weights
 
 
 class MultiHead(Attention):
@@ -217,7 +219,8 @@ class MultiHead(Attention):
         coverage: Float[Tensor, "batch target source"] | None,
     ) -> tuple[Float[Tensor, "batch target key_dim"], Float[Tensor, "batch target source"]]:
         """Each head by itself, then all contexts through one matrix."""
-        parts = (part.chunk(len(self.scores), dim=-1) for part in (self.query_layer(query), memory.keys, memory.values))
+        whole = self.query_layer(query), plain(memory.keys), plain(memory.values)
+        parts = (part.chunk(len(self.scores), dim=-1) for part in whole)
         contexts, weights = [], []
         for score, own, keys, values in zip(self._heads(), *parts, strict=True):
             weights.append(self.weights(score(own, keys), view))

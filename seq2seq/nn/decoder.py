@@ -18,7 +18,8 @@ from seq2seq.nn.attention import Attention, Memory, Past
 from seq2seq.nn.beam_slots import Slots
 from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.encoder import EncoderOutput
-from seq2seq.nn.kernels.loop_steps import Shared, tanh_step
+from seq2seq.nn.kernels.loop_gradients import AffineSteps
+from seq2seq.nn.kernels.loop_steps import tanh_step
 from seq2seq.nn.kernels.products import SequenceLinear
 from seq2seq.nn.recurrent import RecurrentLayer, State
 from seq2seq.nn.registry import enter
@@ -171,7 +172,7 @@ class LayerLoops:
         """All layers at one position; late: what enters the first beside y. States are [batch, dim]."""
         inputs, after = late, []
         for depth, (loop, norm, noise) in enumerate(zip(self._loops, self._norms, self._noise, strict=True)):
-            after.append(loop.step(position, inputs, cells[depth]))
+            after.append(loop.step(inputs, cells[depth]))
             outputs = norm(after[-1][0])
             outputs = outputs if noise is None else outputs * noise[position]
             inputs = outputs + inputs if self._residual and depth else outputs
@@ -215,7 +216,8 @@ class Bahdanau(Decoder):
 
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
         """Loop over attention and cell; the readout of all positions at once."""
-        loops, memory, past, cells = self.loops(embedded), state.memory.repeated(), state.past, one_slot(state.cells)
+        loops, past, cells = self.loops(embedded), state.past, one_slot(state.cells)
+        memory = self.attention.repeat(state.memory, embedded.shape[1])
         tops, contexts, weights = [], [], []
         for position in range(embedded.shape[1]):
             attended = self.attention.look(cells[-1][0][:, None], memory, past)
@@ -287,15 +289,16 @@ class LuongInputFeeding(Luong):
 
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
         """A loop: each step needs the attentional state of the one before."""
-        loops, memory, past, cells = self.loops(embedded), state.memory.repeated(), state.past, one_slot(state.cells)
+        loops, past, cells = self.loops(embedded), state.past, one_slot(state.cells)
+        memory = self.attention.repeat(state.memory, embedded.shape[1])
         fed = self.fed(state)[:, 0]
-        readout = Shared(self.readout.weight.t().contiguous(), self.readout.bias, *reversed(embedded.shape[:2]))
+        readout = AffineSteps(self.readout.weight.t().contiguous(), self.readout.bias, embedded.shape[1])
         outputs, weights = [], []
         for position in range(embedded.shape[1]):
             top, cells = loops.step(position, fed, cells)
             attended = self.attention.look(top[:, None], memory, past)
             past = attended.past
-            fed = tanh_step(readout, position, attended.context[:, 0], top)
+            fed = tanh_step(readout, attended.context[:, 0], top)
             outputs.append(fed)
             weights.append(attended.weights)
         state = DecoderState(state.memory, slotted(cells), fed[:, None], past)

@@ -10,7 +10,6 @@ from seq2seq.nn.beam_slots import Slots
 from seq2seq.nn.decoder import DECODERS, DecoderOutput, DecoderState
 from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.encoder import Encoder
-from seq2seq.nn.kernels.products import rehearsal
 from seq2seq.nn.kernels.vocabulary import token_log_probs
 from seq2seq.nn.loss import Loss, cross_entropy, repetition
 from seq2seq.nn.masking import length_mask
@@ -154,7 +153,6 @@ class Seq2Seq(nn.Module):
 
         coverage_loss: weight λ of the loss for looking twice at one place (`repetition`), part of `total` alone.
         """
-        rehearsal.begin(len(source))
         forced = self.force(source, source_lengths, target_input)
         outputs, real = self.output_dropout(forced.outputs), length_mask(target_lengths, target_input.shape[1])
         layer, padded = self.output_layer, not bool(real.all())  # sentences of one length are many: batches are sorted

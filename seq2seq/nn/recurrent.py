@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.nn.kernels.cells import doubled, gru_sequence, lstm_sequence
-from seq2seq.nn.kernels.loop_steps import Shared, gru_step, lstm_step
+from seq2seq.nn.kernels.loop_gradients import AffineSteps
+from seq2seq.nn.kernels.loop_steps import gru_step, lstm_step
 from seq2seq.nn.kernels.precision import product_dtype
 from seq2seq.nn.kernels.products import linear
 
@@ -50,7 +51,7 @@ class RecurrentLayer(nn.Module):
         weight, matrix, bias, inner_bias = self.doubled()
         matrix, state = matrix.t().contiguous().to(dtype), tuple(part.to(weight.dtype) for part in state)
         known = bias + inner_bias if self.state_count == 2 else bias
-        gates = linear(inputs.to(weight.dtype), weight, known, dtype=dtype, made=weight.dtype)
+        gates = linear(inputs.to(weight.dtype), weight, known, dtype=dtype, result_dtype=weight.dtype)
         if self.state_count == 2:
             outputs, last = lstm_sequence(gates, matrix, *state)
             return outputs, (last,)
@@ -88,27 +89,27 @@ class Loop:
     """A recurrent layer in training, step by step, with all that can be done for the steps together done together.
 
     The share of the inputs that are known before is one product for all steps, and the gradients of the matrices are
-    made once (steps.py).
+    made once (`AffineSteps`).
     """
 
     def __init__(self, cell: str, parameters: tuple[Tensor, Tensor, Tensor, Tensor], known: Tensor) -> None:
         weight, matrix, bias, inner_bias = parameters
-        (rows, steps, known_dim), late = known.shape, weight[:, known.shape[-1] :]
-        self._inner: Shared | None = None
+        (_, steps, known_dim), late = known.shape, weight[:, known.shape[-1] :]
+        self._inner: AffineSteps | None = None
         offset = bias + inner_bias if cell == "lstm" else bias
         if known_dim:
             offset = linear(known.transpose(0, 1), weight[:, :known_dim], offset)
         if cell == "lstm":
             late = torch.cat([late, matrix], dim=1)
         else:
-            self._inner = Shared(matrix.t().contiguous(), inner_bias, steps, rows)
-        self._shared = Shared(late.t().contiguous(), offset, steps, rows)
+            self._inner = AffineSteps(matrix.t().contiguous(), inner_bias, steps)
+        self._steps = AffineSteps(late.t().contiguous(), offset, steps)
 
-    def step(self, position: int, late: Float[Tensor, "rows late_dim"], state: State) -> State:
-        """The state after this position; late: the inputs that were not known before. Each position comes once."""
+    def step(self, late: Float[Tensor, "rows late_dim"], state: State) -> State:
+        """Return the state after the next position; late: its inputs that were not known before the loop."""
         if self._inner is None:
-            return lstm_step(self._shared, position, late, *state)
-        return (gru_step(self._shared, self._inner, position, late, *state),)
+            return lstm_step(self._steps, late, *state)
+        return (gru_step(self._steps, self._inner, late, *state),)
 
 
 class SourceLayer(nn.Module):

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seq2seq.nn.kernels.additive_energies import additive_energies
-from seq2seq.nn.kernels.loop_gradients import comparison, looped, node_of
+from seq2seq.nn.kernels.loop_gradients import Repeatable, compare
 from seq2seq.nn.kernels.products import SequenceLinear, linear
 from seq2seq.nn.registry import enter
 
@@ -28,6 +28,7 @@ class ScoreFunction(nn.Module, ABC):
 
     name: ClassVar[str]
     reads_coverage: ClassVar[bool] = False  # whether `after` differs from `forward`
+    repeats_keys: ClassVar[bool] = False  # whether `forward` passes the keys to a kernel, and so takes `Repeated` ones
     first_values: ClassVar[dict[str, float]] = {}  # parameters that begin at a number rather than at random
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
@@ -39,9 +40,9 @@ class ScoreFunction(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source projected_dim"]
+        self, query: Float[Tensor, "batch target query_dim"], keys: Any
     ) -> Float[Tensor, "batch target source"]:
-        """Unmasked energies of every query against every key, as `project` made them."""
+        """Return unmasked energies of every query against every key, [batch, source, projected_dim] from `project`."""
 
     def after(
         self,
@@ -71,17 +72,11 @@ def score_function(name: str) -> Callable[[Score], Score]:
     return enter(table, "score function", name)
 
 
-def ask(
-    layer: nn.Linear, query: Float[Tensor, "batch target query_dim"], keys: Tensor
-) -> Float[Tensor, "batch target outputs"]:
-    """W q; in a loop of training with one gradient of W for all steps."""
-    asked: Tensor = layer(query) if node_of(keys) is None else looped(query, layer.weight, keys)
-    return asked
-
-
 @score_function("additive")
 class Additive(ScoreFunction):
     """e = vᵀ tanh(W q + U k). Bahdanau et al. (2015), appendix A.1.2."""
+
+    repeats_keys: ClassVar[bool] = True
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
@@ -95,15 +90,17 @@ class Additive(ScoreFunction):
         return keys
 
     def forward(
-        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source attention_dim"]
+        self, query: Float[Tensor, "batch target query_dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
         """vᵀ tanh(W q + U k) for each pair."""
-        return additive_energies(ask(self.query_layer, query, keys), keys, self.v)
+        return additive_energies(self.query_layer(query), keys, self.v)
 
 
 @score_function("multiplicative")
 class Multiplicative(ScoreFunction):
     """e = qᵀ W k. Luong et al. (2015), section 3.1, "general"."""
+
+    repeats_keys: ClassVar[bool] = True
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
@@ -115,40 +112,44 @@ class Multiplicative(ScoreFunction):
         return keys
 
     def forward(
-        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source query_dim"]
+        self, query: Float[Tensor, "batch target query_dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
         """qᵀ (W k) for each pair."""
-        return comparison(query, keys)
+        return compare(query, keys)
 
 
 @score_function("dot")
 class Dot(ScoreFunction):
     """e = qᵀ k, without parameters. Luong et al. (2015), section 3.1, "dot"."""
 
+    repeats_keys: ClassVar[bool] = True
+
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
         self._require_equal(query_dim, key_dim)
 
     def forward(
-        self, query: Float[Tensor, "batch target dim"], keys: Float[Tensor, "batch source dim"]
+        self, query: Float[Tensor, "batch target dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
         """qᵀ k for each pair."""
-        return comparison(query, keys)
+        return compare(query, keys)
 
 
 @score_function("scaled_dot")
 class ScaledDot(ScoreFunction):
     """e = qᵀ k / √dim, so that the spread of the energies does not grow with dim. Vaswani et al. (2017), equation 1."""
 
+    repeats_keys: ClassVar[bool] = True
+
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
         self._require_equal(query_dim, key_dim)
 
     def forward(
-        self, query: Float[Tensor, "batch target dim"], keys: Float[Tensor, "batch source dim"]
+        self, query: Float[Tensor, "batch target dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
         """qᵀ k / √dim for each pair."""
-        return comparison(query, keys) / math.sqrt(query.shape[-1])
+        return compare(query, keys) / math.sqrt(query.shape[-1])
 
 
 @score_function("scaled_multiplicative")
@@ -192,7 +193,7 @@ class Location(ScoreFunction):
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source key_dim"]
     ) -> Float[Tensor, "batch target source"]:
         """(W q)_i for each position i."""
-        energies = ask(self.query_layer, query, keys)[:, :, : keys.shape[1]]
+        energies: Tensor = self.query_layer(query)[:, :, : keys.shape[1]]
         return F.pad(energies, (0, keys.shape[1] - energies.shape[2]), value=self.IGNORED)
 
 
@@ -203,6 +204,8 @@ class Concat(ScoreFunction):
     The family of functions is additive's, as W [q; k] = W₁ q + W₂ k. What differs: the inner size is the query's and
     not attention_dim, and the two halves are one matrix, which begins with the smaller values that its width asks for.
     """
+
+    repeats_keys: ClassVar[bool] = True
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
@@ -215,11 +218,10 @@ class Concat(ScoreFunction):
         return linear(states, self.layer.weight[:, self.query_dim :])
 
     def forward(
-        self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source query_dim"]
+        self, query: Float[Tensor, "batch target query_dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
         """vᵀ tanh(W₁ q + W₂ k) for each pair."""
-        inner = looped(query, self.layer.weight[:, : self.query_dim], keys)
-        return additive_energies(inner, keys, self.v)
+        return additive_energies(linear(query, self.layer.weight[:, : self.query_dim]), keys, self.v)
 
 
 @score_function("cosine")
@@ -230,6 +232,7 @@ class Cosine(ScoreFunction):
     1 could not give one position of a sentence much more weight than another.
     """
 
+    repeats_keys: ClassVar[bool] = True
     first_values: ClassVar[dict[str, float]] = {"beta": 10.0}
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
@@ -242,10 +245,10 @@ class Cosine(ScoreFunction):
         return F.normalize(states, dim=-1)
 
     def forward(
-        self, query: Float[Tensor, "batch target dim"], keys: Float[Tensor, "batch source dim"]
+        self, query: Float[Tensor, "batch target dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
         """β qᵀ k / |q| |k| for each pair."""
-        return self.beta * comparison(F.normalize(query, dim=-1), keys)
+        return self.beta * compare(F.normalize(query, dim=-1), keys)
 
 
 @score_function("coverage")
@@ -257,6 +260,7 @@ class Coverage(Additive):
     """
 
     reads_coverage: ClassVar[bool] = True
+    repeats_keys: ClassVar[bool] = False
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
@@ -269,5 +273,5 @@ class Coverage(Additive):
         coverage: Float[Tensor, "batch target source"],
     ) -> Float[Tensor, "batch target source"]:
         """vᵀ tanh(W q + U k + w c) for each pair."""
-        inner = ask(self.query_layer, query, keys)[:, :, None, :] + keys[:, None, :, :]
+        inner = self.query_layer(query)[:, :, None, :] + keys[:, None, :, :]
         return torch.tanh(inner + coverage[:, :, :, None] * self.w) @ self.v

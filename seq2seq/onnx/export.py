@@ -25,6 +25,7 @@ from seq2seq.durable import sha256
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.attention import Memory, Past
 from seq2seq.nn.decoder import DecoderState
+from seq2seq.nn.kernels.loop_gradients import plain
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.recurrent import RecurrentLayer, State
 from seq2seq.onnx.graphs import OPSET, check_graph
@@ -123,7 +124,7 @@ def _names(state: DecoderState) -> list[str]:
 def _flat(state: DecoderState) -> list[Tensor]:
     parts = [part for layer in state.cells for part in layer]
     optional = (state.fed, state.past.position, state.past.coverage)
-    memory = state.memory.keys, state.memory.values, state.memory.mask
+    memory = plain(state.memory.keys), plain(state.memory.values), state.memory.mask
     return [*memory, *parts, *(part for part in optional if part is not None)]
 
 

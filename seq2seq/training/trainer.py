@@ -327,6 +327,7 @@ class Trainer:
         self._save_state()
 
     def _measure(self) -> Validation:
+        self.translator.weights_changed()
         parts = (self.model, self.translator, self.text.validation, self.config, self.processes)
         return validate(*parts, tokenize=self.tokenize)
 

@@ -23,6 +23,7 @@ from seq2seq.errors import InputError, WrongType, short_repr
 from seq2seq.metrics.links import check_link_options
 from seq2seq.nn.beam_slots import Slots
 from seq2seq.nn.decoder import DecoderState
+from seq2seq.nn.kernels.torch_internals import has_int8_products
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.narrow_output import NarrowState
 from seq2seq.search.beam import beam_search
@@ -60,8 +61,8 @@ from seq2seq.translation.translation import (
     resolve,
     write_translation,
 )
-from seq2seq.translation.weights.frozen import FixedCopies
-from seq2seq.translation.weights.int8 import IntegerMatrix, available
+from seq2seq.translation.weights.frozen import FrozenCopies
+from seq2seq.translation.weights.int8 import IntegerMatrix
 from seq2seq.translation.weights.packed import PackedMatrix, packs
 from seq2seq.translation.word_alignment import Alignment, Join, Side, read_alignment, sides
 
@@ -71,7 +72,8 @@ _Search = Callable[[list[Source]], list[list[Hypothesis]]]
 class Translator:
     """One model, or several as an ensemble, that translate text.
 
-    The models are used as they are, not copied: a model in training can be validated, and is left in training mode.
+    The models are used as they are: a model in training can be validated, and is left in training mode. Whoever changes
+    the weights calls `weights_changed`, for they may have been laid out anew for translating.
     All methods take any iterable of sentences, each without its line break, and raise InputError with the place of what
     is no sentence, and with the name of an argument that is of another type or out of range. A translator can be
     copied, pickled and sent to other processes; one that is forked off computes in one thread.
@@ -84,7 +86,7 @@ class Translator:
         """
         self.models = _checked_models(models)
         self._shortlists = None if shortlists is None else _one_a_model(shortlists, self.models)
-        self._copies = FixedCopies(self._networks)
+        self._copies = FrozenCopies(self._networks)
         self.config, self.tokenizers = self.models[0].config, self.models[0].tokenizers
         _compute_alone_after_a_fork()
 
@@ -92,6 +94,10 @@ class Translator:
     def load(cls, *names: str | Path, device: str = "cpu") -> Translator:
         """From model directories or hub names; several make an ensemble. Raises InputError as `load_model` does."""
         return cls([load_model(name, device=device) for name in names])
+
+    def weights_changed(self) -> None:
+        """Translate with the weights that the models have now, and not with those of an earlier translation."""
+        self._copies.clear()
 
     def translate(self, texts: Iterable[str], **options: Unpack[SearchOptions]) -> list[Translation]:
         """The best translation of each text, in their order. A blank text gives a blank translation."""
@@ -303,7 +309,7 @@ class Translator:
         """The networks as the options want them, their weights laid out for translating where that is possible."""
         if settings.int8 and self._device.type != "cpu":
             raise InputError(f"int8 is for translating on the CPU, and the model is on {self._device}; leave it out")
-        if settings.int8 and not available():
+        if settings.int8 and not has_int8_products():
             raise InputError(
                 "int8 needs oneDNN, which this installation of torch does not have for this processor; leave int8 out"
             )

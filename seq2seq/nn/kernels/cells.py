@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seq2seq.nn.kernels.products import exact_onednn, step_affine, step_multiply, summed
+from seq2seq.nn.kernels.products import step_matmul, sum_of_products
 
 TANH_GATE = {"lstm": 2, "gru": 2}  # which gate passes a tanh
 GATES = {"lstm": 4, "gru": 3}
@@ -117,10 +117,9 @@ class _LSTMSequence(torch.autograd.Function):
         states[0], cells[0] = first, cell
         # All views at once: to index takes 2 µs, and a step would have to eight times.
         outputs, all_cells = states.unbind(0), cells.unbind(0)
-        with exact_onednn():
-            for step, (own, tanh) in enumerate(zip(gates.unbind(0), squashed.unbind(0), strict=True)):
-                step_affine(outputs[step], matrix, own, out=own)
-                lstm_gates(own, all_cells[step], all_cells[step + 1], tanh, outputs[step + 1])
+        for step, (own, tanh) in enumerate(zip(gates.unbind(0), squashed.unbind(0), strict=True)):
+            step_matmul(outputs[step], matrix, own, out=own)
+            lstm_gates(own, all_cells[step], all_cells[step + 1], tanh, outputs[step + 1])
         ctx.save_for_backward(gates, matrix, states, cells, squashed)
         return states[1:], cells[time].clone()
 
@@ -131,12 +130,11 @@ class _LSTMSequence(torch.autograd.Function):
         to_gates, to_state = torch.empty_like(gates), torch.zeros_like(to_cell)
         parts = [part.unbind(0) for part in (to_outputs, gates, cells[:-1], squashed, to_gates)]
         back = matrix.t()
-        with exact_onednn():
-            for to_output, own, before, tanh, to_own in reversed(list(zip(*parts, strict=True))):
-                to_state.add_(to_output)
-                lstm_gates_back(own, before, tanh, to_state, to_cell, to_own)
-                step_multiply(to_own, back, out=to_state)
-        to_matrix = summed(states[:-1].flatten(0, 1), to_gates.flatten(0, 1), matrix.dtype)
+        for to_output, own, before, tanh, to_own in reversed(list(zip(*parts, strict=True))):
+            to_state.add_(to_output)
+            lstm_gates_back(own, before, tanh, to_state, to_cell, to_own)
+            step_matmul(to_own, back, out=to_state)
+        to_matrix = sum_of_products(states[:-1].flatten(0, 1), to_gates.flatten(0, 1), matrix.dtype)
         return to_gates, to_matrix, to_state, to_cell
 
 
@@ -148,11 +146,10 @@ class _GRUSequence(torch.autograd.Function):
         time, rows, dim = gates.shape[0], *first.shape
         states, inners = first.new_empty(time + 1, rows, dim), first.new_empty(time, rows, dim)
         states[0] = first
-        with exact_onednn():
-            for step in range(time):
-                inner = step_affine(states[step], matrix, bias)
-                gru_gates(gates[step], inner, states[step], states[step + 1])
-                inners[step] = inner[:, 2 * dim :]
+        for step in range(time):
+            inner = step_matmul(states[step], matrix, bias)
+            gru_gates(gates[step], inner, states[step], states[step + 1])
+            inners[step] = inner[:, 2 * dim :]
         ctx.save_for_backward(gates, matrix, states, inners)
         return states[1:]
 
@@ -161,13 +158,12 @@ class _GRUSequence(torch.autograd.Function):
         gates, matrix, states, inners = ctx.saved_tensors
         to_outputs, to_gates, to_inner = gradients[0], torch.empty_like(gates), torch.empty_like(gates)
         to_state = torch.zeros_like(states[0])
-        with exact_onednn():
-            for step in reversed(range(gates.shape[0])):
-                to_state.add_(to_outputs[step])
-                kept = gru_gates_back(gates[step], inners[step], states[step], to_state, to_gates[step], to_inner[step])
-                step_affine(to_inner[step], matrix.t(), kept, out=to_state)
+        for step in reversed(range(gates.shape[0])):
+            to_state.add_(to_outputs[step])
+            kept = gru_gates_back(gates[step], inners[step], states[step], to_state, to_gates[step], to_inner[step])
+            step_matmul(to_inner[step], matrix.t(), kept, out=to_state)
         flat = to_inner.flatten(0, 1)
-        return to_gates, summed(states[:-1].flatten(0, 1), flat, matrix.dtype), flat.sum(dim=0), to_state
+        return to_gates, sum_of_products(states[:-1].flatten(0, 1), flat, matrix.dtype), flat.sum(dim=0), to_state
 
 
 def lstm_sequence(

@@ -6,15 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.kernels.products import affine, exact_onednn, multiply, onednn_is_better, pieces
-from seq2seq.nn.kernels.vocabulary import BLOCK, wide_product
+from seq2seq.nn.kernels.products import PIECE, add_product, matmul
+from seq2seq.nn.kernels.vocabulary import BLOCK
 
 LOGITS = 1 << 23  # of a chunk, which exist at one time: 32 MiB of float32
-
-
-LEAST = 256  # rows of a chunk, however large the vocabulary: products of fewer are slow
-
-
+LEAST = PIECE // 2  # rows of a chunk, which has a multiple of it: products of fewer are slow
 LOST = 1e-30  # a probability as small may be 0 in float32, or has few digits
 
 
@@ -26,8 +22,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     joins later. `dtype`: of the products, and so of the logits between them; the softmax and all sums are in the
     precision of the weights, a block at a time.
 
-    2026-11-26, 3,796 rows of 512 units, 8,000 pieces, two threads: 0.93 of a matmul's rate; with chunks of 512 rows
-    0.84, in blocks 0.85 to 0.89; with chunks of 2,048 rows, 64 MiB of logits, 0.94 to 0.95.
+    2026-11-26, 3,796 rows of 512 units, 8,000 pieces: 0.93 of a matmul's rate, 0.84 with chunks of 512 rows.
     """
 
     @staticmethod
@@ -39,12 +34,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         scores, probs = (outputs.new_empty(len(outputs), 1) for _ in range(2))  # z and softmax(z) of the targets
         vocabulary, spread = weight.shape[0], smoothing / weight.shape[0]
         sums = weight.sum(dim=0)  # of all rows: what the evenly spread part of q needs, without a pass over logits
-        size, block = max(LEAST, LOGITS // vocabulary), max(1, BLOCK // vocabulary)
+        size, block = max(1, LOGITS // vocabulary // LEAST) * LEAST, max(1, BLOCK // vocabulary)
         factors = weight.to(dtype)
         buffer = outputs.new_empty(min(size, len(outputs)), vocabulary, dtype=dtype)
-        for chunk, full in pieces(len(outputs), size, size // 2):
+        for first in range(0, len(outputs), size):
+            chunk = slice(first, first + size)
             rows, target = outputs[chunk].to(dtype), targets[chunk, None]
-            gradient = _scores(rows, factors, buffer[: len(rows)], full)
+            gradient = matmul(rows, factors.t(), out=buffer[: len(rows)])
             for part in range(0, len(rows), block):
                 some = slice(part, part + block)
                 logits = gradient[some].to(weight.dtype)  # the same memory, where nothing is to be converted
@@ -55,9 +51,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 grad_bias += logits.sum(dim=0)
                 if dtype != weight.dtype:
                     gradient[some] = logits
-            with exact_onednn(full):
-                multiply(gradient, factors, out=grad_outputs[chunk]).sub_(sums, alpha=spread)
-                affine(gradient.t(), rows, grad_weight, out=grad_weight)
+            matmul(gradient, factors, out=grad_outputs[chunk]).sub_(sums, alpha=spread)
+            add_product(grad_weight, gradient, rows, dtype)
         log_probs = _logs(probs, outputs, weight, bias, targets)
         of_all, nll = outputs.sum(dim=0), -log_probs.sum()
         evenly = (scores - log_probs).sum() - (of_all @ sums + len(outputs) * bias.sum()) / vocabulary
@@ -73,14 +68,6 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_outputs, grad_weight, grad_bias = ctx.saved_tensors
         scale = gradients[0]
         return grad_outputs * scale, grad_weight * scale, grad_bias * scale, None, None, None
-
-
-def _scores(rows: Tensor, weight: Tensor, out: Tensor, full: bool) -> Tensor:
-    """x Wᵀ into `out`: all columns at once by oneDNN, some at a time by MKL."""
-    if not full or not onednn_is_better():
-        return wide_product(rows, weight, out)
-    with exact_onednn():
-        return torch.mm(rows, weight.t(), out=out)
 
 
 def _logs(probs: Tensor, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:

@@ -27,10 +27,9 @@ class Matrix(Protocol):
 
 
 MatrixOf = Callable[[Tensor], Matrix]
-_Stamp = tuple[int, int, float]
 
 
-class FixedLinear(nn.Module):
+class FrozenLinear(nn.Module):
     """A linear layer that cannot be trained."""
 
     def __init__(self, matrix: Matrix, bias: Float[Tensor, " outputs"]) -> None:
@@ -41,12 +40,12 @@ class FixedLinear(nn.Module):
         """x Wᵀ + b."""
         return self._matrix(inputs, self._bias)
 
-    def part(self, outputs: Int[Tensor, " outputs"]) -> "FixedLinear":
+    def part(self, outputs: Int[Tensor, " outputs"]) -> "FrozenLinear":
         """The layer of these outputs alone."""
-        return FixedLinear(self._matrix.part(outputs), self._bias[outputs])
+        return FrozenLinear(self._matrix.part(outputs), self._bias[outputs])
 
 
-class FixedLayer(RecurrentLayer):
+class FrozenLayer(RecurrentLayer):
     """A recurrent layer that cannot be trained."""
 
     def __init__(self, layer: RecurrentLayer, matrix_of: MatrixOf) -> None:
@@ -77,7 +76,7 @@ class FixedLayer(RecurrentLayer):
         return (gru_cell(gates, self._states(state[0], self._inner_bias), state[0]),)
 
 
-def fixed_model(model: Seq2Seq, matrix_of: MatrixOf) -> Seq2Seq:
+def frozen_model(model: Seq2Seq, matrix_of: MatrixOf) -> Seq2Seq:
     """A model that shares the embeddings and the attention, and whose other weights are made by `matrix_of`.
 
     Its weights are those of now: it does not follow a training.
@@ -86,36 +85,31 @@ def fixed_model(model: Seq2Seq, matrix_of: MatrixOf) -> Seq2Seq:
     made = copy.deepcopy(model, parameters)  # which are shared
     for name, module in list(made.named_modules()):
         if isinstance(module, RecurrentLayer):
-            made.set_submodule(name, FixedLayer(module, matrix_of))
+            made.set_submodule(name, FrozenLayer(module, matrix_of))
     for name in ("decoder.readout", "output_layer"):
         layer = made.get_submodule(name)
         assert isinstance(layer, nn.Linear)
-        made.set_submodule(name, FixedLinear(matrix_of(layer.weight), layer.bias.detach()))
+        made.set_submodule(name, FrozenLinear(matrix_of(layer.weight), layer.bias.detach()))
     return made.eval()
 
 
-class FixedCopies:
-    """Models made by `fixed_model`, kept for as long as the weights that they were made of stay as they are."""
+class FrozenCopies:
+    """Copies of models made by `frozen_model`, each when it is first asked for."""
 
     def __init__(self, models: Sequence[Seq2Seq]) -> None:
         self._models = list(models)
-        self._made: dict[MatrixOf, tuple[list[_Stamp], list[Seq2Seq]]] = {}
+        self._copies: dict[MatrixOf, list[Seq2Seq]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What is laid out for this processor can be made anew, and oneDNN's layouts can be neither copied nor sent.
         return type(self), (self._models,)
 
     def of(self, matrix_of: MatrixOf) -> list[Seq2Seq]:
-        """One a model, made when first asked for, and again when a weight has changed, as those of a training do."""
-        stamps = [_stamp(parameter) for model in self._models for parameter in model.parameters()]
-        if matrix_of not in self._made or self._made[matrix_of][0] != stamps:
-            self._made[matrix_of] = stamps, [fixed_model(model, matrix_of) for model in self._models]
-        return self._made[matrix_of][1]
+        """Return a copy of each model whose weights are made by `matrix_of`, as the weights were at the first call."""
+        if matrix_of not in self._copies:
+            self._copies[matrix_of] = [frozen_model(model, matrix_of) for model in self._models]
+        return self._copies[matrix_of]
 
-
-def _stamp(parameter: Tensor) -> _Stamp:
-    """What tells that a parameter was changed: where it lies, how often it was written, and a sum of some of it.
-
-    torch counts what is written in place, but not what its fused optimizers write, and these write everywhere.
-    """
-    return parameter.data_ptr(), parameter._version, float(parameter.detach()[::64].sum())
+    def clear(self) -> None:
+        """Forget all copies, because the models' weights have changed."""
+        self._copies.clear()

@@ -10,27 +10,16 @@ whose kernel was faster still for few rows (5 rows: 135 against 344 µs, float32
 stays in float32: embeddings and attention.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from seq2seq.nn.kernels.torch_internals import int8_linear, pack_int8
+
 _LARGEST = 63  # of an input, 7 bits with their sign
 _ROWS = 64  # that the packing is told to expect
-
-
-@cache
-def available() -> bool:
-    """Whether this torch makes such products on this processor."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch's
-        return False
-    try:
-        return bool(torch.equal(IntegerMatrix.of(torch.ones(1, 1))(torch.ones(1, 1)), torch.ones(1, 1)))
-    except (AttributeError, RuntimeError):  # they are no part of torch's public interface
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +40,7 @@ class IntegerMatrix:
 
     @classmethod
     def _pack(cls, entries: Int[Tensor, "outputs inputs"], scales: Float[Tensor, " outputs"]) -> "IntegerMatrix":
-        pack: Callable[..., Tensor] = torch.ops.onednn.qlinear_prepack
-        packed = pack(entries, [_ROWS, entries.shape[1]])
+        packed = pack_int8(entries, _ROWS)
         return cls(entries, scales, torch.zeros(len(scales), dtype=torch.int32), packed)
 
     def part(self, outputs: Int[Tensor, " some"]) -> "IntegerMatrix":
@@ -66,21 +54,6 @@ class IntegerMatrix:
         scales = inputs.abs().amax(dim=-1, keepdim=True).clamp_min_(torch.finfo(inputs.dtype).tiny) / _LARGEST
         # Rounded, as the conversion cuts. None passes 127, so they are the same as int8, which is made 7 times as fast.
         entries = (inputs / scales).add_(_LARGEST + 1.5).to(torch.int8).view(torch.uint8)
-        multiply: Callable[..., Tensor] = torch.ops.onednn.qlinear_pointwise
-        products = multiply(
-            entries,
-            1.0,
-            _LARGEST + 1,
-            self.packed,
-            self.scales,
-            self.zeros,
-            None,
-            1.0,
-            0,
-            torch.float32,
-            "none",
-            [],
-            "",
-        )
+        products = int8_linear(entries, 1.0, _LARGEST + 1, self.packed, self.scales, self.zeros)
         products = products.to(inputs.dtype).mul_(scales)
         return products if bias is None else products.add_(bias)

@@ -11,32 +11,20 @@ Not for training, 2026-11-26: a step of the reference model won 1 to 5 %, and as
 never where one was before, the process grew from 1.2 to 1.6 and 2.0 GB.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-
-@cache
-def _available() -> bool:
-    """Whether this torch has the operators, on this processor."""
-    known: Callable[[], bool] = torch.backends.mkldnn.is_available
-    if not known():
-        return False
-    try:
-        return bool(torch.equal(PackedMatrix.of(torch.ones(1, 1))(torch.ones(1, 1)), torch.ones(1, 1)))
-    except (AttributeError, RuntimeError):  # they are no part of torch's public interface
-        return False
+from seq2seq.nn.kernels.torch_internals import has_packed_products, pack, packed_linear
 
 
 def packs(*tensors: Tensor) -> bool:
     """Whether products of these can be made so."""
     if not all(each.device.type == "cpu" and each.dtype == torch.float32 for each in tensors):
         return False
-    return not torch.is_autocast_enabled("cpu") and not torch.onnx.is_in_onnx_export() and _available()
+    return not torch.is_autocast_enabled("cpu") and not torch.onnx.is_in_onnx_export() and has_packed_products()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +36,15 @@ class PackedMatrix:
 
     @classmethod
     def of(cls, weight: Float[Tensor, "outputs inputs"]) -> "PackedMatrix":
-        """Of a matrix that `packs`."""
+        """Lay out a float32 matrix on the CPU; check `packs` first."""
         weight = weight.detach()
-        lay_out: Callable[..., Tensor] = torch.ops.mkldnn._reorder_linear_weight
-        return cls(weight, lay_out(weight))
+        return cls(weight, pack(weight))
 
     def __call__(
         self, inputs: Float[Tensor, "*rows inputs"], bias: Float[Tensor, " outputs"] | None = None
     ) -> Float[Tensor, "*rows outputs"]:
         """x Wᵀ + b."""
-        multiply: Callable[..., Tensor] = torch.ops.mkldnn._linear_pointwise
-        return multiply(inputs, self.layout, bias, "none", [], "")
+        return packed_linear(inputs, self.layout, bias)
 
     def part(self, outputs: Int[Tensor, " some"]) -> "PackedMatrix":
         """These rows of W alone."""
