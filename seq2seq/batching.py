@@ -1,4 +1,4 @@
-"""The seam between text and tensors: token ids in, length-bucketed and token-budgeted batches out."""
+"""The seam between text and tensors: token ids in, padded batches of similar lengths within a token budget out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import torch
 from torch import Tensor
 
 from seq2seq.text.budget import cut_by_budget
-from seq2seq.text.tokenizer import BOS, EOS, PAD
+from seq2seq.text.special_tokens import BOS, EOS, PAD
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded token ids. Sources and target_output end with the end token; target_input starts with BOS."""
+    """The padded token ids of a batch of sentence pairs.
+
+    source and target_output end with the end token, target_input starts with BOS; the lengths count the end token.
+    """
 
     source: Tensor  # [batch, source]
     source_lengths: Tensor  # [batch], the end token counted
@@ -23,16 +26,19 @@ class Batch:
     target_lengths: Tensor  # [batch], the end token counted
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
+        """Return a copy of the batch on another device."""
         return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """In the order in which the model takes them."""
+        """Return the five tensors in the order in which the model takes them."""
         return tuple(getattr(self, field.name) for field in fields(self))
 
 
 def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Rows of ids as one padded tensor [batch, longest], and their lengths."""
+    """Pad rows of ids to one tensor [batch, longest row]; return it with the rows' lengths [batch].
+
+    Raises ValueError for an empty row, which no model can attend to.
+    """
     lengths = [len(row) for row in rows]
     width = max(lengths)
     if min(lengths) == 0:
@@ -42,12 +48,12 @@ def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 
 def source_batch(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Source sentences without their end token -> padded ids and lengths, the end token added."""
+    """Append the end token to source sentences; return their padded ids [batch, source] and lengths [batch]."""
     return pad([[*row, EOS] for row in rows])
 
 
 def make_batch(source: Sequence[Sequence[int]], target: Sequence[Sequence[int]]) -> Batch:
-    """Pairs of sentences, without special tokens, as a batch."""
+    """Build a batch from sentence pairs given as ids without special tokens."""
     source_ids, source_lengths = source_batch(source)
     target_input, target_lengths = pad([[BOS, *row] for row in target])
     target_output, _ = pad([[*row, EOS] for row in target])
@@ -55,13 +61,14 @@ def make_batch(source: Sequence[Sequence[int]], target: Sequence[Sequence[int]])
 
 
 def plan_batches(source_lengths: Tensor, target_lengths: Tensor, budget: int, seed: int, epoch: int) -> list[list[int]]:
-    """Which rows go together in an epoch: a pure function of its arguments.
+    """Return the rows of each batch of an epoch; the plan depends on the arguments alone.
 
-    Rows are shuffled, sorted by length (so that ties are mixed anew each epoch), cut where rows x longest side
-    would pass the budget of tokens, and the batches shuffled. From one target length to the next, source lengths rise
-    and fall in turns: a batch across the border then holds like sources. 2026-11-26, Multi30k, 4,096 tokens: padding on
-    both sides 6.5 % to 4.5 %, the target's 0.5 to 0.7 %. Lengths are given without the end token; a sentence longer
-    than the budget is a batch of its own.
+    The lengths, one per row, do not count the end token. Rows are shuffled, sorted by target length (the shuffle
+    decides the order among equals, anew each epoch), cut where the number of rows times the longest side would exceed
+    `budget` tokens, and the batches are shuffled. A sentence longer than the budget is a batch of its own.
+
+    From one target length to the next, the source lengths alternate between rising and falling, so that a batch across
+    the border holds sources of similar length: on Multi30k with 4,096 tokens padding falls from 6.5 % to 4.5 %.
     """
     generator = torch.Generator().manual_seed((seed << 20) + epoch)
     shuffled = torch.randperm(len(source_lengths), generator=generator)
@@ -72,6 +79,6 @@ def plan_batches(source_lengths: Tensor, target_lengths: Tensor, budget: int, se
     return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
 
 
-def deal(rows: Sequence[int], parts: int) -> list[list[int]]:
-    """Rows, sorted by length, as so many parts of much the same size and lengths; some empty where rows are few."""
+def split_round_robin(rows: Sequence[int], parts: int) -> list[list[int]]:
+    """Split rows, sorted by length, into `parts` lists of similar size and lengths; some are empty if rows are few."""
     return [list(rows[part::parts]) for part in range(parts)]

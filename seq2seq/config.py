@@ -13,7 +13,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_MINIMUM, LARGEST_OFFSET, LARGEST_RATIO, MANY
+from seq2seq.bounds import (
+    LARGEST_ALPHA,
+    LARGEST_BEAM,
+    LARGEST_COUNT,
+    LARGEST_LENGTH_OFFSET,
+    LARGEST_LENGTH_RATIO,
+    LARGEST_MIN_LENGTH,
+)
 
 MOST_PIECES = 1_000_000  # of a vocabulary
 _LARGEST_NUMBER = 2**31 - 1  # what every library below takes
@@ -151,7 +158,7 @@ class DataConfig(Section):
         description="a bad line (invalid UTF-8, NUL, one side blank): stop there, or drop the pair and count it",
     )
     max_length: int = Field(
-        250, ge=1, le=MANY, description="longest training sentence, in pieces; longer pairs are removed"
+        250, ge=1, le=LARGEST_COUNT, description="longest training sentence, in pieces; longer pairs are removed"
     )
     max_ratio: float = Field(9.0, ge=0, description="largest ratio of the two lengths in pieces; 0 switches this off")
     drop_duplicates: bool = Field(False, description="remove a training pair that was seen before")
@@ -220,20 +227,22 @@ class ModelConfig(Section):
     score: str = Field("additive", description="attention score function")
     window: str = Field("none", description="part of the source that a step may look at")
     window_size: int = Field(
-        10, ge=1, le=MANY, description="positions that a window shows to either side of its centre"
+        10, ge=1, le=LARGEST_COUNT, description="positions that a window shows to either side of its centre"
     )
     normalisation: str = Field("softmax", description="how energies become weights")
     heads: int = Field(1, ge=1, le=1024, description="looks a step, each with a score function of its own")
     wiring: Literal["bahdanau", "luong"] = Field("luong", description="which state asks, and where the context goes")
     input_feeding: bool = Field(False, description="luong only: feed the attentional state into the next step")
-    embedding_dim: int = Field(256, ge=1, le=MANY, description="units of an embedding")
-    encoder_dim: int = Field(256, ge=1, le=MANY, description="units of the encoder, per direction")
-    decoder_dim: int = Field(512, ge=1, le=MANY, description="units of the decoder")
-    attention_dim: int = Field(256, ge=1, le=MANY, description="units inside the score function, where it has any")
+    embedding_dim: int = Field(256, ge=1, le=LARGEST_COUNT, description="units of an embedding")
+    encoder_dim: int = Field(256, ge=1, le=LARGEST_COUNT, description="units of the encoder, per direction")
+    decoder_dim: int = Field(512, ge=1, le=LARGEST_COUNT, description="units of the decoder")
+    attention_dim: int = Field(
+        256, ge=1, le=LARGEST_COUNT, description="units inside the score function, where it has any"
+    )
     output_dim: int = Field(
         0,
         ge=0,
-        le=MANY,
+        le=LARGEST_COUNT,
         description="units that the output layer reads (of the attentional state); 0: as many as an embedding",
     )
     encoder_layers: int = Field(1, ge=1, le=64, description="recurrent layers of the encoder")
@@ -353,12 +362,12 @@ class SearchConfig(Section):
     )
     length_alpha: float = Field(1.0, ge=0, le=LARGEST_ALPHA, description="exponent of the penalty (average and gnmt)")
     min_length: int = Field(
-        0, ge=0, le=LARGEST_MINIMUM, description="fewest pieces of a translation, the end not counted"
+        0, ge=0, le=LARGEST_MIN_LENGTH, description="fewest pieces of a translation, the end not counted"
     )
     max_length_ratio: float = Field(
-        2.0, ge=0, le=LARGEST_RATIO, description="most pieces: this times the source's pieces ..."
+        2.0, ge=0, le=LARGEST_LENGTH_RATIO, description="most pieces: this times the source's pieces ..."
     )
-    max_length_offset: int = Field(20, ge=1, le=LARGEST_OFFSET, description="... plus this")
+    max_length_offset: int = Field(20, ge=1, le=LARGEST_LENGTH_OFFSET, description="... plus this")
 
     @model_validator(mode="after")
     def _idle(self) -> Self:

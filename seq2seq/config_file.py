@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from seq2seq.config import Config
-from seq2seq.errors import InputError, WrongType, nearest, shown
+from seq2seq.errors import InputError, WrongType, nearest, short_repr
 
 LARGEST_FILE = 1 << 20  # bytes of a config; the rest of a larger one, or of /dev/zero, is not read
 
@@ -26,7 +26,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = (), values: Mapping
     Raises InputError with file and line for bad TOML, unknown keys (near name offered) and bad values.
     """
     if not isinstance(path, (str, os.PathLike)):
-        raise WrongType(f"the path of a config must be a string or a Path, given {shown(path)}")
+        raise WrongType(f"the path of a config must be a string or a Path, given {short_repr(path)}")
     if isinstance(overrides, str):
         raise WrongType(f"a list of overrides is needed, not one string; write [{overrides!r}]")
     path, overrides = Path(path), list(overrides)
@@ -142,7 +142,7 @@ def _explain(problem: Any, keys: list[str]) -> str:
         return f"{key}: {message}" if key else message  # no key: a rule between sections
     if problem["type"] == "string_type" and isinstance(problem["input"], (bool, int, float, date, time)):
         message = f"{message}; write it in quotation marks"
-    return f"{key} = {shown(problem['input'])}: {message}"
+    return f"{key} = {short_repr(problem['input'])}: {message}"
 
 
 def _section_at(keys: list[str]) -> type[BaseModel]:

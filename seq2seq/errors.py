@@ -1,4 +1,4 @@
-"""The errors a user can meet. The command line prints them as one or two lines and never as a traceback."""
+"""The errors a user can meet; the command line prints them as one or two lines and never as a traceback."""
 
 from __future__ import annotations
 
@@ -9,27 +9,33 @@ from collections.abc import Iterable
 
 
 class Seq2SeqError(Exception):
-    """Something went wrong that the message explains; the command line exits with 1."""
+    """A failure that the message explains; the command line exits with 1."""
 
     exit_code = 1
 
 
 class InputError(Seq2SeqError):
-    """Bad usage or bad input: what is wrong, where, what is allowed, what to do; the command line exits with 2."""
+    """Bad usage or bad input; the message says what is wrong, where, what is allowed and what to do.
+
+    The command line exits with 2.
+    """
 
     exit_code = 2
 
 
 class WrongType(InputError, TypeError):
-    """An argument of another type than a function takes: an InputError like any other, and Python's TypeError too."""
+    """An argument of a type that a function does not take; Python's TypeError as well as an InputError."""
 
 
 class LostProcess(Seq2SeqError):
-    """Another process of the job went away; every one that is left says so, for the first may be the one that went."""
+    """The loss of another process of the job.
+
+    Every process that is left reports it, because the first to report may be the next to go.
+    """
 
 
 class MissingPackage(InputError, ImportError):
-    """A package that this needs is not installed: an InputError like any other, and Python's ImportError too."""
+    """A package that is needed and not installed; Python's ImportError as well as an InputError."""
 
 
 _EXTRAS = {"onnx": "export", "onnxruntime": "onnx"}
@@ -38,9 +44,10 @@ _EXPORT = "export the model where torch is (seq2seq export), and translate with 
 
 
 def missing_package(error: ImportError, what: str) -> MissingPackage | None:
-    """What to tell where `what` needs a package that is not installed; None for an import that failed otherwise.
+    """Return the error to show where `what` needs a package that is not installed; None for another import error.
 
-    A machine set up for exports alone lacks torch and more; then torch is named, whichever was missed first.
+    A machine set up for exports alone lacks torch and more; the message then names torch, whichever package was missed
+    first.
     """
     if isinstance(error, MissingPackage):
         return error
@@ -66,16 +73,19 @@ _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 80
 
 
-def shown(value: object) -> str:
-    """A value as a message shows it: cut where it is long or nested deep, as only mistakes and attacks are."""
+def short_repr(value: object) -> str:
+    """Return repr(value), cut to some 80 characters and a few levels of nesting, for use in a message.
+
+    Only mistakes and attacks are longer.
+    """
     try:
         return _REPR.repr(value)
-    except ValueError:  # Python writes no integer of more than 4300 digits
+    except ValueError:  # Python refuses to print integers of more than 4,300 digits
         return f"(a huge {type(value).__name__})"
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """A hint for an unknown name: the near one when there is one, and always the allowed ones."""
+    """Return a hint for an unknown name: the most similar allowed name, if one is similar, and all allowed names."""
     choices = sorted(allowed)
     close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     hint = f"did you mean {close[0]!r}? " if close else ""

@@ -18,9 +18,9 @@ from seq2seq import Translator
 from seq2seq.cli.align import check_direction
 from seq2seq.config import DataConfig
 from seq2seq.errors import InputError
-from seq2seq.metrics.drawing import text_grid
+from seq2seq.metrics.drawing import draw_weights
 from seq2seq.metrics.links import Link, alignment_error_rate, alignment_intervals, format_pharaoh, parse_pharaoh
-from seq2seq.metrics.symmetrisation import METHODS, symmetrise, turned
+from seq2seq.metrics.symmetrisation import METHODS, reverse_links, symmetrise
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 SHORTER = ["training.max_steps=150", "training.batch_tokens=400", "training.learning_rate=0.02"]
@@ -119,7 +119,7 @@ def test_json_lines_carry_words_links_and_weights(folder: Path, tmp_path: Path) 
         assert (one["source"], one["target"]) == (there.source.words, there.target.words)
         assert np.array(one["weights"]) == pytest.approx(there.weights, abs=1e-5)
         assert np.array(one["reverse_weights"]) == pytest.approx(back.weights, abs=1e-5)
-        assert [tuple(link) for link in one["links"]] == sorted(set(there.links) | turned(back.links))
+        assert [tuple(link) for link in one["links"]] == sorted(set(there.links) | reverse_links(back.links))
     assert "reverse_weights" not in json.loads(succeed("align", "digits", *PAIRS, "--format", "jsonl").split("\n")[0])
 
 
@@ -128,7 +128,7 @@ def test_a_grid_follows_the_links(folder: Path, monkeypatch: pytest.MonkeyPatch)
     shown = succeed("align", "digits", *PAIRS, "--format", "grid")
     expected = Translator.load("digits").align(lines("words.forward"), lines("words.backward"), join="both")
     for one in expected[:3]:
-        drawn = text_grid(one.weights, one.source.words, one.target.words, width=60)
+        drawn = draw_weights(one.weights, one.source.words, one.target.words, width=60)
         links = " ".join(f"{i}-{j}" for i, j in one.links)
         block = "\n".join([links, *(line.rstrip() for line in drawn.split("\n"))]) + "\n"
         assert shown.startswith(block)
@@ -139,7 +139,7 @@ def test_a_grid_follows_the_links(folder: Path, monkeypatch: pytest.MonkeyPatch)
 def test_both_directions_are_joined(folder: Path, method: str) -> None:
     sides = (lines("words.forward"), lines("words.backward"))
     forward = [one.links for one in Translator.load("digits").align(*sides, join="both")]
-    backward = [turned(one.links) for one in Translator.load("reverse").align(*sides[::-1], join="both")]
+    backward = [reverse_links(one.links) for one in Translator.load("reverse").align(*sides[::-1], join="both")]
     assert forward != [sorted(each) for each in backward]
     expected = [symmetrise(*both, method) for both in zip(forward, backward, strict=True)]
     assert pharaoh(succeed("align", "digits", *PAIRS, "--reverse", "reverse", "--symmetrise", method)) == expected
@@ -205,7 +205,7 @@ def fail_late(*arguments: object) -> str:
 
 def test_gold_links_of_the_other_direction(folder: Path, tmp_path: Path) -> None:
     firsts = [line.split()[0] for line in lines("words.gold")]  # 0-1 in a pair of two words
-    inverse = [format_pharaoh(turned(parse_pharaoh(line, "gold")[0])) for line in firsts]
+    inverse = [format_pharaoh(reverse_links(parse_pharaoh(line, "gold")[0])) for line in firsts]
     gold = tmp_path / "other" / "words.gold"
     gold.parent.mkdir()
     for path, links in ((gold, firsts), (tmp_path / "words.gold", inverse)):
@@ -235,7 +235,7 @@ def test_error_rates_of_both_shifts(folder: Path) -> None:
     for shift in (0, 1):
         forward = [set(one.links) for one in Translator.load("digits").align(*sides, join="both", shift=shift)]
         back = Translator.load("reverse").align(*sides[::-1], join="both", shift=shift)
-        backward = [turned(one.links) for one in back]
+        backward = [reverse_links(one.links) for one in back]
         joined = [symmetrise(*both, names[2]) for both in zip(forward, backward, strict=True)]
         for name, links in zip(names, (forward, backward, joined), strict=True):
             scores = alignment_error_rate(hypothesis=links, sure=gold, possible=gold)

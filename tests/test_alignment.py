@@ -15,7 +15,7 @@ from seq2seq.metrics.links import (
     format_pharaoh,
     links_from_threshold,
     links_from_weights,
-    merged_weights,
+    merge_weights,
     parse_pharaoh,
     word_weights,
 )
@@ -145,9 +145,9 @@ def test_shared_pieces_by_hand():
     target = np.array([[0.75, 0, 0], [0.25, 1, 0]])
     weights = [[0.4, 0.2, 0.3, 0.1], [0.1, 0.4, 0.3, 0.2], [0.0, 0.0, 0.1, 0.9]]
     first, second = np.array([0.5, 0.4]), np.array([0.3, 0.5])
-    assert merged_weights(weights, source, target) == pytest.approx(np.array([first, (first / 4 + second) / 1.25]))
+    assert merge_weights(weights, source, target) == pytest.approx(np.array([first, (first / 4 + second) / 1.25]))
     end = np.array([0.0, 0.1])
-    assert merged_weights(weights, source, target, shift=1) == pytest.approx(
+    assert merge_weights(weights, source, target, shift=1) == pytest.approx(
         np.array([second, (second / 4 + end) / 1.25])
     )
 

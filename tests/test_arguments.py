@@ -22,7 +22,7 @@ from test_translator import close, pair, sentences, tiny
 from seq2seq import Translator, load_config, load_model
 from seq2seq.checkpoint.model import save_model
 from seq2seq.errors import InputError, MissingPackage, Seq2SeqError, WrongType, missing_package
-from seq2seq.text.arguments import switch
+from seq2seq.text.arguments import check_bool
 from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.translation.lexicon import Lexicon
 
@@ -141,7 +141,7 @@ def test_options_of_another_type_are_refused(translator: Translator, options: di
 def test_numbers_of_numpy_are_numbers(translator: Translator) -> None:
     options = {"beam_size": np.int64(2), "length_alpha": np.float32(0.5), "int8": np.bool_(False)}
     assert translator.translate(TEXTS, **options) == translator.translate(TEXTS, beam_size=2, length_alpha=0.5)
-    assert not switch("int8", np.bool_(False))
+    assert not check_bool("int8", np.bool_(False))
 
 
 CALLS: list[tuple[Callable[[Translator], Any], str]] = [

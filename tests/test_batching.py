@@ -63,7 +63,7 @@ def test_little_padding_where_lengths_vary() -> None:
 
 def test_cutting_starts_anew_after_a_long_sentence() -> None:
     assert cut_by_budget([0, 1, 2, 3], [1, 1, 9, 1], 10) == [[0, 1], [2], [3]]
-    assert cut_by_budget([3, 1, 0, 2, 4], [1] * 5, 100, most=2) == [[3, 1], [0, 2], [4]]
+    assert cut_by_budget([3, 1, 0, 2, 4], [1] * 5, 100, max_rows=2) == [[3, 1], [0, 2], [4]]
 
 
 def test_an_empty_target_is_just_an_end() -> None:

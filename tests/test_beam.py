@@ -14,7 +14,7 @@ from torch import Tensor
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.search.beam import beam_search, greedy_search
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
-from seq2seq.search.ranking import rank, rank_sums
+from seq2seq.search.ranking import topk, topk_of_sums
 from seq2seq.search.stepping import Hypothesis, SearchState, Step, StepFunction
 
 BOS, EOS, A, B, C = 2, 3, 4, 5, 6
@@ -280,11 +280,11 @@ def test_equal_log_probs_are_taken_in_order() -> None:
 def test_impossible_candidates_are_no_tie() -> None:
     """Else the slow way would be taken at every step of a short beam."""
     numbers = torch.tensor([[-1.0, -INF, -3.0, -INF, -2.0], [-5.0, -INF, -INF, -INF, -4.0]])
-    values, indices, tied = rank(numbers, 3)
+    values, indices, tied = topk(numbers, 3)
     assert values.tolist() == [[-1.0, -2.0, -3.0], [-4.0, -5.0, -INF]]
     assert (indices[0].tolist(), indices[1, :2].tolist()) == ([0, 4, 2], [4, 0])
     assert not tied.any()
-    assert rank(torch.tensor([[-1.0, -3.0, -2.0, -3.0]]), 3)[2]
+    assert topk(torch.tensor([[-1.0, -3.0, -2.0, -3.0]]), 3)[2]
 
 
 @settings(max_examples=60, deadline=None)
@@ -303,8 +303,8 @@ def test_sums_are_ranked_as_if_all_were_made(seed: int, width: int, levels: int,
     rows = torch.randint(9, (4, 3), generator=draw)
     everything = (numbers[rows] + offsets[:, :, None]).flatten(1)
     count = min(count, everything.shape[1])
-    values, indices, tied = rank_sums(offsets, numbers, rows, count)
-    plain, _, expected = rank(everything, count)
+    values, indices, tied = topk_of_sums(offsets, numbers, rows, count)
+    plain, _, expected = topk(everything, count)
     assert torch.equal(values, plain)
     assert torch.equal(tied, expected)
     assert torch.equal(everything.gather(1, indices), values)
@@ -318,7 +318,7 @@ def test_a_block_ends_with_its_row(width: int) -> None:
     """The last number of a row, its highest, is found once, though its block is not full."""
     numbers = torch.zeros(1, width)
     numbers[0, -1] = 1
-    found = rank_sums(torch.zeros(1, 1), numbers, torch.tensor([[0]]), 3)
+    found = topk_of_sums(torch.zeros(1, 1), numbers, torch.tensor([[0]]), 3)
     assert found.values.tolist() == [[1, 0, 0]]
     assert found.indices[0, 0] == width - 1
 
@@ -326,7 +326,7 @@ def test_a_block_ends_with_its_row(width: int) -> None:
 def test_a_ranking_shows_what_is_no_number() -> None:
     numbers = torch.zeros(2, 300)
     numbers[1, 290] = math.nan
-    assert rank_sums(torch.zeros(1, 2), numbers, torch.tensor([[0, 1]]), 2).values.isnan().any()
+    assert topk_of_sums(torch.zeros(1, 2), numbers, torch.tensor([[0, 1]]), 2).values.isnan().any()
 
 
 class Ragged(Table):

@@ -10,7 +10,7 @@ import pytest
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
-from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_MINIMUM, LARGEST_OFFSET, LARGEST_RATIO
+from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_LENGTH_OFFSET, LARGEST_LENGTH_RATIO, LARGEST_MIN_LENGTH
 from seq2seq.cli import app
 from seq2seq.comparison.plan import CostSettings, Noise, Search
 from seq2seq.config import Config, ModelConfig, SearchConfig, Section, TrainingConfig
@@ -54,9 +54,9 @@ def test_every_number_of_a_config_has_two_ends(section: type[Section]) -> None:
 SEARCH = {
     "beam_size": LARGEST_BEAM,
     "length_alpha": LARGEST_ALPHA,
-    "min_length": LARGEST_MINIMUM,
-    "max_length_offset": LARGEST_OFFSET,
-    "max_length_ratio": LARGEST_RATIO,
+    "min_length": LARGEST_MIN_LENGTH,
+    "max_length_offset": LARGEST_LENGTH_OFFSET,
+    "max_length_ratio": LARGEST_LENGTH_RATIO,
 }
 
 
@@ -69,7 +69,7 @@ def test_a_search_that_a_model_asks_for_ends(key: str) -> None:
     assert set(SEARCH) == {name for name, _ in numbers(SearchConfig)}
 
 
-@pytest.mark.parametrize(("key", "largest"), [("beam_size", LARGEST_BEAM), ("min_length", LARGEST_MINIMUM)])
+@pytest.mark.parametrize(("key", "largest"), [("beam_size", LARGEST_BEAM), ("min_length", LARGEST_MIN_LENGTH)])
 def test_python_and_the_command_line_have_the_bounds_of_the_config(key: str, largest: int) -> None:
     search = Config.model_validate({"data": DATA}).search
     resolve(search, {key: largest}, SearchOptions)

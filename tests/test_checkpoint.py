@@ -39,7 +39,8 @@ from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.initialisation import initialise
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.search.shortlist import Shortlist
-from seq2seq.text.tokenizer import EOS, TokenizerPair, train_tokenizers
+from seq2seq.text.special_tokens import EOS
+from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 
 SOURCE = ["der hund läuft schnell", "ein mann 😀 schläft heute nicht", "中文 ist schön"]
 TARGET = ["the dog runs quickly", "a man 😀 does not sleep today", "中文 is nice"]

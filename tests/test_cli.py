@@ -41,7 +41,7 @@ from seq2seq.cli.template import render
 from seq2seq.config import Config, Section
 from seq2seq.config_file import parse_config
 from seq2seq.errors import Seq2SeqError
-from seq2seq.metrics.drawing import text_grid
+from seq2seq.metrics.drawing import draw_weights
 from seq2seq.metrics.links import parse_pharaoh
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.translation.translation import blank
@@ -572,7 +572,7 @@ def test_plot_attention_of_a_given_target(model: Path, translator: Translator, t
     files = []
     for shift in (0, 1):
         (one,) = translator.align([source], [target], shift=shift)
-        grid_of_align = text_grid(one.weights, source.split(), target.split(), width=80)
+        grid_of_align = draw_weights(one.weights, source.split(), target.split(), width=80)
         assert succeed(*command, "--shift", shift) == f"{grid_of_align}\n"
         files.append(tmp_path / f"{shift}.svg")
         succeed(*command, "--shift", shift, "--output", files[-1])

@@ -26,8 +26,8 @@ from seq2seq.comparison.plan import Grid, cells, load_grid
 from seq2seq.comparison.results import Cost, Results, load_results
 from seq2seq.comparison.texts import bleu_tokenizer, fingerprint, load_tests
 from seq2seq.errors import InputError
-from seq2seq.metrics.bleu import evaluate
 from seq2seq.metrics.perplexity import perplexity
+from seq2seq.metrics.scores import evaluate
 from seq2seq.processes.signals import StopRequest
 from seq2seq.translation.translator import Translator
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from seq2seq.bulk.streams import open_input
 from seq2seq.errors import InputError
-from seq2seq.text.compression import BLOCK, unpacked
+from seq2seq.text.compression import BLOCK, unpack
 from seq2seq.text.lines import read_lines
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
@@ -110,18 +110,18 @@ def test_any_cut_of_the_arrival_gives_the_same_text(pack: Callable[[bytes], byte
         def read1(self, most: int | None = -1) -> bytes:
             return packed.read(size)
 
-    assert unpacked(Dripping()).read() == text
+    assert unpack(Dripping()).read() == text
 
 
 def test_lines_come_before_the_stream_ends() -> None:
     read, write = os.pipe()
     with os.fdopen(read, "rb") as stream, os.fdopen(write, "wb", buffering=0) as sender:
-        lines: Iterator[bytes] = iter(unpacked(stream))
+        lines: Iterator[bytes] = iter(unpack(stream))
         sender.write(b"a\nb\nc")
         assert [next(lines), next(lines)] == [b"a\n", b"b\n"]
         sender.write(b"d\n")
         assert next(lines) == b"cd\n"
-        assert unpacked(stream).fileno() == stream.fileno()
+        assert unpack(stream).fileno() == stream.fileno()
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,15 @@ from seq2seq.cli.display.console import Answers, Messages, drawn
 from seq2seq.comparison import pace, runs
 from seq2seq.errors import Seq2SeqError
 from seq2seq.text import encoding
-from seq2seq.text.escaping import code_span, columns, csv_cell, json_text, markdown, printable, visible
+from seq2seq.text.escaping import (
+    code_span,
+    escape_columns,
+    escape_csv_cell,
+    escape_line,
+    escape_markdown,
+    escape_text,
+    json_text,
+)
 from seq2seq.text.tokenizer import train_tokenizers
 
 ODD = "m\udcf6del"  # how Python has a name with the byte F6, which is no UTF-8
@@ -62,16 +70,16 @@ def steers(text: str) -> bool:
 
 @given(TEXT)
 def test_no_character_steers(text: str) -> None:
-    assert not steers(visible(text))
-    assert not steers(printable(text).replace("\n", ""))
-    assert not steers(columns(text).replace("\n", "").replace("\t", ""))
+    assert not steers(escape_line(text))
+    assert not steers(escape_text(text).replace("\n", ""))
+    assert not steers(escape_columns(text).replace("\n", "").replace("\t", ""))
     assert not steers(code_span(text))
-    assert not steers(markdown(text))
+    assert not steers(escape_markdown(text))
 
 
 @given(st.text(st.characters(exclude_categories=tuple(STEERING))))
 def test_what_is_only_seen_stays(text: str) -> None:
-    assert visible(text) == text
+    assert escape_line(text) == text
 
 
 @given(st.dictionaries(TEXT, TEXT))
@@ -83,8 +91,8 @@ def test_json_says_the_same_with_nothing_that_steers(facts: dict[str, str]) -> N
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1+1"])
 def test_no_cell_is_a_formula(cell: str) -> None:
-    assert csv_cell(cell) == "'" + cell
-    assert csv_cell(f"a{cell}") == f"a{cell}"
+    assert escape_csv_cell(cell) == "'" + cell
+    assert escape_csv_cell(f"a{cell}") == f"a{cell}"
 
 
 # ------------------------------------------------------------------------------------------------------------- streams
@@ -349,7 +357,7 @@ def test_ctrl_c_reaches_no_process_that_was_started(start: str, monkeypatch: pyt
     monkeypatch.setattr(runs, "finished", lambda task, tests: False)
     pool = SimpleNamespace(map=masked, shutdown=lambda cancel_futures: None)
     monkeypatch.setattr(encoding, "ProcessPoolExecutor", lambda *arguments, **options: pool)
-    text: Any = SimpleNamespace(source=["a"] * 2 * encoding.PART, target=["b"] * 2 * encoding.PART)
+    text: Any = SimpleNamespace(source=["a"] * 2 * encoding.CHUNK_PAIRS, target=["b"] * 2 * encoding.CHUNK_PAIRS)
     going_on = SimpleNamespace(requested=None)
     begin = {
         "a run of a comparison": lambda: runs.carry_out([SimpleNamespace(name="a")], {}, 1, print, going_on),

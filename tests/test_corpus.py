@@ -664,7 +664,7 @@ def test_ids_are_a_list_of_lists(rows, data):
     assert ids == rows
     assert ids != [*rows, []]
     assert not rows or ids != [*rows[:-1], [*rows[-1], 1]]
-    assert Ids.of(**dict(zip(("flat", "ends"), ids.arrays().values(), strict=True))) == ids
+    assert Ids.from_arrays(**dict(zip(("flat", "ends"), ids.arrays().values(), strict=True))) == ids
     for _ in range(3 if rows else 0):
         place = data.draw(st.integers(-len(rows), len(rows) - 1))
         assert ids[place] == rows[place]
@@ -676,7 +676,7 @@ def test_ids_are_a_list_of_lists(rows, data):
 @pytest.mark.slow
 def test_processes_change_nothing(tmp_path, monkeypatch):
     one = encode(tmp_path, MANY)
-    monkeypatch.setattr("seq2seq.text.encoding.PART", 7)
+    monkeypatch.setattr("seq2seq.text.encoding.CHUNK_PAIRS", 7)
     assert encode(tmp_path, MANY) == one
     assert encode(tmp_path, MANY, processes=2) == one
     assert encode(tmp_path, MANY, tmp_path / "cache", processes=3) == one

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from seq2seq.errors import InputError
-from seq2seq.metrics.drawing import display_width, text_grid
+from seq2seq.metrics.drawing import display_width, draw_weights
 
 GERMAN = ["Das", "neugierige", "Mädchen", "hat", "ihn", "gesehen", "."]
 ENGLISH = ["The", "curious", "girl", "saw", "him", "."]
@@ -26,7 +26,7 @@ def trimmed(grid):
 
 
 def test_grid_snapshot():
-    assert trimmed(text_grid(GRID_WEIGHTS, GERMAN, ENGLISH)) == [
+    assert trimmed(draw_weights(GRID_WEIGHTS, GERMAN, ENGLISH)) == [
         "         Das",
         "         │ neugierige",
         "         │ │ Mädchen",
@@ -46,7 +46,7 @@ def test_grid_snapshot():
 
 
 def test_ascii_grid_snapshot():
-    grid = text_grid(GRID_WEIGHTS[:4], GERMAN, ENGLISH[:4], width=40, ascii_only=True)
+    grid = draw_weights(GRID_WEIGHTS[:4], GERMAN, ENGLISH[:4], width=40, ascii_only=True)
     assert trimmed(grid) == [
         "         Das",
         "         | neugierige",
@@ -69,7 +69,7 @@ def test_ascii_grid_snapshot():
 def test_long_source_continues_below_and_long_words_are_cut():
     source = ["Donaudampfschifffahrt", "fährt", "weit", "nach", "Osten", "hinaus", "heute", "noch", "."]
     weights = np.eye(9)[[0, 8]]
-    assert trimmed(text_grid(weights, source, ["Unquestionably", "."], width=24)) == [
+    assert trimmed(draw_weights(weights, source, ["Unquestionably", "."], width=24)) == [
         "        Donau…",
         "        │ fährt",
         "        │ │ weit",
@@ -92,7 +92,7 @@ def test_long_source_continues_below_and_long_words_are_cut():
 
 
 def test_chinese_snapshot():
-    grid = text_grid([[0.9, 0.1, 0.0], [0.1, 0.3, 0.6]], ["我们", "看书", "。"], ["我們看", "。"], width=24)
+    grid = draw_weights([[0.9, 0.1, 0.0], [0.1, 0.3, 0.6]], ["我们", "看书", "。"], ["我們看", "。"], width=24)
     assert trimmed(grid)[:5] == [
         "        我们",
         "        │ 看书",
@@ -104,27 +104,27 @@ def test_chinese_snapshot():
 
 def test_long_chinese_words_are_cut_by_width():
     # A quarter of 27 columns is 6: three characters, or two and the ellipsis; half a character is never shown.
-    grid = text_grid([[1.0, 0.0]], ["阿富汗", "阿什拉夫"], ["援助协调机构"], width=27)
+    grid = draw_weights([[1.0, 0.0]], ["阿富汗", "阿什拉夫"], ["援助协调机构"], width=27)
     assert trimmed(grid)[:3] == ["       阿富汗", "       │ 阿什…", "援助… [█]·"]
 
 
 def test_signs_that_move_the_cursor_are_replaced():
-    grid = text_grid([[1.0, 0.0]], ["a\tb\nc", "d\u202ee\u200df"], ["\x1b[31m\u2028"], width=30)
+    grid = draw_weights([[1.0, 0.0]], ["a\tb\nc", "d\u202ee\u200df"], ["\x1b[31m\u2028"], width=30)
     assert trimmed(grid)[:3] == ["        a�b�c", "        │ def", "�[31m� [█]·"]
     assert "\u2028" not in grid
 
 
 def test_grid_of_nothing():
-    assert text_grid([], [], []) == ""
-    assert text_grid([], ["a"], []) == ""
-    assert text_grid([[]], [], ["a"]) == ""
+    assert draw_weights([], [], []) == ""
+    assert draw_weights([], ["a"], []) == ""
+    assert draw_weights([[]], [], ["a"]) == ""
 
 
 def test_grid_refuses():
     with pytest.raises(ValueError, match=r"shape \(6, 7\); \(target, source\) = \(7, 6\) was expected"):
-        text_grid(GRID_WEIGHTS, ENGLISH, GERMAN)
+        draw_weights(GRID_WEIGHTS, ENGLISH, GERMAN)
     with pytest.raises(InputError, match="23 columns wide is too narrow: at least 24"):
-        text_grid(GRID_WEIGHTS, GERMAN, ENGLISH, width=23)
+        draw_weights(GRID_WEIGHTS, GERMAN, ENGLISH, width=23)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ GRIDS = st.tuples(
 def test_every_line_has_the_same_width_within_the_limit(grid):
     source, target, width, ascii_only, seed = grid
     weights = np.random.default_rng(seed).dirichlet(np.full(len(source), 0.3), len(target))
-    lines = text_grid(weights, source, target, width=width, ascii_only=ascii_only).split("\n")
+    lines = draw_weights(weights, source, target, width=width, ascii_only=ascii_only).split("\n")
     assert len({cell_len(line) for line in lines}) == 1  # measured by another library's table
     assert cell_len(lines[0]) <= width
 
@@ -181,7 +181,7 @@ def on_screen(line):
 def test_every_word_stands_over_its_cells(grid):
     source, target, width, _, seed = grid
     weights = np.random.default_rng(seed).dirichlet(np.full(len(source), 0.3), len(target))
-    lines = [on_screen(line) for line in text_grid(weights, source, target, width=width).split("\n")]
+    lines = [on_screen(line) for line in draw_weights(weights, source, target, width=width).split("\n")]
     start = lines[0].index(next(sign for sign in lines[0] if sign not in (" ", "")))
     column, marks = 0, [0] * len(target)
     while column < len(source):

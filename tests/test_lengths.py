@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from seq2seq.comparison.lengths import SMALLEST, default_edges, length_buckets
 from seq2seq.comparison.statistics import proportion
 from seq2seq.errors import InputError
-from seq2seq.metrics.bleu import evaluate
+from seq2seq.metrics.scores import evaluate
 
 LENGTHS = [3, 4, 4, 7, 8, 8, 8, 9, 12, 13, 21]
 SAMPLES = 53

@@ -13,17 +13,9 @@ from sacrebleu.significance import PairedTest
 
 from seq2seq.comparison.statistics import exact_matches
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.metrics.bleu import (
-    LONGEST_LINE,
-    METRICS,
-    Comparison,
-    Metric,
-    bleu,
-    compare_paired,
-    evaluate,
-    sentence_scores,
-)
-from seq2seq.metrics.bleu_tokenizer import TOKENIZERS, choose_tokenizer, tokenizer_of, writing_of
+from seq2seq.metrics.bleu_tokenizer import TOKENIZERS, choose_tokenizer, detect_writing, tokenizer_in_signature
+from seq2seq.metrics.scores import Metric, PairedComparison, bleu, compare_paired, evaluate, sentence_scores
+from seq2seq.metrics.scoring_rules import LONGEST_LINE, METRICS
 from seq2seq.metrics.segments import count_segments
 
 REFERENCES = [
@@ -219,13 +211,13 @@ def test_bleu_is_counted_as_the_text_is_written(name, monkeypatch):
     """No language code is asked; one wrong character of many leaves a BLEU that says so."""
     monkeypatch.setattr("seq2seq.metrics.bleu_tokenizer._FLORES", "/nowhere")
     writing, tokenizer, line = WRITTEN[name]
-    assert writing_of([line]) == writing
+    assert detect_writing([line]) == writing
     assert (choose_tokenizer([line]).name, choose_tokenizer([line]).note) == (tokenizer, None)
     if writing == "spaced" or name == "katakana":  # which has no four words
         return
     found = {one.name: one for one in evaluate(hypotheses=[line[:-3]], references=[[line]], confidence=False)}
     assert 30 < found["BLEU"].value < 100
-    assert tokenizer_of(found["BLEU"].signature) == tokenizer
+    assert tokenizer_in_signature(found["BLEU"].signature) == tokenizer
     assert found["BLEU"].notes == ()
     assert ("asian:yes" in found["TER"].signature) == (writing in ("Chinese", "Japanese"))
     assert ("between spaces" in "".join(found["TER"].notes)) == (writing == "unspaced")
@@ -286,7 +278,7 @@ def fail_to_load(*arguments):
     ],
 )
 def test_the_tokenizer_of_a_signature(signature, tokenizer):
-    assert tokenizer_of(signature) == tokenizer
+    assert tokenizer_in_signature(signature) == tokenizer
 
 
 def test_default_is_13a():
@@ -567,7 +559,7 @@ def test_a_system_does_not_differ_from_itself():
 
 def comparison_of(name, baseline, system, p_value):
     sides = (Metric(name, value, "signature") for value in (baseline, system))
-    return Comparison(name, *sides, p_value=p_value)
+    return PairedComparison(name, *sides, p_value=p_value)
 
 
 @pytest.mark.parametrize(
@@ -600,7 +592,7 @@ def test_comparison_in_words(comparison, sentence):
 
 
 def test_loads_neither_torch_nor_datasets():
-    modules = "seq2seq.metrics.bleu, seq2seq.metrics.links"
+    modules = "seq2seq.metrics.scores, seq2seq.metrics.links"
     code = f"import sys, {modules}; print({{'torch', 'datasets'}} & {{*sys.modules}})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from seq2seq.config import TokenizerConfig
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
-from seq2seq.text.normalisation import composed, places
-from seq2seq.text.sentencepiece_model import describe
-from seq2seq.text.tokenizer import UNK, Tokenizer
-from seq2seq.text.words import spaced, word_owners, word_shares
+from seq2seq.text.normalisation import compose, original_offsets
+from seq2seq.text.sentencepiece_model import describe_model
+from seq2seq.text.special_tokens import UNK
+from seq2seq.text.tokenizer import Tokenizer
+from seq2seq.text.words import split_words, word_owners, word_shares
 
 PLAIN = ["Die Frau schläft nicht.", "Der schöne Hund läuft über die Straße.", "Mein Café kostet 2 Euro ½ … ™ ＡＢ１"]
 SPACES = [chr(point) for point in range(0x110000) if chr(point).isspace() and chr(point) != "\n"]
@@ -49,32 +50,32 @@ def trained(kind: str = "bpe", rule: str = "nfc", *, byte_fallback: bool = False
 @example("e\u0301\u0323\u0302\u0307 \u0301")
 def test_composed_is_unicodes_composition_with_plain_spaces(text: str) -> None:
     expected = "".join(" " if c.isspace() else c for c in unicodedata.normalize("NFC", text))
-    assert composed(text) == expected
-    assert composed(unicodedata.normalize("NFD", text)) == expected
-    assert composed(expected) == expected
+    assert compose(text) == expected
+    assert compose(unicodedata.normalize("NFD", text)) == expected
+    assert compose(expected) == expected
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(text=st.lists(ANY, max_size=13).map("".join))
 def test_places_of_what_was_composed(text: str) -> None:
-    found = composed(text)
-    borders = places(text) or range(len(text) + 1)
+    found = compose(text)
+    borders = original_offsets(text) or range(len(text) + 1)
     assert len(borders) == len(found) + 1
     assert (borders[0], borders[-1], list(borders)) == (0, len(text), sorted(borders))
     spaces = [place for place, character in enumerate(text) if character.isspace()]
     assert [borders[place] for place, character in enumerate(found) if character == " "] == spaces
     for place in range(len(found) + 1):  # what can be cut from the text is what can be cut from its composition
-        if composed(text[: borders[place]]) + composed(text[borders[place] :]) == found:
-            assert composed(text[: borders[place]])[:place] == found[:place]
+        if compose(text[: borders[place]]) + compose(text[borders[place] :]) == found:
+            assert compose(text[: borders[place]])[:place] == found[:place]
 
 
 def test_a_line_of_marks_takes_no_more_time_than_it_has_characters() -> None:
     """Ordering the marks on one letter takes the square of their number."""
     text = "a" + "\u0301\u0323" * 30_000  # 4 s at once
-    assert unicodedata.is_normalized("NFC", composed(text)[:900])
-    assert len(places(text) or []) == len(composed(text)) + 1
+    assert unicodedata.is_normalized("NFC", compose(text)[:900])
+    assert len(original_offsets(text) or []) == len(compose(text)) + 1
     words = "schla\u0308ft \u1100\u1161\u11a8 " * 500  # cut where nothing is torn apart
-    assert composed(words) == unicodedata.normalize("NFC", words)
+    assert compose(words) == unicodedata.normalize("NFC", words)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -88,8 +89,8 @@ def test_the_same_text_has_the_same_pieces_however_it_is_written(kind: str) -> N
             ids, spans = tokenizer.encode_spans([other])[0]
             assert ids == tokenizer.encode(text) == tokenizer.encode(other)
             assert "".join(other[start:end] for start, end in spans) == other
-            assert word_owners(word_shares(spans, spaced(other).spans)) == word_owners(
-                word_shares(tokenizer.encode_spans([text])[0][1], spaced(text).spans)
+            assert word_owners(word_shares(spans, split_words(other).spans)) == word_owners(
+                word_shares(tokenizer.encode_spans([text])[0][1], split_words(text).spans)
             )
             if kind in ("bpe", "unigram"):
                 assert tokenizer.sample_batch([other], 0.5, 3) == tokenizer.sample_batch([text], 0.5, 3)
@@ -142,7 +143,7 @@ def test_words_are_those_of_the_text_as_given(kind: str, rule: str, data: st.Dat
     """However much a rule makes of a character, or leaves of it."""
     strange = ["½", "ﬁ", "¨", "\u200b", "\u200d", "\ufeff", "\u00ad", "\u0308", "u\u0308", "Ａ", "文", "İ", *SPACES]
     text = "".join(data.draw(st.lists(st.sampled_from([*"Frau", " ", *strange]), max_size=12)))
-    words = spaced(text)
+    words = split_words(text)
     assert words.words == text.split()
     ids, spans = trained(kind, rule).encode_spans([text])[0]
     assert ids == trained(kind, rule).encode(text)
@@ -161,7 +162,7 @@ def test_the_rule_is_part_of_the_model(tmp_path: Path) -> None:
     assert (loaded.normalisation, loaded.sha256) == ("nfc", trained().sha256)
     assert loaded.encode("scho\u0308ne\tFrau") == trained().encode("schöne Frau")
     older = trained(rule="identity")
-    assert older.normalisation == describe(older.model_bytes).normalisation == "identity"
+    assert older.normalisation == describe_model(older.model_bytes).normalisation == "identity"
     assert older.pieces == trained().pieces
     assert UNK in older.encode("scho\u0308ne\tFrau")
     assert older.encode_batch(PLAIN) == trained().encode_batch(PLAIN)
@@ -177,9 +178,9 @@ def test_a_rule_for_a_given_model_is_refused() -> None:
 def test_what_is_unknown_of_a_text(kind: str) -> None:
     text = "Die Frøu 文字 schla\u0308ft\u00a0文"
     unknown = ["Frøu", "文字", "文"] if kind == "word" else ["ø", "文", "字", "文"]
-    assert [each for each in trained(kind).unknown(text) if each != "schla\u0308ft"] == unknown
-    assert trained(kind).unknown(text, 1) == trained(kind).unknown(PLAIN[0]) == []
-    assert trained(kind).unknown(f" {PLAIN[0].replace(' ', '  ')} ") == []
+    assert [each for each in trained(kind).find_unknown(text) if each != "schla\u0308ft"] == unknown
+    assert trained(kind).find_unknown(text, 1) == trained(kind).find_unknown(PLAIN[0]) == []
+    assert trained(kind).find_unknown(f" {PLAIN[0].replace(' ', '  ')} ") == []
 
 
 def test_random_text_of_the_corpus_alphabet_is_left_alone() -> None:
@@ -195,4 +196,4 @@ def test_the_phrasebook_is_composed_already() -> None:
     """What was measured on it holds with this rule and without."""
     texts = [path.read_text(encoding="utf-8") for path in (Path(__file__).parents[1] / "data/phrasebook").iterdir()]
     assert len(texts) > 3
-    assert all(composed(line) == line for text in texts for line in text.split("\n"))
+    assert all(compose(line) == line for text in texts for line in text.split("\n"))

@@ -82,7 +82,7 @@ def test_graphs_give_the_numbers_of_the_network(mechanism: str, wiring: tuple[st
                 parents = np.arange(len(ids) * slots).reshape(len(ids), slots) % (1, 1, 3)[step]
                 state = state.select(torch.from_numpy(parents))
                 rows = np.arange(len(ids))[:, None]
-                answer = {n: a if n in numpy_search.SENTENCE else a[rows, parents] for n, a in answer.items()}
+                answer = {n: a if n in numpy_search.PER_SENTENCE else a[rows, parents] for n, a in answer.items()}
                 tokens = torch.arange(len(ids) * slots).view(len(ids), slots) % 19 + 4
                 log_probs, output = network.step(tokens, state)
                 found, weights, answer = exported.step(tokens.numpy(), answer)
@@ -133,7 +133,7 @@ def test_search_finds_what_the_search_in_torch_finds(
         return table.numpy()[tokens], np.stack([tokens, tokens + 1], 2).astype(np.float32), state
 
     expected = torch_search.beam_search(step, _Nothing(), sentences=sentence_count, **shared)
-    found = numpy_search.beam_search(step_in_numpy, {}, **shared)
+    found = numpy_search.numpy_beam_search(step_in_numpy, {}, **shared)
     for ours, theirs in zip(found, expected, strict=True):
         assert [replace(each, weights=None) for each in ours] == [
             numpy_search.Outcome(each.tokens, each.log_prob, each.score, None, each.finished)  # type: ignore[arg-type]
@@ -145,12 +145,19 @@ def test_search_finds_what_the_search_in_torch_finds(
 
 def test_rank_puts_the_lower_index_first_and_sees_nan() -> None:
     numbers = np.random.default_rng(1).integers(0, 5, (6, 1000)).astype(np.float32)
-    values, indices = numpy_search.rank(numbers, 9)
+    values, indices = numpy_search.numpy_topk(numbers, 9)
     order = np.argsort(-numbers, axis=1, kind="stable")[:, :9]
     assert (indices == order).all()
     assert (values == np.take_along_axis(numbers, order, 1)).all()
     numbers[2, 700] = np.nan
-    assert np.isnan(numpy_search.rank(numbers, 9)[0]).any(axis=1).tolist() == [False, False, True, False, False, False]
+    assert np.isnan(numpy_search.numpy_topk(numbers, 9)[0]).any(axis=1).tolist() == [
+        False,
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_translations_are_those_of_the_model_in_any_batch(loaded: LoadedModel, export: Path) -> None:

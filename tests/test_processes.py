@@ -16,7 +16,7 @@ import torch
 from mechanisms import WIRINGS
 from test_training import SETTINGS, corpus, events, weights
 
-from seq2seq.batching import deal
+from seq2seq.batching import split_round_robin
 
 __all__ = ["corpus"]  # the fixture
 GANG = Path(__file__).with_name("gang.py")
@@ -191,5 +191,5 @@ def test_torchrun_restarts_a_killed_worker_and_the_run_ends_as_it_would_have(cor
 
 
 def test_deal_gives_every_row_once() -> None:
-    assert deal([5, 3, 8, 1, 2], 3) == [[5, 1], [3, 2], [8]]
-    assert deal([5], 3) == [[5], [], []]
+    assert split_round_robin([5, 3, 8, 1, 2], 3) == [[5, 1], [3, 2], [8]]
+    assert split_round_robin([5], 3) == [[5], [], []]

@@ -16,9 +16,9 @@ from test_checkpoint import SOURCE, TARGET, make_config, save
 from seq2seq.checkpoint.model import load_model
 from seq2seq.config import Config, CorpusConfig
 from seq2seq.config_file import load_config, parse_config
-from seq2seq.errors import InputError, Seq2SeqError, shown
+from seq2seq.errors import InputError, Seq2SeqError, short_repr
 from seq2seq.text.delimited import read_delimited
-from seq2seq.text.escaping import printable
+from seq2seq.text.escaping import escape_text
 from seq2seq.text.readers import Problem, SentencePair, read_aligned, read_jsonl
 from seq2seq.text.tokenizer import train_tokenizers
 
@@ -43,7 +43,7 @@ def explained(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except Seq2SeqError as error:
-        message = printable(str(error))
+        message = escape_text(str(error))
     assert message.count("\n") <= 1
     assert len(message) < 2000
     return None
@@ -164,10 +164,10 @@ def test_a_changed_file_is_refused_or_is_another_model(
 
 @given(st.one_of(st.text(), ODD))
 def test_what_a_message_shows_is_short_and_steers_no_terminal(value: Any) -> None:
-    assert len(shown(value)) < 1000
-    assert all(each.isprintable() or each == "\n" for each in printable(str(shown(value))))
+    assert len(short_repr(value)) < 1000
+    assert all(each.isprintable() or each == "\n" for each in escape_text(str(short_repr(value))))
 
 
 def test_a_long_line_is_cut() -> None:
-    assert printable("a" * 5000 + "\n\x1b[2J") == "a" * 1000 + " ...\n\\x1b[2J"
-    assert shown(10**5000) == "(a huge int)"
+    assert escape_text("a" * 5000 + "\n\x1b[2J") == "a" * 1000 + " ...\n\\x1b[2J"
+    assert short_repr(10**5000) == "(a huge int)"

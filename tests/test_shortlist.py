@@ -28,8 +28,9 @@ from seq2seq.checkpoint.shortlist import read_shortlist, write_shortlist
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
 from seq2seq.search.sampling import sample
-from seq2seq.search.shortlist import Shortlist, candidates
-from seq2seq.text.tokenizer import BOS, EOS, TokenizerPair, train_tokenizers
+from seq2seq.search.shortlist import Shortlist, candidate_tokens
+from seq2seq.text.special_tokens import BOS, EOS
+from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.translation.lexicon import Lexicon
 from seq2seq.translation.translation import Source
 
@@ -68,8 +69,8 @@ def everything(pair: TokenizerPair) -> Shortlist:
 def test_candidates_are_the_sentences_own() -> None:
     first = Shortlist(*(np.array(row, dtype=np.int32) for row in ([0, 2, 2, 3], [9, 5, 5], [3, 8])))
     second = Shortlist(*(np.array(row, dtype=np.int32) for row in ([0, 0, 1, 1], [4], [3])))
-    assert candidates([first], [[1], [0, 2, 0], [2]]).tolist() == [[3, 8, -1, -1], [3, 5, 8, 9], [3, 5, 8, -1]]
-    assert candidates([first, second], [[1]]).tolist() == [[3, 4, 8]]
+    assert candidate_tokens([first], [[1], [0, 2, 0], [2]]).tolist() == [[3, 8, -1, -1], [3, 5, 8, 9], [3, 5, 8, -1]]
+    assert candidate_tokens([first, second], [[1]]).tolist() == [[3, 4, 8]]
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)
@@ -83,7 +84,7 @@ def test_the_batch_changes_nothing(pair: TokenizerPair, wiring: tuple[str, bool]
     assert any(found.finished for found in alone)
     assert len({found.text for found in alone}) > 5
     for found in alone:
-        own = set(shortlist.of([*pair.source.encode(found.source), EOS]).tolist())
+        own = set(shortlist.tokens_for([*pair.source.encode(found.source), EOS]).tolist())
         assert set(found.tokens) <= own - {EOS}
         assert len(found.tokens) >= 2
     for batch_size in (7, 64):
@@ -112,7 +113,7 @@ def test_the_probabilities_are_shared_out_among_the_list(pair: TokenizerPair) ->
     (found,) = Translator([loaded], [shortlist]).translate(["der hund schläft"], shortlist=True)
     assert found.tokens
     ids = pair.source.encode(found.source)
-    own = torch.from_numpy(shortlist.of([*ids, EOS]).astype(np.int64))
+    own = torch.from_numpy(shortlist.tokens_for([*ids, EOS]).astype(np.int64))
     state, expected = loaded.model.start(*source_batch([ids])), 0.0
     end = [EOS] if found.finished else []
     written = [*found.tokens, *end]
@@ -129,9 +130,9 @@ def test_the_probabilities_are_shared_out_among_the_list(pair: TokenizerPair) ->
 def test_an_ensemble_chooses_among_the_lists_of_all(pair: TokenizerPair) -> None:
     models, lists, text = [tiny(pair, seed=seed) for seed in (1, 2)], [drawn(pair, 1), drawn(pair, 2)], sentences(5)[-1]
     source = [*pair.source.encode(text), EOS]
-    union = np.union1d(lists[0].of(source), lists[1].of(source))
+    union = np.union1d(lists[0].tokens_for(source), lists[1].tokens_for(source))
     both = replace(everything(pair), common=union.astype(np.int32))
-    assert len(union) > max(len(each.of(source)) for each in lists)
+    assert len(union) > max(len(each.tokens_for(source)) for each in lists)
     (found,) = Translator(models, lists).translate([text], shortlist=True)
     assert close(found, Translator(models, [both, both]).translate([text], shortlist=True)[0])
 

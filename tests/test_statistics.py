@@ -26,8 +26,8 @@ from seq2seq.comparison.statistics import (
     spread,
 )
 from seq2seq.errors import InputError
-from seq2seq.metrics.bleu import evaluate
-from seq2seq.metrics.segments import count_segments, resamples, swaps
+from seq2seq.metrics.scores import evaluate
+from seq2seq.metrics.segments import count_segments, draw_resamples, draw_swaps
 
 WORDS = [
     "the",
@@ -129,13 +129,15 @@ def test_part_of_a_run_scores_as_that_part_alone():
 
 
 def test_seed_of_the_draws_is_sacrebleus(monkeypatch):
-    usual = resamples(17, 5), swaps(17, 5)
+    usual = draw_resamples(17, 5), draw_swaps(17, 5)
     assert (usual[0].sum(axis=1) == 17).all()
     monkeypatch.setenv("SACREBLEU_SEED", "7")
-    assert all((one != other).any() for one, other in zip(usual, (resamples(17, 5), swaps(17, 5)), strict=True))
+    assert all(
+        (one != other).any() for one, other in zip(usual, (draw_resamples(17, 5), draw_swaps(17, 5)), strict=True)
+    )
     monkeypatch.setenv("SACREBLEU_SEED", "0")
     with pytest.raises(InputError, match="SACREBLEU_SEED = '0'"):
-        resamples(17, 5)
+        draw_resamples(17, 5)
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -212,7 +214,7 @@ def test_randomisation_of_several_seeds_by_hand(seeds):
     one = [translation(0.6, seed)[:11] for seed in range(seeds)]
     other = [translation(0.75, seed)[:11] for seed in range(2, 4)]
     gaps = []
-    for keep in swaps(11, SAMPLES):
+    for keep in draw_swaps(11, SAMPLES):
         gap = 0.0
         for a, b in zip(one * (2 // seeds), other, strict=True):
             first = [x if kept else y for x, y, kept in zip(a, b, keep, strict=True)]
@@ -230,7 +232,7 @@ def test_bootstrap_of_several_seeds_by_hand():
     one = [translation(0.6, seed)[:11] for seed in range(3)]
     other = [translation(0.66, seed)[:11] for seed in range(3, 5)]
     gaps = []
-    for times in resamples(11, SAMPLES).astype(int):
+    for times in draw_resamples(11, SAMPLES).astype(int):
         chosen = np.repeat(np.arange(11), times)
         references = [REFERENCES[i] for i in chosen]
         means = [

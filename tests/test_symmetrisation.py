@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from seq2seq.errors import InputError
 from seq2seq.metrics.links import Link, parse_pharaoh
-from seq2seq.metrics.symmetrisation import METHODS, symmetrise, turned
+from seq2seq.metrics.symmetrisation import METHODS, reverse_links, symmetrise
 
 LINKS = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=13)
 
@@ -28,7 +28,7 @@ def test_intersection_and_union_by_hand() -> None:
 
 
 def test_turned() -> None:
-    assert turned(links("0-3 2-1 2-2")) == links("3-0 1-2 2-2")
+    assert reverse_links(links("0-3 2-1 2-2")) == links("3-0 1-2 2-2")
 
 
 def test_growing_follows_neighbours_until_none_is_left() -> None:
@@ -122,7 +122,7 @@ def test_grown_lies_between_intersection_and_union(forward: set[Link], backward:
 def test_agreement_is_left_alone(one: set[Link]) -> None:
     for method in METHODS:
         assert symmetrise(one, one, method) == one
-    assert turned(turned(one)) == one
+    assert reverse_links(reverse_links(one)) == one
 
 
 @given(LINKS, LINKS)

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from seq2seq.config import TokenizerConfig
 from seq2seq.errors import InputError
 from seq2seq.text.regularisation import DropoutSampler, LatticeSampler
-from seq2seq.text.sentencepiece_model import CONTROL, NORMAL, UNKNOWN, ModelDescription, Piece, describe
-from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizers
-from seq2seq.text.words import spaced, word_owners, word_shares
+from seq2seq.text.sentencepiece_model import CONTROL, NORMAL, UNKNOWN, ModelDescription, Piece, describe_model
+from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
+from seq2seq.text.tokenizer import Tokenizer, train_tokenizers
+from seq2seq.text.words import split_words, word_owners, word_shares
 
 KINDS = ["unigram", "bpe", "char", "word"]
 SAMPLED = ["unigram", "bpe"]
@@ -104,7 +105,7 @@ def test_the_vocabulary_is_what_sentencepiece_reads_from_the_model(tokenizer):
     ids = range(processor.vocab_size())
     assert tokenizer.vocabulary_size == len(ids)
     assert tokenizer.pieces == [processor.id_to_piece(id_) for id_ in ids]
-    pieces = describe(tokenizer.model_bytes).pieces
+    pieces = describe_model(tokenizer.model_bytes).pieces
     assert [piece.score for piece in pieces] == [processor.get_score(id_) for id_ in ids]
     assert {id_ for id_ in ids if pieces[id_].type == CONTROL} == {id_ for id_ in ids if processor.is_control(id_)}
     assert [piece.type for piece in pieces[:4]] == [CONTROL, UNKNOWN, CONTROL, CONTROL]
@@ -360,7 +361,7 @@ def test_a_large_exponent_is_encoding():
     tokenizer = Tokenizer.train(PLAIN, config("unigram", 97))
     words = sorted({word for text in PLAIN for word in text.split()})
     best = tokenizer.encode_batch(words)
-    scores = [piece.score for piece in describe(tokenizer.model_bytes).pieces]
+    scores = [piece.score for piece in describe_model(tokenizer.model_bytes).pieces]
     for ids, wanted in zip(tokenizer.sample_batch(words, 1e6, 5), best, strict=True):
         assert sum(scores[id_] for id_ in ids) == pytest.approx(sum(scores[id_] for id_ in wanted), abs=1e-4)
 
@@ -483,7 +484,7 @@ def test_amounts_out_of_range(kind, amount):
 
 
 def words_of(text, spans):
-    return word_owners(word_shares(spans, spaced(text).spans))
+    return word_owners(word_shares(spans, split_words(text).spans))
 
 
 def words_read(tokenizer, text):

@@ -23,7 +23,8 @@ from seq2seq.config import Config, TokenizerConfig
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
 from seq2seq.nn.initialisation import initialise
-from seq2seq.text.tokenizer import BOS, EOS, TokenizerPair, train_tokenizers
+from seq2seq.text.special_tokens import BOS, EOS
+from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.text.words import word_owners
 from seq2seq.translation.translation import Translation
 from seq2seq.translation.translator import Translator

@@ -244,7 +244,7 @@ def written(translations: Sequence[Translation]) -> int:
 
 
 def _entry(job: Job, turns: list[dict[str, Any]], references: Sequence[str], flop: float) -> dict[str, Any]:
-    from seq2seq.metrics.bleu import bleu
+    from seq2seq.metrics.scores import bleu
 
     score = bleu(hypotheses=turns[0]["texts"], references=[list(references)])
     return {

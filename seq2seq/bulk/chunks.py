@@ -11,7 +11,7 @@ from typing import Any
 
 from seq2seq.bulk.streams import Arrivals, Source
 from seq2seq.errors import InputError
-from seq2seq.text.lines import ENDLESS, judged_lines
+from seq2seq.text.lines import ENDLESS, iter_lines_with_problems
 
 AFRESH = "without --resume all is translated afresh"
 _MOST_BYTES = 1 << 22  # of a chunk's lines, so that long lines do not fill the memory
@@ -79,7 +79,7 @@ class Chunks:
     def _cut(self, size: int, fixed: bool) -> Iterator[Chunk]:
         watched = _Watched(self._arrivals)
         before, begin, texts, problems = 0, 0, list[str](), dict[int, str]()
-        for text, problem in judged_lines(watched, self.name):  # a line that may never end ends its chunk
+        for text, problem in iter_lines_with_problems(watched, self.name):  # a line that may never end ends its chunk
             if problem:
                 problems[len(texts)] = problem
             texts.append("" if problem else text)

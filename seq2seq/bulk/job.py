@@ -16,8 +16,8 @@ from seq2seq.bulk.layout import Layout
 from seq2seq.bulk.streams import STANDARD, STANDARD_INPUT, Source
 from seq2seq.bulk.unknown import Unknown
 from seq2seq.errors import InputError
-from seq2seq.text.escaping import visible
-from seq2seq.text.lines import describe
+from seq2seq.text.escaping import escape_line
+from seq2seq.text.lines import describe_problem
 
 if TYPE_CHECKING:
     from seq2seq.onnx.translator import OnnxTranslator
@@ -88,7 +88,7 @@ class LoadedJob:
         job, parts, notes, unknown, cut = self.job, list[str](), list[str](), Unknown(), Cut()
         if chunk.problems and job.bad_lines == "refuse":
             place, problem = next(iter(chunk.problems.items()))
-            raise InputError(f"{job.name}:{chunk.before + place + 1}: {describe(problem)}")
+            raise InputError(f"{job.name}:{chunk.before + place + 1}: {describe_problem(problem)}")
         for place, several in enumerate(self._find(chunk)):
             number = chunk.before + place + 1
             error = self._error(chunk.problems.get(place), several[0], notes, f"{job.name}:{number}")
@@ -110,8 +110,8 @@ class LoadedJob:
     def _error(self, problem: str | None, first: Translation, notes: list[str], place: str) -> str | None:
         """Why a line gets no translation, if so; and a note of all that is not as it should be."""
         if problem:
-            notes.append(f"{place}: {describe(problem)}; it is blank in the output (--bad-lines blank)")
-            return describe(problem)
+            notes.append(f"{place}: {describe_problem(problem)}; it is blank in the output (--bad-lines blank)")
+            return describe_problem(problem)
         if not first.truncated:
             return None
         pieces = f"{len(first.source_pieces):,} pieces"
@@ -135,7 +135,9 @@ def _identity(job: Job, translator: Translator | OnnxTranslator) -> dict[str, An
     given |= {"--bad-lines": job.bad_lines, "--too-long": job.too_long, "--device": job.device.partition(":")[0]}
     if job.search.get("shortlist"):
         given["shortlists"] = translator.shortlist_digests()
-    models = {visible(name): _model_sha256(loaded) for name, loaded in zip(job.models, translator.models, strict=True)}
+    models = {
+        escape_line(name): _model_sha256(loaded) for name, loaded in zip(job.models, translator.models, strict=True)
+    }
     return given | {"models": models, "seq2seq": __version__} | translator.numerics()
 
 

@@ -87,9 +87,9 @@ def drawn(
     weights: NDArray[np.float64], source: Sequence[str], target: Sequence[str], *, ascii_only: bool = False
 ) -> str:
     """Weights [target, source] with the names of columns and rows, as wide as the terminal."""
-    from seq2seq.metrics.drawing import text_grid
+    from seq2seq.metrics.drawing import draw_weights
 
-    return text_grid(weights, source, target, width=shutil.get_terminal_size().columns, ascii_only=ascii_only)
+    return draw_weights(weights, source, target, width=shutil.get_terminal_size().columns, ascii_only=ascii_only)
 
 
 def unit_weights(translation: Translation) -> tuple[NDArray[np.float64], list[str], list[str]]:
@@ -104,11 +104,11 @@ def unit_weights(translation: Translation) -> tuple[NDArray[np.float64], list[st
 
 def aligned_weights(alignment: Alignment, *, shift: int) -> tuple[NDArray[np.float64], list[str], list[str]]:
     """As `unit_weights`, of a target that the model was made to write."""
-    from seq2seq.metrics.links import merged_weights
+    from seq2seq.metrics.links import merge_weights
 
     source_labels, source_shares = _shares(alignment.source)
     target_labels, target_shares = _shares(alignment.target)
-    weights = merged_weights(alignment.piece_weights, source_shares, target_shares, shift=shift)
+    weights = merge_weights(alignment.piece_weights, source_shares, target_shares, shift=shift)
     return weights, source_labels, target_labels
 
 

@@ -14,9 +14,9 @@ from typing import BinaryIO, cast
 from seq2seq.durable import create, refusals, write_all
 from seq2seq.errors import InputError
 from seq2seq.processes.signals import termination_raises
-from seq2seq.text.compression import BLOCK, unpacked
-from seq2seq.text.escaping import columns
-from seq2seq.text.lines import CUT, iter_lines, unreadable
+from seq2seq.text.compression import BLOCK, unpack
+from seq2seq.text.escaping import escape_columns
+from seq2seq.text.lines import READ_LIMIT, iter_lines, read_error
 
 STANDARD = "-"
 STANDARD_INPUT = "standard input"  # in messages
@@ -46,11 +46,11 @@ class Arrivals:
                 ended = lines[1:] if dropping else lines
                 begun, size, dropping = [], 0, False
                 for self.pending, line in zip(reversed(range(len(ended))), ended, strict=True):
-                    yield line[:CUT] if len(line) >= CUT else line + b"\n"
+                    yield line[:READ_LIMIT] if len(line) >= READ_LIMIT else line + b"\n"
             if rest and not dropping:
                 begun, size = [*begun, rest], size + len(rest)
-            if size >= CUT:
-                yield b"".join(begun)[:CUT]
+            if size >= READ_LIMIT:
+                yield b"".join(begun)[:READ_LIMIT]
                 begun, size, dropping = [], 0, True
         if begun:
             yield b"".join(begun)
@@ -59,7 +59,7 @@ class Arrivals:
         try:
             return self._stream.read1(BLOCK)
         except OSError as error:
-            raise unreadable(self._name, self._count, error) from None
+            raise read_error(self._name, self._count, error) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +92,14 @@ def open_input(path: str) -> Iterator[Source]:
     if path == STANDARD:
         if sys.stdin is None:  # started with it closed
             raise InputError("standard input is closed; give a file")
-        yield Source(STANDARD_INPUT, unpacked(cast(BufferedIOBase, sys.stdin.buffer)))
+        yield Source(STANDARD_INPUT, unpack(cast(BufferedIOBase, sys.stdin.buffer)))
         return
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open(path, "rb"))
         except OSError as error:
-            raise unreadable(path, 0, error) from None
-        yield Source(path, unpacked(file, Path(path).suffix))
+            raise read_error(path, 0, error) from None
+        yield Source(path, unpack(file, Path(path).suffix))
 
 
 def read_lines(path: str) -> list[str]:
@@ -146,7 +146,7 @@ def _open_to_write(file: Path, name: str, kept: bool) -> FileIO:
 
 
 def _write_standard(text: str) -> None:
-    _write(sys.stdout.buffer, columns(text) if sys.stdout.isatty() else text, "standard output")
+    _write(sys.stdout.buffer, escape_columns(text) if sys.stdout.isatty() else text, "standard output")
 
 
 def _write(file: FileIO | BinaryIO, text: str, name: str) -> None:

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from seq2seq.text.escaping import printable
+from seq2seq.text.escaping import escape_text
 
 if TYPE_CHECKING:
     from seq2seq.text.tokenizer import Tokenizer
@@ -26,10 +26,10 @@ class Unknown:
 
     def see(self, translation: Translation, reader: Tokenizer) -> None:
         """Count what was unknown of a sentence, as far as it was read."""
-        from seq2seq.text.tokenizer import UNK
+        from seq2seq.text.special_tokens import UNK
 
         if reader.pieces[UNK] in translation.source_pieces:
-            found = reader.unknown(translation.source, len(translation.source_pieces))
+            found = reader.find_unknown(translation.source, len(translation.source_pieces))
             self.add(Unknown(len(found), int(bool(found)), reader.kind == "word", found))
 
     def add(self, other: Unknown) -> None:
@@ -43,7 +43,7 @@ class Unknown:
         """One line about an input of this name."""
         what = ("word" if self.words else "character") + "s" * (self.count > 1)
         lines = f"{self.lines:,} line" + "s" * (self.lines > 1)
-        shown = ", ".join(printable(each[:40]) if self.words else _named(each) for each in self.examples)
+        shown = ", ".join(escape_text(each[:40]) if self.words else _named(each) for each in self.examples)
         return f"{name}: unknown to the model: {self.count:,} {what} in {lines}, such as {shown}"
 
 

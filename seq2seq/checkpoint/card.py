@@ -16,7 +16,7 @@ from seq2seq.config import Config, CorpusConfig
 from seq2seq.nn.normalisation import NORMALISATIONS
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
-from seq2seq.text.escaping import code_span, markdown
+from seq2seq.text.escaping import code_span, escape_markdown
 from seq2seq.version import __version__
 
 LANGUAGES = {
@@ -187,7 +187,7 @@ def _pairs(record: Mapping[str, Any]) -> str:
 
 
 def _language(code: str) -> str:
-    return LANGUAGES.get(re.split("[-_]", code)[0], markdown(code))
+    return LANGUAGES.get(re.split("[-_]", code)[0], escape_markdown(code))
 
 
 def _first_paragraph(mechanism: type) -> str:

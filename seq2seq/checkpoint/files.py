@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seq2seq.durable import sha256, sync_names, write_durably
-from seq2seq.errors import InputError, shown
+from seq2seq.errors import InputError, short_repr
 from seq2seq.version import __version__
 
 FORMAT = 1
@@ -137,7 +137,7 @@ def _manifest(path: Path, document: bytes) -> Manifest:
     if not isinstance(tree, dict) or not {"format", "seq2seq"} <= tree.keys():
         raise InputError(f"{path}: not written by seq2seq; only models that `seq2seq train` made can be loaded")
     if type(tree["format"]) is int and tree["format"] < 1:
-        raise InputError(f"{path}: damaged: format {shown(tree['format'])}; formats are counted from 1")
+        raise InputError(f"{path}: damaged: format {short_repr(tree['format'])}; formats are counted from 1")
     if isinstance(tree["format"], int) and tree["format"] > FORMAT:
         written = f"format {tree['format']}, written by seq2seq {tree['seq2seq']!s:.40}"
         raise InputError(f"{path}: {written}; seq2seq {__version__} reads up to format {FORMAT}: install a newer one")

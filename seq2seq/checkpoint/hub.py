@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seq2seq.checkpoint.files import CARD, CONFIG, GRAPHS, HASHED, SHORTLIST
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.text.arguments import path_name
+from seq2seq.text.arguments import check_path
 
 
 def locate(name: str | Path) -> Path:
@@ -17,7 +17,7 @@ def locate(name: str | Path) -> Path:
 
     The hub is asked only for what cannot be meant as a path. Raises InputError when there is no such model.
     """
-    path = Path(os.path.expanduser(path_name(name, "a model's name")))  # Path's own raises for an unknown user
+    path = Path(os.path.expanduser(check_path(name, "a model's name")))  # Path's own raises for an unknown user
     if os.path.isdir(path):  # and its is_dir, exists for a name that is too long, or hidden by permissions
         return path
     if os.path.exists(path):

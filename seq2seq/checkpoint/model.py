@@ -40,8 +40,8 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
-from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, TokenizerPair
-from seq2seq.text.tokenizer import LARGEST as LARGEST_TOKENIZER
+from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
+from seq2seq.text.tokenizer import LARGEST_TOKENIZER, Tokenizer, TokenizerPair
 from seq2seq.version import __version__
 
 _HEADER = 1024  # bytes; more than the header of a safetensors file has for one tensor, its long name included

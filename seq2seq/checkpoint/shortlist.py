@@ -20,7 +20,7 @@ from seq2seq.checkpoint.files import SHORTLIST, Vocabulary, read_file
 from seq2seq.durable import replace_durably, sha256, sync_names
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.search.shortlist import Shortlist
-from seq2seq.text.tokenizer import EOS
+from seq2seq.text.special_tokens import EOS
 
 MOST_TOKENS = 1000  # target tokens that one source token allows; far more is no shortlist, and bounds the file
 

@@ -1,6 +1,8 @@
-"""The command line: the only part of the package that prints.
+"""The command line: one module per command, and the only part of the package that prints.
 
-Nothing heavy is imported before a command runs, so that help and usage errors answer at once.
+Read any command first, such as translate.py, then options.py and files.py, which the commands share, and exit_codes.py
+for how errors end. Must not import torch, or whatever imports it, before a command runs, so that help and usage errors
+answer at once.
 """
 
 from __future__ import annotations

@@ -174,10 +174,10 @@ def _check_options(
     method: str | None,
 ) -> None:
     """Refuse what is out of range, and what would be read by nothing."""
-    from seq2seq.metrics.links import check_reading
+    from seq2seq.metrics.links import check_link_options
 
     check_standard_input(source=source, target=target, gold=gold)
-    check_reading(shift or 0, threshold)
+    check_link_options(shift or 0, threshold)
     if method is not None and method not in METHODS:
         raise InputError(f"--symmetrise {method}: unknown; {nearest(method, METHODS)}")
     if method is not None and not reverse:
@@ -247,7 +247,7 @@ def _lines(number: int, pair: AlignedPair, form: str, error: str | None) -> str:
     """What is written of a pair."""
     if error is not None:
         return json.dumps({"line": number, "error": error}) + "\n" if form == "jsonl" else "\n"
-    from seq2seq.metrics.drawing import text_grid
+    from seq2seq.metrics.drawing import draw_weights
     from seq2seq.metrics.links import format_pharaoh
 
     if form == "jsonl":
@@ -256,7 +256,7 @@ def _lines(number: int, pair: AlignedPair, form: str, error: str | None) -> str:
     if form == "pharaoh":
         return line
     forward, width = pair.forward, shutil.get_terminal_size().columns
-    drawn = text_grid(forward.weights, forward.source.words, forward.target.words, width=width)
+    drawn = draw_weights(forward.weights, forward.source.words, forward.target.words, width=width)
     return line + "".join(f"{each.rstrip()}\n" for each in drawn.split("\n"))
 
 

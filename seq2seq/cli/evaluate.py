@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from seq2seq.bounds import MANY
+from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk import engines
 from seq2seq.bulk.cut import Cut
 from seq2seq.bulk.streams import open_output, read_lines
@@ -18,7 +18,7 @@ from seq2seq.cli import options
 from seq2seq.cli.display.console import answer_json, say
 from seq2seq.cli.display.training import progress_over
 from seq2seq.errors import InputError
-from seq2seq.metrics.references import unanswered
+from seq2seq.metrics.references import rows_without_reference
 
 if TYPE_CHECKING:
     from seq2seq.cli.display.scores import Report
@@ -80,7 +80,7 @@ def evaluate(
             "--samples",
             metavar="N",
             min=0,
-            max=MANY,
+            max=LARGEST_COUNT,
             help="Bootstrap resamples for intervals and comparison; 0: none.",
         ),
     ] = 1000,
@@ -179,7 +179,7 @@ class _Reading:
 
     def _leave_out(self, names: Sequence[str], blank: BlankReferences) -> None:
         """Take sentences without a reference out of all sets where that is wanted; refuse them elsewhere."""
-        rows = unanswered(self.references)
+        rows = rows_without_reference(self.references)
         if rows and blank == "refuse":
             also = " in every reference file" if len(names) > 1 else ""
             more = f" (as are {len(rows) - 1:,} more)" if len(rows) > 1 else ""
@@ -240,7 +240,7 @@ def _check_combination(
 
 def _check_before_work(references: list[list[str]], tokenize: str | None, lowercase: bool) -> None:
     """Let the metrics refuse references and names now, and not after a long translation."""
-    from seq2seq.metrics.bleu import bleu
+    from seq2seq.metrics.scores import bleu
 
     bleu(hypotheses=references[0], references=references, tokenize=tokenize, lowercase=lowercase)
 
@@ -279,14 +279,14 @@ def _report(
     samples: int,
 ) -> Report:
     from seq2seq.cli.display.scores import Report
-    from seq2seq.metrics import bleu as metrics
+    from seq2seq.metrics import scores
 
     rules: dict[str, Any] = {"tokenize": tokenize, "lowercase": lowercase, "samples": samples}
     rules["references"] = references = reading.references
     system, sizes = reading.scored(answers[0]), (len(references[0]), len(references))
     if len(answers) == 1:
-        measured = metrics.evaluate(hypotheses=system, confidence=samples > 0, **rules)
+        measured = scores.evaluate(hypotheses=system, confidence=samples > 0, **rules)
         return Report(entrants[0].name, *sizes, measured, None, (), reading.notes)
-    compared = metrics.compare_paired(baseline=reading.scored(answers[1]), system=system, **rules)
+    compared = scores.compare_paired(baseline=reading.scored(answers[1]), system=system, **rules)
     measured = [one.system for one in compared]
     return Report(entrants[0].name, *sizes, measured, entrants[1].name, compared, reading.notes)

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from seq2seq.cli.display.console import say, speaks
 from seq2seq.errors import LostProcess, Seq2SeqError, missing_package
-from seq2seq.text.escaping import visible
+from seq2seq.text.escaping import escape_line
 
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]  # click's, of which some versions of typer have a copy
 _RENAME = "give files names in UTF-8, and set LC_ALL=C.UTF-8 or another locale of UTF-8"
@@ -70,7 +70,7 @@ def _explained() -> Iterator[None]:
         _tell(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error)
         raise typer.Exit(1) from None
     except UnicodeEncodeError as error:  # a name, since text is checked when it is read
-        _tell(f"{visible(error.object)[:200]}: cannot be written in {error.encoding}, as is needed here; {_RENAME}")
+        _tell(f"{escape_line(error.object)[:200]}: cannot be written in {error.encoding}, as is needed here; {_RENAME}")
         raise typer.Exit(2) from None
     except (MemoryError, RuntimeError) as error:  # torch says it by a RuntimeError
         if not isinstance(error, MemoryError) and not _MEMORY.search(str(error)):

@@ -40,9 +40,9 @@ def export(
     if form != "onnx":
         raise InputError(f"--format {form!r} is unknown; {nearest(form, ['onnx'])}")
     from seq2seq.checkpoint.model import load_model
-    from seq2seq.onnx.export import check_target, export_onnx
+    from seq2seq.onnx.export import check_export_directory, export_onnx
 
     target = Path(os.path.expanduser(output or f"{model.rstrip('/').replace('@', '-')}-onnx"))
-    check_target(target)
+    check_export_directory(target)
     export_onnx(load_model(model), target)
     answer_path(target)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seq2seq.cli.display.console import answer, answer_json
-from seq2seq.errors import shown
-from seq2seq.text.escaping import printable, visible
+from seq2seq.errors import short_repr
+from seq2seq.text.escaping import escape_line, escape_text
 
 if TYPE_CHECKING:
     from seq2seq.checkpoint.model import LoadedModel
@@ -38,7 +38,7 @@ def inspect(
     if as_json:
         answer_json(facts)
     else:
-        answer(printable("\n".join(_paragraphs(facts))))
+        answer(escape_text("\n".join(_paragraphs(facts))))
 
 
 def describe(loaded: LoadedModel) -> dict[str, Any]:
@@ -87,12 +87,12 @@ def _sizes(loaded: LoadedModel) -> dict[str, int]:
 
 def _paragraphs(facts: dict[str, Any]) -> Iterator[str]:
     """A section a paragraph: its name, then `key  value` lines."""
-    yield f"model {visible(facts['model'])}"
+    yield f"model {escape_line(facts['model'])}"
     for name, section in facts.items():
         if isinstance(section, dict) and section:
             yield f"\n{name}"
-            width = min(40, max(len(visible(key)) for key in section))
-            yield from (f"  {visible(key):<{width}}  {_shown(name, value)}" for key, value in section.items())
+            width = min(40, max(len(escape_line(key)) for key in section))
+            yield from (f"  {escape_line(key):<{width}}  {_shown(name, value)}" for key, value in section.items())
 
 
 def _shown(section: str, value: Any) -> str:
@@ -103,7 +103,7 @@ def _shown(section: str, value: Any) -> str:
     if section == "files":
         return f"{value:,} bytes"
     if isinstance(value, (int, float)) and abs(value) >= _LARGEST:
-        return shown(value)
+        return short_repr(value)
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.2f}" if isinstance(value, float) and section == "training" else visible(str(value))
+    return f"{value:.2f}" if isinstance(value, float) and section == "training" else escape_line(str(value))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_MINIMUM, MANY
+from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_COUNT, LARGEST_MIN_LENGTH
 from seq2seq.bulk.engines import BATCH_SIZE
 from seq2seq.cli.display.console import say
 from seq2seq.errors import InputError
 from seq2seq.search.penalty import PENALTIES
-from seq2seq.text.escaping import visible
+from seq2seq.text.escaping import escape_line
 
 if TYPE_CHECKING:
     from seq2seq.translation.translation import SearchOptions, Translation
@@ -80,7 +80,7 @@ MinLength = Annotated[
         "--min-length",
         metavar="N",
         min=0,
-        max=LARGEST_MINIMUM,
+        max=LARGEST_MIN_LENGTH,
         help="Fewest pieces of a translation.",
         show_default=_MODELS_OWN,
         rich_help_panel=_SEARCH,
@@ -92,7 +92,7 @@ MaxLength = Annotated[
         "--max-length",
         metavar="N",
         min=1,
-        max=MANY,
+        max=LARGEST_COUNT,
         help="Most pieces of a translation, the end counted.",
         show_default="by the source's length",
         rich_help_panel=_SEARCH,
@@ -104,7 +104,7 @@ MaxSourceLength = Annotated[
         "--max-source-length",
         metavar="N",
         min=1,
-        max=MANY,
+        max=LARGEST_COUNT,
         help="Pieces of a source that are read; the rest of a longer one is left out, and a warning says so.",
         show_default="1000",
         rich_help_panel=_SEARCH,
@@ -113,7 +113,7 @@ MaxSourceLength = Annotated[
 MaxPieces = Annotated[
     int,
     typer.Option(
-        "--max-length", metavar="N", min=1, max=MANY, help="Most pieces of a side; --too-long says what then."
+        "--max-length", metavar="N", min=1, max=LARGEST_COUNT, help="Most pieces of a side; --too-long says what then."
     ),
 ]
 TooLong = Annotated[
@@ -146,7 +146,7 @@ BatchSize = Annotated[
         "--batch-size",
         metavar="N",
         min=1,
-        max=MANY,
+        max=LARGEST_COUNT,
         help="Most sentences in a batch: a matter of speed and memory, not of the result.",
         show_default=str(BATCH_SIZE),
         rich_help_panel=_MACHINE,
@@ -178,7 +178,7 @@ def as_text(parameter: typer.CallbackParam, value: Any) -> Any:
     try:
         return os.fsencode(value).decode("utf-8")
     except UnicodeDecodeError:
-        raise InputError(f"{parameter.opts[0]} {visible(value)}: not UTF-8; text is given in UTF-8") from None
+        raise InputError(f"{parameter.opts[0]} {escape_line(value)}: not UTF-8; text is given in UTF-8") from None
 
 
 def search_options(**values: Any) -> SearchOptions:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from seq2seq.cli.display.console import answer
-from seq2seq.text.escaping import visible
+from seq2seq.text.escaping import escape_line
 
 EXAMPLES = """
 hf auth login
@@ -29,4 +29,4 @@ def push(
     """
     from seq2seq.checkpoint.model import push_model
 
-    answer(visible(push_model(model, repository, private=private)))
+    answer(escape_line(push_model(model, repository, private=private)))

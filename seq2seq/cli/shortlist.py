@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq.bounds import MANY
+from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk import engines
 from seq2seq.bulk.line_pairs import check_standard_input, in_step
 from seq2seq.bulk.streams import count_lines, open_input, read_lines
@@ -18,7 +18,7 @@ from seq2seq.cli.display.console import answer, answer_json
 from seq2seq.cli.display.training import progress_over
 from seq2seq.errors import InputError
 from seq2seq.processes.signals import termination_raises
-from seq2seq.text.escaping import printable
+from seq2seq.text.escaping import escape_text
 
 if TYPE_CHECKING:
     from seq2seq.checkpoint.model import LoadedModel
@@ -50,7 +50,11 @@ def shortlist(
     common: Annotated[
         int,
         typer.Option(
-            "--common", metavar="K", min=1, max=MANY, help="Most frequent target pieces, which are on every list."
+            "--common",
+            metavar="K",
+            min=1,
+            max=LARGEST_COUNT,
+            help="Most frequent target pieces, which are on every list.",
         ),
     ] = 100,
     validation_source: Annotated[
@@ -100,7 +104,7 @@ def shortlist(
     if as_json:
         answer_json(facts)
     else:
-        answer(printable("\n".join(_lines(facts))))
+        answer(escape_text("\n".join(_lines(facts))))
 
 
 def _check_options(
@@ -132,13 +136,13 @@ def _read(lexicon: Lexicon, source: str, target: str) -> None:
 
 def _validation(source: str, target: str, bleu: bool) -> tuple[list[str], list[str]]:
     """The text to measure on, checked before the long reading of the other."""
-    from seq2seq.metrics.references import unanswered
+    from seq2seq.metrics.references import rows_without_reference
 
     sources, references = read_lines(source), read_lines(target)
     if len(sources) != len(references):
         numbers = f"{source} has {len(sources):,} lines, {target} {len(references):,}"
         raise InputError(f"{numbers}; they must be aligned line by line")
-    if bleu and (rows := unanswered([references])):
+    if bleu and (rows := rows_without_reference([references])):
         raise InputError(f"{target}:{rows[0] + 1}: blank, so --bleu has nothing to score against; leave the pair out")
     return sources, references
 
@@ -168,7 +172,7 @@ def _compare(loaded: LoadedModel, built: Shortlist, sources: list[str], referenc
     """Translations without and with the lists."""
     import torch
 
-    from seq2seq.metrics.bleu import bleu
+    from seq2seq.metrics.scores import bleu
     from seq2seq.translation.translator import Translator
 
     translator, texts, seconds = Translator([loaded], [built]), list[list[str]](), list[float]()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from seq2seq.bounds import MANY
+from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk.chunks import Chunks
 from seq2seq.bulk.cut import Cut
 from seq2seq.bulk.job import Answer, BadLines, Job, TooLong
@@ -52,7 +52,9 @@ def translate(
     output: options.Output = "-",
     n_best: Annotated[
         int,
-        typer.Option("--n-best", min=1, max=MANY, metavar="N", help="Translations of each sentence, best first."),
+        typer.Option(
+            "--n-best", min=1, max=LARGEST_COUNT, metavar="N", help="Translations of each sentence, best first."
+        ),
     ] = 1,
     scores: Annotated[bool, typer.Option("--scores", help="Add score and log-probability.")] = False,
     alignment: Annotated[bool, typer.Option("--alignment", help="Add word links, by attention.")] = False,
@@ -87,7 +89,7 @@ def translate(
             "--top-k",
             metavar="N",
             min=1,
-            max=MANY,
+            max=LARGEST_COUNT,
             help="Draw from the K best pieces.",
             show_default="all",
             rich_help_panel=_SAMPLING,

@@ -37,7 +37,7 @@ def length_buckets(
     edges: the longest length of every bucket but the last, rising; None takes `default_edges`, the same for every
     system, as they depend on the sources alone. Buckets that no sentence falls into are left out, and the first and
     the last end where the sentences do. lengths: one per sentence, for a source whose words no spaces tell apart
-    (characters, pieces); None counts whitespace words. Other arguments and errors as in `metrics.evaluate`.
+    (characters, pieces); None counts whitespace words. Other arguments and errors as in `scores.evaluate`.
     """
     counts = np.array([len(source.split()) for source in sources] if lengths is None else lengths, dtype=np.intp)
     if len(counts) != len(hypotheses):

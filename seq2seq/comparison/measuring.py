@@ -28,8 +28,8 @@ from seq2seq.comparison.results import (
 )
 from seq2seq.comparison.statistics import exact_matches, interval, proportion
 from seq2seq.comparison.texts import Test, bleu_tokenizer
-from seq2seq.errors import InputError, shown
-from seq2seq.metrics.bleu_tokenizer import writing_of
+from seq2seq.errors import InputError, short_repr
+from seq2seq.metrics.bleu_tokenizer import detect_writing
 from seq2seq.metrics.links import Link, alignment_error_rate, alignment_intervals
 from seq2seq.metrics.perplexity import perplexity
 from seq2seq.metrics.segments import count_segments
@@ -186,7 +186,7 @@ def read_history(path: Path) -> dict[str, Any]:
 
 def _unspaced(lines: Sequence[str]) -> bool:
     """Whether a text's words are not separated by spaces."""
-    return writing_of(lines) not in ("spaced", "Korean")
+    return detect_writing(lines) not in ("spaced", "Korean")
 
 
 def _by_words(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -199,7 +199,7 @@ def _by_words(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDAr
 def _kept_step(loaded: LoadedModel) -> int:
     step = loaded.card.get("step")
     if type(step) is not int:
-        raise InputError(f"{loaded.directory / CONFIG}: damaged: record.step = {shown(step)}: a number is needed")
+        raise InputError(f"{loaded.directory / CONFIG}: damaged: record.step = {short_repr(step)}: a number is needed")
     return step
 
 

@@ -11,11 +11,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from seq2seq.bounds import LARGEST_BEAM, MANY
+from seq2seq.bounds import LARGEST_BEAM, LARGEST_COUNT
 from seq2seq.comparison.noise import NOISES
 from seq2seq.config import Config, Section
 from seq2seq.config_file import load_config, read_toml
-from seq2seq.errors import InputError, nearest, shown
+from seq2seq.errors import InputError, nearest, short_repr
 
 _LONGEST_NAME = 200  # characters of a system's name; files are called after it
 
@@ -44,7 +44,7 @@ class Noise(Section):
     test: str = Field(description="which of the tests")
     kinds: list[str] = Field(default_factory=lambda: list(NOISES), description="kinds of noise")
     rates: list[float] = Field(default=[0.1, 0.2], description="shares of the words that are changed; 0 is added")
-    sentences: int = Field(200, ge=1, le=MANY, description="how many of the test's first sentences")
+    sentences: int = Field(200, ge=1, le=LARGEST_COUNT, description="how many of the test's first sentences")
     seed: int = Field(1, ge=0, description="of the noise, the same for all systems")
 
     @model_validator(mode="after")
@@ -69,7 +69,7 @@ class CostSettings(Section):
 
     repeats: int = Field(3, ge=0, le=1000, description="interleaved repeats; 0 leaves cost out")
     seconds: float = Field(5.0, gt=0, le=3600, description="of training steps in a repeat")
-    sentences: int = Field(100, ge=1, le=MANY, description="of the first test, translated in a repeat")
+    sentences: int = Field(100, ge=1, le=LARGEST_COUNT, description="of the first test, translated in a repeat")
 
 
 class Search(Section):
@@ -221,7 +221,7 @@ def _name(table: Mapping[str, Any], values: Mapping[str, Any], place: str) -> st
     """What a system or a part of one is called: its `name`, or one made of its values."""
     name = table.get("name") or " ".join(_label(key, value) for key, value in values.items())
     if not isinstance(name, str):
-        raise InputError(f"{place}: name = {shown(name)}: a name is a text, in quotes")
+        raise InputError(f"{place}: name = {short_repr(name)}: a name is a text, in quotes")
     if not values:
         raise InputError(f"{place}: a system with no keys that it sets; give it one, or leave it out")
     return name

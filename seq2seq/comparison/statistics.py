@@ -21,9 +21,10 @@ from sacrebleu.significance import estimate_ci
 
 from seq2seq.comparison.results import Contrast, Interval, Spread
 from seq2seq.errors import InputError, nearest
-from seq2seq.metrics.bleu import SIGNIFICANCE_LEVEL, interval_ends
 from seq2seq.metrics.references import Lines, is_blank
-from seq2seq.metrics.segments import SAMPLES, Counts, Segments, count_segments, resamples, swaps
+from seq2seq.metrics.scorers import interval_ends
+from seq2seq.metrics.scores import SIGNIFICANCE_LEVEL
+from seq2seq.metrics.segments import SAMPLES, Counts, Segments, count_segments, draw_resamples, draw_swaps
 
 METRICS = ("BLEU", "chrF2++")
 # A trial that swaps nothing finds the difference itself again, but for the rounding of means over seeds.
@@ -42,8 +43,8 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def interval(run: Segments, samples: int = SAMPLES) -> Interval:
-    """A corpus score with the 95 % bootstrap interval that `metrics.evaluate` gives."""
-    mean, half_width = estimate_ci(run.resampled(resamples(len(run.counts), samples)))
+    """A corpus score with the 95 % bootstrap interval that `scores.evaluate` gives."""
+    mean, half_width = estimate_ci(run.score_resamples(draw_resamples(len(run.counts), samples)))
     low, high = interval_ends(run.metric, mean, half_width)
     return Interval(value=run.score, low=low, high=high)
 
@@ -57,7 +58,7 @@ def proportion(successes: int, trials: int) -> Interval:
 
 
 def exact_matches(*, hypotheses: Sequence[str], references: Sequence[Lines]) -> list[bool]:
-    """Which translations are a reference, but for runs of spaces. References as in `metrics.evaluate`."""
+    """Which translations are a reference, but for runs of spaces. References as in `scores.evaluate`."""
     rows = zip(hypotheses, zip(*references, strict=True), strict=True)
     return [
         hypothesis.split() in [line.split() for line in row if line and not is_blank(line)] for hypothesis, row in rows
@@ -77,7 +78,7 @@ def paired_bootstrap(baseline: Sequence[Segments], system: Sequence[Segments], s
     It covers the choice of test sentences: would the gap stay on others? The seeds are taken as given, so it does not
     cover training: two trainings of one system may well differ "significantly". See `p_over_seeds`.
     """
-    times = resamples(len(baseline[0].counts), samples)
+    times = draw_resamples(len(baseline[0].counts), samples)
     return _p_bootstrap(_resampled_mean(baseline, times), _resampled_mean(system, times), _difference(baseline, system))
 
 
@@ -94,7 +95,7 @@ def paired_randomisation(baseline: Sequence[Segments], system: Sequence[Segments
     sentence. So p is that of a sign test there, and sacreBLEU's where there are no ties. Covers the choice of test
     sentences, not training, like `paired_bootstrap`.
     """
-    return _p_randomisation(baseline, system, swaps(len(baseline[0].counts), samples))
+    return _p_randomisation(baseline, system, draw_swaps(len(baseline[0].counts), samples))
 
 
 def p_over_seeds(baseline: Spread, system: Spread) -> float | None:
@@ -133,7 +134,7 @@ def _difference(baseline: Sequence[Segments], system: Sequence[Segments]) -> flo
 
 
 def _resampled_mean(runs: Sequence[Segments], times: Counts) -> Counts:
-    mean: Counts = np.mean([run.resampled(times) for run in runs], axis=0)
+    mean: Counts = np.mean([run.score_resamples(times) for run in runs], axis=0)
     return mean
 
 
@@ -178,7 +179,7 @@ def contrasts(
 
     systems: name -> translations of the test [seed][sentence], seeds in the same order everywhere. The comparisons of
     one metric are a family: the largest p of each is corrected for their number (`holm`). Other arguments and errors
-    as in `metrics.evaluate`; also InputError for a system without runs and an unknown baseline.
+    as in `scores.evaluate`; also InputError for a system without runs and an unknown baseline.
     """
     if baseline not in systems:
         raise InputError(f"the baseline {baseline!r} is none of the systems; {nearest(baseline, systems)}")
@@ -197,7 +198,7 @@ def contrasts(
 
 def _family(runs: Mapping[str, Sequence[Segments]], baseline: str, test: str, samples: int) -> list[Contrast]:
     first = runs[baseline]
-    times, kept = resamples(len(first[0].counts), samples), swaps(len(first[0].counts), samples)
+    times, kept = draw_resamples(len(first[0].counts), samples), draw_swaps(len(first[0].counts), samples)
     resampled = _resampled_mean(first, times)
     spreads = {name: spread([run.score for run in own]) for name, own in runs.items()}
     found = []

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from seq2seq.comparison.plan import Grid, TestText
 from seq2seq.errors import InputError
-from seq2seq.metrics.bleu import refuse_long
-from seq2seq.metrics.bleu_tokenizer import Choice, choose_tokenizer
+from seq2seq.metrics.bleu_tokenizer import TokenizerChoice, choose_tokenizer
 from seq2seq.metrics.links import Link, parse_pharaoh
-from seq2seq.metrics.references import unanswered
+from seq2seq.metrics.references import rows_without_reference
+from seq2seq.metrics.scoring_rules import refuse_long_lines
 from seq2seq.text.lines import read_lines
-from seq2seq.text.words import joined
+from seq2seq.text.words import join_words
 from seq2seq.translation.word_alignment import Join
 
 
@@ -47,14 +47,14 @@ def _load(text: TestText, root: Path) -> Test:
     if len(given) != len(reference):
         counts = f"{len(given)} and {len(reference)}"
         raise InputError(f"{root / text.source} and {root / text.reference} differ in length: {counts} lines")
-    refuse_long(str(root / text.reference), reference)
+    refuse_long_lines(str(root / text.reference), reference)
     if not given:
         raise InputError(f"{root / text.source}: no lines; a test needs sentences")
     for path, lines in ((text.source, given), (text.reference, reference)):
-        if rows := unanswered([lines]):
+        if rows := rows_without_reference([lines]):
             raise InputError(f"{root / path}:{rows[0] + 1}: blank; a test needs both sides: leave the pair out")
     joins = text.join in ("source", "both")
-    source = [joined(line).text for line in given] if joins else given
+    source = [join_words(line).text for line in given] if joins else given
     gold = None if text.alignment is None else list(_gold(root / text.alignment, text.alignment_inverse))
     if gold is not None and len(gold) != len(given):
         raise InputError(f"{root / str(text.alignment)}: {len(gold)} lines of links for {len(given)} pairs")
@@ -66,10 +66,10 @@ def _gold(path: Path, inverse: bool) -> Iterator[tuple[set[Link], set[Link]]]:
         yield parse_pharaoh(line, f"{path}:{number}", inverse=inverse)
 
 
-def bleu_tokenizer(grid: Grid, tests: Mapping[str, Test]) -> Choice:
+def bleu_tokenizer(grid: Grid, tests: Mapping[str, Test]) -> TokenizerChoice:
     """BLEU's tokenizer for all tests of a grid, as one table has them: the grid's, or one that fits the references."""
     if grid.search.tokenize:
-        return Choice(grid.search.tokenize)
+        return TokenizerChoice(grid.search.tokenize)
     return choose_tokenizer(line for test in tests.values() for line in test.reference)
 
 

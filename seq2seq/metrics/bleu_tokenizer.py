@@ -1,4 +1,4 @@
-"""BLEU's tokenizer for a text that names none: one that fits the script it is written in.
+"""The choice of BLEU's tokenizer, where none is named: one that fits the script of the references.
 
 BLEU counts sequences of four tokens. Where no spaces stand between words, a tokenizer that splits at spaces makes one
 token of a whole sentence, and BLEU is 0 for every translation but a perfect copy. The text decides, not a language
@@ -24,7 +24,7 @@ TOKENIZERS = tuple(BLEU.TOKENIZERS)
 
 Writing = Literal["spaced", "Chinese", "Japanese", "Korean", "unspaced"]
 
-# How the names of the characters begin. A Chinese character weighs as much as a word: a quarter of all letters will do.
+# Starts of characters' Unicode names. A Chinese character counts as a word: a quarter of all letters suffices.
 _HAN = ("CJK ", "IDEOGRAPHIC ", "BOPOMOFO ")
 _KANA = ("HIRAGANA ", "KATAKANA ", "KATAKANA-HIRAGANA ", "HALFWIDTH KATAKANA")
 _HANGUL = ("HANGUL ", "HALFWIDTH HANGUL")
@@ -39,15 +39,15 @@ _FLORES = os.path.join(SACREBLEU_DIR, "models", "flores200sacrebleuspm")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A tokenizer of BLEU; note: what would fit better, and what that lacks."""
+class TokenizerChoice:
+    """A tokenizer of BLEU; note: a sentence on what would fit better and what it would need."""
 
     name: str
     note: str | None = None
 
 
-def writing_of(lines: Iterable[str]) -> Writing:
-    """How most of a text is written: with spaces between words, or in which of the scripts that need something else."""
+def detect_writing(lines: Iterable[str]) -> Writing:
+    """Return how most of a text is written: with spaces between words, or in which other kind of script."""
     letters = Counter[str]()
     for line in lines:
         letters.update(line)
@@ -75,41 +75,46 @@ def _kind(name: str) -> str:
     return next((kind for kind, begins in kinds.items() if name.startswith(begins)), "spaced")
 
 
-def choose_tokenizer(lines: Iterable[str]) -> Choice:
-    """The tokenizer for these references: '13a' where spaces separate words, else sacreBLEU's own for the script.
+def choose_tokenizer(lines: Iterable[str]) -> TokenizerChoice:
+    """Return the tokenizer for these references: '13a' where spaces separate words, else sacreBLEU's for the script.
 
-    Nothing is downloaded. What is not installed gives way to the pieces of Flores-200, where sacreBLEU's folder has
-    them already, and then to single characters, which need nothing; the note says so.
+    Nothing is downloaded. A tokenizer that is not installed is replaced by the pieces of Flores-200, if sacreBLEU's
+    folder has them already, else by single characters, which need nothing; the note says so.
     """
-    return tokenizer_for(writing_of(lines))
+    return tokenizer_for_writing(detect_writing(lines))
 
 
-def tokenizer_for(writing: Writing) -> Choice:
-    """As `choose_tokenizer`, for a text of which the writing is known."""
+def tokenizer_for_writing(writing: Writing) -> TokenizerChoice:
+    """Return the tokenizer as `choose_tokenizer` does, for a known writing."""
     if writing == "spaced":
-        return Choice("13a")
+        return TokenizerChoice("13a")
     own = _OWN.get(writing)
     if own and _loads(own):
-        return Choice(own)
+        return TokenizerChoice(own)
     name = "flores200" if os.path.isfile(_FLORES) and _loads("flores200") else "char"
     if own is None:
-        return Choice(name)
+        return TokenizerChoice(name)
     counted = "pieces of Flores-200" if name == "flores200" else "characters"
     installed = f"pip install 'sacrebleu[{EXTRAS[own]}]' lets it count words ({own})"
-    return Choice(name, f"the references are {writing}: BLEU counts {counted} (tokenize {name!r}); {installed}.")
+    return TokenizerChoice(
+        name, f"the references are {writing}: BLEU counts {counted} (tokenize {name!r}); {installed}."
+    )
 
 
-def tokenizer_of(signature: str) -> str | None:
-    """The name of the tokenizer that a signature of BLEU was made with; None where it names none that is known."""
+def tokenizer_in_signature(signature: str) -> str | None:
+    """Return the name of the tokenizer in a signature of BLEU, None if it has none that is known."""
     found = re.search(r"(?:^|\|)tok:([^|]+)", signature)
     fitting = [name for name in TOKENIZERS if found and re.fullmatch(rf"{re.escape(name)}(-.*)?", found[1])]
     return max(fitting, key=len, default=None)
 
 
 def make_bleu(tokenize: str, **options: Any) -> BLEU:
-    """sacreBLEU's object; a tokenizer that cannot be loaded (a missing package or download) raises Seq2SeqError."""
+    """Return sacreBLEU's BLEU object; raise Seq2SeqError for a tokenizer that cannot be loaded.
+
+    A package may be missing, or a download.
+    """
     try:
-        # force only stops sacreBLEU's warning on standard error about tokenised text; our notes say it.
+        # force only stops sacreBLEU's warning on standard error about tokenised text; our notes have it.
         return BLEU(tokenize=tokenize, force=True, **options)
     except (ImportError, OSError, RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split())

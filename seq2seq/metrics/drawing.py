@@ -1,4 +1,4 @@
-"""Weights drawn as text, for a terminal."""
+"""Drawing of attention weights as text, for a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEVELS = (0.05, 0.25, 0.5, 0.75)
 _NARROWEST = 24
 
 
-def text_grid(
+def draw_weights(
     weights: ArrayLike,
     source: Sequence[str],
     target: Sequence[str],
@@ -30,7 +30,8 @@ def text_grid(
     Source words stand over their columns like a staircase, brackets mark the largest weight of each row, and a legend
     ends the drawing. Columns line up with wide (Chinese) characters and combining marks as well. All lines are padded
     to the same display width, at most `width` columns; longer source sentences continue in further panels below, longer
-    words are cut. ascii_only draws with ASCII characters; the words stay what they are. "" if a side has no words.
+    words are cut. ascii_only draws with ASCII characters but leaves the words as they are. The result is "" if a side
+    has no words.
 
     Raises ValueError where weights do not fit the words, InputError for a width below 24.
     """
@@ -55,13 +56,13 @@ def text_grid(
 
 
 def display_width(text: str) -> int:
-    """Columns that a text takes in a terminal: 2 for wide and full-width characters, 0 for combining ones, else 1."""
+    """Return the columns that a text takes in a terminal: 2 per wide character, 0 per combining one, else 1."""
     return sum(_character_width(character) for character in text)
 
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """What a grid is drawn with; shades go from light to dark, one more than there are levels."""
+    """The characters of a drawing; shades go from light to dark and are one more than the levels."""
 
     shades: str
     wire: str
@@ -72,11 +73,14 @@ _BLOCKS = _Style(shades="·░▒▓█", wire="│", cut="…")
 _ASCII = _Style(shades=".:+#@", wire="|", cut="~")
 
 
-def _panels(labels: Sequence[str], room: int) -> Iterator[list[int]]:
-    """Runs of columns whose cells and labels fit into `room`, which takes one at least; a cell and its gap take two."""
+def _panels(labels: Sequence[str], width: int) -> Iterator[list[int]]:
+    """Yield runs of columns whose cells and labels fit into `width`, at least one column each.
+
+    A cell and its gap take two columns of the terminal.
+    """
     panel: list[int] = []
     for column, label in enumerate(labels):
-        if 2 * len(panel) + max(2, display_width(label)) > room:
+        if 2 * len(panel) + max(2, display_width(label)) > width:
             yield panel
             panel = []
         panel.append(column)
@@ -88,7 +92,7 @@ def _staircase(labels: Sequence[str], margin: int, style: _Style) -> list[str]:
 
 
 def _row(label: str, row: NDArray[np.float64], columns: Sequence[int], margin: int, style: _Style) -> str:
-    """One target word: its label and, behind a gap that may hold a bracket, the cells with such gaps between them."""
+    """Return the line of one target word: its label, then the cells with gaps around them that may hold a bracket."""
     best = int(row.argmax())
     cells = [" "]
     for column in columns:
@@ -100,7 +104,7 @@ def _row(label: str, row: NDArray[np.float64], columns: Sequence[int], margin: i
 
 
 def _legend(margin: int, width: int, style: _Style) -> list[str]:
-    """What the signs mean, broken into lines that fit, and set under the cells where there is room."""
+    """Return the legend in lines that fit, indented to the cells as far as there is space."""
     shares = [f"{shade} {level:.0%}" for shade, level in zip(style.shades[1:], _LEVELS, strict=True)]
     items = [f"attention from: {shares[0]}", *shares[1:], "[ ] most of a row"]
     indent = " " * min(margin + 2, max(0, width - display_width("  ".join(items))))
@@ -120,21 +124,24 @@ def _character_width(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def _cut(word: str, room: int, style: _Style) -> str:
-    """The word without what would move a cursor, and with an ellipsis in place of what does not fit."""
+def _cut(word: str, width: int, style: _Style) -> str:
+    """Return the word without what would move a cursor, and with an ellipsis in place of what does not fit."""
     clean = "".join("\N{REPLACEMENT CHARACTER}" if _moves_cursor(c) else c for c in word if _visible(c))
-    if display_width(clean) <= room:
+    if display_width(clean) <= width:
         return clean
     taken = ""
     for character in clean:
-        if display_width(taken + character) > room - 1:
+        if display_width(taken + character) > width - 1:
             break
         taken += character
     return taken + style.cut
 
 
 def _visible(character: str) -> bool:
-    """Format characters go: they join emoji or turn the writing direction, and terminals differ over the width."""
+    """Return whether a character is not a format character.
+
+    Those join emoji or change the writing direction, and terminals differ over their width.
+    """
     return unicodedata.category(character) != "Cf"
 
 

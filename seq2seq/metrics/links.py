@@ -1,6 +1,6 @@
-"""Word alignments: links from attention weights or Pharaoh lines, and how far they agree with a human's.
+"""Word alignments: links from attention weights or Pharaoh lines, and their agreement with a human's.
 
-A link is (source word, target word), both counted from 0. Nothing here knows a tokenizer: who calls says which piece
+A link is (source word, target word), both counted from 0. This module knows no tokenizer: the caller says which piece
 belongs to which word.
 """
 
@@ -13,20 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seq2seq.errors import InputError, shown
-from seq2seq.text.arguments import real, whole
+from seq2seq.errors import InputError, short_repr
+from seq2seq.text.arguments import check_integer, check_number
 
 Link = tuple[int, int]
 
 NO_WORD = -1
-"""Word index of a piece that belongs to no word, such as the end of the sentence."""
+"""The word index of a piece that belongs to no word, such as the end of the sentence."""
 
-_LINK = re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})")  # no sentence has more words
+_LINK = re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})")  # no sentence has 10^9 words
 
 
 @dataclass(frozen=True, slots=True)
 class AlignmentScores:
-    """Agreement with a human's links over a whole corpus, as shares of 1, and the numbers of links behind it."""
+    """Agreement with a human's links over a whole corpus, as shares of 1, with the numbers of links behind it."""
 
     aer: float
     precision: float
@@ -39,7 +39,7 @@ class AlignmentScores:
 
 @dataclass(frozen=True, slots=True)
 class AlignmentIntervals:
-    """Where each score of AlignmentScores lies in the middle 95 % of bootstrap samples: (low, high), as shares of 1."""
+    """95 % bootstrap intervals of the scores of AlignmentScores: (low, high), as shares of 1."""
 
     aer: tuple[float, float]
     precision: tuple[float, float]
@@ -50,10 +50,11 @@ class AlignmentIntervals:
 
 
 def parse_pharaoh(line: str, where: str, *, inverse: bool = False) -> tuple[set[Link], set[Link]]:
-    """Read one line of links into (sure, possible): `i-j` is sure, `ipj` possible only; i source, j target, from 0.
+    """Parse one line of links into (sure, possible): `i-j` is sure, `ipj` possible only; i source, j target, from 0.
 
-    inverse: in the line i is the target's word, and j the source's. The possible set holds the sure links too, as Och
-    & Ney (2003) define it. A blank line has no links. `where` (file:line) opens the InputError for anything else.
+    inverse: i is the target's word in the line, and j the source's. The possible links include the sure ones, as Och &
+    Ney (2003) define them. A blank line has no links. Raises InputError, which starts with `where` (file:line), for
+    anything else.
     """
     sure: set[Link] = set()
     possible: set[Link] = set()
@@ -61,7 +62,7 @@ def parse_pharaoh(line: str, where: str, *, inverse: bool = False) -> tuple[set[
         match = _LINK.fullmatch(item)
         if match is None:
             raise InputError(
-                f"{where}: {shown(item)} is no link; write i-j (sure) or ipj (possible), both numbers from 0"
+                f"{where}: {short_repr(item)} is no link; write i-j (sure) or ipj (possible), both numbers from 0"
             )
         first, second = int(match[1]), int(match[3])
         link = (second, first) if inverse else (first, second)
@@ -72,29 +73,29 @@ def parse_pharaoh(line: str, where: str, *, inverse: bool = False) -> tuple[set[
 
 
 def format_pharaoh(links: Iterable[Link]) -> str:
-    """Write links as a Pharaoh line, `0-0 1-2`, each once, sorted by source word, then target word."""
+    """Return links as a Pharaoh line, `0-0 1-2`, each once, sorted by source word, then target word."""
     return " ".join(f"{source}-{target}" for source, target in sorted(set(links)))
 
 
-def merged_weights(
+def merge_weights(
     weights: ArrayLike, source_shares: NDArray[np.float64], target_shares: NDArray[np.float64], *, shift: int = 0
 ) -> NDArray[np.float64]:
     """Merge weights [target pieces, source pieces] into [target words, source words].
 
-    source_shares and target_shares [words, pieces] tell how much of each piece belongs to each word: 1 or 0, a part of
-    it where a piece crosses the border of two words, nothing but 0 for what is in no word (the end of the sentence).
-    A word pair gets the sum over the source word's pieces, as their shares of the attention add up, and the mean over
-    the target word's pieces, as each of these had a whole attention to spend.
+    source_shares and target_shares [words, pieces] are the share of each piece that belongs to each word: 1 or 0, a
+    fraction where a piece crosses the border of two words, 0 throughout for what is in no word (the end of the
+    sentence). A word pair gets the sum over the source word's pieces, since their shares of the attention add up, and
+    the mean over the target word's pieces, since each of these had a whole attention to spend.
 
-    shift tells which decoder step speaks for a target piece: 0 the step that predicts it, 1 the next one, which reads
-    it as input and may look at its source only then (Shift-Att of Chen et al. 2020, "Accurate Word Alignment Induction
-    from Neural Machine Translation"). Which is better depends on the wiring: the query of `bahdanau` is one step older
-    than that of `luong`. With shift 1 the row of the sentence's end serves the last piece; a piece with no row after it
-    is left out of its word's mean. A word left without any row gets zeros.
+    shift selects the decoder step for a target piece: 0 the step that predicts it, 1 the next one, which reads it as
+    input and may look at its source only then (Shift-Att of Chen et al. 2020, "Accurate Word Alignment Induction from
+    Neural Machine Translation"). Which is better depends on the wiring: the query of `bahdanau` is one step older than
+    that of `luong`. With shift 1 the row of the sentence's end serves the last piece; a piece with no row after it is
+    left out of its word's mean. A word left without any row gets zeros.
 
     Raises InputError for another shift, ValueError where the lengths do not fit the weights.
     """
-    check_reading(shift)
+    check_link_options(shift)
     matrix = weight_matrix(weights, target_shares.shape[1], source_shares.shape[1])
     target = target_shares[:, : target_shares.shape[1] - shift]
     rows = target.sum(axis=1, keepdims=True)
@@ -105,54 +106,57 @@ def merged_weights(
 def word_weights(
     weights: ArrayLike, source_words: Sequence[int], target_words: Sequence[int], *, shift: int = 0
 ) -> NDArray[np.float64]:
-    """As `merged_weights`, where every piece has one word: the word of each column and of each row, or NO_WORD."""
-    return merged_weights(weights, _membership(source_words), _membership(target_words), shift=shift)
+    """Merge weights as `merge_weights` does where every piece belongs to one word.
+
+    source_words and target_words: the word of each column and of each row, or NO_WORD.
+    """
+    return merge_weights(weights, _membership(source_words), _membership(target_words), shift=shift)
 
 
-def strongest_links(merged: NDArray[np.float64]) -> set[Link]:
+def strongest_links(weights: NDArray[np.float64]) -> set[Link]:
     """Link every target word of weights [target words, source words] to the source word with most of its attention.
 
-    The first one where several have most. A target word without attention on any word gets no link.
+    Among equal source words the first is linked. A target word without attention on any word gets no link.
     """
-    if not merged.size:
+    if not weights.size:
         return set()
-    targets = np.flatnonzero(merged.any(axis=1))
-    return set(zip(merged.argmax(axis=1)[targets].tolist(), targets.tolist(), strict=True))
+    targets = np.flatnonzero(weights.any(axis=1))
+    return set(zip(weights.argmax(axis=1)[targets].tolist(), targets.tolist(), strict=True))
 
 
-def links_from_threshold(merged: NDArray[np.float64], threshold: float) -> set[Link]:
-    """Link every pair of words whose weight in [target words, source words] is `threshold` or more: many, one or none.
+def links_from_threshold(weights: NDArray[np.float64], threshold: float) -> set[Link]:
+    """Link every pair of words whose weight in [target words, source words] is at least `threshold`.
 
-    Raises InputError for a threshold that is not above 0 and at most 1.
+    A word may get many links, one or none. Raises InputError for a threshold that is not above 0 and at most 1.
     """
-    check_reading(0, threshold)
-    return {(int(source), int(target)) for target, source in np.argwhere(merged >= threshold)}
+    check_link_options(0, threshold)
+    return {(int(source), int(target)) for target, source in np.argwhere(weights >= threshold)}
 
 
 def links_from_weights(
     weights: ArrayLike, source_words: Sequence[int], target_words: Sequence[int], *, shift: int = 0
 ) -> set[Link]:
-    """`strongest_links` of `word_weights`."""
+    """Return the `strongest_links` of the `word_weights`."""
     return strongest_links(word_weights(weights, source_words, target_words, shift=shift))
 
 
-def check_reading(shift: int, threshold: float | None = None) -> None:
-    """Refuse what is out of range, before anything is computed."""
-    if whole("shift", shift) not in (0, 1):
+def check_link_options(shift: int, threshold: float | None = None) -> None:
+    """Raise InputError for a shift or threshold out of range."""
+    if check_integer("shift", shift) not in (0, 1):
         raise InputError(f"shift = {shift}: 0 (the step that predicts the piece) or 1 (the step that reads it)")
-    if threshold is not None and not 0 < real("threshold", threshold) <= 1:
+    if threshold is not None and not 0 < check_number("threshold", threshold) <= 1:
         raise InputError(f"threshold = {threshold}: must be above 0 and at most 1, a share of a word's attention")
 
 
 def alignment_error_rate(
     *, hypothesis: Iterable[set[Link]], sure: Iterable[set[Link]], possible: Iterable[set[Link]]
 ) -> AlignmentScores:
-    """Score the links of a corpus, one set a sentence, against sure and possible ones (Och & Ney 2003, section 5).
+    """Score the links of a corpus, one set per sentence, against sure and possible ones (Och & Ney 2003, section 5).
 
-    With hypothesis A, sure S and possible P (S counts into P): precision = |A∩P| / |A|, recall = |A∩S| / |S|,
-    AER = 1 - (|A∩S| + |A∩P|) / (|A| + |S|), all counts summed over the corpus first. f1 is the harmonic mean of
-    precision and recall. Precision is 1 where A is empty, recall where S is: nothing wrong there, nothing missed.
-    Raises InputError when the numbers of sentences differ or are 0.
+    With hypothesis A, sure S and possible P (S counts into P): precision = |A∩P| / |A|, recall = |A∩S| / |S|, AER = 1 -
+    (|A∩S| + |A∩P|) / (|A| + |S|), all counts summed over the corpus first. f1 is the harmonic mean of precision and
+    recall. Precision is 1 where A is empty, recall where S is: nothing is wrong there, nothing missed. Raises
+    InputError when the numbers of sentences differ or are 0.
     """
     totals = _counts(hypothesis, sure, possible).sum(axis=0)
     aer, precision, recall, f1 = map(float, _rates(totals))
@@ -168,11 +172,12 @@ def alignment_intervals(
     samples: int = 1000,
     seed: int = 12345,
 ) -> AlignmentIntervals:
-    """95 % confidence intervals of `alignment_error_rate`, whose arguments these are, over the choice of sentences.
+    """Return 95 % confidence intervals of the scores of `alignment_error_rate` over the choice of sentences.
 
     `samples` corpora of as many sentences are drawn with replacement; an interval holds the middle 95 % of their scores
     (percentile bootstrap; Koehn 2004 does so for BLEU). The draws depend on `seed` and the number of sentences alone,
-    so that two alignments of the same sentences meet the same corpora. Raises InputError as alignment_error_rate does.
+    so that two alignments of the same sentences are scored on the same corpora. Other arguments and errors as in
+    `alignment_error_rate`.
     """
     counts = _counts(hypothesis, sure, possible)
     generator = np.random.default_rng(seed)
@@ -185,7 +190,7 @@ def alignment_intervals(
 def _counts(
     hypothesis: Iterable[set[Link]], sure: Iterable[set[Link]], possible: Iterable[set[Link]]
 ) -> NDArray[np.int64]:
-    """[sentences, 5]: hypothesis, sure and possible links; and how many of the hypothesis are sure, are possible."""
+    """Return counts [sentences, 5]: links of hypothesis A, sure S, possible P, and of A∩S, A∩P."""
     hypotheses, sures, possibles = list(hypothesis), list(sure), list(possible)
     if not len(hypotheses) == len(sures) == len(possibles):
         counts = f"{len(hypotheses)} hypothesis, {len(sures)} sure, {len(possibles)} possible"
@@ -197,7 +202,7 @@ def _counts(
 
 
 def _rates(counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
-    """AER, precision, recall and F1 from the last axis of counts."""
+    """Return AER, precision, recall and F1 from the last axis of counts."""
     links, wanted, _, hits_sure, hits_possible = np.moveaxis(counts, -1, 0)
     precision, recall = _share(hits_possible, links), _share(hits_sure, wanted)
     right = _share(hits_sure + hits_possible, links + wanted)
@@ -206,13 +211,13 @@ def _rates(counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
 
 
 def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    """part / whole, 1 of nothing."""
+    """Return part / whole, 1 where whole is 0."""
     shares: NDArray[np.float64] = np.where(whole > 0, part / np.maximum(whole, 1), 1.0)
     return shares
 
 
 def weight_matrix(weights: ArrayLike, rows: int, columns: int) -> NDArray[np.float64]:
-    """Weights as an array of that shape. Raises ValueError where they have another."""
+    """Return weights as an array [rows, columns]; raise ValueError where they have another shape."""
     matrix = np.asarray(weights, dtype=np.float64)
     if matrix.size == rows * columns == 0:  # [] stands for no rows, however many columns
         return np.zeros((rows, columns))
@@ -222,7 +227,7 @@ def weight_matrix(weights: ArrayLike, rows: int, columns: int) -> NDArray[np.flo
 
 
 def _membership(words: Sequence[int]) -> NDArray[np.float64]:
-    """[words, pieces]: 1 where the piece belongs to the word."""
+    """Return an array [words, pieces] that is 1 where the piece belongs to the word."""
     count = max(words, default=NO_WORD) + 1
     members: NDArray[np.bool_] = np.arange(count)[:, None] == np.asarray(words, dtype=np.int64)
     return members.astype(np.float64)

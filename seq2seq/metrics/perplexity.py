@@ -1,4 +1,4 @@
-"""What a model's probabilities are reported as."""
+"""Perplexity from summed negative log-probabilities."""
 
 import math
 
@@ -6,5 +6,8 @@ _LARGEST = 700.0  # exp of 710 is more than a float holds
 
 
 def perplexity(nats: float, tokens: int) -> float:
-    """exp(nats / tokens), at most 1e304: a useless model has one as well. tokens: ends counted; nats: 0 or more."""
+    """Return exp(nats / tokens), at most 1e304, so that a useless model has a finite perplexity too.
+
+    nats: the summed negative log-probability, 0 or more. tokens: their number, end tokens included.
+    """
     return math.exp(min(nats / max(tokens, 1), _LARGEST))

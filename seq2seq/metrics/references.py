@@ -1,4 +1,4 @@
-"""References that are not there: a blank line is no translation, and nothing may be scored against it."""
+"""Missing references: a blank line is not a translation, and nothing may be scored against it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from collections.abc import Sequence
 from seq2seq.errors import InputError
 
 Lines = Sequence[str | None]
-"""References of one set, a line a sentence; None or a blank line: this set has none for the sentence."""
+"""The references of one set, a line per sentence; None or a blank line: the set has none for the sentence."""
 
 _UNSEEN = ("Zs", "Zl", "Zp", "Cc", "Cf")
 
 
 def is_blank(line: str | None) -> bool:
-    """Whether a line is no reference: it has nothing but spaces and what cannot be seen."""
+    """Return whether a line is missing or has nothing but spaces and invisible characters."""
     return line is None or all(unicodedata.category(each) in _UNSEEN for each in line)
 
 
-def unanswered(references: Sequence[Lines]) -> list[int]:
-    """Rows, from 0, for which no set has a reference."""
+def rows_without_reference(references: Sequence[Lines]) -> list[int]:
+    """Return the rows, counted from 0, for which no set has a reference."""
     return [row for row, lines in enumerate(zip(*references, strict=True)) if all(map(is_blank, lines))]
 
 
-def without_blanks(references: Sequence[Lines], hint: str = "leave the sentence out") -> list[Lines]:
-    """The sets with None in place of every blank line. Raises InputError for a sentence that is left with none."""
-    if rows := unanswered(references):
+def blanks_to_none(references: Sequence[Lines], hint: str = "leave the sentence out") -> list[Lines]:
+    """Return the sets with None for every blank line; raise InputError for a sentence without any reference.
+
+    hint: the end of the message, what to do.
+    """
+    if rows := rows_without_reference(references):
         raise InputError(f"{_place(references, rows)}; {hint}")
     return [[None if is_blank(line) else line for line in lines] for lines in references]
 
@@ -38,7 +41,7 @@ def _place(references: Sequence[Lines], rows: Sequence[int]) -> str:
 
 
 def notes_on_blanks(references: Sequence[Lines]) -> list[str]:
-    """Which of several sets lack a reference for some sentences, in whole sentences."""
+    """Return a sentence for each of several sets that lacks references for some sentences."""
     notes = []
     for number, lines in enumerate(references, start=1):
         rows = [row for row, line in enumerate(lines) if is_blank(line)]

@@ -1,6 +1,6 @@
-"""sacreBLEU's counts per sentence, and draws over sentences: the score of a resample is a sum and a formula.
+"""sacreBLEU's statistics per sentence, and resamples of sentences: a resample's score is a formula over a sum.
 
-No n-gram is counted and no score computed here but by sacreBLEU, and all draws come from its seed.
+Only sacreBLEU counts n-grams and computes scores here, and all draws come from its seed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.metrics.bleu import check_texts, make_scorer, on_scale, resampling_seed
 from seq2seq.metrics.references import Lines
+from seq2seq.metrics.scorers import clip_score, make_scorer, resampling_seed
+from seq2seq.metrics.scoring_rules import check_texts
 
 SAMPLES = 1000
 
@@ -22,7 +23,7 @@ Counts = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:
-    """What each sentence adds to the corpus score of one run.
+    """The statistics of each sentence of one run, which add up to those of the corpus score.
 
     counts [sentences, statistics]: sacreBLEU's sufficient statistics, whole numbers. A corpus score depends on their
     sum over the sentences alone.
@@ -34,21 +35,21 @@ class Segments:
 
     @property
     def score(self) -> float:
-        """Corpus score over all sentences, as `metrics.evaluate` gives it."""
-        return on_scale(self.metric, self.scores(self.counts.sum(axis=0)[None])[0])
+        """The corpus score over all sentences, as `scores.evaluate` computes it."""
+        return clip_score(self.metric, self.scores(self.counts.sum(axis=0)[None])[0])
 
     def take(self, sentences: Sequence[int] | NDArray[np.intp]) -> Segments:
-        """The same run on some of the sentences, by their numbers."""
+        """Return the same run on some of the sentences, chosen by their numbers."""
         return replace(self, counts=self.counts[sentences])
 
     def scores(self, totals: Counts) -> Counts:
-        """Corpus score of each row of summed counts [trials, statistics]."""
+        """Return the corpus score of each row of summed counts [trials, statistics]."""
         return np.array([float(self.scorer._compute_score_from_stats(row).score) for row in totals.tolist()])
 
-    def resampled(self, times: Counts) -> Counts:
-        """Corpus score of each resample; times [samples, sentences] as `resamples` gives them.
+    def score_resamples(self, times: Counts) -> Counts:
+        """Return the corpus score of each resample; times [samples, sentences] as `draw_resamples` returns them.
 
-        In single precision, as sacreBLEU computes these, so that intervals agree to the last digit.
+        The sums are in single precision, as in sacreBLEU, so that intervals agree to the last digit.
         """
         totals = (times @ self.counts).astype(np.float32)
         return np.array([float(self.scorer._compute_score_from_stats(row).score) for row in totals])
@@ -62,9 +63,9 @@ def count_segments(
     tokenize: str | None = None,
     lowercase: bool = False,
 ) -> list[Segments]:
-    """Count n-grams for several runs on one test, hypotheses[run][i]; the references' are counted once for all.
+    """Count n-grams for several runs on one test, hypotheses[run][i]; the references are counted once for all runs.
 
-    metric: BLEU, chrF2 or chrF2++. Other arguments and errors as in `metrics.evaluate`.
+    metric: BLEU, chrF2 or chrF2++. Other arguments and errors as in `scores.evaluate`.
     """
     systems = {f"hypotheses of run {number}": lines for number, lines in enumerate(hypotheses, start=1)}
     rules = check_texts(tokenize, [metric], systems, references)
@@ -74,13 +75,19 @@ def count_segments(
     return [Segments(metric, scorer, np.array(extract(lines, None), dtype=np.float64)) for lines in hypotheses]
 
 
-def resamples(sentences: int, samples: int = SAMPLES) -> Counts:
-    """How often each bootstrap resample holds each sentence [samples, sentences], drawn as sacreBLEU draws them."""
+def draw_resamples(sentences: int, samples: int = SAMPLES) -> Counts:
+    """Return how often each bootstrap resample holds each sentence [samples, sentences].
+
+    The draws are sacreBLEU's.
+    """
     drawn = np.random.default_rng(resampling_seed(samples)).choice(sentences, size=(samples, sentences), replace=True)
     cells = drawn + sentences * np.arange(samples)[:, None]
     return np.bincount(cells.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
 
 
-def swaps(sentences: int, samples: int = SAMPLES) -> NDArray[np.bool_]:
-    """Where each randomisation trial takes the baseline's translation [samples, sentences], as sacreBLEU draws it."""
+def draw_swaps(sentences: int, samples: int = SAMPLES) -> NDArray[np.bool_]:
+    """Return where each randomisation trial takes the baseline's translation [samples, sentences].
+
+    The draws are sacreBLEU's.
+    """
     return np.random.default_rng(resampling_seed(samples)).integers(2, size=(samples, sentences), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""One alignment from two: a model of each direction links the same pair, and both are combined."""
+"""Symmetrisation: the alignments of one pair by a model of each direction, combined into one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1,
 
 
 def symmetrise(forward: Iterable[Link], backward: Iterable[Link], method: str) -> set[Link]:
-    """Combine the links of a pair, all of them (source word, target word): `turned` does that for a reverse model's.
+    """Combine the links of a pair in both directions; all are (source word, target word), see `reverse_links`.
 
-    intersection: what both say, few links and mostly right. union: what either says. grow-diag-final-and: from the
-    intersection, through neighbours in the union, towards words that have no link yet (see `grow_diag_final_and`).
+    intersection: links of both directions, few and mostly right. union: links of either direction. grow-diag-final-and:
+    from the intersection, through neighbours in the union, towards words without a link (see `grow_diag_final_and`).
     Raises InputError for an unknown method.
     """
     if method not in METHODS:
@@ -26,18 +26,18 @@ def symmetrise(forward: Iterable[Link], backward: Iterable[Link], method: str) -
     return METHODS[method](set(forward), set(backward))
 
 
-def turned(links: Iterable[Link]) -> set[Link]:
-    """Each link the other way round: what a model of the reverse direction calls its source is the target here."""
+def reverse_links(links: Iterable[Link]) -> set[Link]:
+    """Swap the two words of each link; the source of a model of the reverse direction is the target here."""
     return {(target, source) for source, target in links}
 
 
 def grow_diag_final_and(forward: set[Link], backward: set[Link]) -> set[Link]:
-    """The heuristic of Koehn, Och & Marcu (2003) with two restrictions of Koehn et al. (2005).
+    """Combine links by the heuristic of Koehn, Och & Marcu (2003) with two restrictions of Koehn et al. (2005).
 
-    Grow: to the intersection come links of the union that are beside a link that is there, also diagonally, and that
-    have a word without a link; until none comes any more. Final: links of either direction whose two words have no link
-    yet, forward first. Links are visited by target word, then source word, and a new one counts at once: both the order
-    and that matter in rare cases, and are those of the pseudocode in Koehn, Statistical Machine Translation (2010),
+    Grow: links of the union are added to the intersection if they neighbour one of its links, also diagonally, and have
+    a word without a link; this is repeated until none is added. Final: links of either direction whose two words have
+    no link yet are added, forward first. Links are visited by target word, then source word, and a new one counts at
+    once: both matter in rare cases, and are those of the pseudocode in Koehn, Statistical Machine Translation (2010),
     chapter 4.
     """
     union = forward | backward
@@ -58,7 +58,7 @@ def grow_diag_final_and(forward: set[Link], backward: set[Link]) -> set[Link]:
 
 
 class _Links:
-    """Links that become more, and the words that have one."""
+    """A growing set of links, and the words that have one."""
 
     def __init__(self, links: set[Link]) -> None:
         self.links = set(links)
@@ -70,16 +70,16 @@ class _Links:
         self._targets.add(link[1])
 
     def has_source(self, link: Link) -> bool:
-        """Whether the source word of a link has one."""
+        """Return whether the source word of a link has a link already."""
         return link[0] in self._sources
 
     def has_target(self, link: Link) -> bool:
-        """Whether the target word of a link has one."""
+        """Return whether the target word of a link has a link already."""
         return link[1] in self._targets
 
 
 def _place(link: Link) -> tuple[int, int]:
-    """Where a link stands in the order of visits."""
+    """Return the sort key of a link in the order of visits."""
     return link[1], link[0]
 
 

@@ -1,4 +1,4 @@
-"""Beam search in numpy: what search/beam.py does, for machines without torch. A test compares the two over tables.
+"""Beam search in numpy, for machines without torch; a test compares it with seq2seq.search.beam.
 
 Their rules are the same to the letter, and so are the single-precision divisions behind scores and bounds.
 """
@@ -18,15 +18,15 @@ from seq2seq.translation.translation import Outcome
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
-State = dict[str, NDArray[Any]]  # by name; [sentences, beam, ...], but for what belongs to the sentence (SENTENCE)
-StepFunction = Callable[[Ints, State], tuple[Floats, Floats, State]]  # -> log_probs, weights, state
+ArrayState = dict[str, NDArray[Any]]  # by name; [sentences, beam, ...], or [sentences, ...] for PER_SENTENCE
+ArrayStepFunction = Callable[[Ints, ArrayState], tuple[Floats, Floats, ArrayState]]  # -> log_probs, weights, state
 
-SENTENCE = ("keys", "values", "mask")  # parts of a state that have no beam axis
+PER_SENTENCE = ("keys", "values", "mask")  # parts of a state without a beam axis
 _BLOCK = 64  # numbers whose maximum is taken at once
 
 
-def rank(numbers: Floats, count: int) -> tuple[Floats, Ints]:
-    """The `count` highest of each row, falling, and their indices; of equal ones the lower index goes first.
+def numpy_topk(numbers: Floats, count: int) -> tuple[Floats, Ints]:
+    """Return the `count` highest of each row, falling, and their indices; of equal ones the lower index comes first.
 
     At least `count` numbers of a row reach the count-th highest maximum of its blocks, and few more do: only these are
     sorted. NaN in a row gives NaN in its first column.
@@ -36,7 +36,7 @@ def rank(numbers: Floats, count: int) -> tuple[Floats, Ints]:
     maxima = np.concatenate([numbers, padding], axis=1) if padding.size else numbers
     maxima = maxima.reshape(rows, -1, _BLOCK).max(axis=2)
     bound = np.partition(maxima, -count, axis=1)[:, -count] if count <= maxima.shape[1] else np.full(rows, -np.inf)
-    found, columns = np.nonzero(~(numbers < bound[:, None]))  # so that NaN is found, and sorts first below
+    found, columns = np.nonzero(~(numbers < bound[:, None]))  # keeps NaN, which sorts first below
     values = numbers[found, columns]
     order = np.lexsort((columns, np.where(np.isnan(values), -np.inf, -values), found))
     starts = np.searchsorted(found, np.arange(rows))
@@ -46,7 +46,7 @@ def rank(numbers: Floats, count: int) -> tuple[Floats, Ints]:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """One step, as search/history.py keeps it. rows: of each sentence of the search, its row in this record."""
+    """One step, as seq2seq.search.history.StepRecord; rows: for each sentence of the search its row in this record."""
 
     rows: Ints
     tokens: Ints
@@ -56,7 +56,7 @@ class _Record:
 
 @dataclass(slots=True)
 class _Search:
-    """The rules of a search and what it has done."""
+    """A search: its limits, its records and the endings so far."""
 
     eos: int
     beam_size: int
@@ -70,22 +70,22 @@ class _Search:
     # Per sentence (unfinished, -score, step, slot, log_prob), in the order that ranks them.
     endings: list[list[tuple[bool, float, int, int, float]]] = field(default_factory=list)
 
-    def run(self, step: StepFunction, state: State, bos: int) -> list[list[Outcome]]:
-        """From the first step until no sentence is searched any more."""
+    def run(self, step: ArrayStepFunction, state: ArrayState, bos: int) -> list[list[Outcome]]:
+        """Search from the first step until every sentence is done; return the n best of each."""
         total = len(self.max_lengths)
         self.endings = [[] for _ in range(total)]
         sentences, log_probs = np.arange(total), np.zeros((total, 1), dtype=np.float32)
         best = np.full((total, self.nbest), -np.inf, dtype=np.float32)
-        room, tokens = np.full(total, self.beam_size), np.full((total, 1), bos, dtype=np.int64)
+        free, tokens = np.full(total, self.beam_size), np.full((total, 1), bos, dtype=np.int64)
         largest = np.array([self.penalty(int(length)) for length in self.max_lengths], dtype=np.float32)
         while len(sentences):
             answer, weights, state = step(tokens, state)
             slots = tokens.shape[1]
-            tokens, parents, grown, live = self._grow(log_probs[:, :, None] + answer, sentences, room)
+            tokens, parents, grown, live = self._grow(log_probs[:, :, None] + answer, sentences, free)
             scores = self._note(sentences, tokens, parents, grown, live, weights)
             best = -np.sort(-np.concatenate([best, scores], axis=1), axis=1)[:, : self.nbest]
             log_probs = np.where(live, grown, np.float32(-np.inf))
-            room = room - (np.isfinite(grown) & ~live).sum(1)
+            free = free - (np.isfinite(grown) & ~live).sum(1)
             done = ~live.any(1) | (self.max_lengths[sentences] == len(self.records))
             if self.early_exit:
                 done |= best[:, -1] >= log_probs.max(1) / largest[sentences]
@@ -93,24 +93,24 @@ class _Search:
             if not len(keep):
                 break
             width = int(live[keep].sum(1).max())
-            sentences, best, room = sentences[keep], best[keep], room[keep]
+            sentences, best, free = sentences[keep], best[keep], free[keep]
             log_probs, tokens = log_probs[keep, :width], tokens[keep, :width]
-            state = _go_on(state, keep, parents[keep, :width], slots, len(done))
+            state = _next_state(state, keep, parents[keep, :width], slots, len(done))
         return [self._hypotheses(number) for number in range(total)]
 
-    def _grow(self, candidates: Floats, sentences: Ints, room: Ints) -> tuple[Ints, Ints, Floats, NDArray[np.bool_]]:
-        """Tokens, parents, log_probs of the best continuations, live ones first; and which are live."""
+    def _grow(self, candidates: Floats, sentences: Ints, free: Ints) -> tuple[Ints, Ints, Floats, NDArray[np.bool_]]:
+        """Return tokens, parents and log_probs of the best continuations, live ones first, and which are live."""
         candidates[:, :, self.forbidden] = -np.inf
         early = np.flatnonzero(len(self.records) < self.min_lengths[sentences])
         candidates[early, :, self.eos] = -np.inf
         flat, vocabulary = candidates.reshape(len(candidates), -1), candidates.shape[2]
-        log_probs, indices = rank(flat, min(self.beam_size, flat.shape[1]))
+        log_probs, indices = numpy_topk(flat, min(self.beam_size, flat.shape[1]))
         if np.isnan(log_probs).any():
             step = len(self.records) + 1
             raise Seq2SeqError(
                 f"the model answered NaN at step {step}: its graphs are damaged, or its training diverged"
             )
-        log_probs[np.arange(log_probs.shape[1]) >= room[:, None]] = -np.inf
+        log_probs[np.arange(log_probs.shape[1]) >= free[:, None]] = -np.inf
         live = np.isfinite(log_probs) & (indices % vocabulary != self.eos)
         order = np.argsort(~live, axis=1, kind="stable")
         indices, log_probs, live = (np.take_along_axis(each, order, axis=1) for each in (indices, log_probs, live))
@@ -119,7 +119,7 @@ class _Search:
     def _note(
         self, sentences: Ints, tokens: Ints, parents: Ints, log_probs: Floats, live: NDArray[np.bool_], weights: Floats
     ) -> Floats:
-        """Keep this step and what ended in it. Returns the scores of what finished, -inf elsewhere."""
+        """Record this step and what ended in it; return the scores of what finished, -inf elsewhere."""
         rows = np.zeros(len(self.max_lengths), dtype=np.int64)
         rows[sentences] = np.arange(len(sentences))
         self.records.append(_Record(rows, tokens, parents, weights))
@@ -139,7 +139,7 @@ class _Search:
         return np.where(there & ~live, scores, np.float32(-np.inf))
 
     def _hypotheses(self, sentence: int) -> list[Outcome]:
-        """The best endings, each traced back."""
+        """Return the best endings of a sentence, each traced back."""
         if not self.endings[sentence]:
             raise Seq2SeqError(
                 f"sentence {sentence + 1} of the batch has no hypothesis: at some step every token allowed there has "
@@ -158,19 +158,19 @@ class _Search:
         return found
 
 
-def _go_on(state: State, keep: Ints, parents: Ints, slots: int, sentences: int) -> State:
-    """The state of the sentences that go on, its slots reordered."""
+def _next_state(state: ArrayState, keep: Ints, parents: Ints, slots: int, sentences: int) -> ArrayState:
+    """Return the state of the sentences that continue, its slots reordered."""
     if len(keep) < sentences:
         state = {name: part[keep] for name, part in state.items()}
     if slots == parents.shape[1] == 1:
         return state
     rows = np.arange(len(keep))[:, None]
-    return {name: part if name in SENTENCE else part[rows, parents] for name, part in state.items()}
+    return {name: part if name in PER_SENTENCE else part[rows, parents] for name, part in state.items()}
 
 
-def beam_search(
-    step: StepFunction,
-    state: State,
+def numpy_beam_search(
+    step: ArrayStepFunction,
+    state: ArrayState,
     *,
     beam_size: int,
     bos: int,
@@ -182,9 +182,10 @@ def beam_search(
     forbidden: Sequence[int] = (),
     early_exit: bool = True,
 ) -> list[list[Outcome]]:
-    """As seq2seq.search.beam.beam_search, with the same arguments, of a step function that takes and gives arrays.
+    """Return the best hypotheses of each sentence, as seq2seq.search.beam does, for a step function on arrays.
 
-    Raises InputError for sizes out of range, Seq2SeqError if the model answers NaN or leaves no hypothesis.
+    The arguments are the same. Raises InputError for sizes out of range, Seq2SeqError if the model answers NaN or
+    leaves no hypothesis.
     """
     if not 1 <= nbest <= beam_size:
         raise InputError(f"n-best must lie between 1 and the beam size {beam_size}, given {nbest}; raise the beam size")

@@ -1,4 +1,4 @@
-"""An exported model run by onnxruntime. Nothing here, nor what it imports, needs torch."""
+"""Exported models run by onnxruntime; neither this module nor what it imports needs torch."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ from seq2seq.checkpoint.files import (
 from seq2seq.config import Config
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.onnx.beam import SENTENCE, Floats, Ints, State
+from seq2seq.onnx.beam import PER_SENTENCE, ArrayState, Floats, Ints
 from seq2seq.onnx.graphs import check_graph
-from seq2seq.text.tokenizer import BOS, EOS, LARGEST, PAD, UNK, Tokenizer, TokenizerPair
+from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
+from seq2seq.text.tokenizer import LARGEST_TOKENIZER, Tokenizer, TokenizerPair
 
-_LARGEST_GRAPH = 2 << 30  # bytes: what the format can hold
+_LARGEST_GRAPH = 2 << 30  # bytes; the format holds no more
 _SPECIAL_IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedModel:
-    """An export with all that its use needs. graphs: what the sessions were made of, by name."""
+    """An exported model with all that it takes to run it; graphs: name -> bytes of which the sessions were made."""
 
     directory: Path
     config: Config
@@ -48,8 +49,8 @@ class ExportedModel:
     def __reduce__(self) -> tuple[Any, ...]:
         return _open, (self.directory, self.config, self.tokenizers, self.graphs, self.threads)
 
-    def start(self, ids: list[list[int]]) -> State:
-        """Read sentences (without their end tokens); the state from which targets begin, with one beam slot."""
+    def start(self, ids: list[list[int]]) -> ArrayState:
+        """Encode sentences, given without their end tokens; return the state before the first step, with one slot."""
         lengths = np.array([len(row) + 1 for row in ids], dtype=np.int64)
         source = np.full((len(ids), lengths.max()), PAD, dtype=np.int64)
         for row, tokens in enumerate(ids):
@@ -62,14 +63,14 @@ class ExportedModel:
             self._check(ENCODER, name, part, _first_shape(name, len(ids), source.shape[1], read.get(name, [])))
         return state
 
-    def step(self, tokens: Ints, state: State) -> tuple[Floats, Floats, State]:
-        """Log-probabilities (nats), weights, and the state after the tokens."""
+    def step(self, tokens: Ints, state: ArrayState) -> tuple[Floats, Floats, ArrayState]:
+        """Return log-probabilities in nats [sentences, beam, vocabulary], attention weights, and the next state."""
         given = {"tokens": tokens, **state}
-        feed = {each.name: given[each.name] for each in self.stepper.get_inputs()}  # tracing drops what is not read
+        feed = {each.name: given[each.name] for each in self.stepper.get_inputs()}  # tracing drops unused inputs
         log_probs, weights, *rest = self._run(self.stepper, STEP, None, feed)
         self._check(STEP, "log_probs", log_probs, (*tokens.shape, self.tokenizers.target.vocabulary_size))
         self._check(STEP, "weights", weights, (*tokens.shape, state["mask"].shape[1]))
-        after = dict(zip((name for name in state if name not in SENTENCE), rest, strict=True))
+        after = dict(zip((name for name in state if name not in PER_SENTENCE), rest, strict=True))
         for name, part in after.items():
             self._check(STEP, f"next_{name}", part, state[name].shape)
         return log_probs, weights, {**state, **after}
@@ -83,9 +84,9 @@ class ExportedModel:
         return found
 
     def _check(self, graph: str, name: str, part: NDArray[Any], shape: tuple[int | None, ...]) -> None:
-        """Refuse an output of another shape or of no numbers; None stands for any size.
+        """Raise an error for an output of another shape, or of NaN or infinity; None in the shape stands for any size.
 
-        Log-probabilities of minus infinity are numbers here, and the search sees to NaN among them.
+        Log-probabilities may be minus infinity, and the search looks for NaN among them.
         """
         if part.ndim != len(shape) or any(
             want not in (None, size) for want, size in zip(shape, part.shape, strict=True)
@@ -99,9 +100,9 @@ class ExportedModel:
 
 
 def _first_shape(name: str, sentences: int, width: int, read: list[Any]) -> tuple[int | None, ...]:
-    """Of a part of the state that reading a source gives, and a step takes in the shape `read`."""
+    """Return the shape of a part of the first state; `read` is the shape that the step's graph declares for it."""
     size = read[-1] if read and isinstance(read[-1], int) else None
-    if name in SENTENCE:
+    if name in PER_SENTENCE:
         return (sentences, width) if name == "mask" else (sentences, width, size)
     if name == "position":
         return sentences, 1
@@ -109,7 +110,10 @@ def _first_shape(name: str, sentences: int, width: int, read: list[Any]) -> tupl
 
 
 def load_export(directory: Path, *, threads: int | None = None) -> ExportedModel:
-    """Raises InputError where the export is missing, damaged or foreign, and where onnxruntime is not installed."""
+    """Load an export from its directory; `threads` of onnxruntime, None: one per core.
+
+    Raises InputError where the export is missing, damaged or foreign, and where onnxruntime is not installed.
+    """
     manifest, contents = read_files(directory, _limits(directory))
     config = parse_config(manifest.config, str(directory / CONFIG))
     tokenizers = _tokenizers(directory, manifest, contents)
@@ -131,7 +135,7 @@ def _limits(directory: Path) -> Any:
     def limits(manifest: Manifest) -> dict[str, int]:
         if not manifest.exported:
             raise InputError(f"{directory}: a model, not an export; `seq2seq export` makes one of it")
-        return {name: _LARGEST_GRAPH if name in GRAPHS else LARGEST for name in manifest.files}
+        return {name: _LARGEST_GRAPH if name in GRAPHS else LARGEST_TOKENIZER for name in manifest.files}
 
     return limits
 
@@ -153,8 +157,8 @@ def _session(path: Path, content: bytes, threads: int | None) -> Any:
         raise InputError("an exported model needs onnxruntime: pip install onnxruntime") from None
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
-    options.intra_op_num_threads = threads or 0  # 0: one a core
-    options.log_severity_level = 4  # errors are raised, and told by whoever catches them
+    options.intra_op_num_threads = threads or 0  # 0: one per core
+    options.log_severity_level = 4  # nothing below fatal; errors are raised as exceptions
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no public class
@@ -163,12 +167,12 @@ def _session(path: Path, content: bytes, threads: int | None) -> Any:
 
 
 def _check_graphs(model: ExportedModel) -> None:
-    """Refuse graphs that are not of an export, or not of one model."""
+    """Raise InputError for graphs that do not come from one export."""
     reads, state = model.encoder.get_inputs(), model.encoder.get_outputs()
     takes, gives = model.stepper.get_inputs(), model.stepper.get_outputs()
     names = [each.name for each in state]
-    carried = [f"next_{name}" for name in names if name not in SENTENCE]
-    fits = [each.name for each in reads] == ["source", "lengths"] and names[: len(SENTENCE)] == list(SENTENCE)
+    carried = [f"next_{name}" for name in names if name not in PER_SENTENCE]
+    fits = [each.name for each in reads] == ["source", "lengths"] and names[: len(PER_SENTENCE)] == list(PER_SENTENCE)
     fits = fits and {each.name for each in takes} <= {"tokens", *names}
     fits = fits and [each.name for each in gives] == ["log_probs", "weights", *carried]
     types = {"mask": "tensor(bool)", "position": "tensor(int64)", "next_position": "tensor(int64)"}

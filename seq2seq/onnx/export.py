@@ -1,9 +1,9 @@
-"""A model as two ONNX graphs: encoder.onnx reads the source, step.onnx says how each hypothesis goes on.
+"""Export of a model as two ONNX graphs: encoder.onnx encodes the source, step.onnx extends each hypothesis.
 
-Exported by torch's older, tracing exporter (dynamo=False). The newer one took 28 s for one encoder on 2026-11-26
-(torch 2.13, one core of two) where tracing takes half a second for both graphs, it needs onnxscript, and it unrolled
-the recurrence, so that the graph read sources of the traced width alone. When torch drops the older one, the
-recurrence has to be told to the newer one as ONNX's own LSTM and GRU.
+The exporter is torch's older, tracing one (dynamo=False). The newer one took 28 s for an encoder where tracing takes
+0.5 s for both graphs (torch 2.13), needs onnxscript, and unrolled the recurrence, so that the graph accepted sources of
+the traced width alone. When torch drops the older one, the recurrence has to be given to the newer one as ONNX's own
+LSTM and GRU.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from seq2seq.nn.kernels.loop_gradients import plain
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.recurrent import RecurrentLayer, State
 from seq2seq.onnx.graphs import OPSET, check_graph
-from seq2seq.text.escaping import markdown
+from seq2seq.text.escaping import escape_markdown
 from seq2seq.version import __version__
 
 _CARD = """# {name}
@@ -46,10 +46,10 @@ def export_onnx(loaded: LoadedModel, directory: Path) -> None:
     Raises InputError where the directory has files, the package `onnx` is missing or weights are NaN, Seq2SeqError
     where the disk refuses.
     """
-    check_target(directory)
+    check_export_directory(directory)
     refuse_nan(dict(loaded.model.named_parameters()), str(loaded.directory))
     graphs = export_graphs(loaded.model)
-    for name, graph in graphs.items():  # another torch may write another graph
+    for name, graph in graphs.items():  # another version of torch may write other operators
         check_graph(directory / name, graph, loaded.config.model)
     tokenizers = loaded.tokenizers
     contents = {**graphs, **tokenizer_files(tokenizers)}
@@ -64,14 +64,17 @@ def export_onnx(loaded: LoadedModel, directory: Path) -> None:
     )
     try:
         write_files(
-            directory, manifest, contents, _CARD.format(name=markdown(loaded.directory.name), version=__version__)
+            directory,
+            manifest,
+            contents,
+            _CARD.format(name=escape_markdown(loaded.directory.name), version=__version__),
         )
     except OSError as error:
         raise Seq2SeqError(f"{directory}: the export could not be written: {error}") from None
 
 
-def check_target(directory: Path) -> None:
-    """Refuse what is there already."""
+def check_export_directory(directory: Path) -> None:
+    """Raise InputError where the directory has files already, or is a file."""
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: a file; --output names a new directory")
     if directory.is_dir() and any(directory.iterdir()):
@@ -80,7 +83,7 @@ def check_target(directory: Path) -> None:
 
 
 def export_graphs(network: Seq2Seq) -> dict[str, bytes]:
-    """encoder.onnx and step.onnx of a network, at single precision."""
+    """Return encoder.onnx and step.onnx of a network, by name, in single precision."""
     network = copy.deepcopy(network).to("cpu", torch.float32).eval()
     for module in network.modules():
         if isinstance(module, RecurrentLayer):
@@ -98,17 +101,21 @@ def export_graphs(network: Seq2Seq) -> dict[str, bytes]:
 
 
 class _TorchLayer(RecurrentLayer):
-    """Runs a whole sequence by torch's own recurrence, which is one node of a graph; our loop would be unrolled."""
+    """A recurrent layer that runs a whole sequence by torch's own recurrence.
+
+    That is one node of a graph, while the loop of RecurrentLayer would be unrolled.
+    """
 
     def sequence(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return the outputs of all positions and the last state."""
         return self._torch_sequence(inputs, state)
 
 
-_MEMORY = 3  # keys, values and mask come first, and no step changes them
+_MEMORY = 3  # keys, values and mask; they come first, and no step changes them
 
 
 def _names(state: DecoderState) -> list[str]:
-    """Of the tensors of a state, in the order of `_flat`."""
+    """Return the names of the tensors of a state, in the order of `_flat`."""
     cells = [f"cell_{depth}_{part}" for depth, layer in enumerate(state.cells) for part in range(len(layer))]
     optional = {"fed": state.fed, "position": state.past.position, "coverage": state.past.coverage}
     return ["keys", "values", "mask", *cells, *(name for name, part in optional.items() if part is not None)]
@@ -122,7 +129,7 @@ def _flat(state: DecoderState) -> list[Tensor]:
 
 
 class _Start(nn.Module):
-    """Source ids and lengths -> the tensors of a state."""
+    """A module from source ids and lengths to the tensors of a state."""
 
     def __init__(self, network: Seq2Seq) -> None:
         super().__init__()
@@ -133,7 +140,7 @@ class _Start(nn.Module):
 
 
 class _Step(nn.Module):
-    """Tokens and the tensors of a state -> log-probabilities, weights, and the tensors that a step changes."""
+    """A module from tokens and a state's tensors to log-probabilities, weights, and the tensors that a step changes."""
 
     def __init__(self, network: Seq2Seq, like: DecoderState) -> None:
         super().__init__()
@@ -153,7 +160,7 @@ class _Step(nn.Module):
 
 
 def _axes(name: str) -> dict[int, str]:
-    """The axes whose sizes may change from call to call."""
+    """Return the axes whose sizes may change from call to call, with their names."""
     if name == "lengths":
         return {0: "sentences"}
     if name in ("source", "keys", "values", "mask"):
@@ -180,9 +187,10 @@ def _trace(module: nn.Module, inputs: tuple[Tensor, ...], takes: Sequence[str], 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Tracing warns of its own age, and of every size that it takes as constant; the tests try other sizes.
+    """Silence the tracer's warnings, switch off shape checks, and turn its error for an operator into an InputError.
 
-    And sizes are tensors to it, where annotations say int: whoever has them checked must not check them here.
+    Tracing warns of its own age, and of every size that it takes as constant; the tests try other sizes. While it
+    traces, sizes are tensors where annotations say int, so that shape checks would fail.
     """
     checked = jaxtyping.config.jaxtyping_disable
     jaxtyping.config.update("jaxtyping_disable", True)

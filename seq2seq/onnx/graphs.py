@@ -1,7 +1,8 @@
-"""What the graphs of an export may consist of. They may come from a stranger, and a graph is a program.
+"""Checks of an export's graphs, which may come from a stranger: a graph is a program.
 
-onnxruntime would run any: with a loop of 2^62 turns, and with weights read from any file below the working directory
-(external data). So a graph is read here before onnxruntime sees it, and what no export of ours has is refused.
+onnxruntime would run any: with a loop of 2^62 rounds, and with weights read from any file below the working directory
+(external data). So a graph is parsed here before onnxruntime sees it, and what no export of this package has is
+refused.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from seq2seq.bounds import MANY
+from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.config import ModelConfig
-from seq2seq.errors import InputError, shown
-from seq2seq.text.protobuf import fields, varint
+from seq2seq.errors import InputError, short_repr
+from seq2seq.text.protobuf import iter_fields, read_varint
 
 OPSET = 17  # of every export
-# What torch writes for our networks. None of them repeats or chooses a part of the graph, and none reads a file.
+# The operators that torch writes for our networks. None repeats or selects a part of the graph, and none reads a file.
 OPERATORS = {
     "Abs", "Add", "And", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "CumSum", "Div", "Equal", "Exp",
     "Expand", "Flatten", "GRU", "Gather", "GatherElements", "Gemm", "Greater", "GreaterOrEqual", "Identity", "LSTM",
@@ -41,10 +42,10 @@ _ATTRIBUTE = {1: "name", 2: "f", 4: "s", 7: "floats", 9: "strings", 13: "doc_str
 _TENSOR_TYPE, _TENSOR_INTEGERS, _TENSOR_RAW, _TENSOR_EXTERNAL, _TENSOR_PLACE = 2, (5, 7), 9, 13, 14
 _TENSOR_FLOATS, _FLOAT = 4, 1
 _TENSOR = {1: "dims", 8: "name", 12: "doc_string"}
-_WHOLE_NUMBERS = {6: "<i", 7: "<q"}  # types of tensors, as they lie in raw_data; the others are not looked into
-_TYPES = {1: "float", 9: "bool"}
+_INTEGER_DTYPES = {6: "<i", 7: "<q"}  # type -> struct format of its raw_data
+_OTHER_DTYPES = {1: "float", 9: "bool"}
 
-_END = 2**63 - 1  # how a slice says "to the end", and, negative, "to the start"
+_END = 2**63 - 1  # a slice's "to the end"; negative: "to the start"
 
 
 def check_graph(path: Path, content: bytes, model: ModelConfig) -> None:
@@ -59,12 +60,12 @@ def check_graph(path: Path, content: bytes, model: ModelConfig) -> None:
 
 
 class _Foreign(Exception):
-    """Something that is no part of an export."""
+    """A part of a graph that no export has."""
 
 
 def _check_model(message: memoryview, most_nodes: int) -> None:
     nodes = 0
-    for number, value in fields(message):
+    for number, value in iter_fields(message):
         if number == _MODEL_GRAPH:
             nodes += _check_graph(_bytes(value))
         elif number == _MODEL_OPSETS:
@@ -76,17 +77,17 @@ def _check_model(message: memoryview, most_nodes: int) -> None:
 
 
 def _check_opset(message: memoryview) -> None:
-    """The set of operators, which says what each of them means."""
-    found = dict(fields(message))
+    """Check the version of the operator set, which defines what each operator means."""
+    found = dict(iter_fields(message))
     domain, version = bytes(_bytes(found.get(1, memoryview(b"")))), found.get(2)
     if domain or version != OPSET:
-        raise _Foreign(f"operators of {shown(domain.decode(errors='replace'))}, version {shown(version)}")
+        raise _Foreign(f"operators of {short_repr(domain.decode(errors='replace'))}, version {short_repr(version)}")
 
 
 def _check_graph(message: memoryview) -> int:
-    """How many nodes there are."""
+    """Check a graph and return its number of nodes."""
     nodes = 0
-    for number, value in fields(message):
+    for number, value in iter_fields(message):
         if number == _GRAPH_NODE:
             nodes += 1
             _check_node(_bytes(value))
@@ -98,11 +99,11 @@ def _check_graph(message: memoryview) -> int:
 
 
 def _check_node(message: memoryview) -> None:
-    for number, value in fields(message):
+    for number, value in iter_fields(message):
         if number == _NODE_OPERATOR:
             name = bytes(_bytes(value)).decode(errors="replace")
             if name not in OPERATORS:
-                raise _Foreign(f"the operator {shown(name)}")
+                raise _Foreign(f"the operator {short_repr(name)}")
         elif number == _NODE_ATTRIBUTE:
             _check_attribute(_bytes(value))
         elif number not in _NODE and not (number == _NODE_DOMAIN and not _bytes(value)):
@@ -110,58 +111,61 @@ def _check_node(message: memoryview) -> None:
 
 
 def _check_attribute(message: memoryview) -> None:
-    for number, value in fields(message):
+    for number, value in iter_fields(message):
         if number == _ATTRIBUTE_TENSOR:
             _check_tensor(_bytes(value))
         elif number in (_ATTRIBUTE_INTEGER, _ATTRIBUTE_INTEGERS):
-            _check_whole(_varints(value))
+            _check_integers(_varints(value))
         elif number not in _ATTRIBUTE:
             raise _Foreign(f"field {number} of an attribute (graphs are 6 and 11)")
 
 
 def _check_tensor(message: memoryview) -> None:
-    """No data in another file, no whole number, of which shapes are made, that is no size of ours, and no NaN."""
-    found = list(fields(message))
+    """Check a tensor: no data in another file, no integer, which could be a size, out of bounds, no NaN."""
+    found = list(iter_fields(message))
     types = {value for number, value in found if number == _TENSOR_TYPE and isinstance(value, int)}
     for number, value in found:
         if number in (_TENSOR_EXTERNAL, _TENSOR_PLACE):
             raise _Foreign("data in another file (external data)")
         if number in _TENSOR_INTEGERS:
-            _check_whole(_varints(value))
+            _check_integers(_varints(value))
         elif number == _TENSOR_FLOATS:
             _check_floats(_bytes(value))
         elif number == _TENSOR_RAW:
             if _FLOAT in types:
                 _check_floats(_bytes(value))
-            for kind in types & _WHOLE_NUMBERS.keys():
-                _check_whole(each for (each,) in struct.iter_unpack(_WHOLE_NUMBERS[kind], _bytes(value)))
+            for dtype in types & _INTEGER_DTYPES.keys():
+                _check_integers(each for (each,) in struct.iter_unpack(_INTEGER_DTYPES[dtype], _bytes(value)))
         elif number == _TENSOR_TYPE:
-            if value not in _TYPES and value not in _WHOLE_NUMBERS:
-                raise _Foreign(f"a tensor of type {shown(value)}")
+            if value not in _OTHER_DTYPES and value not in _INTEGER_DTYPES:
+                raise _Foreign(f"a tensor of type {short_repr(value)}")
         elif number not in _TENSOR:
             raise _Foreign(f"field {number} of a tensor")
 
 
 def _check_floats(content: memoryview) -> None:
-    """onnxruntime's LSTM makes numbers of NaN, so that its outputs do not tell; a single -inf is what masks have."""
+    """Check that weights are finite; a single -inf is allowed, for masks have one.
+
+    onnxruntime's LSTM turns NaN into numbers, so its outputs would not show it.
+    """
     numbers = np.frombuffer(content, "<f4")
     if np.isnan(numbers).any() or (numbers.size > 1 and not np.isfinite(numbers).all()):
         raise _Foreign("weights that are NaN or infinite")
 
 
-def _check_whole(numbers: Iterator[int]) -> None:
+def _check_integers(numbers: Iterator[int]) -> None:
     for each in numbers:
-        if abs(each) > MANY and abs(each) != _END:
-            raise _Foreign(f"the number {each}, where at most {MANY:,} are counted")
+        if abs(each) > LARGEST_COUNT and abs(each) != _END:
+            raise _Foreign(f"the number {each}, where at most {LARGEST_COUNT:,} are counted")
 
 
 def _varints(value: int | memoryview) -> Iterator[int]:
-    """One or several whole numbers, which may be negative."""
+    """Yield the one or several signed integers of a field."""
     position, several = 0, b"" if isinstance(value, int) else value
     if isinstance(value, int):
         yield _signed(value)
     while position < len(several):
-        number, position = varint(several, position)
+        number, position = read_varint(several, position)
         yield _signed(number)
 
 

@@ -1,4 +1,4 @@
-"""Text in, translations out, by an exported model: no torch."""
+"""Translation by an exported model: text in, translations out, without torch."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NoReturn, Unpack
 
 from seq2seq.errors import InputError
-from seq2seq.onnx.beam import beam_search
+from seq2seq.onnx.beam import numpy_beam_search
 from seq2seq.onnx.engine import ExportedModel, load_export
-from seq2seq.text.arguments import path_name, whole
-from seq2seq.text.tokenizer import BOS, EOS
+from seq2seq.text.arguments import check_integer, check_path
+from seq2seq.text.special_tokens import BOS, EOS
 from seq2seq.translation.translation import (
     FORBIDDEN,
     Outcome,
@@ -29,7 +29,7 @@ from seq2seq.translation.translation import (
 
 
 class OnnxTranslator:
-    """`Translator` for a model that `seq2seq export` wrote: the same translations, by onnxruntime on the CPU.
+    """A translator for a model written by `seq2seq export`: the same translations as `Translator`, on the CPU.
 
     It searches; it does not sample, score, align, join an ensemble or use a shortlist.
     """
@@ -41,19 +41,25 @@ class OnnxTranslator:
 
     @classmethod
     def load(cls, name: str | Path, *, threads: int | None = None) -> OnnxTranslator:
-        """From the directory of an export; threads: None takes one a core. Raises InputError as `load_export` does."""
-        directory = Path(os.path.expanduser(path_name(name, "the directory of an export")))
-        threads = None if threads is None else whole("threads", threads, 1, 1024)
+        """Load the directory of an export; raise InputError as `load_export` does.
+
+        threads: of onnxruntime, 1 to 1,024; None: one per core.
+        """
+        directory = Path(os.path.expanduser(check_path(name, "the directory of an export")))
+        threads = None if threads is None else check_integer("threads", threads, 1, 1024)
         return cls(load_export(directory, threads=threads), threads)
 
     def translate(self, texts: Iterable[str], **options: Unpack[SearchOptions]) -> list[Translation]:
-        """The best translation of each text, in their order. A blank text gives a blank translation."""
+        """Return the best translation of each text, in their order; that of a blank text is blank."""
         return [found[0] for found in self._nbest(texts, 1, options)]
 
     def translate_nbest(
         self, texts: Iterable[str], n_best: int, **options: Unpack[SearchOptions]
     ) -> list[list[Translation]]:
-        """As `Translator.translate_nbest`. Raises InputError for options out of range, and for a shortlist."""
+        """Return the n best translations of each text, as `Translator.translate_nbest` does.
+
+        Raises InputError for options out of range, and for a shortlist or int8.
+        """
         return self._nbest(texts, n_best, options)
 
     def _nbest(self, texts: Iterable[str], n_best: int, options: SearchOptions) -> list[list[Translation]]:
@@ -74,7 +80,7 @@ class OnnxTranslator:
 
     def _search(self, batch: list[Source], settings: Settings, n_best: int) -> list[list[Outcome]]:
         model = self.models[0]
-        return beam_search(
+        return numpy_beam_search(
             model.step,
             model.start([source.ids for source in batch]),
             beam_size=settings.slots,
@@ -90,17 +96,17 @@ class OnnxTranslator:
     def stream(
         self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchOptions]
     ) -> Iterator[list[Translation]]:
-        """As `Translator.stream`."""
+        """Yield the translations of lines as they arrive, as `Translator.stream` does."""
         chunks = in_chunks(lines, chunk)
-        resolve(self.config.search, options, SearchOptions).check_nbest(n_best)  # now, not when the first is asked for
+        resolve(self.config.search, options, SearchOptions).check_nbest(n_best)  # at the call, not at the first line
         return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
 
     def sample(self, texts: Iterable[str], **options: Any) -> NoReturn:
-        """Refused."""
+        """Raise InputError: an exported model does not sample."""
         raise InputError(f"{self.models[0].directory}: an exported model does not sample; use the model itself")
 
     def shortlist_digests(self) -> list[str]:
-        """Refused, as `shortlist` is."""
+        """Raise InputError: an exported model has no shortlist."""
         raise InputError(self._no_shortlist)
 
     @property
@@ -108,7 +114,7 @@ class OnnxTranslator:
         return f"{self.models[0].directory}: an exported model has no shortlist; use the model that it was made of"
 
     def numerics(self) -> dict[str, Any]:
-        """What the last digits of its scores depend on besides the model."""
+        """Return what the last digits of the scores depend on besides the model: threads, onnxruntime's version."""
         import onnxruntime
 
         return {"--threads": self._threads, "onnxruntime": onnxruntime.__version__}

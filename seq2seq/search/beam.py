@@ -1,4 +1,4 @@
-"""Beam search, and greedy search as its narrowest case, over any step function."""
+"""Beam search, and greedy search as a beam of one, over any step function."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.errors import InputError
-from seq2seq.search.history import History, Record, not_a_number
+from seq2seq.search.history import History, StepRecord, nan_error
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import AVERAGE, LengthPenalty
-from seq2seq.search.ranking import Ranked, rank_in_order, rank_sums
+from seq2seq.search.ranking import TopK, stable_topk, topk_of_sums
 from seq2seq.search.stepping import EMPTY, Hypothesis, S, Step, StepFunction
 
 
@@ -33,18 +33,19 @@ def beam_search(
     early_exit: bool = True,
     device: torch.device | str = "cpu",
 ) -> list[list[Hypothesis]]:
-    """The best hypotheses of each sentence: distinct, finished before unfinished, then by falling score.
+    """Return the best hypotheses of each sentence: distinct, finished before unfinished, then by falling score.
 
-    `state` has one slot per sentence. At each step the best continuations of all live hypotheses are kept, by log_prob,
-    as many as there is room; one that ends takes its place in the beam along, so live and finished together never pass
+    `state` has one slot per sentence. Each step keeps the most probable continuations of all live hypotheses, as many
+    as there are free slots; one that ends keeps its slot, so live and finished hypotheses together never exceed
     beam_size. A sentence leaves the batch when nothing is live, at its maximum length, or when no live hypothesis can
-    still reach the n best (`early_exit`: it saves work and changes nothing). Equal log_probs: the lower slot, then the
-    lower token goes first.
+    still reach the n best (`early_exit`: it saves work and does not change the result). Among equal log_probs, the
+    lower slot goes first, then the lower token.
 
-    max_lengths: per sentence, most tokens produced, the end counted; what is then still live is returned unfinished.
-    min_lengths: per sentence, fewest tokens before the end. forbidden: tokens never produced (as a rule pad, bos, unk).
-    Fewer than nbest come back where fewer exist. All tensors are on `device`, where the step function must answer too.
-    Raises InputError for sizes and lengths out of range, Seq2SeqError if the model answers NaN or leaves no hypothesis.
+    max_lengths: per sentence, the most tokens produced, end included; what is still live then is returned unfinished.
+    min_lengths: per sentence, the fewest tokens before the end. forbidden: tokens never produced (as a rule pad, bos,
+    unk). Fewer than nbest hypotheses are returned where fewer exist. All tensors are on `device`, where the step
+    function must answer too. Raises InputError for sizes and lengths out of range, Seq2SeqError if the model answers
+    NaN or leaves no hypothesis.
     """
     _check_sizes(sentences, beam_size, nbest, max_lengths)
     if sentences == 0:
@@ -77,7 +78,7 @@ def greedy_search(
     forbidden: Sequence[int] = (),
     device: torch.device | str = "cpu",
 ) -> list[list[Hypothesis]]:
-    """One hypothesis per sentence, of the most probable token at each step: a beam of one. Arguments as beam_search."""
+    """Return one hypothesis per sentence, of the most probable token at each step; arguments as in `beam_search`."""
     return beam_search(
         step,
         state,
@@ -104,10 +105,10 @@ def _check_sizes(sentences: int, beam_size: int, nbest: int, max_lengths: Sequen
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """The continuations of the live hypotheses: all columns of `log_probs`, -inf where it is not allowed.
+    """The continuations of the live hypotheses: all columns of `log_probs`, -inf where one is not allowed.
 
-    before: log_prob of each hypothesis, -inf in an empty slot. rows: of each slot its row in log_probs; of an empty
-    one, any. tokens: of each sentence's columns; None: column t is token t.
+    before: log_prob of each hypothesis, -inf in an empty slot. rows: the row of each slot in log_probs, any row for an
+    empty slot. tokens: the tokens of each sentence's columns; None: column t is token t.
     """
 
     before: Float[Tensor, "sentences beam"]
@@ -115,47 +116,50 @@ class _Candidates:
     rows: Int[Tensor, "sentences beam"]
     tokens: Int[Tensor, "sentences columns"] | None
 
-    def best(self, count: int) -> Ranked:
-        """The `count` most probable of each sentence; slot and column are one index."""
-        return rank_sums(self.before, self.log_probs, self.rows, count)
+    def best(self, count: int) -> TopK:
+        """Return the `count` most probable of each sentence; slot and column are combined to one index."""
+        return topk_of_sums(self.before, self.log_probs, self.rows, count)
 
-    def best_in_order(self, count: int, sentences: Int[Tensor, " some"]) -> Ranked:
-        """The same of some sentences, with the lower slot, then the lower token first of equal ones."""
+    def best_in_order(self, count: int, sentences: Int[Tensor, " some"]) -> TopK:
+        """Return the same for some of the sentences, with equal ones ordered by slot, then token."""
         sums = self.before[sentences][:, :, None] + self.log_probs[self.rows[sentences]]
-        return rank_in_order(sums.flatten(1), count)
+        return stable_topk(sums.flatten(1), count)
 
     def parts(self, indices: Int[Tensor, "sentences count"]) -> tuple[Tensor, Tensor]:
-        """Token and slot of each."""
+        """Return token and slot of each index."""
         width = self.log_probs.shape[1]
         columns = indices % width
         return columns if self.tokens is None else self.tokens.gather(1, columns), indices // width
 
 
 class _Growth(NamedTuple):
-    """The continuations chosen at one step, live ones first. `tied`: some are equal, so that topk chose as it liked."""
+    """The continuations chosen at one step, live ones first; tied: whether equal ones made the choice arbitrary."""
 
     tokens: Int[Tensor, "sentences slots"]
     parents: Int[Tensor, "sentences slots"]
-    log_probs: Float[Tensor, "sentences slots"]  # -inf: an empty slot
+    log_probs: Float[Tensor, "sentences slots"]  # -inf in an empty slot
     live: Bool[Tensor, "sentences slots"]
     tied: Bool[Tensor, " sentences"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Frontier:
-    """The sentences still searched. `room`: slots that no finished hypothesis has taken."""
+    """The sentences still searched; free_slots: of each, the slots not taken by finished hypotheses."""
 
     sentences: Int[Tensor, " sentences"]
     log_probs: Float[Tensor, "sentences beam"]  # of the live hypotheses, -inf in an empty slot
-    best: Float[Tensor, "sentences nbest"]  # scores of the n best finished hypotheses, falling; -inf: none
-    room: Int[Tensor, " sentences"]
+    best: Float[
+        Tensor, "sentences nbest"
+    ]  # scores of the n best finished hypotheses, falling, -inf where there is none
+    free_slots: Int[Tensor, " sentences"]
 
     def keep(self, rows: Int[Tensor, " kept"], width: int) -> "_Frontier":
-        return _Frontier(self.sentences[rows], self.log_probs[rows, :width], self.best[rows], self.room[rows])
+        """Return the frontier of these rows alone, with `width` slots each."""
+        return _Frontier(self.sentences[rows], self.log_probs[rows, :width], self.best[rows], self.free_slots[rows])
 
 
 class _Beam:
-    """A beam search between two steps."""
+    """The state of a beam search between two steps."""
 
     def __init__(
         self, limits: Limits, beam_size: int, nbest: int, early_exit: bool, device: torch.device | str
@@ -168,11 +172,11 @@ class _Beam:
             sentences=torch.arange(limits.sentences, device=device),
             log_probs=torch.zeros(limits.sentences, 1, device=device),
             best=torch.full((limits.sentences, nbest), -torch.inf, device=device),
-            room=torch.full((limits.sentences,), beam_size, device=device),
+            free_slots=torch.full((limits.sentences,), beam_size, device=device),
         )
 
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept beam"], S]:
-        """Take the model's answer into the beam. Returns tokens and state of the sentences that go on."""
+        """Extend the beam by the model's answer; return tokens and state of the sentences that continue."""
         frontier, candidates = self._frontier, self._candidates(answer)
         width = min(self._beam_size, frontier.log_probs.shape[1] * candidates.log_probs.shape[1])
         ranked = candidates.best(width)
@@ -181,7 +185,7 @@ class _Beam:
         if tied := [row for row, ties in enumerate(report[-2]) if ties]:
             rows = torch.tensor(tied, device=ranked.values.device)
             values, indices, _ = candidates.best_in_order(width, rows)
-            ranked = Ranked(
+            ranked = TopK(
                 ranked.values.index_copy(0, rows, values),
                 ranked.indices.index_copy(0, rows, indices),
                 torch.zeros_like(ranked.tied),
@@ -190,9 +194,9 @@ class _Beam:
             grown, report = self._assess(growth)
         done, live, _, broken = report
         if any(broken):
-            raise not_a_number(self.history.steps + 1)
+            raise nan_error(self.history.steps + 1)
         self.history.records.append(
-            Record(frontier.sentences, growth.tokens, growth.parents, growth.log_probs, answer.weights)
+            StepRecord(frontier.sentences, growth.tokens, growth.parents, growth.log_probs, answer.weights)
         )
         going = [row for row, ends in enumerate(done) if not ends]
         if not going:
@@ -201,13 +205,13 @@ class _Beam:
         rows = torch.tensor(going, dtype=torch.long, device=growth.tokens.device)
         self._frontier = grown.keep(rows, width)
         state = answer.state if len(going) == len(done) else answer.state.keep(rows)
-        if not frontier.log_probs.shape[1] == width == 1:  # one slot that stays one: nothing to reorder
+        if not frontier.log_probs.shape[1] == width == 1:  # one slot before and after: nothing to reorder
             state = state.select(growth.parents[rows, :width])
         tokens, lives = growth.tokens[rows, :width], growth.live[rows, :width]
         return tokens.masked_fill(~lives, EMPTY), state
 
     def _candidates(self, answer: Step[S]) -> _Candidates:
-        """What the model answered, less what is not allowed."""
+        """Return the continuations that the model answered, without those that are not allowed."""
         frontier = self._frontier
         sentences, beam = frontier.log_probs.shape
         numbers = torch.arange(sentences * beam, device=frontier.log_probs.device)
@@ -219,9 +223,9 @@ class _Beam:
         self._limits.forbid(log_probs, slots // beam, frontier.sentences, self.history.steps, answer.tokens)
         return _Candidates(frontier.log_probs, log_probs, rows.view(sentences, beam), answer.tokens)
 
-    def _grow(self, candidates: _Candidates, ranked: Ranked) -> _Growth:
-        """The best continuations of each sentence, as many as it has room for."""
-        beyond = torch.arange(ranked.values.shape[1], device=ranked.values.device) >= self._frontier.room[:, None]
+    def _grow(self, candidates: _Candidates, ranked: TopK) -> _Growth:
+        """Return the best continuations of each sentence, as many as it has free slots."""
+        beyond = torch.arange(ranked.values.shape[1], device=ranked.values.device) >= self._frontier.free_slots[:, None]
         log_probs = ranked.values.masked_fill(beyond, -torch.inf)
         tokens, parents = candidates.parts(ranked.indices)
         live = log_probs.isfinite() & (tokens != self._limits.eos)
@@ -235,20 +239,21 @@ class _Beam:
         )
 
     def _assess(self, growth: _Growth) -> tuple[_Frontier, list[list[int]]]:
-        """The frontier after this growth, before any sentence leaves, and a report, the one transfer of a step.
+        """Return the frontier after this step, before any sentence leaves it, and a report [4][sentences].
 
-        Report: for each sentence whether it is done, how many are live, and whether log_probs tied, were NaN.
+        The report says whether a sentence is done, how many of its hypotheses are live, and whether its log_probs tied
+        or were NaN. It is the only transfer from the device in a step.
         """
         frontier, length = self._frontier, self.history.steps + 1
         finished = growth.log_probs.isfinite() & ~growth.live
         scores = self._limits.scores(growth.log_probs, length).masked_fill(~finished, -torch.inf)
         best = torch.cat([frontier.best, scores], dim=1).topk(frontier.best.shape[1]).values
         log_probs = growth.log_probs.masked_fill(~growth.live, -torch.inf)
-        live, room = growth.live.sum(1), frontier.room - finished.sum(1)
+        live, free_slots = growth.live.sum(1), frontier.free_slots - finished.sum(1)
         done = (live == 0) | (self._limits.max_lengths[frontier.sentences] == length)
         if self._early_exit:
             # At equality too: of two equal scores the one that ended earlier ranks first.
             done = done | (best[:, -1] >= self._limits.bounds(log_probs.amax(1), frontier.sentences))
         broken = growth.log_probs.isnan().any(1)
         report = torch.stack([done.long(), live, growth.tied, broken])
-        return _Frontier(frontier.sentences, log_probs, best, room), report.tolist()
+        return _Frontier(frontier.sentences, log_probs, best, free_slots), report.tolist()

@@ -1,4 +1,4 @@
-"""Several models that decide together."""
+"""Ensembles: several models that are searched as one."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from seq2seq.search.stepping import S, Step, StepFunction
 
 @dataclass(frozen=True, slots=True)
 class EnsembleState(Generic[S]):
-    """The members' states, in the order of their step functions."""
+    """The states of the members, in the order of their step functions."""
 
     states: tuple[S, ...]
 
@@ -27,10 +27,10 @@ class EnsembleState(Generic[S]):
 
 
 class Ensemble(Generic[S]):
-    """One step function made of several: the mean of their probabilities, and the mean of their attention weights.
+    """A step function that averages the probabilities and the attention weights of several.
 
     The members need one vocabulary, read the same source pieces and choose among the same tokens. Raises InputError for
-    no member, and, when called, for members whose vocabularies or sources differ in size.
+    an empty ensemble and, when called, for members whose vocabularies or sources differ in size.
     """
 
     def __init__(self, steps: Sequence[StepFunction[S]]) -> None:
@@ -48,7 +48,7 @@ class Ensemble(Generic[S]):
             return Step(one.log_probs, one.weights, after, one.tokens, one.slots)
         log_probs = torch.stack([answer.log_probs for answer in answers]).logsumexp(0) - math.log(len(answers))
         weights = torch.stack([answer.weights for answer in answers]).mean(0)
-        # Clamped, for rounding may pass 0, which no log-probability may.
+        # Clamped because rounding may exceed 0, and no log-probability may.
         return Step(log_probs.clamp(max=0), weights, after, answers[0].tokens, answers[0].slots)
 
 

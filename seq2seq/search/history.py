@@ -1,7 +1,7 @@
-"""What a search has done, step by step, and the way back from an ending to its hypothesis.
+"""The history of a search: one record per step, from which finished hypotheses are traced back.
 
-Nothing is copied while the search runs: each step leaves one record with back-pointers, and only the hypotheses that
-are returned are traced.
+Nothing is copied while the search runs; a record holds back-pointers, and only the hypotheses that are returned are
+traced.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from seq2seq.search.stepping import Hypothesis
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One step: the token in each slot, and the slot before the step that it was appended to.
+class StepRecord:
+    """One step of a search: the token in each slot, and the slot before the step to which it was appended.
 
-    sentences: which were still searched. log_probs: of the whole hypothesis, -inf where the slot is empty. weights: by
-    the slot before the step, so that the row of a token is that of its parent.
+    sentences: those still searched. log_probs: of the whole hypothesis, -inf in an empty slot. weights: attention
+    weights by the slot before the step, so a token's row is that of its parent.
     """
 
     sentences: Int[Tensor, " sentences"]
@@ -33,7 +33,7 @@ class Record:
 
 
 class Ending(NamedTuple):
-    """Where a hypothesis ends. Sorting puts the finished first, then the higher score, the earlier, the lower slot."""
+    """The end of a hypothesis; sorting puts finished first, then the higher score, the earlier step, the lower slot."""
 
     unfinished: bool
     negative_score: float
@@ -45,22 +45,22 @@ class Ending(NamedTuple):
 
 @dataclass(slots=True)
 class History:
-    """The records of a search from its first step."""
+    """The records of a search from its first step on."""
 
     limits: Limits
-    records: list[Record] = field(default_factory=list)
+    records: list[StepRecord] = field(default_factory=list)
 
-    def endings(self, least: int = 1) -> list[list[Ending]]:
-        """Every ending of each sentence: those with the end token, and those at the maximum length.
+    def endings(self, minimum: int = 1) -> list[list[Ending]]:
+        """Return every ending of each sentence: those with the end token, and those at the maximum length.
 
-        Raises Seq2SeqError for a sentence that has fewer than `least`.
+        Raises Seq2SeqError for a sentence with fewer than `minimum`.
         """
         columns = [torch.cat(parts).tolist() for parts in zip(*map(self._endings_at, range(self.steps)), strict=True)]
         found: list[list[Ending]] = [[] for _ in range(self.limits.sentences)]
         for sentence, step, slot, token, log_prob, score in zip(*columns, strict=True):
             found[sentence].append(Ending(token != self.limits.eos, -score, step, slot, sentence, log_prob))
         for number, endings in enumerate(found, start=1):
-            if len(endings) < least:
+            if len(endings) < minimum:
                 raise Seq2SeqError(
                     f"sentence {number} of the batch has no hypothesis: at some step every token allowed there has the "
                     "probability 0; forbid fewer tokens or lower the minimum length"
@@ -69,6 +69,7 @@ class History:
 
     @property
     def steps(self) -> int:
+        """The number of steps so far."""
         return len(self.records)
 
     def _endings_at(self, step: int) -> tuple[Tensor, ...]:
@@ -82,12 +83,12 @@ class History:
         return record.sentences[rows], steps, slots, record.tokens[rows, slots], log_probs, scores
 
     def hypotheses(self, endings: Sequence[Sequence[Ending]]) -> list[list[Hypothesis]]:
-        """The hypotheses with these endings, in the same nesting and order."""
+        """Return the hypotheses with these endings, in the same nesting and order."""
         traced = iter(self._trace([ending for group in endings for ending in group]))
         return [[next(traced) for _ in group] for group in endings]
 
     def _trace(self, endings: Sequence[Ending]) -> list[Hypothesis]:
-        """Walk back from all endings at once, each joining at its last step."""
+        """Walk back from all endings at once, each joining the walk at its last step."""
         if not endings:
             return []
         device, steps = self.limits.max_lengths.device, 1 + max(ending.step for ending in endings)
@@ -106,13 +107,13 @@ class History:
         return [_hypothesis(*row) for row in zip(endings, tokens.tolist(), weights.cpu(), strict=True)]
 
 
-def not_a_number(step: int) -> Seq2SeqError:
-    """The error for a model that is broken."""
+def nan_error(step: int) -> Seq2SeqError:
+    """Return the error for a model that answers NaN."""
     return Seq2SeqError(f"the model answered NaN at step {step}: its parameters are damaged, or its training diverged")
 
 
 def _positions(sentences: Int[Tensor, " sentences"], total: int) -> Int[Tensor, " {total}"]:
-    """For each sentence number below `total`, its row among `sentences` (0 where it is not there)."""
+    """Return for each sentence number below `total` its row in `sentences`, 0 for one that is absent."""
     positions = sentences.new_zeros(total)
     positions[sentences] = torch.arange(len(sentences), device=sentences.device)
     return positions

@@ -1,4 +1,4 @@
-"""What every search respects: forbidden tokens, and each sentence's own minimum and maximum length."""
+"""Limits that every search respects: forbidden tokens, and each sentence's own minimum and maximum length."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ from seq2seq.search.penalty import LengthPenalty
 
 
 class Limits:
-    """The rules of one search, checked once.
+    """The limits of one search, checked when it starts.
 
-    max_lengths: most tokens produced, the end counted, so that a hypothesis of that many tokens without an end is cut.
-    min_lengths: fewest tokens before the end, the end not counted. Both per sentence, so that no sentence depends on
-    its batch. forbidden: tokens that are never produced.
+    max_lengths: the most tokens produced, end included, so a hypothesis of that many tokens without an end is cut.
+    min_lengths: the fewest tokens before the end, end not included. Both are per sentence, so that no sentence depends
+    on its batch. forbidden: tokens that are never produced.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class Limits:
         log_probs: Float[Tensor, "rows columns"],
         owners: Int[Tensor, " rows"],
         sentences: Int[Tensor, " sentences"],
-        produced: int,
+        length: int,
         tokens: Int[Tensor, "sentences columns"] | None = None,
     ) -> None:
-        """Set to -inf, in place, what may not follow `produced` tokens.
+        """Set the log_probs of what may not follow `length` tokens to -inf, in place.
 
-        owners: the sentence of each row, by its place in `sentences`. tokens: those of each sentence's columns.
+        owners: the sentence of each row, as its index in `sentences`. tokens: the tokens of each sentence's columns.
         """
-        early = produced < self.min_lengths[sentences] if produced < self._longest_minimum else None
+        early = length < self.min_lengths[sentences] if length < self._longest_minimum else None
         if tokens is None:
             log_probs.index_fill_(1, self._forbidden, -torch.inf)
             if early is not None:
@@ -68,14 +68,17 @@ class Limits:
         log_probs.masked_fill_(never.index_select(0, owners), -torch.inf)
 
     def scores(self, log_probs: Float[Tensor, "*shape"], length: int) -> Float[Tensor, "*shape"]:
-        """Scores of hypotheses with `length` tokens produced."""
-        # A tensor, for by a number CUDA multiplies with the reciprocal: an ulp off bounds(), which no score may pass.
+        """Return the scores of hypotheses with `length` tokens produced."""
+        # By a tensor: CUDA divides by a number as a product with its reciprocal, and an ulp more could exceed bounds().
         return log_probs / torch.tensor(self.penalty(length), dtype=torch.float64).to(log_probs)
 
     def bounds(
         self, log_probs: Float[Tensor, " sentences"], sentences: Int[Tensor, " sentences"]
     ) -> Float[Tensor, " sentences"]:
-        """The score that a live hypothesis cannot pass: its log_prob can only fall, the penalty grow to its largest."""
+        """Return the score that no continuation of a live hypothesis can exceed.
+
+        Its log_prob can only fall, and its length penalty grow to the largest.
+        """
         return log_probs / self._largest.to(log_probs)[sentences]
 
 

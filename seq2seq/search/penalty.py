@@ -1,4 +1,4 @@
-"""Length normalisation: without it, a search prefers short hypotheses, since every token lowers the log-probability."""
+"""Length penalties: without one a search prefers short hypotheses, since every token lowers the log-probability."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from seq2seq.bounds import LARGEST_ALPHA
 from seq2seq.errors import InputError, nearest
 
-# A formula may not fall with the length: the early exit of beam search rests on that.
+# No formula may fall with the length: the early exit of beam search relies on that.
 PENALTIES: dict[str, Callable[[int, float], float]] = {
     "average": lambda length, alpha: float(length**alpha),
     "gnmt": lambda length, alpha: float(((5 + length) / 6) ** alpha),
@@ -16,10 +16,10 @@ PENALTIES: dict[str, Callable[[int, float], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class LengthPenalty:
-    """What a log_prob is divided by to give a score. The length counts every token produced, the end included.
+    """The divisor that turns a log_prob into a score; the length counts every token produced, end included.
 
     kind: 'average', length ** alpha (with alpha 1 the mean log-probability of a token); 'gnmt', ((5 + length) / 6) **
-    alpha (Wu et al. 2016, equation 14); 'none', 1. alpha: the exponent ('none' has no use for it), from 0 to 10: beyond
+    alpha (Wu et al. 2016, equation 14); 'none', 1. alpha: the exponent, without effect on 'none', from 0 to 10: beyond
     that, long hypotheses overflow. Raises InputError for an unknown kind or an alpha out of range.
     """
 

@@ -1,10 +1,9 @@
-"""Sampling of hypotheses, reproducible sentence by sentence.
+"""Sampling of hypotheses, reproducible for each sentence by itself.
 
 A token is drawn as argmax(log p + g) with standard Gumbel noise g for each token (Gumbel 1954; Maddison et al. 2014).
-This was chosen over inverting the distribution function with one uniform number, where every one of thousands of
-boundaries moves with the last digits of the probabilities, and those digits depend on the batch. Measured with noise of
-1e-6 on the log-probabilities of 8,000 tokens: inversion drew another token in 4 of 10,000 draws (tokens in the order of
-the vocabulary) or 7 (in falling order), Gumbel noise in none of 20,000.
+The alternative, inverting the distribution function at one uniform number, depends on thousands of boundaries that move
+with the last digits of the probabilities, and so with the batch: with noise of 1e-6 on the log-probabilities, it
+changed 4 of 10,000 draws, and Gumbel noise none of 20,000.
 """
 
 import hashlib
@@ -16,10 +15,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seq2seq.errors import InputError
-from seq2seq.search.history import History, Record, not_a_number
+from seq2seq.search.history import History, StepRecord, nan_error
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import AVERAGE, LengthPenalty
-from seq2seq.search.ranking import rank, rank_in_order
+from seq2seq.search.ranking import stable_topk, topk
 from seq2seq.search.stepping import Hypothesis, S, Step, StepFunction
 
 
@@ -41,16 +40,16 @@ def sample(
     forbidden: Sequence[int] = (),
     device: torch.device | str = "cpu",
 ) -> list[list[Hypothesis]]:
-    """`count` independent samples for each sentence, in the order drawn; some may be alike.
+    """Return `count` independent samples for each sentence, in the order drawn; some may be equal.
 
-    Log-probabilities are divided by `temperature`; of the tokens then only the top_k most probable stay (None: all),
-    and of these the fewest most probable ones that together reach the probability top_p (1: all). log_prob and score
-    are those of the unchanged model, so they agree with scoring the same pair.
+    Log-probabilities are divided by `temperature`; of the tokens only the top_k most probable remain (None: all), and
+    of these the fewest most probable ones that together reach the probability top_p (1: all). log_prob and score are
+    those of the unchanged model, so they agree with scoring the same pair.
 
-    seeds: one per sentence. The sample with number j of a sentence depends on its seed, j and the model's answers
-    alone: not on the batch, the order in it, `count` or the maximum length (but for being cut by it).
-    state, lengths, forbidden, device: as for beam_search.
-    Raises InputError for values out of range, Seq2SeqError if the model answers NaN or leaves no token to draw.
+    seeds: one per sentence. Sample j of a sentence depends on its seed, j and the model's answers alone: not on the
+    batch, the order in it, `count` or the maximum length (except that this may cut it). state, lengths, forbidden,
+    device: as in `beam_search`. Raises InputError for values out of range, Seq2SeqError if the model answers NaN or
+    leaves no token to draw.
     """
     _check_sizes(seeds, count, max_lengths)
     if not seeds:
@@ -68,7 +67,7 @@ def sample(
     state = state.select(torch.zeros_like(tokens))
     while len(tokens) > 0:
         tokens, state = samples.advance(step(tokens, state))
-    drawn = samples.history.endings(least=count)
+    drawn = samples.history.endings(minimum=count)
     return samples.history.hypotheses([sorted(endings, key=lambda ending: ending.slot) for endings in drawn])
 
 
@@ -82,8 +81,8 @@ def _check_sizes(seeds: Sequence[int], count: int, max_lengths: Sequence[int]) -
             raise InputError(f"a seed must be 0 or more, given {seed}")
 
 
-def check_drawing(temperature: float, top_k: int | None, top_p: float) -> None:
-    """Refuse what is out of range."""
+def check_sampling_options(temperature: float, top_k: int | None, top_p: float) -> None:
+    """Raise InputError for a temperature, top_k or top_p out of range."""
     if not 0 < temperature < float("inf"):
         raise InputError(f"the temperature must be above 0 (1 leaves the model as it is), given {temperature}")
     if top_k is not None and top_k < 1:
@@ -94,25 +93,27 @@ def check_drawing(temperature: float, top_k: int | None, top_p: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Filter:
-    """Which tokens can be drawn, and how sharply."""
+    """A filter that leaves the tokens which can be drawn, at a temperature."""
 
     temperature: float
     top_k: int | None
     top_p: float
 
     def __post_init__(self) -> None:
-        check_drawing(self.temperature, self.top_k, self.top_p)
+        check_sampling_options(self.temperature, self.top_k, self.top_p)
 
     def __call__(
         self, log_probs: Float[Tensor, "sentences samples vocabulary"]
     ) -> Float[Tensor, "sentences samples vocabulary"]:
-        """Logits to draw from: at the temperature, -inf for what is filtered out.
+        """Return the logits to draw from: at the temperature, -inf for what is filtered out.
 
-        First top_k, then top_p (Holtzman et al. 2020, section 3.1) of what is left, renormalised.
+        top_k applies first, then top_p (Holtzman et al. 2020, section 3.1) to the renormalised rest.
         """
         floor = torch.finfo(log_probs.dtype).min
         below_best = log_probs - log_probs.amax(2, keepdim=True).clamp(min=floor)
-        logits = below_best / max(self.temperature, 1e-30)  # single precision rounds less to 0, and 0 / 0 is NaN
+        logits = below_best / max(
+            self.temperature, 1e-30
+        )  # single precision rounds smaller ones to 0, and 0 / 0 is NaN
         if self.top_k is None and self.top_p == 1:
             return logits
         flat = logits.flatten(0, 1)
@@ -126,21 +127,21 @@ class _Filter:
     def _highest(
         self, logits: Float[Tensor, "rows vocabulary"]
     ) -> tuple[Float[Tensor, "rows highest"], Int[Tensor, "rows highest"]]:
-        """The top_k logits, falling, and their tokens; the lower token first of equal ones."""
+        """Return the top_k logits, falling, and their tokens; of equal ones the lower token comes first."""
         if self.top_k is None:
-            return rank_in_order(logits, logits.shape[1])[:2]
-        values, indices, tied = rank(logits, self.top_k)
-        return rank_in_order(logits, self.top_k)[:2] if bool(tied.any()) else (values, indices)
+            return stable_topk(logits, logits.shape[1])[:2]
+        values, indices, tied = topk(logits, self.top_k)
+        return stable_topk(logits, self.top_k)[:2] if bool(tied.any()) else (values, indices)
 
 
 class _Noise:
-    """One generator for every sample of every sentence still sampled."""
+    """One random generator for every sample of every sentence still sampled."""
 
     def __init__(self, seeds: Sequence[int], count: int) -> None:
         self._generators: list[list[torch.Generator | None]] = [_generators(seed, count) for seed in seeds]
 
     def keep(self, alive: Sequence[Sequence[int]]) -> None:
-        """Go on with these samples (true where alive), and with the sentences that have any."""
+        """Drop the generators of samples that are not alive, and the sentences that have none left."""
         together = zip(self._generators, alive, strict=True)
         self._generators = [
             [generator if lives else None for generator, lives in zip(generators, lives_of, strict=True)]
@@ -149,7 +150,7 @@ class _Noise:
         ]
 
     def draw(self, vocabulary: int) -> Float[Tensor, "sentences samples vocabulary"]:
-        """Standard Gumbel noise for every token; in double precision, as its tail needs it. On the CPU."""
+        """Return standard Gumbel noise for every token, on the CPU and in double precision, as its tail needs it."""
         shape = len(self._generators), len(self._generators[0]), vocabulary
         uniform = torch.full(shape, 0.5, dtype=torch.float64)
         for row, generators in enumerate(self._generators):
@@ -160,13 +161,16 @@ class _Noise:
 
 
 def _generators(seed: int, count: int) -> list[torch.Generator | None]:
-    """A generator for each sample. Hashed, for torch's generator reads only the low 32 bits of its seed."""
+    """Return a generator for each sample; its seed is hashed, for torch's generator reads only the low 32 bits."""
     digests = [hashlib.sha256(f"{seed}/{number}".encode()).digest() for number in range(count)]
     return [torch.Generator().manual_seed(int.from_bytes(digest[:4], "little")) for digest in digests]
 
 
 class _Samples:
-    """A sampling between two steps. A sample stays in its slot; a sentence leaves when all its samples have ended."""
+    """The state of a sampling between two steps.
+
+    A sample stays in its slot; a sentence leaves when all its samples have ended.
+    """
 
     def __init__(self, limits: Limits, noise: _Noise, choice: _Filter, count: int) -> None:
         device = limits.max_lengths.device
@@ -179,17 +183,17 @@ class _Samples:
         self._slots = torch.arange(count, device=device)
 
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept samples"], S]:
-        """Draw from the model's answer. Returns tokens and state of the sentences that go on."""
+        """Draw a token for each sample; return tokens and state of the sentences that continue."""
         if answer.tokens is not None:
             raise ValueError("sampling draws among all tokens: the noise of a few would depend on how they are padded")
         tokens, log_probs = self._draw(answer.log_probs)
         parents = self._slots.expand_as(tokens)
-        self.history.records.append(Record(self._sentences, tokens, parents, log_probs, answer.weights))
+        self.history.records.append(StepRecord(self._sentences, tokens, parents, log_probs, answer.weights))
         cut = self._limits.max_lengths[self._sentences] == self.history.steps
         live = log_probs.isfinite() & (tokens != self._limits.eos) & ~cut[:, None]
         *alive, broken = torch.cat([live, log_probs.isnan().any(0, keepdim=True)]).tolist()
         if any(broken):
-            raise not_a_number(self.history.steps)
+            raise nan_error(self.history.steps)
         going = [row for row, lives in enumerate(alive) if any(lives)]
         if not going:
             return tokens[:0], answer.state
@@ -202,7 +206,7 @@ class _Samples:
     def _draw(
         self, log_probs: Float[Tensor, "sentences samples vocabulary"]
     ) -> tuple[Int[Tensor, "sentences samples"], Float[Tensor, "sentences samples"]]:
-        """A token for each sample, and the log_prob of the sample so far, -inf where no token could be drawn."""
+        """Return a token for each sample and the sample's log_prob so far, -inf where no token could be drawn."""
         wide = torch.promote_types(log_probs.dtype, torch.float32)
         logits = log_probs.to(wide, copy=True, memory_format=torch.contiguous_format)
         owners = torch.arange(len(logits), device=logits.device).repeat_interleave(logits.shape[1])

@@ -1,8 +1,8 @@
-"""Lexical shortlists: the few tokens that one sentence's translation may consist of.
+"""Lexical shortlists: the few tokens that may occur in the translation of one sentence.
 
-They depend on the sentence's own source alone. A list of a whole batch (as many toolkits build it, for then one narrow
-output layer serves all) would let a sentence produce what another one's source allows, so that its translation depends
-on which others are translated beside it.
+They depend on the sentence's own source alone. A shortlist for a whole batch, which many toolkits build because one
+narrow output layer then serves all sentences, would allow a sentence what another one's source allows, so that its
+translation would depend on the others in the batch.
 """
 
 from collections.abc import Sequence
@@ -17,29 +17,31 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Shortlist:
-    """What each source token allows, and what every sentence may use.
+    """The target tokens that each source token allows, and those that every sentence may use.
 
-    tokens[offsets[s]:offsets[s + 1]]: target tokens that source token s allows. common: those of every sentence, the
-    end among them.
+    tokens[offsets[s]:offsets[s + 1]]: target tokens that source token s allows. common: target tokens of every
+    sentence, the end among them.
     """
 
     offsets: NDArray[np.int32]
     tokens: NDArray[np.int32]
     common: NDArray[np.int32]
 
-    def of(self, source: Sequence[int]) -> NDArray[np.int32]:
-        """The distinct tokens, ascending, for a source given with its end token."""
+    def tokens_for(self, source: Sequence[int]) -> NDArray[np.int32]:
+        """Return the distinct tokens, ascending, that a source, given with its end token, allows."""
         parts = [self.tokens[self.offsets[token] : self.offsets[token + 1]] for token in set(source)]
         return np.unique(np.concatenate([self.common, *parts]))
 
 
-def candidates(shortlists: Sequence[Shortlist], sources: Sequence[Sequence[int]]) -> Int[Tensor, "sentences width"]:
-    """For each source (with its end token) the tokens that any of the shortlists allows: ascending, padded with -1.
+def candidate_tokens(
+    shortlists: Sequence[Shortlist], sources: Sequence[Sequence[int]]
+) -> Int[Tensor, "sentences width"]:
+    """Return for each source, given with its end token, the tokens that any shortlist allows: ascending, -1 as padding.
 
-    As wide as the longest; all that a batch changes is the padding. Several shortlists are those of an ensemble: a
-    token that one model would have reached is not kept from the others' vote.
+    The width is that of the longest row; a batch changes only the padding. Several shortlists are those of an ensemble:
+    a token that one member could reach is open to the vote of all.
     """
-    rows = [np.unique(np.concatenate([each.of(source) for each in shortlists])) for source in sources]
+    rows = [np.unique(np.concatenate([each.tokens_for(source) for each in shortlists])) for source in sources]
     padded = np.full((len(rows), max(map(len, rows))), -1, dtype=np.int64)
     for row, tokens in enumerate(rows):
         padded[row, : len(tokens)] = tokens

@@ -1,4 +1,4 @@
-"""The seam to the model: what a search asks of it, one step at a time, and what a search answers.
+"""The interface between a search and a model: what a search asks at each step, and what it returns.
 
 A search knows no model class. Anything that maps the last tokens and a state to log-probabilities can be searched: a
 model, an ensemble, a table written by hand.
@@ -10,9 +10,9 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 from jaxtyping import Float, Int
 from torch import Tensor
 
-EMPTY = -1  # in place of the last token: a slot without a hypothesis
+EMPTY = -1  # stands for the last token in a slot without a hypothesis
 
-Same = TypeVar("Same")  # typing.Self, which the shape checks of the tests cannot read on a method
+Same = TypeVar("Same")  # the tests' shape checks cannot read typing.Self on a method
 
 
 @runtime_checkable
@@ -24,10 +24,10 @@ class SearchState(Protocol):
     """
 
     def select(self: Same, parents: Int[Tensor, "sentences beam"]) -> Same:
-        """The state whose slot k of sentence i copies slot parents[i, k] of it; the beam may widen or narrow."""
+        """Return the state whose slot k of sentence i copies slot parents[i, k]; the beam may widen or narrow."""
 
     def keep(self: Same, sentences: Int[Tensor, " kept"]) -> Same:
-        """The state of these rows of the batch alone, in this order."""
+        """Return the state of these rows of the batch alone, in this order."""
 
 
 S = TypeVar("S", bound=SearchState)
@@ -35,14 +35,15 @@ S = TypeVar("S", bound=SearchState)
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[S]):
-    """What the model says about the next token.
+    """A model's answer about the next token.
 
-    log_probs: normalised, in nats, never above 0 (the early exit of beam search rests on that), [sentences, beam,
-    vocabulary], or, with `slots`, a row for some slots alone; the search writes into it. weights: attention weights of
-    this step; their width is the same at every step of a search. state: after the tokens given.
-    tokens: where sentences choose among a few tokens of their own, the token that each column of log_probs stands for,
-    ascending; of columns that only pad a row, which have a log_prob of -inf, any. None: column t is token t.
-    slots: the slots that have a row in log_probs, numbered sentence by sentence, ascending: all that are not EMPTY.
+    log_probs: normalised, in nats, never above 0 (the early exit of beam search relies on that), [sentences, beam,
+    vocabulary] or, with `slots`, a row for some slots alone; the search writes into it. weights: attention weights of
+    this step; their width is the same at every step of a search. state: the state after the tokens given.
+
+    tokens: where sentences choose among a few tokens of their own, the token of each column of log_probs, ascending;
+    any token in columns that only pad a row, whose log_prob is -inf. None: column t is token t. slots: the slots that
+    have a row in log_probs, numbered sentence by sentence, ascending: all that are not EMPTY. None: all slots.
     """
 
     log_probs: Float[Tensor, "*slots vocabulary"]
@@ -54,9 +55,9 @@ class Step(Generic[S]):
 
 @runtime_checkable
 class StepFunction(Protocol[S]):
-    """Reads one token per slot and says how each may go on.
+    """A function from one token per slot to the log-probabilities of the next.
 
-    What it answers for a slot that is EMPTY is not read, but is no NaN.
+    Its answer for a slot that is EMPTY is not read, but must not be NaN.
     """
 
     def __call__(self, tokens: Int[Tensor, "sentences beam"], state: S, /) -> Step[S]: ...
@@ -64,13 +65,13 @@ class StepFunction(Protocol[S]):
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One output of a search.
+    """One result of a search.
 
-    tokens: what was produced, without the first token and without the final end. log_prob: its sum of log-probabilities
-    in nats under the unchanged model, the end included when finished. score: log_prob over the length penalty of the
-    number of tokens produced, the end counted when finished. weights: one row for every token produced, the end
-    included when finished, on the CPU, in the full (padded) source width of the step function; cutting it to the
-    sentence is the caller's. finished: False where the maximum length cut it before an end.
+    tokens: the tokens produced, without the first token and the final end. log_prob: the sum of their log-probabilities
+    in nats under the unchanged model, end included when finished. score: log_prob over the length penalty of the number
+    of tokens produced, end included when finished. weights: one row for every token produced, end included when
+    finished, on the CPU, in the full (padded) source width of the step function; cutting it to the sentence is left to
+    the caller. finished: False where the maximum length cut it before an end.
     """
 
     tokens: list[int]

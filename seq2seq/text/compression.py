@@ -1,7 +1,7 @@
-"""Text that may be compressed: gzip, bzip2, xz or Zstandard, told by its first bytes and not by a file's name.
+"""Reading of text that may be compressed with gzip, bzip2, xz or Zstandard, as its first bytes tell, not its name.
 
-Python's own bz2.open and lzma.open pass over whatever follows a whole stream, so that half of a file whose second
-stream is damaged would be read as all of it. Here it is an error, as is an end within a stream.
+Python's own bz2.open and lzma.open ignore whatever follows a complete stream, so a file whose second stream is damaged
+would be read as if its first half were all of it. Here that is an error, as is a stream that ends early.
 """
 
 from __future__ import annotations
@@ -19,36 +19,43 @@ from pathlib import Path
 from typing import Any, cast
 
 BLOCK = 1 << 16  # bytes
-_HEAD = 10  # bytes, which tell every kind
-_MOST_MEMORY = 256 << 20  # bytes that unpacking xz may take; `xz -9` makes files that take 65 MiB
+_HEAD = 10  # bytes that suffice to recognise every format
+_MEMORY_LIMIT = 256 << 20  # bytes for unpacking xz; a file of `xz -9` needs 65 MiB
 _SUFFIXES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard", ".zstd": "Zstandard"}
 _MARKS = {
     "gzip": re.compile(rb"\x1f\x8b"),
     "bzip2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
     "xz": re.compile(rb"\xfd7zXZ\0"),
-    "Zstandard": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),  # or a frame that is to be passed over
+    "Zstandard": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),  # or a skippable frame
 }
 
 
-def without_suffix(path: Path) -> Path:
-    """The path as it would be without compression: x.jsonl for x.jsonl.GZ."""
+def strip_compression_suffix(path: Path) -> Path:
+    """Return the path without a suffix of compression: x.jsonl for x.jsonl.GZ."""
     return path.with_suffix("") if path.suffix.lower() in _SUFFIXES else path
 
 
 @contextmanager
 def open_text(path: Path) -> Iterator[io.BufferedReader]:
-    """A file to read text from, unpacked. Reading raises OSError where the file is damaged or belies its name."""
+    """Open a file and yield a stream of its uncompressed bytes.
+
+    Reading from the stream raises OSError where the file is damaged, or not compressed although its name says so.
+    """
     with path.open("rb") as file:
-        yield unpacked(file, path.suffix)
+        yield unpack(file, path.suffix)
 
 
-def unpacked(stream: io.BufferedIOBase, suffix: str = "") -> io.BufferedReader:
-    """A stream, unpacked if it is compressed. Nothing is read of it before the first reading from the answer."""
+def unpack(stream: io.BufferedIOBase, suffix: str = "") -> io.BufferedReader:
+    """Return a stream of the uncompressed bytes of `stream`, which may be compressed or not.
+
+    Nothing is read from `stream` before the first read from the result. suffix: of the file's name; if it is one of
+    compression, content that is not compressed raises OSError.
+    """
     return io.BufferedReader(_Unpacked(stream, suffix), BLOCK)
 
 
 class _Unpacked(io.RawIOBase):
-    """Bytes as they arrive; the stream beneath stays open when this is closed."""
+    """A raw stream of uncompressed bytes; closing it leaves the stream beneath open."""
 
     def __init__(self, stream: io.BufferedIOBase, suffix: str) -> None:
         self._stream, self._left = stream, b""
@@ -68,14 +75,14 @@ class _Unpacked(io.RawIOBase):
 
 
 def _blocks(stream: io.BufferedIOBase, suffix: str) -> Iterator[bytes]:
-    """The text, block by block, none of them empty."""
+    """Yield the uncompressed bytes in non-empty blocks."""
     head = b""
     while len(head) < _HEAD and b"\n" not in head and (block := stream.read1(BLOCK)):
         head += block
     kind = next((kind for kind, mark in _MARKS.items() if mark.match(head)), None)
     if kind is None and (named := _SUFFIXES.get(suffix.lower())):
         raise OSError(f"its name says {named}, but its content is not compressed; is it damaged, or misnamed?")
-    packed = _Begun(head, stream)
+    packed = _Peeked(head, stream)
     if kind is None:
         yield from iter(packed.read, b"")
         return
@@ -86,19 +93,19 @@ def _blocks(stream: io.BufferedIOBase, suffix: str) -> Iterator[bytes]:
         else:
             yield from _streams(packed.read, _decompressor(kind))
     except _errors(kind) as error:
-        if isinstance(error, OSError) and error.errno:  # of the file system
+        if isinstance(error, OSError) and error.errno:  # raised by the file system
             raise
         raise OSError(f"the {kind} data is damaged: {error}") from None
 
 
-class _Begun:
-    """A stream of which some bytes have been read."""
+class _Peeked:
+    """A stream whose first bytes have been read already, and are read from it once more."""
 
     def __init__(self, head: bytes, stream: io.BufferedIOBase) -> None:
         self._head, self._stream = head, stream
 
     def read(self, size: int = BLOCK) -> bytes:
-        """As many bytes as are there, at most `size`; none at the end."""
+        """Return the bytes that are available, at most `size`; none at the end."""
         if not self._head:
             return self._stream.read1(size)
         taken, self._head = self._head[:size], self._head[size:]
@@ -106,7 +113,7 @@ class _Begun:
 
 
 def _streams(read: Callable[[], bytes], make: Callable[[], Any]) -> Iterator[bytes]:
-    """The content of compressed streams that follow each other, with nothing but zero bytes between them."""
+    """Yield the content of consecutive compressed streams, between which zero bytes are allowed and nothing else."""
     packed = read()
     while packed:
         stream = make()
@@ -125,12 +132,12 @@ def _decompressor(kind: str) -> Callable[[], Any]:
     if kind == "bzip2":
         return bz2.BZ2Decompressor
     if kind == "xz":
-        return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)
+        return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY_LIMIT)
     return cast(Callable[[], Any], _zstandard().ZstdDecompressor)
 
 
 def _errors(kind: str) -> tuple[type[Exception], ...]:
-    """What unpacking damaged data raises."""
+    """Return the exceptions that decompression of damaged data raises."""
     if kind == "Zstandard":
         return EOFError, OSError, _zstandard().ZstdError
     return EOFError, OSError, zlib.error, lzma.LZMAError

@@ -29,7 +29,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Pairs in the order of the text. dropped: reason -> pairs left out for it. notes: how the text was understood."""
+    """Sentence pairs in the order of the text.
+
+    dropped: reason -> number of pairs left out for it. notes: sentences on how the text was understood.
+    """
 
     source: list[str]
     target: list[str]
@@ -43,8 +46,8 @@ class Corpus:
 def read_corpus(spec: CorpusConfig, data: DataConfig) -> Corpus:
     """Read one parallel text; relative paths start from data.root.
 
-    Pairs with both sides blank are dropped and counted. Other bad pairs are too where data.problems is "drop"; where
-    it is "refuse" the first one raises InputError with its place. Unequal line counts, missing and empty files, and a
+    Pairs with two blank sides are dropped and counted. Other bad pairs are too where data.problems is "drop"; where it
+    is "refuse", the first one raises InputError with its place. Unequal line counts, missing and empty files, and a
     text without any good pair always raise InputError.
     """
     source: list[str] = []

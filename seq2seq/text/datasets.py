@@ -1,7 +1,8 @@
 """Parallel text from Hugging Face datasets: a hub name, a local folder, or a Parquet, Arrow, JSON, CSV or TSV file.
 
-JSON, CSV and TSV on disk are read here and not by datasets, whose readers guess: they take years for numbers and dates
-for times, and a field too many in the first row of a CSV for a name of the row, which shifts all its sentences.
+JSON, CSV and TSV on disk are read by this package and not by `datasets`, whose readers guess: they turn years into
+numbers and times into dates, and take a surplus field in the first row of a CSV for a row name, which shifts all
+sentences.
 """
 
 from __future__ import annotations
@@ -17,25 +18,25 @@ from typing import Any
 
 from seq2seq.config import CorpusConfig
 from seq2seq.errors import InputError, Seq2SeqError, nearest
-from seq2seq.text.compression import without_suffix
+from seq2seq.text.compression import strip_compression_suffix
 from seq2seq.text.delimited import read_delimited
-from seq2seq.text.lines import INVALID_UTF8, describe
+from seq2seq.text.lines import INVALID_UTF8, describe_problem
 from seq2seq.text.readers import Problem, Row, check_pair, read_json
 
 FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
-TEXT = ("json", "csv", "tsv")  # kinds whose rows are lines of text
-SAVED = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to_disk leaves in a folder
+TEXT_FORMATS = ("json", "csv", "tsv")  # formats whose rows are lines of text
+SAVE_TO_DISK_FILES = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to_disk leaves in a folder
 
 
-def kind_of(path: Path) -> str | None:
-    """What a file's name says that it holds; only text may be compressed as a whole."""
-    bare = without_suffix(path)
-    kind = FORMATS.get(bare.suffix.lower())
-    return kind if bare == path or kind in TEXT else None
+def format_of(path: Path) -> str | None:
+    """Return the format that a file's name stands for; None if it is unknown, or compressed and not text."""
+    bare = strip_compression_suffix(path)
+    file_format = FORMATS.get(bare.suffix.lower())
+    return file_format if bare == path or file_format in TEXT_FORMATS else None
 
 
 def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
-    """The pairs of a dataset, from its `translation` feature or from two columns named by language.
+    """Yield the pairs of a dataset, from its `translation` feature or from two columns named by language.
 
     Raises InputError for an unknown split, language, configuration or file, Seq2SeqError where the hub fails.
     """
@@ -52,84 +53,86 @@ def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str], not
     dataset = dataset.select_columns(["translation"] if nested else list(dict.fromkeys(languages)))
     start = 0
     for table in dataset.with_format("arrow").iter(1000):
-        yield from rows_of(table, start, spec.dataset, languages)
+        yield from table_rows(table, start, spec.dataset, languages)
         start += len(table)
 
 
-def read_text(path: Path, kind: str, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
-    """The pairs of a file of one of the kinds TEXT."""
-    if kind == "json":
+def read_text(
+    path: Path, file_format: str, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]
+) -> Iterator[Row]:
+    """Yield the pairs of a file in one of TEXT_FORMATS."""
+    if file_format == "json":
         refuse_table_keys(spec, "for JSON")
         return read_json(path, languages)
-    return read_delimited(path, kind, spec, languages, notes)
+    return read_delimited(path, file_format, spec, languages, notes)
 
 
 def refuse_table_keys(spec: CorpusConfig, why: str) -> None:
-    """Refuse keys for tables where there is none."""
+    """Raise InputError for a key of the config that only tables have; `why` ends the sentence "has no effect …"."""
     for key in spec.TABLE:
         if getattr(spec, key) is not None:
             raise InputError(f"{spec.dataset}: {key} has no effect {why}; leave it out")
 
 
 def _text_files(spec: CorpusConfig, path: Path) -> dict[str, list[Path]]:
-    """The files of each split, where all are text on disk; else none."""
+    """Return the files of each split where all are text on disk, else an empty dict."""
     if os.path.isfile(path) and spec.name is None:
-        return {"train": [path]} if kind_of(path) in TEXT else {}
-    if not os.path.isdir(path) or spec.name is not None or _saved(path) or _card_names_files(path):
+        return {"train": [path]} if format_of(path) in TEXT_FORMATS else {}
+    if not os.path.isdir(path) or spec.name is not None or _is_saved(path) or _card_names_files(path):
         return {}
     from datasets.data_files import DataFilesDict, get_data_patterns
 
     try:
         found = DataFilesDict.from_patterns(get_data_patterns(str(path)), base_path=str(path))
-    except FileNotFoundError:  # in the words of datasets, later
+    except FileNotFoundError:  # `datasets` reports it better when it loads
         return {}
-    splits = {str(name): [Path(each) for each in files if kind_of(Path(each))] for name, files in found.items()}
-    kinds = {kind_of(each) for files in splits.values() for each in files}
-    return {name: sorted(files) for name, files in splits.items() if files} if kinds <= set(TEXT) else {}
+    splits = {str(name): [Path(each) for each in files if format_of(Path(each))] for name, files in found.items()}
+    formats = {format_of(each) for files in splits.values() for each in files}
+    return {name: sorted(files) for name, files in splits.items() if files} if formats <= set(TEXT_FORMATS) else {}
 
 
 def _read_files(
     splits: dict[str, list[Path]], spec: CorpusConfig, languages: tuple[str, str], notes: list[str]
 ) -> Iterator[Row]:
-    """The rows that `split` means, of files of text."""
+    """Yield the rows that `split` selects from text files."""
 
     def rows(name: str) -> Iterator[Row]:
         for path in splits[name]:
-            yield from read_text(path, str(kind_of(path)), spec, languages, notes)
+            yield from read_text(path, str(format_of(path)), spec, languages, notes)
 
     if spec.split is None or spec.split in splits:
         yield from rows(_only_split(splits, spec) if spec.split is None else spec.split)
         return
-    held = {name: list(rows(name)) for name in _names(spec.split) if name in splits}
+    held = {name: list(rows(name)) for name in _split_names(spec.split) if name in splits}
     for name, first, end in _slices({name: len(held.get(name, ())) for name in splits}, spec):
         yield from held[name][first:end]
 
 
-def rows_of(table: Any, start: int, name: str, languages: tuple[str, str]) -> Iterator[Row]:
-    """The rows of an Arrow table that is called `name` in messages, where `start` rows came before it."""
-    for number, row in enumerate(_values(table), start=start):
+def table_rows(table: Any, start: int, name: str, languages: tuple[str, str]) -> Iterator[Row]:
+    """Yield the rows of an Arrow table; messages call it `name` and count on from `start`."""
+    for number, row in enumerate(_table_values(table), start=start):
         place = f"{name}: row {number} (the first is 0)"
         if row is None:
-            yield Problem(INVALID_UTF8, f"{place}: {describe(INVALID_UTF8)}")
+            yield Problem(INVALID_UTF8, f"{place}: {describe_problem(INVALID_UTF8)}")
             continue
         row = row.get("translation", row) or {}
         yield check_pair((row.get(languages[0]), row.get(languages[1])), (place, place))
 
 
-def _values(table: Any) -> list[dict[str, Any] | None]:
-    """The rows in Python; None for one that is not UTF-8, for Arrow takes any bytes for a string."""
+def _table_values(table: Any) -> list[dict[str, Any] | None]:
+    """Return the rows as Python objects, None for one that is not UTF-8, since Arrow takes any bytes for a string."""
     try:
         return list(table.to_pylist())
     except UnicodeDecodeError:
         if len(table) == 1:
             return [None]
         middle = len(table) // 2
-        return [*_values(table.slice(0, middle)), *_values(table.slice(middle))]
+        return [*_table_values(table.slice(0, middle)), *_table_values(table.slice(middle))]
 
 
 @contextmanager
 def quiet_datasets() -> Iterator[None]:
-    """No progress bars of datasets where nobody watches: stderr is not a terminal."""
+    """Switch off the progress bars of `datasets` where stderr is not a terminal."""
     import datasets
 
     if (sys.stderr and sys.stderr.isatty()) or datasets.utils.are_progress_bars_disabled():
@@ -143,8 +146,11 @@ def quiet_datasets() -> Iterator[None]:
 
 
 @contextmanager
-def uncounted() -> Iterator[None]:
-    """Do not tell the hub that local files are opened: without a network, each telling can take seconds to fail."""
+def no_download_count() -> Iterator[None]:
+    """Keep `datasets` from reporting to the hub that local files are opened.
+
+    Without a network, each report can take seconds to fail.
+    """
     import datasets
 
     before = datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
@@ -156,32 +162,32 @@ def uncounted() -> Iterator[None]:
 
 
 def _open(spec: CorpusConfig, root: Path) -> Any:
-    """All splits, or the one where only one was saved. What is there on disk goes before a name on the hub."""
+    """Load all splits, or the only one that was saved; what is on disk takes precedence over a name on the hub."""
     import datasets
 
     assert spec.dataset is not None
     path = root / spec.dataset
     if os.path.exists(path):  # path.exists() raises where the name is too long
-        saved = path.is_dir() and _saved(path)
+        saved = path.is_dir() and _is_saved(path)
         if spec.name is not None and (saved or path.is_file()):
             raise InputError(f"{path}: name = {spec.name!r} has no effect here; leave it out")
         if saved:
-            return load(spec, datasets.load_from_disk, str(path))
+            return call_datasets(spec, datasets.load_from_disk, str(path))
         if path.is_dir():
-            return load(spec, datasets.load_dataset, str(path), name=spec.name, cache_dir=_cache_of(path))
-        if (kind := kind_of(path)) is None:
+            return call_datasets(spec, datasets.load_dataset, str(path), name=spec.name, cache_dir=_cache_of(path))
+        if (file_format := format_of(path)) is None:
             raise InputError(f"{path}: unknown kind of dataset file {path.suffix!r}; allowed: {', '.join(FORMATS)}")
-        return load(spec, datasets.load_dataset, kind, data_files=str(path), cache_dir=_cache_of(path))
-    if kind_of(path) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", spec.dataset):
+        return call_datasets(spec, datasets.load_dataset, file_format, data_files=str(path), cache_dir=_cache_of(path))
+    if format_of(path) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", spec.dataset):
         raise InputError(f"{path}: no such dataset file or folder")
-    return load(spec, datasets.load_dataset, spec.dataset, name=spec.name)
+    return call_datasets(spec, datasets.load_dataset, spec.dataset, name=spec.name)
 
 
 def _cache_of(path: Path) -> str:
-    """Where datasets keeps what it made of a file, or of all in a folder, as these are now.
+    """Return the cache folder of `datasets` for a file, or for a folder, as its files are now.
 
-    By itself it knows a file again by name and time of modification, which unpacking and copying set back: another text
-    under the name would be passed over for the old one. The time of change cannot be set.
+    By itself `datasets` recognises a file by name and time of modification, which unpacking and copying reset, so
+    another text under the same name would be passed over for the old one. The time of change, used here, cannot be set.
     """
     import datasets
 
@@ -195,12 +201,12 @@ def _cache_of(path: Path) -> str:
     return str(Path(datasets.config.HF_DATASETS_CACHE) / f"seq2seq-{digest.hexdigest()[:32]}")
 
 
-def _saved(folder: Path) -> bool:
-    return any((folder / name).exists() for name in SAVED)
+def _is_saved(folder: Path) -> bool:
+    return any((folder / name).exists() for name in SAVE_TO_DISK_FILES)
 
 
 def _card_names_files(folder: Path) -> bool:
-    """Whether a README.md, as on the hub, says which files are which split."""
+    """Return whether a README.md, as on the hub, says which files belong to which split."""
     card = folder / "README.md"
     return card.is_file() and b"\nconfigs:" in card.read_bytes()
 
@@ -212,7 +218,7 @@ def _only_split(splits: Collection[str], spec: CorpusConfig) -> str:
 
 
 def _choose_split(splits: Any, spec: CorpusConfig) -> Any:
-    """The rows that `split` means in what was loaded: one split, a slice such as train[:1000], or a sum of them."""
+    """Return the rows that `split` selects: one split, a slice such as train[:1000], or a sum of them."""
     import datasets
 
     if not isinstance(splits, datasets.DatasetDict):
@@ -227,11 +233,11 @@ def _choose_split(splits: Any, spec: CorpusConfig) -> Any:
 
 
 def _slices(sizes: dict[str, int], spec: CorpusConfig) -> list[tuple[str, int | None, int | None]]:
-    """The parts of splits that `split` means: name, first row, and the row after the last."""
+    """Return the slices that `split` selects as (name of the split, first row, row after the last)."""
     import datasets
 
     assert spec.split is not None
-    for name in _names(spec.split):
+    for name in _split_names(spec.split):
         if name not in sizes:
             raise InputError(f"{spec.dataset}: no split {name!r}; {nearest(name, sizes)}")
     try:
@@ -245,38 +251,41 @@ def _slices(sizes: dict[str, int], spec: CorpusConfig) -> list[tuple[str, int | 
     return [(each.splitname, each.from_, each.to) for each in slices]
 
 
-def _names(split: str) -> list[str]:
-    """The splits in train[:10]+test."""
+def _split_names(split: str) -> list[str]:
+    """Return the names of the splits in an expression such as train[:10]+test."""
     return [name.strip() for name in re.split(r"\[[^]]*\]|\+", split) if name.strip()]
 
 
 def _slice(split: Any, first: int | None, end: int | None) -> Any:
-    return split.select(range(len(split))[first:end] or [])  # select refuses an empty range, not an empty list
+    return split.select(range(len(split))[first:end] or [])  # select accepts an empty list but no empty range
 
 
-def load(spec: CorpusConfig, load: Any, *args: Any, **options: Any) -> Any:
-    """Call datasets, whose errors are of every kind, and say in one line what went wrong."""
+def call_datasets(spec: CorpusConfig, function: Any, *args: Any, **options: Any) -> Any:
+    """Call a function of `datasets`; turn its errors, which share no class, into an error of one line."""
     import datasets
 
     try:
-        return load(*args, **options)
+        return function(*args, **options)
     except (datasets.exceptions.DatasetNotFoundError, ValueError) as error:
-        raise InputError(f"{spec.dataset}: cannot open the dataset: {first_line(error)}") from None
+        raise InputError(f"{spec.dataset}: cannot open the dataset: {root_cause(error)}") from None
     except Exception as error:  # readers of many formats and the network stand behind this call; none shares a class
         raise Seq2SeqError(
-            f"{spec.dataset}: cannot load the dataset: {type(error).__name__}: {first_line(error)}"
+            f"{spec.dataset}: cannot load the dataset: {type(error).__name__}: {root_cause(error)}"
         ) from None
 
 
-def first_line(error: BaseException) -> str:
-    """What an error says of its cause, in one line."""
+def root_cause(error: BaseException) -> str:
+    """Return the first line of the message of an error's root cause."""
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).strip().splitlines() or ["no further word"])[0]
 
 
 def check_languages(dataset: Any, name: str, languages: tuple[str, str]) -> bool:
-    """Whether the text is in a `translation` feature, rather than in columns of its own."""
+    """Return whether the text is in a `translation` feature rather than in columns of its own.
+
+    Raises InputError where one of the two languages is missing.
+    """
     import datasets
 
     feature = dataset.features.get("translation")
@@ -288,6 +297,6 @@ def check_languages(dataset: Any, name: str, languages: tuple[str, str]) -> bool
         found, nested = list(dataset.features), False
     for language, key in zip(languages, ("data.source_language", "data.target_language"), strict=True):
         if language not in found:
-            kind = "language" if nested else "column"
-            raise InputError(f"{name}: no {kind} {language!r} ({key}); {nearest(language, found)}")
+            what = "language" if nested else "column"
+            raise InputError(f"{name}: no {what} {language!r} ({key}); {nearest(language, found)}")
     return nested

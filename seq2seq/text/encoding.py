@@ -1,4 +1,4 @@
-"""From text to piece ids, a part at a time and cached, and the filters of the training text."""
+"""Piece ids of a corpus, encoded chunk by chunk and cached, and the filters of the training text."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ import numpy as np
 from seq2seq.config import DataConfig
 from seq2seq.text.tokenizer import TokenizerPair
 
-PART = 10_000  # pairs that are encoded at a time
+CHUNK_PAIRS = 10_000  # pairs that are encoded at a time
 SIDES = ("source", "target")
 
 Texts = tuple[list[str], list[str]]
-"""Sentences of the source, and their translations."""
+"""Source sentences and their target sentences, in the same order."""
 
 Map = Callable[[Callable[[Texts], tuple["Ids", "Ids"]], Iterable[Texts]], Iterable[tuple["Ids", "Ids"]]]
-"""Applies a function to each part and gives the answers in order: the built-in `map`, or one of several processes."""
+"""A function like the built-in `map`: applies a function to each chunk and yields the results in order."""
 
 Report = Callable[[int, int], None]
-"""Is told how many pairs of how many are encoded."""
+"""A function that is called with the number of encoded pairs and of all pairs."""
 
 EMPTY, TOO_LONG, RATIO, DUPLICATE = "empty", "too long", "length ratio", "duplicate"
 
 
 class ParallelText(Protocol):
-    """Two sides of the same length."""
+    """A text with two sides of the same length."""
 
     @property
     def source(self) -> list[str]: ...
@@ -43,26 +43,26 @@ class ParallelText(Protocol):
 
 
 class Ids(Sequence[list[int]]):
-    """Token ids of many sentences, at 4 bytes each: in a list of Python's numbers each takes 8 to 36."""
+    """Token ids of many sentences at 4 bytes per id, where a list of Python ints takes 8 to 36."""
 
     def __init__(self, rows: Iterable[Sequence[int]] = ()) -> None:
         self._flat, self._ends = array("i"), array("q")
         self.extend(rows)
 
     @classmethod
-    def of(cls, flat: np.ndarray[Any, Any], ends: np.ndarray[Any, Any]) -> Ids:
-        """From what `arrays` gave."""
+    def from_arrays(cls, flat: np.ndarray[Any, Any], ends: np.ndarray[Any, Any]) -> Ids:
+        """Rebuild the ids from the two arrays that `arrays` returns."""
         made = cls()
         made._flat.frombytes(flat.astype(np.int32, copy=False).tobytes())
         made._ends.frombytes(ends.astype(np.int64, copy=False).tobytes())
         return made
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """All ids, one sentence after the other, and where each sentence ends."""
+        """Return all ids as one flat array, `ids`, and for each sentence the position in it where it ends, `ends`."""
         return {"ids": np.array(self._flat, dtype=np.int32), "ends": np.array(self._ends, dtype=np.int64)}
 
     def extend(self, rows: Iterable[Sequence[int]]) -> None:
-        """Sentences to come after these."""
+        """Append sentences."""
         if isinstance(rows, Ids):
             first = len(self._flat)
             self._flat.extend(rows._flat)
@@ -93,9 +93,9 @@ class Ids(Sequence[list[int]]):
 
 @dataclass(frozen=True, slots=True)
 class EncodedCorpus:
-    """The pairs that the filters leave, as ids without begin and end, and as text, in the same order.
+    """The pairs that the filters leave: as ids without begin and end, and as text in the same order.
 
-    removed: reason -> pairs removed, for every filter.
+    removed: reason -> number of pairs removed, for every filter.
     """
 
     source_ids: Sequence[Sequence[int]]
@@ -106,12 +106,12 @@ class EncodedCorpus:
 
 
 def fingerprint(corpus: ParallelText) -> str:
-    """sha256 of the text of both sides, in hexadecimal."""
+    """Return the SHA-256 of the text of both sides, in hexadecimal."""
     digest = hashlib.sha256()
     for side in (corpus.source, corpus.target):
         for text in side:
-            digest.update(text.encode("utf-8") + b"\n")  # no sentence has a line break or a NUL, so texts cannot run
-        digest.update(b"\0")  # into each other
+            digest.update(text.encode("utf-8") + b"\n")  # no sentence has a line break or a NUL, so that different
+        digest.update(b"\0")  # texts never give the same bytes
     return digest.hexdigest()
 
 
@@ -125,17 +125,18 @@ def encode_corpus(
     apply: Map = map,
     report: Report = lambda done, total: None,
 ) -> EncodedCorpus:
-    """Encode both sides, and with `filters` remove pairs as data.max_length, max_ratio and drop_duplicates say.
+    """Encode both sides and, with `filters`, remove pairs by data.max_length, max_ratio and drop_duplicates.
 
-    With `cache_dir` the ids are kept there and found again for the same text and tokenizers; only what is not found is
-    encoded, PART pairs at a time, by `apply`, which may share the parts among processes.
+    With `cache_dir` the ids are stored there and read back for the same text and tokenizers. Otherwise the text is
+    encoded in chunks of CHUNK_PAIRS pairs by `apply`, which may share the chunks among processes; `report` is called
+    after each.
     """
     source_ids, target_ids = _find_or_encode(corpus, tokenizers, cache_dir, apply, report)
     removed = dict.fromkeys((EMPTY, TOO_LONG, RATIO, DUPLICATE), 0)
     if not filters:
         return EncodedCorpus(source_ids, target_ids, list(corpus.source), list(corpus.target), removed)
     kept = []
-    for row, reason in enumerate(verdicts(corpus, source_ids, target_ids, data)):
+    for row, reason in enumerate(filter_reasons(corpus, source_ids, target_ids, data)):
         if reason is None:
             kept.append(row)
         else:
@@ -149,10 +150,13 @@ def encode_corpus(
     )
 
 
-def verdicts(
+def filter_reasons(
     corpus: ParallelText, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]], data: DataConfig
 ) -> Iterator[str | None]:
-    """For each pair the first filter that removes it, or None. A removed pair does not make another a duplicate."""
+    """Yield for each pair the reason of the first filter that removes it, or None.
+
+    A removed pair does not make a later one a duplicate.
+    """
     seen: set[tuple[str, str]] = set()
     for source, target, *pair in zip(corpus.source, corpus.target, source_ids, target_ids, strict=True):
         shorter, longer = sorted(len(ids) for ids in pair)
@@ -178,8 +182,10 @@ def _find_or_encode(
     found = None if cache_dir is None else _read(cache_dir / name)
     if found is None:
         found = Ids(), Ids()
-        starts = range(0, len(corpus.source), PART)
-        parts = ((corpus.source[start : start + PART], corpus.target[start : start + PART]) for start in starts)
+        starts = range(0, len(corpus.source), CHUNK_PAIRS)
+        parts = (
+            (corpus.source[start : start + CHUNK_PAIRS], corpus.target[start : start + CHUNK_PAIRS]) for start in starts
+        )
         for encoded in apply(partial(_encode, tokenizers), parts):
             for ids, more in zip(found, encoded, strict=True):
                 ids.extend(more)
@@ -195,7 +201,7 @@ def _encode(tokenizers: TokenizerPair, texts: Texts) -> tuple[Ids, Ids]:
 
 
 def _read(path: Path) -> tuple[Ids, Ids] | None:
-    """The ids kept in a file; None where there is none, or it is not as it was written."""
+    """Return the ids cached in a file, None where it is missing or its digest does not fit its content."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -203,14 +209,14 @@ def _read(path: Path) -> tuple[Ids, Ids] | None:
         held = load_file(path)
         if held.pop("sha256").tobytes() != _digest(held):
             return None
-        source, target = (Ids.of(held[f"{side} ids"], held[f"{side} ends"]) for side in SIDES)
+        source, target = (Ids.from_arrays(held[f"{side} ids"], held[f"{side} ends"]) for side in SIDES)
         return source, target
     except (FileNotFoundError, SafetensorError, KeyError):
         return None
 
 
 def _digest(arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
-    """SHA-256 of arrays with their names, types and shapes."""
+    """Return the SHA-256 of arrays with their names, types and shapes."""
     digest = hashlib.sha256()
     for name, held in sorted(arrays.items()):
         digest.update(f"{name} {held.dtype} {held.shape}\n".encode() + held.tobytes())

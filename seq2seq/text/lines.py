@@ -1,7 +1,7 @@
 """Lines of text files: UTF-8, split at \\n only, plain or compressed.
 
-Python's text mode and str.splitlines() also split at \\r, U+0085, U+2028 and others, which shifts every later line of
-one side against the other; so files are read as bytes.
+Python's text mode and str.splitlines() also split at \\r, U+0085, U+2028 and others, which would shift every later line
+of one side against the other; so files are read as bytes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from seq2seq.text.compression import open_text
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-LONGEST_LINE = 64 << 20  # bytes, of a file that is read whole; more is no text, and /dev/zero has no end
-LONGEST_SENTENCE = 1 << 20  # bytes, of a stream, without the line's end; more is none, and could fill the memory
-CUT = LONGEST_SENTENCE + 8  # of a line in a stream; so much of it is still too long without a mark and its end
+LONGEST_LINE = 64 << 20  # bytes, in a file that is read whole; more is not text, and /dev/zero never ends
+LONGEST_SENTENCE = 1 << 20  # bytes, in a stream, without the line's end; more could fill the memory
+READ_LIMIT = LONGEST_SENTENCE + 8  # bytes read of a line; still too long without a byte order mark and \r\n
 
 INVALID_UTF8, NUL, ENDLESS = "invalid UTF-8", "NUL", "endless"
 TO_UTF8 = "convert it to UTF-8, as iconv does"
-_OTHER_KINDS = {  # how a file begins -> what it is, and what to do
+_OTHER_FORMATS = {  # start of a file -> its format, and what to do
     re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"): f"UTF-32; {TO_UTF8}",
     re.compile(rb"\xff\xfe|\xfe\xff"): f"UTF-16; {TO_UTF8}",
     re.compile(rb"PK\x03\x04|7z\xbc\xaf\x27\x1c|Rar!\x1a|\x04\x22M\x18|\x1f\x9d"): (
@@ -35,32 +35,32 @@ _OTHER_KINDS = {  # how a file begins -> what it is, and what to do
 
 
 def read_lines(path: Path) -> list[str]:
-    """All lines of a text file, unpacked if need be. Raises InputError with file and line, as iter_lines does."""
-    return list(_decoded(map(decode, read_byte_lines(path)), str(path)))
+    """Return all lines of a text file, compressed or not; raise InputError with file and line as `iter_lines` does."""
+    return list(_decoded(map(decode_line, read_byte_lines(path)), str(path)))
 
 
 def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
-    """The lines of a stream as they arrive; `name` stands for it in messages.
+    """Yield the lines of a stream as they arrive; `name` stands for the stream in messages.
 
-    A \\r before the \\n and a byte order mark at the start are removed; a missing last \\n is fine. Raises InputError
-    with the line number on invalid UTF-8, NUL and more than LONGEST_SENTENCE bytes, and for a stream that is no UTF-8
-    text at all: UTF-16, an archive.
+    A \\r before the \\n and a byte order mark at the start are removed; the last \\n may be missing. Raises InputError
+    with the line number for invalid UTF-8, NUL and more than LONGEST_SENTENCE bytes, and at once for a stream that is
+    not UTF-8 text at all: UTF-16, an archive.
     """
-    return _decoded(judged_lines(stream, name), name)
+    return _decoded(iter_lines_with_problems(stream, name), name)
 
 
-def judged_lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[str, str | None]]:
-    """As `iter_lines`, but every line comes with what is wrong with it, if anything, for the caller to decide."""
-    return (decode(line) if len(line) <= LONGEST_SENTENCE else ("", ENDLESS) for line in _byte_lines(stream, name))
+def iter_lines_with_problems(stream: Iterable[bytes], name: str) -> Iterator[tuple[str, str | None]]:
+    """Yield each line as `iter_lines` does, together with its problem or None; the caller decides what follows."""
+    return (decode_line(line) if len(line) <= LONGEST_SENTENCE else ("", ENDLESS) for line in _byte_lines(stream, name))
 
 
 def read_byte_lines(path: Path) -> list[bytes]:
-    """The lines of a file, undecoded, so that a bad one can be judged by the caller."""
+    """Return the lines of a file undecoded, so that the caller can judge a bad one."""
     return list(iter_byte_lines(path))
 
 
 def iter_byte_lines(path: Path) -> Iterator[bytes]:
-    """As `read_byte_lines`, one after the other."""
+    """Yield the lines of a file undecoded, as `read_byte_lines` returns them."""
     read = 0
     try:
         with open_text(path) as stream:
@@ -72,17 +72,17 @@ def iter_byte_lines(path: Path) -> Iterator[bytes]:
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder; a text file is needed") from None
     except OSError as error:
-        raise unreadable(str(path), read, error) from None
+        raise read_error(str(path), read, error) from None
 
 
-def unreadable(name: str, lines: int, error: OSError) -> InputError:
-    """What to say when reading fails after so many lines."""
+def read_error(name: str, lines: int, error: OSError) -> InputError:
+    """Return the error for a read that failed after `lines` lines."""
     place = f" after line {lines:,}" if lines else ""
     return InputError(f"{name}: cannot be read{place}: {error.strerror or error}")
 
 
 def _bounded(stream: BufferedReader, name: str) -> Iterator[bytes]:
-    """The lines of a stream with their ends. Raises InputError for one that is too long before more of it is read."""
+    """Yield the lines of a stream with their ends; raise InputError for one that is too long before all is read."""
     number = 0
     while line := stream.readline(LONGEST_LINE + 1):
         number += 1
@@ -91,8 +91,8 @@ def _bounded(stream: BufferedReader, name: str) -> Iterator[bytes]:
         yield line
 
 
-def decode(line: bytes) -> tuple[str, str | None]:
-    """The text of a line and what is wrong with it, if anything (INVALID_UTF8 or NUL)."""
+def decode_line(line: bytes) -> tuple[str, str | None]:
+    """Return the text of a line and its problem: INVALID_UTF8, NUL or None."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
@@ -100,11 +100,11 @@ def decode(line: bytes) -> tuple[str, str | None]:
     return text, NUL if "\0" in text else None
 
 
-def other_kind(begin: bytes) -> str | None:
-    """What a file is that begins with this line, and what to do, where it is certainly no UTF-8 text."""
-    if found := next((kind for mark, kind in _OTHER_KINDS.items() if mark.match(begin)), None):
+def detect_other_format(begin: bytes) -> str | None:
+    """Return what a file is, and what to do, if this first line shows that it is not UTF-8 text; else None."""
+    if found := next((kind for mark, kind in _OTHER_FORMATS.items() if mark.match(begin)), None):
         return found
-    nuls = begin[0::2].count(0), begin[1::2].count(0)  # of letters in the Latin alphabet, UTF-16 leaves one byte zero
+    nuls = begin[0::2].count(0), begin[1::2].count(0)  # UTF-16 has a zero byte in each Latin letter
     if min(nuls) == 0 and max(nuls) > 1 and max(nuls) > len(begin) // 4:
         return f"probably UTF-16; {TO_UTF8}"
     return None
@@ -113,12 +113,12 @@ def other_kind(begin: bytes) -> str | None:
 def _decoded(lines: Iterable[tuple[str, str | None]], name: str) -> Iterator[str]:
     for number, (text, problem) in enumerate(lines, start=1):
         if problem:
-            raise InputError(f"{name}:{number}: {describe(problem)}")
+            raise InputError(f"{name}:{number}: {describe_problem(problem)}")
         yield text
 
 
-def describe(problem: str) -> str:
-    """A problem of `decode` or `judged_lines` as the end of a sentence."""
+def describe_problem(problem: str) -> str:
+    """Return a problem of `decode_line` or `iter_lines_with_problems` as the end of a sentence."""
     if problem == INVALID_UTF8:
         return "the line is not valid UTF-8; convert the file to UTF-8"
     if problem == ENDLESS:
@@ -129,9 +129,9 @@ def describe(problem: str) -> str:
 def _byte_lines(stream: Iterable[bytes], name: str) -> Iterator[bytes]:
     for index, line in enumerate(stream):
         if index == 0:
-            if kind := other_kind(line):
+            if kind := detect_other_format(line):
                 raise InputError(f"{name}: is {kind}")
             line = line.removeprefix(BYTE_ORDER_MARK)
-            if not line:  # a mark and nothing else: an empty file
+            if not line:  # a file with a byte order mark alone is empty
                 return
         yield line.removesuffix(b"\n").removesuffix(b"\r")

@@ -1,4 +1,4 @@
-"""Text before a tokenizer trained here cuts it: composed (Unicode's NFC), and every space a plain one."""
+"""Normalisation before tokenization by a tokenizer trained here: Unicode's NFC, and a plain space for every space."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-COMPOSED = "seq2seq-nfc"  # what a model's file calls this rule; SentencePiece knows rules of its own
+COMPOSED = "seq2seq-nfc"  # name of this rule in a model file; SentencePiece's rules have other names
 
 _SPACE = re.compile(r"\s")  # what str.split() splits at: tabs, no-break and ideographic spaces, U+2028 and others
 _LONGEST = 1000  # characters; ordering the marks on one letter takes the square of their number
 _FIRST_MARK = "\u0300"  # every character before this one stands for itself
 
 
-def composed(text: str) -> str:
-    """NFC of the text, with a plain space for each character that Python takes for a space.
+def compose(text: str) -> str:
+    """Return the NFC of the text, with a plain space for each character that Python takes for a space.
 
     Typographic signs stay as they are, for NFC changes none of them. More than a thousand marks on one letter are
     composed a thousand at a time.
@@ -24,43 +24,44 @@ def composed(text: str) -> str:
     elif len(text) <= _LONGEST:
         found = unicodedata.normalize("NFC", text)
     else:
-        found = "".join(unicodedata.normalize("NFC", stretch) for stretch in _stretches(text))
+        found = "".join(unicodedata.normalize("NFC", stretch) for stretch in _composable_parts(text))
     return _SPACE.sub(" ", found)
 
 
-def in_parts(text: str) -> bool:
-    """Whether the text has letters in parts (as in Unicode's NFD) that its composition writes as one."""
-    return len(composed(text)) < len(text)
+def is_decomposed(text: str) -> bool:
+    """Return whether the text has letters in several code points (as in Unicode's NFD) that NFC writes as one."""
+    return len(compose(text)) < len(text)
 
 
-def places(text: str) -> list[int] | None:
-    """For each border between characters of `composed(text)`, its place in the text; None where all are their own.
+def original_offsets(text: str) -> list[int] | None:
+    """Return for each border between characters of `compose(text)` its offset in the text; None where all are equal.
 
-    A border within characters that were composed or put in order together is put as far into them as it was.
+    A border inside a group of characters that were composed or reordered together keeps its distance from the start of
+    the group.
     """
-    if text.isascii() or composed(text) == _SPACE.sub(" ", text):
+    if text.isascii() or compose(text) == _SPACE.sub(" ", text):
         return None
     found, start = list[int](), 0
-    for stretch in _stretches(text):
+    for stretch in _composable_parts(text):
         length = len(unicodedata.normalize("NFC", stretch))
         found += [start + min(offset, len(stretch)) for offset in range(length)]
         start += len(stretch)
     return [*found, start]
 
 
-def _stretches(text: str) -> Iterator[str]:
-    """The shortest parts that can be composed each by itself."""
+def _composable_parts(text: str) -> Iterator[str]:
+    """Yield the shortest parts of the text that can be composed independently."""
     start = 0
     for place in range(1, len(text)):
-        if place - start >= _LONGEST or _begins(text, start, place):
+        if place - start >= _LONGEST or _starts_part(text, start, place):
             yield text[start:place]
             start = place
     if text:
         yield text[start:]
 
 
-def _begins(text: str, start: int, place: int) -> bool:
-    """Whether no character from here on has to do with those since `start`."""
+def _starts_part(text: str, start: int, place: int) -> bool:
+    """Return whether no character from `place` on interacts with those since `start`."""
     character = text[place]
     if character < _FIRST_MARK:
         return True

@@ -1,4 +1,4 @@
-"""Protocol buffers, read by hand: so no runtime, whose versions quarrel with generated code, has to be installed."""
+"""A reader of protocol buffers, so that no runtime, whose versions conflict with generated code, must be installed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ Message = TypeVar("Message", bytes, memoryview)  # a view copies nothing of a la
 _VARINT, _EIGHT_BYTES, LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # wire types
 
 
-def fields(message: Message) -> Iterator[tuple[int, int | Message]]:
-    """Each field's number and raw value: an int for varints, the bytes for everything else.
+def iter_fields(message: Message) -> Iterator[tuple[int, int | Message]]:
+    """Yield each field's number and raw value: an int for varints, the bytes for everything else.
 
-    A field that is there several times comes several times. Raises ValueError where the bytes are no message.
+    A repeated field is yielded as often as it occurs. Raises ValueError where the bytes are not a message.
     """
     position = 0
     while position < len(message):
-        key, position = varint(message, position)
+        key, position = read_varint(message, position)
         wire = key & 7
         if wire == _VARINT:
-            number, position = varint(message, position)
+            number, position = read_varint(message, position)
             yield key >> 3, number
             continue
         if wire == LENGTH:
-            size, position = varint(message, position)
+            size, position = read_varint(message, position)
         elif wire in (_FOUR_BYTES, _EIGHT_BYTES):
             size = 4 if wire == _FOUR_BYTES else 8
         else:
@@ -35,8 +35,11 @@ def fields(message: Message) -> Iterator[tuple[int, int | Message]]:
         position += size
 
 
-def varint(message: bytes | memoryview, position: int) -> tuple[int, int]:
-    """The number that starts at `position`, seven bits a byte, and the position after it."""
+def read_varint(message: bytes | memoryview, position: int) -> tuple[int, int]:
+    """Return the number that starts at `position`, seven bits per byte, and the position after it.
+
+    Raises ValueError where the message ends inside the number.
+    """
     value = shift = 0
     while position < len(message) and shift < 64:
         byte = message[position]

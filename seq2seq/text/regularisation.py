@@ -1,8 +1,8 @@
-"""Random segmentations of a text, for training: BPE-dropout and subword regularisation.
+"""Random segmentations of a text for training: BPE-dropout and subword regularisation.
 
-SentencePiece can sample too, but it seeds its generator with the thread's address besides the seed it is given, so the
-same seed draws something else in the next process, and a resumed training would not be a continuation (found with
-0.2.3). Here a result depends on the texts, the amount and the seed, and on nothing else.
+SentencePiece can sample too, but it seeds its generator with the thread's address besides the seed, so the same seed
+gives another result in the next process, and a resumed training would not be a continuation (found with 0.2.3). Here a
+result depends on the texts, the amount and the seed, and on nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UNKNOWN_PENALTY = 10.0  # an unknown character costs this much more than the wo
 
 
 class Sampler(ABC):
-    """Cuts text into pieces at random. Words and user-defined symbols are cut one by one, as when encoding."""
+    """A source of random segmentations; words and user-defined symbols are cut one by one, as when encoding."""
 
     def __init__(self, model: ModelDescription, unknown: int) -> None:
         self._unknown = unknown
@@ -31,17 +31,17 @@ class Sampler(ABC):
         self._scores = {piece.text: piece.score for piece in model.pieces if piece.type == NORMAL}
         self._symbols = {piece.text: id_ for id_, piece in enumerate(model.pieces) if piece.type == USER_DEFINED}
         self._bytes = [id_ for id_, piece in enumerate(model.pieces) if piece.type == BYTE]  # in the order of the bytes
-        across_words = any(SPACE in text[1:] for text in self._ids)  # only in models that were trained elsewhere
+        across_words = any(SPACE in text[1:] for text in self._ids)  # only models trained elsewhere have such pieces
         self._splitter = WordSplitter(model, across_words)
 
     def sample(self, normalized: Sequence[str], amount: float, seed: int) -> list[list[int]]:
-        """One random segmentation of each text; the texts have gone through the model's own normalization."""
+        """Return one random segmentation, as ids, of each text that the model has normalised already."""
         cut = self._cutter(amount, random.Random(seed))
         return [self._sample_text(text, cut) for text in normalized]
 
     @abstractmethod
     def _cutter(self, amount: float, generator: random.Random) -> Callable[[str], list[str]]:
-        """A function from one word to its pieces that draws from the generator."""
+        """Return a function from a word to its pieces that takes its random numbers from the generator."""
 
     def _sample_text(self, text: str, cut: Callable[[str], list[str]]) -> list[int]:
         ids: list[int] = []
@@ -67,7 +67,7 @@ class _Merging(NamedTuple):
 class _Drops:
     """Tosses of a coin that says "drop" with a given probability.
 
-    Drawn as the number of tosses up to the next drop, so that a word without any costs no random number.
+    The number of tosses up to the next drop is drawn at once, so that a word without a drop costs no random number.
     """
 
     def __init__(self, probability: float, generator: random.Random) -> None:
@@ -80,7 +80,7 @@ class _Drops:
         self.before_next = int(min(tosses, 1e18))
 
     def toss(self) -> bool:
-        """Whether this merge is dropped."""
+        """Return whether this merge is dropped."""
         if self.before_next:
             self.before_next -= 1
             return False
@@ -89,9 +89,9 @@ class _Drops:
 
 
 class DropoutSampler(Sampler):
-    """BPE-dropout (Provilkov et al. 2020): each merge is left out with probability `amount` when its turn comes.
+    """BPE-dropout (Provilkov et al. 2020): each merge is skipped with probability `amount` when its turn comes.
 
-    As in SentencePiece, a merge that was left out gets no second chance until a neighbour changes.
+    As in SentencePiece, a skipped merge gets no second chance until a neighbour changes.
     """
 
     def __init__(self, model: ModelDescription, unknown: int) -> None:
@@ -142,16 +142,16 @@ class DropoutSampler(Sampler):
 
 
 class _Arrivals(NamedTuple):
-    """The ways to arrive at one position of a word: where each piece starts, and the running sum of their weights."""
+    """The pieces that end at one position of a word: where each starts, and the running sum of their weights."""
 
     starts: list[int]
     cumulative: list[float]
 
 
 class LatticeSampler(Sampler):
-    """Subword regularisation (Kudo 2018): P(segmentation) proportional to the product of P(piece) ** `amount`.
+    """Subword regularisation (Kudo 2018): P(segmentation) is proportional to the product of P(piece) ** `amount`.
 
-    Drawn exactly, over all segmentations: sums of weights forward, one draw a piece backward.
+    The draw is exact over all segmentations: sums of weights forward, one random number per piece backward.
     """
 
     def __init__(self, model: ModelDescription, unknown: int) -> None:
@@ -176,7 +176,7 @@ class LatticeSampler(Sampler):
         return cut
 
     def _arrivals(self, word: str, amount: float) -> list[_Arrivals]:
-        """For each position after the first: how it is reached, each way weighted by all that leads to its start."""
+        """Return for each position after the first the pieces that end there, weighted by all that leads to them."""
         ways: list[list[tuple[int, float]]] = [[] for _ in word]
         log_sums = [0.0]  # of the weights of all segmentations of word[:position]
         result = []
@@ -193,7 +193,7 @@ class LatticeSampler(Sampler):
         return result
 
     def _pieces_from(self, word: str, start: int) -> Iterator[tuple[int, float]]:
-        """End and score of every piece that begins at `start`; the single character always, unknown or not."""
+        """Yield end and score of every piece that begins at `start`, always including the single character."""
         yield start + 1, self._scores.get(word[start], self._unknown_score)
         for end in range(start + 2, len(word) + 1):
             part = word[start:end]

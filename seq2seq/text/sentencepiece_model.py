@@ -1,4 +1,4 @@
-"""What SentencePiece in Python does not tell of a model: kind, normalisation, each piece's type, where it cuts words.
+"""What SentencePiece's Python API does not tell of a model: kind, normalisation, types of pieces, where words are cut.
 
 The format is a protocol buffer (sentencepiece_model.proto in the SentencePiece sources); few of its fields are needed.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from seq2seq.text.protobuf import LENGTH, fields
+from seq2seq.text.protobuf import LENGTH, iter_fields
 
 Kind = Literal["unigram", "bpe", "char", "word"]
 
@@ -25,7 +25,10 @@ _NORMALIZER = 3  # the field of ModelProto that holds the NormalizerSpec
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One entry of the vocabulary; its id is its place in the list. `score` is a log probability or minus a rank."""
+    """One entry of the vocabulary; its id is its index in the list.
+
+    score: a log-probability (unigram) or minus the rank of the merge (bpe).
+    """
 
     text: str
     score: float
@@ -34,7 +37,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """What a model file says about itself. normalisation: the name of its rule, which may be any text."""
+    """The contents of a model file.
+
+    normalisation: the name of its rule, which may be any text.
+    """
 
     kind: Kind
     pieces: list[Piece]
@@ -42,17 +48,17 @@ class ModelDescription:
 
 
 class WordSplitter:
-    """Cuts normalized text before every space and around every user-defined symbol, as SentencePiece does.
+    """A splitter of normalised text before every space and around every user-defined symbol, as in SentencePiece.
 
-    With `across_words`, for models whose pieces span spaces, the stretches between symbols stay whole.
+    With `across_words`, for models whose pieces span spaces, the text between symbols stays whole.
     """
 
     def __init__(self, model: ModelDescription, across_words: bool = False) -> None:
-        self._symbol = re.compile(any_of(piece.text for piece in model.pieces if piece.type == USER_DEFINED))
+        self._symbol = re.compile(regex_of_any(piece.text for piece in model.pieces if piece.type == USER_DEFINED))
         self._word = re.compile(".+" if across_words else f"{SPACE}?[^{SPACE}]+|{SPACE}", re.DOTALL)
 
     def split(self, normalized: str) -> Iterator[str]:
-        """Words, each with the space before it, and symbols, in order; joined they are the text."""
+        """Yield words, each with the space before it, and symbols, in order; joined they are the text."""
         start = 0
         for symbol in self._symbol.finditer(normalized):
             yield from self._word.findall(normalized, start, symbol.start())
@@ -61,35 +67,38 @@ class WordSplitter:
         yield from self._word.findall(normalized, start)
 
 
-def any_of(strings: Iterable[str]) -> str:
-    """A regular expression for the longest of these strings; for none, one that matches nothing."""
+def regex_of_any(strings: Iterable[str]) -> str:
+    """Return a regular expression for the longest of these strings, or one that matches nothing if there are none."""
     return "|".join(map(re.escape, sorted(strings, key=len, reverse=True))) or "(?!)"
 
 
-def describe(model: bytes) -> ModelDescription:
-    """Read what the model says. Raises ValueError where the bytes are no SentencePiece model."""
+def describe_model(model: bytes) -> ModelDescription:
+    """Parse a model file; raise ValueError where the bytes are not a SentencePiece model."""
     kind: Kind = "unigram"  # the format's default
     normalisation, pieces = "identity", []
-    for number, value in fields(model):
+    for number, value in iter_fields(model):
         if number == 1 and isinstance(value, bytes):
             pieces.append(_piece(value))
         elif number == 2 and isinstance(value, bytes):
-            types = [each for key, each in fields(value) if key == 3]
+            types = [each for key, each in iter_fields(value) if key == 3]
             kind = _KINDS[int(types[-1])] if types and types[-1] in _KINDS else kind
         elif number == _NORMALIZER and isinstance(value, bytes):
-            names = [name.decode("utf-8") for key, name in fields(value) if key == 1 and isinstance(name, bytes)]
+            names = [name.decode("utf-8") for key, name in iter_fields(value) if key == 1 and isinstance(name, bytes)]
             normalisation = names[-1] if names else normalisation
     return ModelDescription(kind, pieces, normalisation)
 
 
-def name_normalisation(model: bytes, name: str) -> bytes:
-    """The model with another name for its normalisation; what a message says last of a field is what counts."""
+def set_normalisation_name(model: bytes, name: str) -> bytes:
+    """Return the model with another name for its normalisation.
+
+    The new field is appended: the last value of a field is the one that counts.
+    """
     spec = bytes([1 << 3 | LENGTH, len(name)]) + name.encode("ascii")
     return model + bytes([_NORMALIZER << 3 | LENGTH, len(spec)]) + spec
 
 
 def _piece(message: bytes) -> Piece:
-    found = dict(fields(message))
+    found = dict(iter_fields(message))
     text, score, kind = found.get(1, b""), found.get(2, b"\0\0\0\0"), found.get(3, NORMAL)
     if not (isinstance(text, bytes) and isinstance(score, bytes) and isinstance(kind, int) and len(score) == 4):
         raise ValueError("a piece of the model is malformed")

@@ -1,8 +1,8 @@
 """Parallel text that is read from shards on disk, again for each pass, and never held whole.
 
-Of each shard that is open, datasets holds what its format is read in: a Parquet row group as it is compressed on disk,
-an Arrow record batch. So memory grows with the size of a row group, not with the number of shards. Lines of JSON, CSV
-and TSV are read one by one; a JSON array is read whole.
+Of each open shard, `datasets` holds the unit in which its format is read: a Parquet row group as it is compressed on
+disk, an Arrow record batch. So memory grows with the size of a row group, not with the number of shards. Lines of JSON,
+CSV and TSV are read one by one; a JSON array is read whole.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from seq2seq.errors import InputError
 from seq2seq.text.corpus import Corpus
 from seq2seq.text.datasets import (
     FORMATS,
-    SAVED,
-    TEXT,
+    SAVE_TO_DISK_FILES,
+    TEXT_FORMATS,
+    call_datasets,
     check_languages,
-    first_line,
-    kind_of,
-    load,
+    format_of,
+    no_download_count,
     quiet_datasets,
     read_text,
     refuse_table_keys,
-    rows_of,
-    uncounted,
+    root_cause,
+    table_rows,
 )
-from seq2seq.text.encoding import verdicts
+from seq2seq.text.encoding import filter_reasons
 from seq2seq.text.lines import iter_byte_lines
 from seq2seq.text.readers import BOTH_BLANK, Problem, Row, SentencePair, is_json_array, read_json_line
 from seq2seq.text.tokenizer import TokenizerPair
 
-TOGETHER = 8  # shards that are read in turn, so that a text sorted by origin is mixed
-BLOCK = 100  # rows that a shard gives in its turn; also what is encoded at a time
+OPEN_SHARDS = 8  # shards that are read in turn, so that a text sorted by origin is mixed
+BLOCK = 100  # rows read of a shard in its turn, and encoded at a time
 _HELD_OUT = re.compile(r"(^|[/_.-])(test|validation|valid|val|dev|eval)([/_.-]|$)")
 
 
-class Kept(NamedTuple):
-    """A pair that checks and filters leave, as text and as ids without begin and end."""
+class EncodedPair(NamedTuple):
+    """A pair that has passed checks and filters, as text and as ids without begin and end."""
 
     source: str
     target: str
@@ -55,17 +55,17 @@ class Kept(NamedTuple):
 
 
 class _Block(Protocol):
-    """Consecutive rows of a shard, not yet looked at."""
+    """Consecutive rows of a shard, not yet checked."""
 
     def __len__(self) -> int: ...
 
-    def rows(self, passed: int) -> Iterator[Row]:
-        """The rows after so many, which are neither checked nor made into Python strings."""
+    def rows(self, skip: int) -> Iterator[Row]:
+        """Yield the rows after the first `skip`, which are neither checked nor turned into Python strings."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """Lines of JSON; start: those before it in the shard."""
+    """Lines of JSON; start: the number of lines before them in the shard."""
 
     shard: Path
     start: int
@@ -75,29 +75,29 @@ class _Lines:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def rows(self, passed: int) -> Iterator[Row]:
-        """See _Block."""
-        for number, line in enumerate(self.lines[passed:], start=self.start + passed + 1):
+    def rows(self, skip: int) -> Iterator[Row]:
+        """Yield the rows after the first `skip`."""
+        for number, line in enumerate(self.lines[skip:], start=self.start + skip + 1):
             yield read_json_line(line, self.languages, f"{self.shard}:{number}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _CheckedRows:
     """Rows that were checked as they were read."""
 
-    judged: list[Row]
+    checked: list[Row]
 
     def __len__(self) -> int:
-        return len(self.judged)
+        return len(self.checked)
 
-    def rows(self, passed: int) -> Iterator[Row]:
-        """See _Block."""
-        yield from self.judged[passed:]
+    def rows(self, skip: int) -> Iterator[Row]:
+        """Yield the rows after the first `skip`."""
+        yield from self.checked[skip:]
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """An Arrow table; start: the rows before it in the shard."""
+    """An Arrow table; start: the number of rows before it in the shard."""
 
     shard: Path
     start: int
@@ -107,22 +107,23 @@ class _Table:
     def __len__(self) -> int:
         return len(self.table)
 
-    def rows(self, passed: int) -> Iterator[Row]:
-        """See _Block."""
-        yield from rows_of(self.table.slice(passed), self.start + passed, str(self.shard), self.languages)
+    def rows(self, skip: int) -> Iterator[Row]:
+        """Yield the rows after the first `skip`."""
+        yield from table_rows(self.table.slice(skip), self.start + skip, str(self.shard), self.languages)
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Shards of one kind, and what one pass over all of them told.
+    """Shards of one format, and what one pass over all of them found.
 
-    pairs: good ones, before the filters. dropped: reason -> pairs left out for it. sample: pairs drawn at random from
-    all. fingerprint: sha256 of the text of all good pairs, in order, and of where a shard ends. notes: as of Corpus.
+    pairs: number of good pairs, before the filters. dropped: reason -> number of pairs left out for it. sample: a
+    random sample of all pairs. fingerprint: SHA-256 of the text of all good pairs, in order, and of the ends of shards.
+    notes: as in Corpus.
     """
 
     config: Config
     shards: tuple[Path, ...]
-    kind: str
+    file_format: str
     pairs: int = 0
     dropped: dict[str, int] | None = None
     fingerprint: str = ""
@@ -130,40 +131,46 @@ class Stream:
     notes: tuple[str, ...] = ()
 
     def rows(
-        self, order: Sequence[int], together: int, skip: int = 0, notes: list[str] | None = None
+        self, order: Sequence[int], open_shards: int, skip: int = 0, notes: list[str] | None = None
     ) -> Iterator[list[Row]]:
-        """Blocks of checked rows of the shards in this order, so many at a time, without the first `skip` rows."""
-        for block in self._blocks(order, together, [] if notes is None else notes):
+        """Yield blocks of checked rows of the shards in this order, without the first `skip` rows.
+
+        Of the shards, `open_shards` at a time are read in turn.
+        """
+        for block in self._blocks(order, open_shards, [] if notes is None else notes):
             passed = min(skip, len(block))
             skip -= passed
             if passed < len(block):
-                yield [self._judged(row) for row in block.rows(passed)]
+                yield [self._refuse_bad(row) for row in block.rows(passed)]
 
-    def read(self, tokenizers: TokenizerPair, order: Sequence[int], skip: int) -> Iterator[Kept | str]:
-        """For every row the pair, or the reason why it is left out. Raises InputError where data.problems says so."""
-        for block in self.rows(order, TOGETHER, skip):
+    def read(self, tokenizers: TokenizerPair, order: Sequence[int], skip: int) -> Iterator[EncodedPair | str]:
+        """Yield for every row the encoded pair, or the reason why it is left out.
+
+        Raises InputError for a bad row where data.problems is "refuse".
+        """
+        for block in self.rows(order, OPEN_SHARDS, skip):
             pairs = [row for row in block if isinstance(row, SentencePair)]
             text = Corpus([pair.source for pair in pairs], [pair.target for pair in pairs], {})
             ids = (tokenizers.source.encode_batch(text.source), tokenizers.target.encode_batch(text.target))
-            judged = zip(pairs, *ids, verdicts(text, *ids, self.config.data), strict=True)
+            judged = zip(pairs, *ids, filter_reasons(text, *ids, self.config.data), strict=True)
             for row in block:
                 if isinstance(row, SentencePair):
                     _, source, target, reason = next(judged)
-                    yield reason or Kept(row.source, row.target, array("i", source), array("i", target))
+                    yield reason or EncodedPair(row.source, row.target, array("i", source), array("i", target))
                 else:
                     yield row.reason
 
-    def _judged(self, row: Row) -> Row:
+    def _refuse_bad(self, row: Row) -> Row:
         if isinstance(row, Problem) and self.config.data.problems == "refuse" and row.reason != BOTH_BLANK:
             raise InputError(f"{row.message} (data.problems = 'drop' leaves such pairs out)")
         return row
 
-    def _blocks(self, order: Sequence[int], together: int, notes: list[str]) -> Iterator[_Block]:
-        """Blocks of BLOCK rows or fewer, the shards in turn."""
+    def _blocks(self, order: Sequence[int], open_shards: int, notes: list[str]) -> Iterator[_Block]:
+        """Yield blocks of BLOCK rows or fewer from the shards in turn."""
         waiting = deque(self.shards[index] for index in order)
         turns: deque[Iterator[_Block]] = deque()
         while turns or waiting:
-            while waiting and len(turns) < together:
+            while waiting and len(turns) < open_shards:
                 shard = waiting.popleft()
                 turns.append(self._open(shard, notes))
             blocks = turns.popleft()
@@ -173,20 +180,20 @@ class Stream:
                 yield block
 
     def _open(self, shard: Path, notes: list[str]) -> Iterator[_Block]:
-        if self.kind not in TEXT:
+        if self.file_format not in TEXT_FORMATS:
             return self._tables_of(shard)
-        if self.kind == "json" and not is_json_array(shard):
+        if self.file_format == "json" and not is_json_array(shard):
             return self._lines_of(shard)
-        return self._judged_of(shard, notes)
+        return self._checked_rows_of(shard, notes)
 
-    def _judged_of(self, shard: Path, notes: list[str]) -> Iterator[_Block]:
+    def _checked_rows_of(self, shard: Path, notes: list[str]) -> Iterator[_Block]:
         data = self.config.data
-        rows = read_text(shard, self.kind, data.train, (data.source_language, data.target_language), notes)
+        rows = read_text(shard, self.file_format, data.train, (data.source_language, data.target_language), notes)
         while block := list(islice(rows, BLOCK)):
-            yield _Judged(block)
+            yield _CheckedRows(block)
 
     def _lines_of(self, shard: Path) -> Iterator[_Block]:
-        """Lines as `read_jsonl` reads them, for a reader of whole blocks cannot go on after a line that is no JSON."""
+        """Yield lines as `read_jsonl` reads them; a reader of blocks could not go on after a line that is not JSON."""
         data, lines, start = self.config.data, iter_byte_lines(shard), 0
         while block := list(islice(lines, BLOCK)):
             yield _Lines(shard, start, block, (data.source_language, data.target_language))
@@ -199,17 +206,17 @@ class Stream:
 
         data = self.config.data
         spec = data.train.model_copy(update={"dataset": str(shard)})
-        # Parquet would be read a row group at a time.
+        # By default `datasets` takes a whole row group of Parquet at a time.
         settings: dict[str, dict[str, Any]] = {"parquet": {"batch_size": 1000}}
-        with quiet_datasets(), uncounted():
-            dataset: Any = load(
+        with quiet_datasets(), no_download_count():
+            dataset: Any = call_datasets(
                 spec,
                 datasets.load_dataset,
-                self.kind,
+                self.file_format,
                 data_files={"train": [str(shard)]},
                 split="train",
                 streaming=True,
-                **settings.get(self.kind, {}),
+                **settings.get(self.file_format, {}),
             )
         start = 0
         try:
@@ -224,18 +231,18 @@ class Stream:
         except InputError:
             raise
         except Exception as error:  # readers of several formats stand behind this, whose errors share no class
-            raise InputError(f"{shard}: cannot be read after row {start}: {first_line(error)}") from None
+            raise InputError(f"{shard}: cannot be read after row {start}: {root_cause(error)}") from None
 
 
 def open_stream(config: Config) -> Stream:
-    """Find the shards of data.train and read them once, so that a bad row is told before the first step.
+    """Find the shards of data.train and read them once, so that a bad row is reported before the first step.
 
-    Raises InputError as read_corpus does.
+    Raises InputError as `read_corpus` does.
     """
-    paths, kind = _find(config.data.train, Path(config.data.root))
-    if kind not in ("csv", "tsv"):
-        refuse_table_keys(config.data.train, f"for shards of {kind}")
-    stream = Stream(config, tuple(paths), kind)
+    paths, file_format = _find_shards(config.data.train, Path(config.data.root))
+    if file_format not in ("csv", "tsv"):
+        refuse_table_keys(config.data.train, f"for shards of {file_format}")
+    stream = Stream(config, tuple(paths), file_format)
     digest, dropped, pairs = hashlib.sha256(), Counter[str](), 0
     wanted = 0 if config.tokenizer.source_model else config.tokenizer.sample_pairs
     sample: list[SentencePair] = []
@@ -250,7 +257,7 @@ def open_stream(config: Config) -> Stream:
             digest.update(f"{row.source}\n{row.target}\n".encode())  # no sentence has a line break or a NUL
             if len(sample) < wanted:
                 sample.append(row)
-            elif (place := generator.randrange(pairs)) < wanted:  # every pair so far is as likely to be in it
+            elif (place := generator.randrange(pairs)) < wanted:  # reservoir sampling: every pair is equally likely
                 sample[place] = row
         digest.update(b"\0")
     if not pairs:
@@ -261,12 +268,12 @@ def open_stream(config: Config) -> Stream:
     return replace(stream, fingerprint=digest.hexdigest(), sample=drawn)
 
 
-def _find(spec: CorpusConfig, root: Path) -> tuple[list[Path], str]:
-    """The shards in the order of their names, and their kind."""
+def _find_shards(spec: CorpusConfig, root: Path) -> tuple[list[Path], str]:
+    """Return the shards in the order of their names, and their format."""
     assert spec.dataset is not None
     path = root / spec.dataset
     if path.is_dir():
-        files = [each for each in path.rglob("*") if kind_of(each) and each.name not in SAVED]
+        files = [each for each in path.rglob("*") if format_of(each) and each.name not in SAVE_TO_DISK_FILES]
         files = [each for each in files if not each.name.startswith(("cache-", "."))]
         for each in files:
             if found := _HELD_OUT.search(each.relative_to(path).as_posix()):
@@ -280,8 +287,8 @@ def _find(spec: CorpusConfig, root: Path) -> tuple[list[Path], str]:
     if not files:
         known = ", ".join(FORMATS)
         raise InputError(f"{path}: no shards there; streaming reads a local file, folder or pattern of {known}")
-    kinds = {kind_of(each) for each in files}
-    if len(kinds) > 1 or None in kinds:
-        names = ", ".join(sorted(str(kind) for kind in kinds))
+    formats = {format_of(each) for each in files}
+    if len(formats) > 1 or None in formats:
+        names = ", ".join(sorted(str(file_format) for file_format in formats))
         raise InputError(f"{path}: shards must be of one known kind ({', '.join(FORMATS)}); found {names}")
-    return sorted(files), str(kinds.pop())
+    return sorted(files), str(formats.pop())

@@ -1,39 +1,35 @@
-"""SentencePiece models: train, load, encode (with sampling), decode. The only place that knows the special ids."""
+"""SentencePiece tokenizers: train, load, encode (with sampling), decode."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
 
 import sentencepiece
 
 from seq2seq.config import TokenizerConfig
 from seq2seq.errors import InputError
-from seq2seq.text.normalisation import COMPOSED, composed, places
+from seq2seq.text.normalisation import COMPOSED, compose, original_offsets
 from seq2seq.text.regularisation import DropoutSampler, LatticeSampler, Sampler
-from seq2seq.text.sentencepiece_model import SPACE, Kind, WordSplitter, any_of, describe, name_normalisation
+from seq2seq.text.sentencepiece_model import (
+    SPACE,
+    Kind,
+    WordSplitter,
+    describe_model,
+)
+from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
+from seq2seq.text.tokenizer_training import train_model
 from seq2seq.text.words import Span
 
-PAD, UNK, BOS, EOS = 0, 1, 2, 3
-LARGEST = 64 << 20  # bytes of a model; a million pieces take some 20 MiB
-
-UNKNOWN_SURFACE = "\u2047"  # "⁇": how a decoded text shows an unknown piece
-
-_RESERVED = ["<pad>", "<unk>", "<s>", "</s>"]
-_NOT_SENTENCEPIECES = ("nfc", "identity")  # rules that leave it nothing to do
-_TRAINING_MARK = "\u2585"  # SentencePiece skips training lines with this character, "▅"
-_SILENT = 3  # of the log levels, only fatal is above; failures arrive as exceptions
+LARGEST_TOKENIZER = 64 << 20  # bytes of a model; a million pieces take some 20 MiB
 
 
 class Tokenizer:
-    """Text to piece ids and back, for one side or both; immutable.
+    """An immutable tokenizer between text and piece ids, for one side or both.
 
     decode(encode(text)) == normalise(text) for every text in the alphabet of a tokenizer trained here: no space is
     lost. Outside the alphabet, an unknown stretch decodes to "⁇" (with byte_fallback it is spelt in bytes and
@@ -43,43 +39,32 @@ class Tokenizer:
     def __init__(self, processor: sentencepiece.SentencePieceProcessor, model: bytes) -> None:
         self._processor = processor
         self._model = model
-        self._description = describe(model)
+        self._description = describe_model(model)
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
-        """Train on texts. The same texts and config give the same model, byte for byte.
+        """Train on texts; the same texts and config give the same model, byte for byte.
 
-        Raises InputError where the vocabulary cannot hold the text's characters, where a symbol cannot be one, and
-        where there is no text.
+        Raises InputError where the vocabulary cannot hold the text's characters, where a symbol cannot be kept whole,
+        and where there is no text.
         """
-        check_symbols(config.symbols)
-        lines = [text.replace(_TRAINING_MARK, " ") for text in texts]
-        symbols = list(config.symbols)
-        if config.normalisation == "nfc":
-            lines, symbols = [composed(line) for line in lines], [composed(symbol) for symbol in symbols]
-        check_symbols(symbols)  # two may be one when composed
-        if config.kind == "word" and symbols:  # SentencePiece would leave out the words beside symbols
-            lines = [re.sub(f" ?(?:{any_of(symbols)}) ?", " ", line) for line in lines]
-        model = _train(lines, symbols, config)
-        if config.normalisation == "nfc":
-            model = name_normalisation(model, COMPOSED)
-        return cls.from_bytes(model, "the tokenizer just trained")
+        return cls.from_bytes(train_model(texts, config), "the tokenizer just trained")
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
-        """Read a model file. Raises InputError naming the file where it is missing, damaged or not ours to use."""
+        """Read a model file; raise InputError, naming it, where it is missing, damaged or has other special ids."""
         try:
             with path.open("rb") as file:
-                model = file.read(LARGEST + 1)
+                model = file.read(LARGEST_TOKENIZER + 1)
         except OSError as error:
             raise InputError(f"{path}: cannot read the tokenizer model: {error.strerror}") from None
         return cls.from_bytes(model, str(path))
 
     @classmethod
     def from_bytes(cls, model: bytes, name: str = "tokenizer model") -> Tokenizer:
-        """Rebuild from `model_bytes`; `name` is for the messages only. Raises InputError as `load` does."""
-        if len(model) > LARGEST:
-            raise InputError(f"{name}: more than {LARGEST:,} bytes; a tokenizer may have no more")
+        """Rebuild a tokenizer from `model_bytes`; raise InputError, naming the model `name`, as `load` does."""
+        if len(model) > LARGEST_TOKENIZER:
+            raise InputError(f"{name}: more than {LARGEST_TOKENIZER:,} bytes; a tokenizer may have no more")
         processor = sentencepiece.SentencePieceProcessor()
         try:
             processor.LoadFromSerializedProto(model)
@@ -103,31 +88,31 @@ class Tokenizer:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of `model_bytes`, in hexadecimal: equal hashes, equal tokenizers."""
+        """The SHA-256 of `model_bytes`, in hexadecimal; tokenizers with equal hashes are equal."""
         return hashlib.sha256(self._model).hexdigest()
 
     @property
     def kind(self) -> Kind:
-        """How text is cut into pieces."""
+        """The segmentation algorithm: unigram, bpe, char or word."""
         return self._description.kind
 
     @property
     def normalisation(self) -> str:
-        """What happens to a text before it is cut: "nfc", or the name of a rule of SentencePiece's."""
-        return "nfc" if self._composes else self._description.normalisation[:80]  # which a stranger may have written
+        """The normalisation before segmentation: "nfc", or the name of one of SentencePiece's rules."""
+        return "nfc" if self._composes else self._description.normalisation[:80]  # the name may be any text
 
     @property
     def _composes(self) -> bool:
         return self._description.normalisation == COMPOSED
 
     def normalise(self, text: str) -> str:
-        """The text as pieces spell it, without the space that is put before it."""
-        alone, found = self._normalize(["x", text])
+        """Return the text as its pieces spell it, without the space that SentencePiece puts before it."""
+        alone, found = self._normalise_batch(["x", text])
         return found.removeprefix(alone.removesuffix("x")).replace(SPACE, " ")
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of pieces, special ones included; ids run from 0 to this minus 1."""
+        """The number of pieces, special ones included; ids run from 0 to this minus 1."""
         return len(self._description.pieces)
 
     @cached_property
@@ -144,22 +129,22 @@ class Tokenizer:
         return WordSplitter(self._description)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, without begin and end."""
+        """Return the ids of a text, without begin and end."""
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        """The ids of each text, without begin and end."""
+        """Return the ids of each text, without begin and end."""
         if self.kind == "word":  # SentencePiece would write neighbouring unknown words as one
             split, ids_of = self._splitter.split, self._word_ids
-            return [[ids_of.get(word, UNK) for word in split(each)] for each in self._normalize(texts)]
+            return [[ids_of.get(word, UNK) for word in split(each)] for each in self._normalise_batch(texts)]
         ids: list[list[int]] = self._processor.encode(self._composed(texts), out_type=int, num_threads=1)
         return ids
 
     def encode_spans(self, texts: list[str]) -> list[tuple[list[int], list[Span]]]:
-        """The ids of each text as `encode_batch` gives them, and for each the stretch of the text that it stands for.
+        """Return the ids of each text, as `encode_batch` does, and the span of the text that each id stands for.
 
-        The text is meant as it was given, before any normalisation. A span is empty for what no character stands for
-        alone: the space put before a text, and of a character spelt in several bytes all but the last.
+        Spans are offsets into the text before any normalisation. A span is empty where no character of its own stands
+        behind the id: for the space put before a text, and for all but the last byte of a character spelt in bytes.
         """
         read = self._composed(texts)
         if self.kind == "word":
@@ -167,19 +152,24 @@ class Tokenizer:
         else:
             cut = self._processor.encode(read, return_type="offset_mapping", num_threads=1)
             found = [(each["ids"], each["offsets"]) for each in cut]
-        return [(ids, self._given_spans(text, spans)) for text, (ids, spans) in zip(texts, found, strict=True)]
+        return [(ids, self._original_spans(text, spans)) for text, (ids, spans) in zip(texts, found, strict=True)]
 
-    def _given_spans(self, text: str, spans: list[Span]) -> list[Span]:
-        """Spans of the composed text as spans of the text."""
-        origins = places(text) if self._composes else None
+    def _original_spans(self, text: str, spans: list[Span]) -> list[Span]:
+        """Map spans of the composed text to spans of the text."""
+        origins = original_offsets(text) if self._composes else None
         return spans if origins is None else [(origins[start], origins[end]) for start, end in spans]
 
-    def unknown(self, text: str, pieces: int | None = None) -> list[str]:
-        """What the vocabulary lacks of the text (of its first `pieces`): characters, or of kind "word" whole words."""
+    def find_unknown(self, text: str, pieces: int | None = None) -> list[str]:
+        """Return what the vocabulary lacks of the text: characters or, for kind "word", whole words.
+
+        pieces: how many of the text's first pieces are looked at; None: all.
+        """
         ((ids, spans),) = self.encode_spans([text])
         found = [text[start:end] for id_, (start, end) in list(zip(ids, spans, strict=True))[:pieces] if id_ == UNK]
         if self.kind == "word":
-            return [word for stretch in found if (word := stretch.strip())]  # a second space between words is none
+            return [
+                word for stretch in found if (word := stretch.strip())
+            ]  # a second space between words is not a word
         return [character for stretch in found for character in stretch]
 
     def _word_spans(self, text: str) -> list[Span]:
@@ -188,9 +178,9 @@ class Tokenizer:
         return [(places[start], places[end]) for start, end in pairwise(ends)]
 
     def _composed(self, texts: list[str]) -> list[str]:
-        return [composed(text) for text in texts] if self._composes else list(texts)
+        return [compose(text) for text in texts] if self._composes else list(texts)
 
-    def _normalize(self, texts: list[str]) -> list[str]:
+    def _normalise_batch(self, texts: list[str]) -> list[str]:
         normalized: list[str] = self._processor.normalize(self._composed(texts))
         return normalized
 
@@ -202,28 +192,31 @@ class Tokenizer:
         return samplers[self.kind](self._description, UNK)
 
     def sample_batch(self, texts: list[str], amount: float, seed: int) -> list[list[int]]:
-        """A random segmentation of each text, a pure function of the three arguments.
+        """Return a random segmentation of each text; it depends on the three arguments alone.
 
         `amount` is the dropout probability for bpe (0: as encode_batch), for unigram the exponent on the pieces'
-        probabilities (0: all segmentations alike; the larger, the nearer to encode_batch). Raises InputError for char
-        and word, and for an amount out of range.
+        probabilities (0: all segmentations equally likely; the larger, the nearer to encode_batch). Raises InputError
+        for char and word, and for an amount out of range.
         """
         limit = 1.0 if self.kind == "bpe" else float("inf")
         if not 0 <= amount <= limit:
             raise InputError(f"sampling = {amount} is out of range for kind {self.kind!r}; allowed: 0 to {limit:g}")
-        return self._sampler.sample(self._normalize(texts), amount, seed)
+        return self._sampler.sample(self._normalise_batch(texts), amount, seed)
 
     def to_pieces(self, ids: Sequence[int]) -> list[str]:
-        """The piece of each id, special ones included."""
+        """Return the piece of each id, special ones included."""
         pieces = self.pieces
         return [pieces[id_] for id_ in ids]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids; pad, begin and end are skipped, an unknown piece becomes "⁇"."""
+        """Return the text of ids; pad, begin and end are skipped, an unknown piece becomes "⁇"."""
         return self.decode_spans(ids)[0]
 
     def decode_spans(self, ids: Sequence[int]) -> tuple[str, list[Span]]:
-        """As `decode`, and for each id the stretch of the text that it stands for; empty for pad, begin and end."""
+        """Return the text as `decode` does, and the span of it that each id stands for; empty for special tokens.
+
+        Unlike pad, begin and end, an unknown piece has a span: that of its "⁇".
+        """
         kept = [int(id_) for id_ in ids if id_ not in (PAD, BOS, EOS)]
         found = self._processor.decode(kept, return_type="offset_mapping")
         text, offsets = found["text"], iter(found["offsets"])
@@ -247,7 +240,7 @@ class TokenizerPair:
 def train_tokenizers(
     source: Iterable[str], target: Iterable[str], config: TokenizerConfig, root: str | Path = "."
 ) -> TokenizerPair:
-    """The tokenizers a config asks for: trained on the two sides of the training text, or loaded.
+    """Return the tokenizers that a config asks for: trained on the two sides of the training text, or loaded.
 
     Paths start from `root`. Raises InputError as `Tokenizer.train` and `Tokenizer.load` do.
     """
@@ -269,85 +262,6 @@ def _load_pair(source_model: str, target_model: str | None, sampling: float, roo
                 "set tokenizer.sampling = 0, or use a unigram or bpe model"
             )
     return TokenizerPair(source, target, joint=target_model is None)
-
-
-def _train(lines: list[str], symbols: list[str], config: TokenizerConfig) -> bytes:
-    alphabet = sorted(set().union(*_by_sentencepiece(lines, config.normalisation)) - {" ", SPACE, "\0"})
-    if not alphabet:
-        raise InputError("there is no text to train a tokenizer on: every sentence is empty")
-    if config.kind == "char" and config.character_coverage == 1:
-        _check_size(config, len(alphabet) + 1 + len(_RESERVED))
-    model = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
-            model_writer=model,
-            **_training_options(config, alphabet, symbols),
-        )
-    except RuntimeError as error:
-        if sizes := re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error)):
-            _check_size(config, int(sizes[1]))
-        reason = re.sub(r"^INTERNAL: (\S+\.cc\(\d+\) )?(\[.*?\] )?", "", " ".join(str(error).split()))
-        raise InputError(f"cannot train the tokenizer: {reason}") from None
-    return model.getvalue()
-
-
-def _by_sentencepiece(lines: list[str], rule: str) -> list[str]:
-    """The lines as SentencePiece will see them, if it is to normalise them itself."""
-    if rule in _NOT_SENTENCEPIECES:
-        return lines
-    normaliser = sentencepiece.SentencePieceNormalizer(
-        rule_name=rule, add_dummy_prefix=False, escape_whitespaces=False, remove_extra_whitespaces=False
-    )
-    normalised: list[str] = normaliser.normalize(lines)
-    return normalised
-
-
-def _training_options(config: TokenizerConfig, alphabet: list[str], symbols: list[str]) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "model_type": config.kind,
-        "vocab_size": config.vocabulary_size,
-        "hard_vocab_limit": False,  # fewer pieces where the text yields fewer
-        "character_coverage": config.character_coverage,
-        "byte_fallback": config.byte_fallback,
-        "pad_id": PAD,
-        "unk_id": UNK,
-        "bos_id": BOS,
-        "eos_id": EOS,
-        # An unknown word swallows its own space, an unknown character does not.
-        "unk_surface": f" {UNKNOWN_SURFACE}" if config.kind == "word" else UNKNOWN_SURFACE,
-        "normalization_rule_name": "identity" if config.normalisation == "nfc" else config.normalisation,
-        "remove_extra_whitespaces": False,
-        "max_sentence_length": 2**30,  # bytes; longer lines, by default above 4192, are left out without a word
-        "num_threads": 1,  # a unigram model depends on the number of threads
-        "minloglevel": _SILENT,
-    }
-    if symbols:
-        options["user_defined_symbols"] = symbols
-    if config.character_coverage == 1 and config.kind != "word":
-        # Otherwise characters seen only inside a literal "<s>", "</s>" or "<unk>" of the text would be left out.
-        options["required_chars"] = "".join(sorted(set(alphabet) - set(symbols)))  # which are pieces already
-    return options
-
-
-def _check_size(config: TokenizerConfig, minimum: int) -> None:
-    if config.vocabulary_size < minimum:
-        raise InputError(
-            f"tokenizer.vocabulary_size = {config.vocabulary_size} cannot hold every character of the text: "
-            f"at least {minimum} are needed, special pieces included; raise it or lower tokenizer.character_coverage"
-        )
-
-
-def check_symbols(symbols: Sequence[str]) -> None:
-    """Refuse symbols that SentencePiece cannot keep whole. Raises InputError."""
-    for symbol in symbols:
-        if not symbol or symbol in _RESERVED or symbols.count(symbol) > 1:
-            why = "is empty" if not symbol else "is a special piece" if symbol in _RESERVED else "is given twice"
-        elif SPACE in symbol or _TRAINING_MARK in symbol or "\0" in symbol or any(each.isspace() for each in symbol):
-            why = "has a space or a character that SentencePiece keeps for itself"
-        else:
-            continue
-        raise InputError(f"tokenizer.symbols: {symbol!r} {why}; allowed: distinct strings without spaces")
 
 
 def _check_special_ids(processor: sentencepiece.SentencePieceProcessor, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The words of a text as people count them, and how much of each piece belongs to each."""
+"""The words of a text as people count them, and the share of each piece that belongs to each word."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-Span = tuple[int, int]  # first character, and the one after the last
+Span = tuple[int, int]  # offset of the first character, and of the one after the last
 
 
 @dataclass(frozen=True, slots=True)
-class WordedText:
-    """A text as a model reads it, and the words in it. spans: where in the text each word stands."""
+class SegmentedText:
+    """A text as a model reads it, its words, and the span of each word in the text."""
 
     text: str
     words: list[str]
     spans: list[Span]
 
 
-def spaced(line: str) -> WordedText:
-    """The line as it is; its words are what whitespace separates."""
-    return WordedText(line, line.split(), [word.span() for word in re.finditer(r"\S+", line)])
+def split_words(line: str) -> SegmentedText:
+    """Return the line as it is; its words are separated by whitespace."""
+    return SegmentedText(line, line.split(), [word.span() for word in re.finditer(r"\S+", line)])
 
 
-def joined(line: str) -> WordedText:
-    """The line without whitespace, for a script that writes none: there it only shows where words end."""
+def join_words(line: str) -> SegmentedText:
+    """Return the line without whitespace, for a script that writes none and where it only marks the ends of words."""
     words = line.split()
-    return WordedText("".join(words), words, list(pairwise(accumulate(map(len, words), initial=0))))
+    return SegmentedText("".join(words), words, list(pairwise(accumulate(map(len, words), initial=0))))
 
 
 def word_shares(pieces: Sequence[Span], words: Sequence[Span]) -> NDArray[np.float64]:
-    """[words, pieces]: the share of each piece's characters, spaces aside, that is in each word.
+    """Return the share [words, pieces] of each piece's characters, spaces aside, that lies in each word.
 
-    A column sums to 1. A piece across a border is shared, so with `joined` words no link is lost or decided by chance
+    A column sums to 1. A piece across a border is shared, so with `join_words` no link is lost or decided by chance
     where the tokenizer's pieces ignore the words. A piece without characters of its own (a space, a byte of a
-    character) belongs to the word that it begins in or before, at the end of the text to the last word. Zeros where
+    character) belongs to the word that it begins in or before, at the end of the text to the last word. All zeros where
     there are no words.
     """
     shares = np.zeros((len(words), len(pieces)))
@@ -55,6 +55,6 @@ def word_shares(pieces: Sequence[Span], words: Sequence[Span]) -> NDArray[np.flo
 
 
 def word_owners(shares: NDArray[np.float64]) -> list[int]:
-    """For each piece of [words, pieces] the word that has most of it, the first of several; -1 where there is none."""
+    """Return for each piece of [words, pieces] the first word with its largest share; -1 where there are no words."""
     owners: list[int] = shares.argmax(axis=0).tolist() if len(shares) else [-1] * shares.shape[1]
     return owners

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from seq2seq.config import Config
 from seq2seq.errors import InputError
-from seq2seq.metrics.bleu import refuse_long
+from seq2seq.metrics.scoring_rules import refuse_long_lines
 from seq2seq.processes.children import map_in_processes
 from seq2seq.processes.group import Processes
 from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprint, read_corpus
-from seq2seq.text.encoding import PART
+from seq2seq.text.encoding import CHUNK_PAIRS
 from seq2seq.text.streaming import Stream, open_stream
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.translation.translation import MAX_SOURCE_LENGTH
@@ -46,7 +46,7 @@ def read_texts(config: Config) -> tuple[Corpus | Stream, Corpus]:
     data = config.data
     validation = read_corpus(data.validation, data)
     if config.training.validation_bleu:
-        refuse_long("the target of data.validation", validation.target)
+        refuse_long_lines("the target of data.validation", validation.target)
     return open_stream(config) if data.train.streaming else read_corpus(data.train, data), validation
 
 
@@ -66,7 +66,7 @@ def prepare(
     told = report if processes.first else lambda done, total: None
 
     def encode(corpus: Corpus, pair: TokenizerPair, *, filters: bool) -> EncodedCorpus:
-        parts = -(-len(corpus.source) // PART)
+        parts = -(-len(corpus.source) // CHUNK_PAIRS)
         apply = partial(map_in_processes, processes=min(config.data.processes, parts))
         return encode_corpus(corpus, pair, config.data, cache, filters=filters, apply=apply, report=told)
 

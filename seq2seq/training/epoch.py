@@ -12,7 +12,7 @@ import torch
 from seq2seq.batching import Batch, make_batch, plan_batches
 from seq2seq.config import Config
 from seq2seq.text.corpus import EncodedCorpus
-from seq2seq.text.streaming import Kept, Stream
+from seq2seq.text.streaming import EncodedPair, Stream
 from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.training.data import TrainingText, nothing_left
 
@@ -72,7 +72,7 @@ def _stream_pools(
     """Consecutive pairs of the shards, which are shuffled for each epoch, data.shuffle_buffer at a time."""
     generator = torch.Generator().manual_seed(draw(config.training.seed, number, "shards"))
     order = torch.randperm(len(stream.shards), generator=generator).tolist()
-    rows, index, removed, pairs = start.rows, start.pool, Counter(start.removed), list[Kept]()
+    rows, index, removed, pairs = start.rows, start.pool, Counter(start.removed), list[EncodedPair]()
     for item in stream.read(tokenizers, order, start.rows):
         if isinstance(item, str):
             removed[item] += 1
@@ -90,7 +90,7 @@ def _stream_pools(
 
 
 def _pool(
-    pairs: Sequence[Kept], tokenizers: TokenizerPair, config: Config, number: int, last: bool, end: Place
+    pairs: Sequence[EncodedPair], tokenizers: TokenizerPair, config: Config, number: int, last: bool, end: Place
 ) -> Pool:
     source: Sequence[Sequence[int]] = [pair.source_ids for pair in pairs]
     target: Sequence[Sequence[int]] = [pair.target_ids for pair in pairs]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from accelerate.utils import set_seed
 
-from seq2seq.batching import deal
+from seq2seq.batching import split_round_robin
 from seq2seq.checkpoint.model import LoadedModel, build_model, check_model_config
 from seq2seq.checkpoint.owners import LOG
 from seq2seq.config import Config
@@ -24,7 +24,7 @@ from seq2seq.nn.kernels.allocator import tune_memory
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.group import Processes
 from seq2seq.processes.signals import StopRequest
-from seq2seq.text.tokenizer import check_symbols
+from seq2seq.text.tokenizer_training import check_symbols
 from seq2seq.training.data import TrainingText, prepare, read_texts
 from seq2seq.training.engine import (
     check_factors,
@@ -259,7 +259,7 @@ class Trainer:
     def _gradients(self, pool: Pool, rows: list[int], tokens: int) -> tuple[float, float, float]:
         """Add up the gradients of this process's parts of the rows; their smoothed loss, nats and padded cells."""
         count, training = self.processes.count, self.config.training
-        parts = deal(rows, count * training.accumulation)[self.processes.index :: count]
+        parts = split_round_robin(rows, count * training.accumulation)[self.processes.index :: count]
         if count == 1:
             parts = [part for part in parts if part]
         self.wrapped.train()

@@ -11,14 +11,15 @@ import torch
 from seq2seq.batching import make_batch
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
-from seq2seq.metrics.bleu import LONGEST_LINE, bleu
-from seq2seq.metrics.bleu_tokenizer import Choice, choose_tokenizer, tokenizer_of
+from seq2seq.metrics.bleu_tokenizer import TokenizerChoice, choose_tokenizer, tokenizer_in_signature
 from seq2seq.metrics.perplexity import perplexity
+from seq2seq.metrics.scores import bleu
+from seq2seq.metrics.scoring_rules import LONGEST_LINE
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.group import Processes
 from seq2seq.text.budget import cut_by_budget
 from seq2seq.text.corpus import EncodedCorpus
-from seq2seq.text.normalisation import composed
+from seq2seq.text.normalisation import compose
 from seq2seq.translation.forcing import STRETCH, force
 from seq2seq.translation.translator import Translator
 
@@ -47,17 +48,17 @@ def check_tokenizer(tokenize: str | None) -> None:
         bleu(hypotheses=["a"], references=[["a"]], tokenize=tokenize)
 
 
-def bleu_tokenizer(config: Config, references: Sequence[str], signature: str | None) -> Choice:
+def bleu_tokenizer(config: Config, references: Sequence[str], signature: str | None) -> TokenizerChoice:
     """What BLEU is counted with in a whole run: what the config names, else what fits the references.
 
     signature: of the best BLEU so far of a run that goes on, which later ones are compared with; its tokenizer stays,
     whatever has been installed since.
     """
-    named = config.training.validation_tokenize or (signature and tokenizer_of(signature))
+    named = config.training.validation_tokenize or (signature and tokenizer_in_signature(signature))
     if not named:
         return choose_tokenizer(references)
     check_tokenizer(named)
-    return Choice(named)
+    return TokenizerChoice(named)
 
 
 def text_perplexity(nats: Sequence[float], text: EncodedCorpus) -> float:
@@ -119,11 +120,11 @@ def validate(
     measured = text_perplexity(processes.merge([share[0] for share in shares]), text)
     if not training.validation_bleu:
         return Validation(measured, None, None)
-    found = [composed(line) for line in processes.merge([share[1] for share in shares])]
+    found = [compose(line) for line in processes.merge([share[1] for share in shares])]
     metric = bleu(  # of composed text, for a model may write letters as one that the text has in parts
         # Cut, for a training does not end because a model does not: what is refused of the text is refused before it.
         hypotheses=[line[:LONGEST_LINE] for line in found],
-        references=[[composed(line) for line in text.target]],
+        references=[[compose(line) for line in text.target]],
         tokenize=tokenize,
     )
     return Validation(measured, metric.value, metric.signature)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from seq2seq.metrics.links import Link
-from seq2seq.metrics.symmetrisation import symmetrise, turned
+from seq2seq.metrics.symmetrisation import reverse_links, symmetrise
 from seq2seq.translation.translator import Translator
 from seq2seq.translation.word_alignment import Alignment, Join
 
@@ -33,7 +33,7 @@ class AlignedPair:
         """The links of each model by its option, and by the method both together; the last are those to write."""
         if self.backward is None:
             return {"MODEL": self.forward.links}
-        backward = turned(self.backward.links)
+        backward = reverse_links(self.backward.links)
         both = symmetrise(self.forward.links, backward, self.method)
         return {"MODEL": self.forward.links, "--reverse": sorted(backward), self.method: sorted(both)}
 

@@ -16,8 +16,8 @@ from seq2seq.errors import InputError
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.scores import Uniform
 from seq2seq.search.shortlist import Shortlist
-from seq2seq.text.arguments import check_pairs, sentences
-from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK
+from seq2seq.text.arguments import check_pairs, list_sentences
+from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
 from seq2seq.translation.forcing import evaluating, forced_batches, refuse_nan
 from seq2seq.translation.translation import MAX_SOURCE_LENGTH
 
@@ -59,7 +59,7 @@ class Lexicon:
 
         Raises InputError as `Translator.score` does for what is no sentence, and for unequal numbers.
         """
-        sources, targets = sentences(sources, "source"), sentences(targets, "target")
+        sources, targets = list_sentences(sources, "source"), list_sentences(targets, "target")
         check_pairs(sources, targets)
         pairs = encode_pairs(self._loaded, sources, targets)
         self.pairs, self.left_out = self.pairs + len(pairs), self.left_out + len(sources) - len(pairs)
@@ -147,7 +147,7 @@ class Recall:
     @classmethod
     def measure(cls, shortlist: Shortlist, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Recall:
         """Of sources and references as ids without specials."""
-        lists = [shortlist.of([*source, EOS]) for source, _ in pairs]
+        lists = [shortlist.tokens_for([*source, EOS]) for source, _ in pairs]
         missed = [int((~np.isin(target, own)).sum()) for (_, target), own in zip(pairs, lists, strict=True)]
         pieces = sum(len(target) for _, target in pairs)
         return cls(len(pairs), pieces, pieces - sum(missed), missed.count(0), sum(map(len, lists)))

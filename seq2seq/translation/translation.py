@@ -11,15 +11,16 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.bounds import LARGEST_BEAM, LARGEST_MINIMUM
+from seq2seq.bounds import LARGEST_BEAM, LARGEST_MIN_LENGTH
 from seq2seq.config import SearchConfig
 from seq2seq.errors import InputError, WrongType, nearest
-from seq2seq.metrics.links import merged_weights, strongest_links
+from seq2seq.metrics.links import merge_weights, strongest_links
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
-from seq2seq.text.arguments import choice, iter_sentences, real, sentences, switch, whole
+from seq2seq.text.arguments import check_bool, check_choice, check_integer, check_number, iter_sentences, list_sentences
 from seq2seq.text.budget import cut_by_budget
-from seq2seq.text.tokenizer import BOS, PAD, UNK, Tokenizer, TokenizerPair
-from seq2seq.text.words import Span, spaced, word_owners, word_shares
+from seq2seq.text.special_tokens import BOS, PAD, UNK
+from seq2seq.text.tokenizer import Tokenizer, TokenizerPair
+from seq2seq.text.words import Span, split_words, word_owners, word_shares
 from seq2seq.translation.plain_data import PlainData, matrix
 
 MAX_SOURCE_LENGTH = 1000  # pieces
@@ -154,7 +155,7 @@ class Settings:
 
     def check_nbest(self, n_best: int) -> None:
         """Refuse a list of translations that the beam cannot hold."""
-        if whole("n_best", n_best, 1) > self.slots:
+        if check_integer("n_best", n_best, 1) > self.slots:
             limit = f"n-best must lie between 1 and the beam size {self.slots}"
             raise InputError(f"{limit}, given {n_best}; raise the beam size")
 
@@ -187,14 +188,14 @@ def blank(text: str) -> Translation:
 
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {
-    "length_penalty": lambda name, value: choice(name.replace("_", " "), value, PENALTIES),
-    "length_alpha": real,
-    "int8": switch,
-    "shortlist": switch,
-    "min_length": partial(whole, least=0, most=LARGEST_MINIMUM),
-    "beam_size": partial(whole, least=1, most=LARGEST_BEAM),
+    "length_penalty": lambda name, value: check_choice(name.replace("_", " "), value, PENALTIES),
+    "length_alpha": check_number,
+    "int8": check_bool,
+    "shortlist": check_bool,
+    "min_length": partial(check_integer, minimum=0, maximum=LARGEST_MIN_LENGTH),
+    "beam_size": partial(check_integer, minimum=1, maximum=LARGEST_BEAM),
 }
-_COUNT = partial(whole, least=1)
+_COUNT = partial(check_integer, minimum=1)
 
 
 def resolve(
@@ -226,13 +227,13 @@ def resolve(
 
 def in_chunks(lines: Iterable[str], chunk: int) -> Iterator[list[str]]:
     """The lines, `chunk` at a time, read when asked for. Raises InputError at once for what no chunk can be cut of."""
-    texts, size = iter_sentences(lines), whole("chunk", chunk, 1)
+    texts, size = iter_sentences(lines), check_integer("chunk", chunk, 1)
     return iter(lambda: list(islice(texts, size)), [])
 
 
 def read_sources(tokenizers: TokenizerPair, given: Iterable[str], settings: Settings) -> list[Source]:
     """The texts as pieces, no more of each than is read."""
-    texts = sentences(given)
+    texts = list_sentences(given)
     most = settings.max_source_length
     return [
         Source(row, text, ids[:most], spans[:most], len(ids) > most)
@@ -245,8 +246,8 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
     reader, writer = tokenizers.source, tokenizers.target
     weights = found.weights[:, : len(source.ids) + 1].copy()
     text, spans = writer.decode_spans(found.tokens)
-    source_shares = word_shares(source.spans, spaced(source.text).spans)
-    target_shares = word_shares(spans, spaced(text).spans)
+    source_shares = word_shares(source.spans, split_words(source.text).spans)
+    target_shares = word_shares(spans, split_words(text).spans)
     ends = [(0, 0), (0, 1)], [(0, 0), (0, int(found.finished))]  # which are in no word
     shares = [np.pad(each, end) for each, end in zip((source_shares, target_shares), ends, strict=True)]
     return Translation(
@@ -261,7 +262,7 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
         source_words=word_owners(source_shares),
         target_words=word_owners(target_shares),
         weights=weights,
-        alignment=sorted(strongest_links(merged_weights(weights, *shares))),
+        alignment=sorted(strongest_links(merge_weights(weights, *shares))),
         finished=found.finished,
         truncated=source.truncated,
     )
@@ -281,5 +282,5 @@ def encode_spans(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[list[
 def cut(ids: Sequence[Sequence[int]], most: int | None) -> tuple[list[Sequence[int]], list[bool]]:
     """The first pieces of each text, at most so many (None: all), and whether there were more."""
     if most is not None:
-        whole("max_length", most, 1)
+        check_integer("max_length", most, 1)
     return [row[:most] for row in ids], [most is not None and len(row) > most for row in ids]

@@ -19,8 +19,8 @@ from torch import Tensor
 from seq2seq.batching import source_batch
 from seq2seq.checkpoint.model import LoadedModel, load_model
 from seq2seq.checkpoint.shortlist import digest, read_shortlist
-from seq2seq.errors import InputError, WrongType, shown
-from seq2seq.metrics.links import check_reading
+from seq2seq.errors import InputError, WrongType, short_repr
+from seq2seq.metrics.links import check_link_options
 from seq2seq.nn.beam_slots import Slots
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.kernels.torch_internals import has_int8_products
@@ -28,12 +28,20 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.narrow_output import NarrowState
 from seq2seq.search.beam import beam_search
 from seq2seq.search.ensemble import Ensemble, EnsembleState
-from seq2seq.search.sampling import check_drawing, sample
-from seq2seq.search.shortlist import Shortlist, candidates
+from seq2seq.search.sampling import check_sampling_options, sample
+from seq2seq.search.shortlist import Shortlist, candidate_tokens
 from seq2seq.search.stepping import Hypothesis, Step, StepFunction
-from seq2seq.text.arguments import check_pairs, choice, real, sentences, token_ids, whole
-from seq2seq.text.tokenizer import BOS, EOS, Tokenizer
-from seq2seq.text.words import WordedText, joined, spaced
+from seq2seq.text.arguments import (
+    check_choice,
+    check_integer,
+    check_number,
+    check_pairs,
+    check_token_ids,
+    list_sentences,
+)
+from seq2seq.text.special_tokens import BOS, EOS
+from seq2seq.text.tokenizer import Tokenizer
+from seq2seq.text.words import SegmentedText, join_words, split_words
 from seq2seq.translation.forcing import attend, evaluating, force, forced_batches
 from seq2seq.translation.translation import (
     FORBIDDEN,
@@ -149,10 +157,14 @@ class Translator:
         of these the most probable that together reach top_p. A text's draws depend on `seed` and its place among the
         texts, counted from `first`, not on batches, other texts or `count`. Raises InputError for values out of range.
         """
-        count, first, seed = whole("count", count, 1), whole("first", first, 0, None), whole("seed", seed, 0, None)
-        temperature, top_p = real("temperature", temperature), real("top_p", top_p)
-        top_k = None if top_k is None else whole("top_k", top_k, 1)
-        check_drawing(temperature, top_k, top_p)
+        count, first, seed = (
+            check_integer("count", count, 1),
+            check_integer("first", first, 0, None),
+            check_integer("seed", seed, 0, None),
+        )
+        temperature, top_p = check_number("temperature", temperature), check_number("top_p", top_p)
+        top_k = None if top_k is None else check_integer("top_k", top_k, 1)
+        check_sampling_options(temperature, top_k, top_p)
         settings = resolve(self.config.search, options, SampleOptions, samples=count)
         networks = self._chosen(settings)
 
@@ -198,7 +210,7 @@ class Translator:
         read, and an end (None: all of them). Two blanks have 0 tokens.
         Raises InputError for unequal numbers, and for a blank source beside a target that is not blank.
         """
-        sources, targets = sentences(sources, "source"), sentences(targets, "target")
+        sources, targets = list_sentences(sources, "source"), list_sentences(targets, "target")
         return self.score_tokens(sources, encode(self.tokenizers.target, targets), max_length=max_length)
 
     def score_tokens(
@@ -208,8 +220,8 @@ class Translator:
 
         The log_prob of an unfinished translation is the sum without the last of `log_probs`, which is the end's.
         """
-        sources = sentences(sources, "source")
-        given = token_ids(targets, self.tokenizers.target.vocabulary_size)
+        sources = list_sentences(sources, "source")
+        given = check_token_ids(targets, self.tokenizers.target.vocabulary_size)
         check_pairs(sources, given)
         ids, longer = cut(encode(self.tokenizers.source, sources), max_length)
         tokens, also = cut(given, max_length)
@@ -244,17 +256,21 @@ class Translator:
         Of either side the first max_length pieces are read (None: all of them), with the words that they reach. Two
         blanks have no links. Raises InputError for unequal numbers, one blank side, and values out of range.
         """
-        sources, targets = sentences(sources, "source"), sentences(targets, "target")
-        check_reading(shift, threshold)
+        sources, targets = list_sentences(sources, "source"), list_sentences(targets, "target")
+        check_link_options(shift, threshold)
         cut([], max_length)
         if join is not None:
-            choice("join", join, get_args(Join))
+            check_choice("join", join, get_args(Join))
         check_pairs(sources, targets)
         for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
             if bool(source.strip()) != bool(target.strip()):
                 raise InputError(f"pair {number}: one side is blank, the other is not; nothing to align it with")
-        read = _sides(self.tokenizers.source, sources, joined if join in ("source", "both") else spaced, max_length)
-        written = _sides(self.tokenizers.target, targets, joined if join in ("target", "both") else spaced, max_length)
+        read = _sides(
+            self.tokenizers.source, sources, join_words if join in ("source", "both") else split_words, max_length
+        )
+        written = _sides(
+            self.tokenizers.target, targets, join_words if join in ("target", "both") else split_words, max_length
+        )
         weights = [np.ones((len(side.ids) + 1, 1), dtype=np.float32) for side in written]  # all to the end of nothing
         with evaluating(self._networks):
             for rows, batch in forced_batches([side.ids for side in read], [side.ids for side in written]):
@@ -314,7 +330,7 @@ class Translator:
         states = [network.start(ids, lengths) for network in networks]
         if not shortlists:
             return Ensemble([_step_function(network) for network in networks]), EnsembleState(tuple(states))
-        tokens = candidates(shortlists, [[*source.ids, EOS] for source in sources]).to(self._device)
+        tokens = candidate_tokens(shortlists, [[*source.ids, EOS] for source in sources]).to(self._device)
         narrow = tuple(network.narrow(state, tokens) for network, state in zip(networks, states, strict=True))
         return Ensemble([_narrow_step_function(network) for network in networks]), EnsembleState(narrow)
 
@@ -375,7 +391,7 @@ def _checked_models(models: Iterable[LoadedModel]) -> list[LoadedModel]:
         raise WrongType("a list of loaded models is needed; Translator.load reads model directories")
     checked = list(models)
     if wrong := next((each for each in checked if not isinstance(each, LoadedModel)), None):
-        raise WrongType(f"{shown(wrong)} is no loaded model; Translator.load reads model directories")
+        raise WrongType(f"{short_repr(wrong)} is no loaded model; Translator.load reads model directories")
     if not checked:
         raise ValueError("a translator needs at least one model")
     _check_vocabularies(checked)
@@ -402,6 +418,6 @@ def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
 
 
 def _sides(
-    tokenizer: Tokenizer, texts: Iterable[str], worded: Callable[[str], WordedText], most: int | None
+    tokenizer: Tokenizer, texts: Iterable[str], worded: Callable[[str], SegmentedText], most: int | None
 ) -> list[Side]:
     return sides(tokenizer, [worded(text) for text in texts], most)

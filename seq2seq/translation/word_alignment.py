@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seq2seq.metrics.links import Link, links_from_threshold, merged_weights, strongest_links
+from seq2seq.metrics.links import Link, links_from_threshold, merge_weights, strongest_links
 from seq2seq.text.tokenizer import Tokenizer
-from seq2seq.text.words import WordedText, word_shares
+from seq2seq.text.words import SegmentedText, word_shares
 from seq2seq.translation.plain_data import PlainData, matrix
 
 Join = Literal["source", "target", "both"]
@@ -57,12 +57,12 @@ class Alignment(PlainData):
 
     def read(self, *, shift: int = 0, threshold: float | None = None) -> Alignment:
         """The same attention read anew, as `Translator.align` would with these arguments."""
-        weights = merged_weights(self.piece_weights, self.source.shares, self.target.shares, shift=shift)
+        weights = merge_weights(self.piece_weights, self.source.shares, self.target.shares, shift=shift)
         links = strongest_links(weights) if threshold is None else links_from_threshold(weights, threshold)
         return replace(self, weights=weights, links=sorted(links))
 
 
-def sides(tokenizer: Tokenizer, texts: Sequence[WordedText], most: int | None = None) -> list[Side]:
+def sides(tokenizer: Tokenizer, texts: Sequence[SegmentedText], most: int | None = None) -> list[Side]:
     """What a model meets of each text, up to `most` pieces and the words that they reach.
 
     Of a text without words it reads nothing, as of a blank one elsewhere.

@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["seq2seq", "tomllib"]):
     from seq2seq.config_file import load_config, parse_config
     from seq2seq.errors import Seq2SeqError
     from seq2seq.nn.initialisation import initialise
-    from seq2seq.text.compression import unpacked
+    from seq2seq.text.compression import unpack
     from seq2seq.text.delimited import read_delimited
     from seq2seq.text.lines import read_lines
     from seq2seq.text.readers import SentencePair, read_aligned, read_json, read_jsonl
@@ -62,7 +62,7 @@ def texts(folder: Path) -> tuple[list[bytes], Callable[[bytes], object]]:
 
     def lines(path: Path) -> None:
         found = read_lines(path)
-        chunks = Source("stream", unpacked(io.BytesIO(path.read_bytes()))).chunks(3)
+        chunks = Source("stream", unpack(io.BytesIO(path.read_bytes()))).chunks(3)
         assert found == [line for chunk in chunks for line in chunk]
 
     def rows(found: Iterator[object]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 
 from seq2seq.cli.display.console import column, console, say
-from seq2seq.text.escaping import visible
+from seq2seq.text.escaping import escape_line
 
 _WHAT = {"cost": "measuring speed and memory", "summarise": "comparing"}
 
@@ -48,11 +48,11 @@ class LiveRuns:
             self.progress.remove_task(self.bars.pop(run))
             self.progress.advance(self.whole)
         elif kind == "begin":
-            self.bars[run] = self.progress.add_task(visible(run), total=None)
+            self.bars[run] = self.progress.add_task(escape_line(run), total=None)
         elif kind == "progress":
             self.progress.update(self.bars[run], completed=event["step"], total=event["max_steps"])
         elif kind == "measure":
-            self._move(run, f"{visible(run)}: translating", event)
+            self._move(run, f"{escape_line(run)}: translating", event)
         elif kind == "cost":
             self._move("", _WHAT[kind], event)
 

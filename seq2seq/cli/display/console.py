@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import TextColumn
 
 from seq2seq.errors import Seq2SeqError
-from seq2seq.text.escaping import json_text, printable
+from seq2seq.text.escaping import escape_text, json_text
 
 
 class Answers(FileIO):
@@ -69,7 +69,7 @@ def open_streams() -> None:
 def say(*messages: object) -> None:
     """Tell on standard error, a line or more each."""
     for message in messages:
-        print(printable(str(message)), file=sys.stderr, flush=True)
+        print(escape_text(str(message)), file=sys.stderr, flush=True)
 
 
 def answer(text: str) -> None:
@@ -85,7 +85,7 @@ def answer_json(facts: Any) -> None:
 def answer_path(path: Path) -> None:
     """The name of a file on standard output: to a script its very bytes, of whatever encoding."""
     if sys.stdout.isatty():
-        answer(printable(str(path)))
+        answer(escape_text(str(path)))
     else:
         _answer_bytes(os.fsencode(path))
 

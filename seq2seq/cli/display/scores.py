@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from seq2seq.cli.display.console import answer, drawn
-from seq2seq.text.escaping import printable, visible
+from seq2seq.text.escaping import escape_line, escape_text
 
 if TYPE_CHECKING:
-    from seq2seq.metrics.bleu import Comparison, Metric
+    from seq2seq.metrics.scores import Metric, PairedComparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Report:
     references: int
     metrics: Sequence[Metric]
     baseline: str | None
-    comparisons: Sequence[Comparison]
+    comparisons: Sequence[PairedComparison]
     notes: Sequence[str] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -58,8 +58,8 @@ class Report:
         """The table, then what must travel with its numbers, on lines of their own that are not broken."""
         most = "up to " if any("nrefs:var" in metric.signature for metric in self.metrics) else ""
         references = f"{most}{self.references} reference{'s' if self.references > 1 else ''} each"
-        title = f"{visible(self.system)}: {self.sentences:,} sentences, {references}"
-        answer(drawn(title, self._table(), *map(printable, self._lines())))
+        title = f"{escape_line(self.system)}: {self.sentences:,} sentences, {references}"
+        answer(drawn(title, self._table(), *map(escape_text, self._lines())))
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from seq2seq.cli.display.console import column, console, say, speaks
-from seq2seq.text.escaping import printable
+from seq2seq.text.escaping import escape_text
 
 Event = dict[str, Any]
 
@@ -124,7 +124,7 @@ class LiveDisplay:
         elif kind == "train" and self.task is not None:
             self.progress.update(self.task, numbers=train_line(event))
         elif line := event_line(event):
-            self.progress.console.print(printable(line), soft_wrap=True)
+            self.progress.console.print(escape_text(line), soft_wrap=True)
 
     def _encode(self, event: Event) -> None:
         """Move a bar of its own over the pairs of a text that are encoded, until all are."""

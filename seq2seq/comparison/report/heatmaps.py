@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from seq2seq.comparison.report.pictures import GREY, WIDTH, Picture, cut, style
 from seq2seq.comparison.results import Example, Results
 from seq2seq.metrics.drawing import display_width
-from seq2seq.text.escaping import visible
+from seq2seq.text.escaping import escape_line
 
 _CELL = 0.17  # inches
 
@@ -36,7 +36,7 @@ def attention_maps(results: Results) -> list[Picture]:
 
 def attention_map(weights: ArrayLike, source: Sequence[str], target: Sequence[str], title: str = "") -> Figure:
     """One heat-map: weights [target words, source words], words on the axes."""
-    source, target = list(map(visible, source)), list(map(visible, target))
+    source, target = list(map(escape_line, source)), list(map(escape_line, target))
     across, up = _reach(target), _reach(source) + (0.3 if title else 0.0)
     width, height = max(1, len(source)) * _CELL, max(1, len(target)) * _CELL
     with style():

@@ -27,7 +27,7 @@ from seq2seq.comparison.report.tables import Table
 from seq2seq.comparison.results import Example, Results, RunResult, System, TestResult
 from seq2seq.durable import sync_names, write_durably
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.text.escaping import csv_cell, markdown, visible
+from seq2seq.text.escaping import escape_csv_cell, escape_line, escape_markdown
 
 PAGE, MARKDOWN, ROWS, FIGURES = "report.html", "report.md", "results.csv", "figures"
 
@@ -97,7 +97,7 @@ def check_results(results: Results) -> None:
 def _visible(tree: Any) -> Any:
     """The same tree with strings that only show: its own come from the texts, names and models of whoever made it."""
     if isinstance(tree, str):
-        return visible(re.sub("[ \t\r\n]+", " ", tree))
+        return escape_line(re.sub("[ \t\r\n]+", " ", tree))
     if isinstance(tree, dict):
         return {_visible(key): _visible(value) for key, value in tree.items()}
     return list(map(_visible, tree)) if isinstance(tree, (list, tuple)) else tree
@@ -215,19 +215,24 @@ def _page(results: Results, sections: Iterable[Section], svgs: Mapping[str, byte
 
 
 def _markdown(results: Results, sections: Iterable[Section]) -> str:
-    lines = [f"# {markdown(results.title)}", "", *(markdown(sentence) for sentence in summary(results)), ""]
+    lines = [
+        f"# {escape_markdown(results.title)}",
+        "",
+        *(escape_markdown(sentence) for sentence in summary(results)),
+        "",
+    ]
     lines += _missing(results)
     for name, sentences in verdicts(results).items():
-        lines += [f"**{markdown(name)}**", "", *(f"- {markdown(sentence)}" for sentence in sentences), ""]
+        lines += [f"**{escape_markdown(name)}**", "", *(f"- {escape_markdown(sentence)}" for sentence in sentences), ""]
     for section in sections:
         lines += [f"## {section.title}", ""]
         for picture in section.pictures:
-            label = markdown(f"{picture.title}. {picture.caption}")
-            lines += [f"![{label}]({FIGURES}/{picture.name}.svg)", "", markdown(picture.caption), ""]
+            label = escape_markdown(f"{picture.title}. {picture.caption}")
+            lines += [f"![{label}]({FIGURES}/{picture.name}.svg)", "", escape_markdown(picture.caption), ""]
         for table in section.tables:
             lines += _markdown_table(table)
     lines += ["## Settings", ""]
-    lines += [f"- {markdown(name)}: {markdown(value)}" for name, value in settings(results).items()]
+    lines += [f"- {escape_markdown(name)}: {escape_markdown(value)}" for name, value in settings(results).items()]
     grid = json.dumps(results.grid, indent=2, ensure_ascii=False)
     fence = "`" * (1 + max([2, *map(len, re.findall("`+", grid))]))
     return "\n".join([*lines, "", f"{fence}json", grid, fence, ""])
@@ -236,15 +241,15 @@ def _markdown(results: Results, sections: Iterable[Section]) -> str:
 def _missing(results: Results) -> list[str]:
     if not results.missing:
         return []
-    return ["**Missing, and in no number:**", "", *(f"- {markdown(each)}" for each in results.missing), ""]
+    return ["**Missing, and in no number:**", "", *(f"- {escape_markdown(each)}" for each in results.missing), ""]
 
 
 def _markdown_table(table: Table) -> list[str]:
     rule = ["---"] * table.words + ["---:"] * (len(table.columns) - table.words)
     rows = [table.columns, *table.rows]
-    note = [markdown(table.note), ""] if table.note else []
-    cells = [f"| {' | '.join(map(markdown, row))} |" for row in rows]
-    return [f"### {markdown(table.title)}", "", cells[0], f"|{'|'.join(rule)}|", *cells[1:], "", *note]
+    note = [escape_markdown(table.note), ""] if table.note else []
+    cells = [f"| {' | '.join(map(escape_markdown, row))} |" for row in rows]
+    return [f"### {escape_markdown(table.title)}", "", cells[0], f"|{'|'.join(rule)}|", *cells[1:], "", *note]
 
 
 # ----------------------------------------------------------------------------------------------------------------- CSV
@@ -263,7 +268,7 @@ def _csv(results: Results) -> str:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for cells in (columns, *([row.get(column, "") for column in columns] for row in rows)):
-        writer.writerow([csv_cell(cell) if isinstance(cell, str) else cell for cell in cells])
+        writer.writerow([escape_csv_cell(cell) if isinstance(cell, str) else cell for cell in cells])
     return text.getvalue()
 
 
