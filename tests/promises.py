@@ -1,4 +1,5 @@
-"""Bugs that would break a promise of README.md, in the form of bugs.py; pitfalls.py puts them in as well.
+"""Bugs that would break a promise of README.md or its guide, in the form of bugs.py; pitfalls.py puts them in as
+well.
 
 Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
 gradients from what is written for speed, 32 the Python interface, 33 what is printed, 34 what a resume takes up, 35

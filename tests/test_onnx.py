@@ -189,11 +189,11 @@ main()
 
 
 def needless() -> set[str]:
-    """All that the package depends on, less what the README installs for an export and what comes with that."""
+    """All that the package depends on, less what the guide installs for an export and what comes with that."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     every = {re.split("[<>=;]", line)[0] for line in project["dependencies"]}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(r"pip install -c scripts/constraints.txt (onnxruntime .*)", readme)
+    guide = (ROOT / "scripts" / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"pip install -c scripts/constraints.txt (onnxruntime .*)", guide)
     assert found is not None
     return every - set(found[1].split()) - {"numpy", "rich"} | {"onnx"}
 

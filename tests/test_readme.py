@@ -1,11 +1,15 @@
-"""What the README shows is what happens."""
+"""What the README and the other pages show is what happens: commands, Python, settings, tables and links."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +18,60 @@ from typer.testing import CliRunner
 
 from seq2seq import Translator
 from seq2seq.cli import app
+from seq2seq.config_file import parse_config
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+from pages import ROOT, fill
+
+FOLDERS = ("data", "scripts", "seq2seq", "tests")
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted(page for folder in FOLDERS for page in (ROOT / folder).rglob("README.md")))
+}
+GUIDE = PAGES["scripts/README.md"]
 SIDES = {"source": "de", "target": "en"}
 
+# Every block of code on all pages: its language, and words that no other block of that language has.
+BLOCKS = {
+    "two commands": ("sh", "scripts/demo "),
+    "switch": ("sh", "scripts/configs/demo.toml"),
+    "install": ("sh", "git clone"),
+    "own text": ("sh", "> my.toml"),
+    "translator": ("python", "Translator.load"),
+    "settings": ("sh", "max_steps=20000\n"),
+    "go on": ("sh", "max_steps=20000 --resume"),
+    "stream": ("toml", "streaming"),
+    "large file": ("sh", "big.de"),
+    "shortlist": ("sh", "--shortlist"),
+    "export": ("sh", "seq2seq export"),
+    "install without torch": ("sh", "--no-deps"),
+    "aligned": ("python", "translator.align"),
+    "JSON": ("python", "json.dumps"),
+    "grid": ("toml", "[grid]"),
+    "compare": ("sh", "compare-demo.toml"),
+    "reproduce": ("sh", "scripts/reproduce"),
+    "benchmark": ("sh", "scripts/benchmark"),
+    "study": ("sh", "scripts/study/phrasebook.toml"),
+    "study of real text": ("sh", "scripts/study/multi30k.toml"),
+    "study of links made by hand": ("sh", "scripts/study/zh-en.toml"),
+    "study at 1,024 units": ("sh", "scripts/study/wide.toml"),
+}
+# Of these, a test sees no more than that programs, options and files are there: they install, take hours, or need a
+# corpus that is not here. All others are run.
+ONLY_CHECKED = (
+    "two commands", "install", "install without torch", "reproduce", "benchmark",
+    "study", "study of real text", "study of links made by hand", "study at 1,024 units",
+)  # fmt: skip
 
-def blocks(language: str) -> list[str]:
-    """The fenced code of one language."""
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+def blocks(language: str = "sh|python|toml") -> list[str]:
+    """The fenced code of one language, or of any, on all pages."""
+    return [
+        found
+        for page in PAGES.values()
+        for found in re.findall(rf"^```(?:{language})\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE)
+    ]
 
 
 def block_with(language: str, words: str) -> str:
@@ -31,16 +80,37 @@ def block_with(language: str, words: str) -> str:
     return found[0]
 
 
-@pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that the README speaks of, where `seq2seq` is this package."""
-    folder = tmp_path_factory.mktemp("readme")
+def block(name: str) -> str:
+    return block_with(*BLOCKS[name])
+
+
+def test_every_block_is_run_or_checked() -> None:
+    run = set(re.findall(r'block\("([^"]+)"\)', Path(__file__).read_text(encoding="utf-8")))
+    assert sorted([*run, *ONLY_CHECKED]) == sorted(BLOCKS)
+    assert sorted(map(block, BLOCKS)) == sorted(blocks())
+    languages = {name for page in PAGES.values() for name in re.findall(r"(?m)^ *(?:```|~~~)(\w+)", page)}
+    assert languages == {"sh", "python", "toml"}
+
+
+def write_texts(folder: Path) -> None:
+    """The files that the pages speak of, of four sentences."""
     german = ["Der Hund schläft.", "Die Katze schläft nicht.", "Das Kind liest ein Buch.", "Ein Hund sieht das Kind."]
     english = ["The dog sleeps.", "The cat does not sleep.", "The child reads a book.", "A dog sees the child."]
     for name in ("train", "valid", "test"):
         (folder / f"{name}.de").write_text("".join(f"{line}\n" for line in german), encoding="utf-8")
         (folder / f"{name}.en").write_text("".join(f"{line}\n" for line in english), encoding="utf-8")
-    (folder / "new.de").write_text("Das Kind schläft.\n\nDer Hund liest.\n", encoding="utf-8")
+    for name in ("new", "big"):
+        (folder / f"{name}.de").write_text("Das Kind schläft.\n\nDer Hund liest.\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the texts and with scripts/, where `seq2seq` is this package."""
+    folder = tmp_path_factory.mktemp("readme")
+    write_texts(folder)
+    shutil.copytree(
+        ROOT / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("results", "study", "__pycache__")
+    )
     tools = folder / "bin"
     tools.mkdir()
     (tools / "seq2seq").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m seq2seq "$@"\n', encoding="utf-8")
@@ -48,99 +118,189 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def trained(workplace: Path) -> Path:
+    """The workplace after the first commands of "Translate your own text", with a training of three steps."""
+    config, _, rest = block("own text").partition("> my.toml\n")
+    shell(workplace, config + "> my.toml")
+    replace_in(workplace / "my.toml", r"(?m)^(max_steps|warmup_steps) = \d+", r"\1 = 3", count=2)
+    (workplace / "shown").write_text(shell(workplace, rest), encoding="utf-8")
+    return workplace
+
+
+def replace_in(path: Path, pattern: str, by: str, count: int = 1) -> None:
+    text, changed = re.subn(pattern, by, path.read_text(encoding="utf-8"))
+    assert changed == count
+    path.write_text(text, encoding="utf-8")
+
+
 def shell(folder: Path, script: str) -> str:
-    environment = {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    paths = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     command = ["bash", "-euo", "pipefail", "-c", script]
+    environment = {**os.environ, **paths, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.mark.slow
-def test_own_text_block_runs_as_written(workplace: Path) -> None:
+def test_own_text_block_runs_as_written(trained: Path) -> None:
     """Only the length of the training is cut, by editing the config that the first command wrote."""
-    block = block_with("sh", "> my.toml")
-    config, _, rest = block.partition("> my.toml\n")
-    shell(workplace, config + "> my.toml")
-    written = (workplace / "my.toml").read_text(encoding="utf-8")
-    written, changed = re.subn(r"(?m)^(max_steps|warmup_steps) = \d+", r"\1 = 3", written)
-    assert changed == 2
-    (workplace / "my.toml").write_text(written, encoding="utf-8")
-    shown = shell(workplace, rest)
-    assert len((workplace / "new.en").read_text(encoding="utf-8").split("\n")) == 4
+    shown = (trained / "shown").read_text(encoding="utf-8")
+    assert len((trained / "new.en").read_text(encoding="utf-8").split("\n")) == 4
     assert "BLEU" in shown
-    assert (workplace / "runs" / "mine" / "README.md").is_file()
-    described = shell(workplace, "seq2seq inspect runs/mine")
-    assert "additive" in described
+    assert "attention from:" in shown
+    assert (trained / "runs" / "mine" / "README.md").is_file()
+    assert "additive" in shell(trained, "seq2seq inspect runs/mine")
 
 
 @pytest.mark.slow
 def test_the_switch_runs_as_written(workplace: Path) -> None:
     """On another text, two steps of it."""
-    (workplace / "scripts").symlink_to(ROOT / "scripts")
     files = {"train": "train", "validation": "valid"}
     texts = [f"data.{part}.{side}={name}.{end}" for part, name in files.items() for side, end in SIDES.items()]
     changes = ["data.root=.", *texts, "tokenizer.vocabulary_size=60", "training.max_steps=2", "training.warmup_steps=1"]
-    block = block_with("sh", "scripts/configs/demo.toml")
-    shell(workplace, f"{block.rstrip()} {' '.join(f'--set {change}' for change in changes)}")
+    command = block("switch").rstrip()
+    shell(workplace, f"{command} {' '.join(f'--set {change}' for change in changes)}")
     assert "scaled_dot" in shell(workplace, "seq2seq inspect runs/dot")
 
 
 @pytest.mark.slow
-def test_python_block_runs_as_written(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not (workplace / "runs" / "mine").exists():
-        test_own_text_block_runs_as_written(workplace)
-    monkeypatch.chdir(workplace)
-    (block,) = blocks("python")
+def test_python_blocks_run_as_written(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
     variables: dict[str, Any] = {"Translator": Translator}
-    exec(block.replace("runs/demo", "runs/mine"), variables)
+    exec(block("translator").replace("runs/demo", "runs/mine"), variables)
     translation = variables["translation"]
-    for variable, name in re.findall(r"^(translation|aligned)\.(\w+)", block, flags=re.MULTILINE):
+    exec(block("aligned"), variables)
+    both = block("translator") + block("aligned")
+    for variable, name in re.findall(r"^(translation|aligned)\.(\w+)", both, flags=re.MULTILINE):
         assert hasattr(variables[variable], name), name
     assert variables["aligned"].weights.shape == (3, 3)
     assert translation.weights.shape == (
         len(translation.pieces) + translation.finished,
         len(translation.source_pieces) + 1,
     )
+    lines = block("JSON").rstrip().split("\n")
+    exec("\n".join([*lines[:-1], f"written = {lines[-1]}"]), variables)
+    assert json.loads(variables["written"])["weights"] == {"rows": translation.weights.tolist()}
 
 
 @pytest.mark.slow
-def test_shortlist_block_runs_as_written(workplace: Path) -> None:
-    if not (workplace / "runs" / "mine").exists():
-        test_own_text_block_runs_as_written(workplace)
-    shown = shell(workplace, block_with("sh", "--shortlist"))
+def test_a_training_is_lengthened_and_goes_on_as_written(trained: Path) -> None:
+    shell(trained, block("settings").replace("20000", "4"))
+    shell(trained, block("go on").replace("20000", "6"))
+    log = (trained / "runs" / "longer" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    assert max(json.loads(line).get("step", 0) for line in log) == 6
+
+
+@pytest.mark.slow
+def test_large_file_block_runs_as_written(trained: Path) -> None:
+    """And given again, it leaves what it wrote."""
+    shell(trained, block("large file"))
+    written = (trained / "big.en").read_bytes()
+    shell(trained, block("large file"))
+    assert written == (trained / "big.en").read_bytes() == (trained / "new.en").read_bytes()
+
+
+@pytest.mark.slow
+def test_shortlist_block_runs_as_written(trained: Path) -> None:
+    shown = shell(trained, block("shortlist"))
     assert all(word in shown for word in ("links from 4 pairs", "recall", "BLEU"))
-    assert len((workplace / "new.shortlist.en").read_text(encoding="utf-8").split("\n")) == 4
+    assert len((trained / "new.shortlist.en").read_text(encoding="utf-8").split("\n")) == 4
 
 
 @pytest.mark.slow
-def test_export_block_runs_as_written(workplace: Path) -> None:
+def test_export_block_runs_as_written(trained: Path) -> None:
     pytest.importorskip("onnxruntime")
-    if not (workplace / "runs" / "mine").exists():
-        test_own_text_block_runs_as_written(workplace)
-    shown = shell(workplace, block_with("sh", "seq2seq export").replace("runs/demo", "runs/mine"))
-    assert shown.count("\n") == 1 + len((workplace / "test.de").read_text(encoding="utf-8").splitlines())
+    shown = shell(trained, block("export").replace("runs/demo", "runs/mine"))
+    assert shown.count("\n") == 1 + len((trained / "test.de").read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.slow
+def test_compare_block_runs_as_written(workplace: Path) -> None:
+    """On less text, two steps a run, without the measurement of speed."""
+    grid = workplace / "scripts" / "configs" / "compare-demo.toml"
+    replace_in(grid, r"max_steps = \d+", "max_steps = 2")
+    grid.write_text(f"{grid.read_text(encoding='utf-8')}\n[cost]\nrepeats = 0\n", encoding="utf-8")
+    few = "--train 200 --validation 20 --test 6 --long 4 --recombined 10"
+    shell(workplace, block("compare").replace("--train 20000", few))
+    written = workplace / "comparisons" / "demo"
+    assert {path.name for path in written.iterdir()} >= {"report.html", "report.md", "results.json", "results.csv"}
+    results = json.loads((written / "results.json").read_text(encoding="utf-8"))
+    assert sum(len(system["runs"]) for system in results["systems"]) == 8
+
+
+def test_the_grid_is_that_of_the_demo() -> None:
+    written = tomllib.loads(block("grid"))
+    demo = tomllib.loads((ROOT / "scripts" / "configs" / "compare-demo.toml").read_text(encoding="utf-8"))
+    demo["tests"] = {"test": {key: demo["tests"]["test"][key] for key in ("source", "reference")}}
+    assert written == {key: demo[key] for key in written}
+    assert len(written) == 5
+
+
+def test_settings_of_text_are_read() -> None:
+    languages = {"source_language": "de", "target_language": "en"}
+    plain = {"source": "a", "target": "b"}
+    rows = re.findall(r"^\| (`\w+ = .*?) \| ", GUIDE, flags=re.MULTILINE)
+    assert len(rows) == 5
+    for row in rows:
+        text = tomllib.loads("\n".join(re.findall(r"`(.*?)`", row)))
+        parse_config({"data": languages | {"train": text, "validation": text}}, row)
+    stream = tomllib.loads(block("stream"))["data"]
+    config = parse_config({"data": languages | stream | {"validation": plain}}, "stream")
+    assert config.data.train.streaming
+
+
+@pytest.mark.parametrize("name", ONLY_CHECKED)
+def test_programs_options_and_files_are_there(name: str) -> None:
+    for line in block(name).replace("\\\n", " ").splitlines():
+        for command in re.split(r" (?:&&|\|) ", line):
+            program, *words = shlex.split(command, comments=True)
+            help_text = ""
+            if program.startswith("scripts/"):
+                assert os.access(ROOT / program, os.X_OK), program
+                help_text = help_of_script(ROOT / program)
+            elif program == "seq2seq":
+                help_text = help_of(words[0])
+            for word in words:
+                assert not word.startswith("scripts/") or (ROOT / word).exists(), word
+                assert not word.startswith("--") or not help_text or word in help_text, (command, word)
+    assert name != "two commands" or "--slow" in (ROOT / "scripts" / "test").read_text(encoding="utf-8")
+    assert name != "reproduce" or block(name).split()[1] in help_of_script(ROOT / "scripts" / "reproduce")
+
+
+def help_of_script(path: Path) -> str:
+    """What it tells for --help; of a shell script its text."""
+    if path.read_text(encoding="utf-8").startswith("#!/usr/bin/env bash"):
+        return path.read_text(encoding="utf-8")
+    return subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def help_of(command: str) -> str:
+    result = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    return result.output
 
 
 def test_every_command_named_exists_and_helps() -> None:
-    names = set(
-        re.findall(
-            r"seq2seq (train|translate|score|align|evaluate|compare|config|inspect|plot|push|shortlist|export)\b",
-            README,
-        )
-    )
+    names = set(re.findall(r"^\| `seq2seq (\w+)", PAGES["README.md"], flags=re.MULTILINE))
     assert names == {each.name for each in (*app.registered_commands, *app.registered_groups)}
     for name in names:
-        result = CliRunner().invoke(app, [name, "--help"])
-        assert result.exit_code == 0
-        assert f"seq2seq {name}" in result.output
+        assert f"seq2seq {name}" in help_of(name)
+    for page, text in PAGES.items():
+        for name in re.findall(r"(?:`|^)seq2seq (\w+)", text, flags=re.MULTILINE):
+            assert name in names, (page, name)
 
 
 def test_every_option_named_exists() -> None:
-    for name, words in re.findall(r"\| `seq2seq ((?:plot )?\w+)[^`]*` \| ([^|]*) \|", README):
-        text = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200"}).output
+    for name, words in re.findall(r"\| `seq2seq ((?:plot )?\w+)[^`]*` \| ([^|]*) \|", PAGES["README.md"]):
+        text = help_of(name)
         for option in re.findall(r"--[a-z-]+", words):
             assert option in text, (name, option)
+    every = "".join(help_of(name) for name in (*(each.name for each in app.registered_commands), "plot attention"))
+    for code in re.findall(r"`([^`\n]*--[^`\n]*)`", re.sub(r"(?ms)^```.*?^```$", "", GUIDE)):
+        for option in re.findall(r"--[a-z0-9-]+", code):
+            assert re.search(rf"{option}\b", every), option
 
 
 @pytest.mark.scripts
@@ -152,24 +312,66 @@ def test_tables_are_what_the_script_writes() -> None:
 
 
 @pytest.mark.scripts
-def test_speed_is_what_the_benchmark_writes() -> None:
-    done = subprocess.run([sys.executable, ROOT / "scripts" / "benchmark", "--check"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_parts_go_where_their_markers_are() -> None:
+    marked = "<!-- {0}:begin -->\nold\n<!-- {0}:end -->\n"
+    pages = {"a": f"first\n{marked.format('x')}", "b": marked.format("y-z") + "last"}
+    assert fill(pages, {"x": r"\1 new", "y-z": "other"}) == {
+        "a": "first\n<!-- x:begin -->\n\\1 new\n<!-- x:end -->\n",
+        "b": "<!-- y-z:begin -->\nother\n<!-- y-z:end -->\nlast",
+    }
+    for wrong, parts, told in (
+        (pages, {"x": ""}, "markers of y-z: no such part is written"),
+        (pages, {"x": "", "y-z": "", "w": ""}, "markers of w: needed once, found 0 times in a, b"),
+        (pages | {"c": pages["a"]}, {"x": "", "y-z": ""}, "markers of x: needed once, found 2 times"),
+        ({"a": pages["a"].replace("x:end", "y:end")}, {"x": ""}, "a: a part that begins has no end"),
+    ):
+        with pytest.raises(SystemExit, match=told):
+            fill(wrong, parts)
 
 
-def test_links_and_files_exist() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        if "://" not in target:
-            assert (ROOT / target).exists(), target
-    for script in re.findall(r"(?m)^(scripts/[\w-]+)", README):
-        assert os.access(ROOT / script, os.X_OK), script
+def test_the_readme_has_the_measured_numbers() -> None:
+    """Those in its prose, which no script writes."""
+    section = PAGES["README.md"].partition("## What it is not for")[2]
+    results = {
+        name: json.loads((ROOT / "scripts" / "results" / f"{name}.json").read_text())
+        for name in ("zh-en", "demo-additive")
+    }
+
+    def bleu(name: str, test: str) -> str:
+        return next(f"{one['value']:.1f}" for one in results[name]["tests"][test]["metrics"] if one["name"] == "BLEU")
+
+    assert f"{results['zh-en']['record']['train_pairs']:,} pairs" in section
+    assert f"BLEU {bleu('zh-en', 'tst2010')}" in section
+    assert f"from BLEU {bleu('demo-additive', 'test')} to {bleu('demo-additive', 'long')}" in section
+    (extent,) = re.findall(r"\d+ systems, \d+ seeds each", section)
+    assert extent in PAGES["scripts/study/README.md"]
+
+
+def anchors(page: str) -> set[str]:
+    """What GitHub calls the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"(?ms)^```.*?^```$", "", PAGES[page]), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_of_pages_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if "://" in target or target == TO_BE_WRITTEN:
+            continue
+        path, _, anchor = target.partition("#")
+        goal = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+        assert goal.exists(), target
+        assert not anchor or anchor in anchors(str(goal.relative_to(ROOT))), target
+
+
+TO_BE_WRITTEN = "seq2seq/README.md"  # once it is there, this line and its use above go
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_named_are_there(page: str) -> None:
+    for name in re.findall(r"`((?:data|scripts|seq2seq|tests)/[\w./-]*\w)`", PAGES[page]):
+        assert (ROOT / name).exists(), name
 
 
 def test_the_study_is_what_its_script_writes() -> None:
     subprocess.run([sys.executable, ROOT / "scripts" / "study-page", "--check"], check=True)
-
-
-def test_links_of_the_study_exist() -> None:
-    study = ROOT / "scripts" / "study"
-    for target in re.findall(r"\]\(([^)#]+)\)", (study / "README.md").read_text(encoding="utf-8")):
-        assert (study / target).exists(), target

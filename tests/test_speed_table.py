@@ -1,4 +1,4 @@
-"""The README's section on speed says what was measured last, part by part."""
+"""The tables of speed say what was measured last, part by part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from speed.table import fill, history, load
+from speed.table import history, load, section
 from speed.turns import in_turns, summary
 
 pytestmark = pytest.mark.scripts
@@ -74,10 +74,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_each_part_comes_from_its_newest_measurement(folder: Path) -> None:
-    page = fill("before\n<!-- speed:begin -->\nold\n<!-- speed:end -->\nafter\n", folder, PEERS)
-    assert page.startswith("before\n<!-- speed:begin -->\n| training |")
-    assert page.endswith("\n<!-- speed:end -->\nafter\n")
-    assert "old" not in page
+    page = section(folder, PEERS)
+    assert page.startswith("| training |")
     assert "| dot, luong | 2,500 ± 20 | 0.71 ± 0.01 | 150 ± 10 | 28.8 | 5.1% | 1.23 GB |" in page
     assert "| dot, luong, bf16 | 3,500 ± 20 | 0.71 ± 0.01 | 150 ± 10 | 28.8 | 5.1% | 1.23 GB |" in page
     assert "2,000" not in page
@@ -99,7 +97,7 @@ def test_training_has_a_table_for_each_kind_of_cores(folder: Path) -> None:
     for date, speed in (("2025-11-02", 1500.0), ("2025-11-01", 1400.0)):
         one = result(f"{date}T10:00Z", training=trained(speed), latency=[], scores_in_turns=compared())
         (folder / f"{date}.json").write_text(json.dumps(one | {"machine": MACHINE | {"vectors": "AVX512"}}))
-    page = fill("<!-- speed:begin -->\n<!-- speed:end -->\n", folder, PEERS)
+    page = section(folder, PEERS)
     assert page.index("| dot, luong | 2,500 ±") < page.index("2 AVX2 cores") < page.index("| dot, luong | 1,500 ±")
     assert "Training: 2025-11-02, commit `of2025-11-02`, 2 AVX512 cores" in page
     assert "1,400" not in page
@@ -114,11 +112,6 @@ def test_history_sets_a_figure_beside_itself(folder: Path) -> None:
     ):
         assert figure in line
         assert name in line
-
-
-def test_a_readme_without_the_section_is_refused(folder: Path) -> None:
-    with pytest.raises(SystemExit, match="markers of speed"):
-        fill("no markers", folder, PEERS)
 
 
 def test_systems_take_turns() -> None:

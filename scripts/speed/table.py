@@ -1,10 +1,8 @@
-"""The README's section on speed, from the newest committed measurement of each part and the peers' file."""
+"""The tables of speed, from the newest committed measurement of each part and the peers' file."""
 
 from __future__ import annotations
 
 import json
-import re
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,16 +11,11 @@ from typing import Any
 from speed.training import name_of
 
 OF_CORES = ("training", "scores-in-turns")  # parts that are shown for each kind of cores
-MARKERS = r"(<!-- speed:begin -->\n).*?(<!-- speed:end -->)"
 
 
-def fill(text: str, results: Path, peers: Path) -> str:
-    """The README with the section between its markers."""
-    section = "\n\n".join([*ours(load(results)), others(tomllib.loads(peers.read_text(encoding="utf-8")))])
-    filled, count = re.subn(MARKERS, lambda found: f"{found[1]}{section}\n{found[2]}", text, flags=re.DOTALL)
-    if count != 1:
-        sys.exit("README.md: markers of speed not found")
-    return filled
+def section(results: Path, peers: Path) -> str:
+    """Return all tables, as they stand between the markers of `speed`."""
+    return "\n\n".join([*ours(load(results)), others(tomllib.loads(peers.read_text(encoding="utf-8")))])
 
 
 def load(folder: Path) -> list[dict[str, Any]]:
