@@ -25,9 +25,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from pages import ROOT, fill
 
 FOLDERS = ("data", "scripts", "seq2seq", "tests")
-PAGES = {
+PAGES = {  # a model's card is none
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in (ROOT / "README.md", *sorted(page for folder in FOLDERS for page in (ROOT / folder).rglob("README.md")))
+    if not (path.parent / "config.json").exists()
 }
 GUIDE = PAGES["scripts/README.md"]
 SIDES = {"source": "de", "target": "en"}
