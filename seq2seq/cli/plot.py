@@ -16,7 +16,7 @@ from seq2seq.cli.files import Command
 from seq2seq.cli.layout import aligned_weights, drawn, unit_weights
 from seq2seq.cli.streams import STANDARD, check_target, is_replaced, refusals, termination_raises
 from seq2seq.durable import write_durably
-from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.errors import InputError, Seq2SeqError, require
 
 if TYPE_CHECKING:
     from seq2seq.evaluation.pictures import Form
@@ -87,6 +87,8 @@ def attention(
     has no spaces. In an SVG, words stay text.
     """
     form = _format_of(output)
+    if form is not None:  # else it is drawn without
+        require("seq2seq plot attention --output", "torch", "matplotlib")
     _check_texts(source, target, shift, beam_size)
     translator = options.load_translator(models, device, threads)
     if target is None:
@@ -121,6 +123,7 @@ def results(
     figures/ with every figure as SVG and PDF. Files of these names are
     replaced when all of them are ready.
     """
+    require("seq2seq plot results", "jinja2", "matplotlib")
     from seq2seq.evaluation.results import load_results
 
     found = load_results(Path(file))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seq2seq.config import Config, parse_config
 from seq2seq.directory import CONFIG, ENCODER, GRAPHS, JOINT, SOURCE, STEP, TARGET, Manifest, Vocabulary, read_files
-from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.errors import InputError, Seq2SeqError, imports_for
 from seq2seq.onnx.beam import SENTENCE, Floats, Ints, State
 from seq2seq.onnx.graphs import check_graph
 from seq2seq.text.tokenizer import BOS, EOS, LARGEST, PAD, UNK, Tokenizer, TokenizerPair
@@ -135,10 +135,8 @@ def _tokenizers(directory: Path, manifest: Manifest, contents: dict[str, bytes])
 
 
 def _session(path: Path, content: bytes, threads: int | None) -> Any:
-    try:
+    with imports_for("an exported model"):
         import onnxruntime
-    except ImportError:
-        raise InputError("an exported model needs onnxruntime: pip install onnxruntime") from None
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = threads or 0  # 0: one a core
