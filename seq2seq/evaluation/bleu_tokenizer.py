@@ -107,7 +107,7 @@ def tokenizer_of(signature: str) -> str | None:
 
 
 def make_bleu(tokenize: str, **options: Any) -> BLEU:
-    """sacreBLEU's object. Raises MissingPackage where a tokenizer lacks its extra, else Seq2SeqError if it cannot load."""
+    """sacreBLEU's object. Raises Seq2SeqError if the tokenizer cannot be loaded, MissingPackage without its extra."""
     try:
         # force only stops sacreBLEU's warning on standard error about tokenised text; our notes say it.
         return BLEU(tokenize=tokenize, force=True, **options)
