@@ -45,7 +45,7 @@ title = "Two"
 config = "run.toml"
 seeds = [1, 2]
 [grid]
-"model.score" = ["dot", "additive"]
+"model.score" = ["multiplicative", "additive"]
 [tests.test]
 source = "text.de"
 reference = "text.en"
