@@ -315,8 +315,10 @@ class Environment:
 
 
 def run_all(here: Environment, folder: Path, state: str, extras: set[str]) -> None:
-    """Every command works with its extra, and names it without."""
+    """Every command works with its extra, and names it without; those that need none are tried without any."""
     for number, (command, needs) in enumerate(COMMANDS.items()):
+        if extras and not needs and not command.startswith("train"):
+            continue
         arguments = [each.replace("OUT", f"{state}-{number}").replace("'", '"') for each in command.split()]
         code, _, told = here.run(folder, *arguments)
         # In the order of the command's needs, of which jinja2 is there always: torch brings it.
