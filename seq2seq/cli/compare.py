@@ -13,6 +13,7 @@ import typer
 
 from seq2seq.cli.display.console import say
 from seq2seq.cli.options import as_text
+from seq2seq.errors import EXTRAS, require
 
 if TYPE_CHECKING:
     from seq2seq.comparison.plan import Cell, Grid
@@ -76,6 +77,7 @@ def compare(
     cost; report.md, results.json, results.csv and figures/ the same. Ctrl-C
     stops all runs after their step, and --resume goes on.
     """  # fmt: skip
+    require("seq2seq compare", "torch", *EXTRAS["compare"])  # now, and not when the trainings are done
     from seq2seq.cli.files import check_folder
     from seq2seq.comparison.plan import cells, load_grid
     from seq2seq.comparison.texts import bleu_tokenizer, load_tests

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from seq2seq.cli.display.console import answer_path
-from seq2seq.errors import InputError, nearest
+from seq2seq.errors import InputError, nearest, require
 
 EXAMPLES = """
 seq2seq export runs/demo --output demo-onnx
@@ -39,6 +39,7 @@ def export(
     """
     if form != "onnx":
         raise InputError(f"--format {form!r} is unknown; {nearest(form, ['onnx'])}")
+    require("seq2seq export", "torch", "onnx")
     from seq2seq.checkpoint.model import load_model
     from seq2seq.onnx.export import check_export_directory, export_onnx
 

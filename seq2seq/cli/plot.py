@@ -17,7 +17,7 @@ from seq2seq.cli.display.training import progress_over
 from seq2seq.cli.examples import epilog
 from seq2seq.cli.files import Command
 from seq2seq.durable import refusals, write_durably
-from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.errors import InputError, Seq2SeqError, require
 from seq2seq.processes.signals import termination_raises
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ def attention(
     has no spaces. In an SVG, words stay text.
     """
     form = _format_of(output)
+    if form is not None:  # else it is drawn without
+        require("seq2seq plot attention --output", "torch", "matplotlib")
     _check_texts(source, target, shift, beam_size)
     translator = engines.load_translator(models, device, threads)
     if target is None:
@@ -123,6 +125,7 @@ def results(
     figures/ with every figure as SVG and PDF. Files of these names are
     replaced when all of them are ready.
     """
+    require("seq2seq plot results", "jinja2", "matplotlib")
     from seq2seq.comparison.results import load_results
 
     found = load_results(Path(file))

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from sacrebleu import BLEU
 from sacrebleu.utils import SACREBLEU_DIR
 
-from seq2seq.errors import Seq2SeqError
+from seq2seq.errors import EXTRAS, Seq2SeqError, install_extra, require
 
 TOKENIZERS = tuple(BLEU.TOKENIZERS)
 
@@ -34,7 +34,7 @@ _UNSPACED = (
 _SHARE = 0.25
 _KANA_SHARE = 0.1  # of Chinese characters and kana: no Japanese text has fewer
 _OWN = {"Chinese": "zh", "Japanese": "ja-mecab", "Korean": "ko-mecab"}
-EXTRAS = {"ja-mecab": "ja", "ko-mecab": "ko"}  # tokenizer -> the optional dependencies that it needs
+_EXTRA = {"ja-mecab": "ja", "ko-mecab": "ko"}  # tokenizer -> the extra that it needs
 _FLORES = os.path.join(SACREBLEU_DIR, "models", "flores200sacrebleuspm")
 
 
@@ -95,10 +95,8 @@ def tokenizer_for_writing(writing: Writing) -> TokenizerChoice:
     if own is None:
         return TokenizerChoice(name)
     counted = "pieces of Flores-200" if name == "flores200" else "characters"
-    installed = f"pip install 'sacrebleu[{EXTRAS[own]}]' lets it count words ({own})"
-    return TokenizerChoice(
-        name, f"the references are {writing}: BLEU counts {counted} (tokenize {name!r}); {installed}."
-    )
+    hint = f"to count words ({own}), {install_extra(_EXTRA[own])}"
+    return TokenizerChoice(name, f"the references are {writing}: BLEU counts {counted} (tokenize {name!r}); {hint}")
 
 
 def tokenizer_in_signature(signature: str) -> str | None:
@@ -118,9 +116,11 @@ def make_bleu(tokenize: str, **options: Any) -> BLEU:
         return BLEU(tokenize=tokenize, force=True, **options)
     except (ImportError, OSError, RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split())
-        if tokenize in EXTRAS:
-            reason = f"it needs pip install 'sacrebleu[{EXTRAS[tokenize]}]', and no other dictionary ({reason})"
-        raise Seq2SeqError(f"the tokenizer {tokenize!r} of sacreBLEU cannot be loaded: {reason}") from error
+        what = f"the tokenizer {tokenize!r} of sacreBLEU"
+        if extra := _EXTRA.get(tokenize):
+            require(what, *EXTRAS[extra])
+            reason = f"it needs its own dictionary, and no other; {install_extra(extra)} ({reason})"
+        raise Seq2SeqError(f"{what} cannot be loaded: {reason}") from error
 
 
 def _loads(name: str) -> bool:

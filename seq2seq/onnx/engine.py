@@ -24,7 +24,7 @@ from seq2seq.checkpoint.files import (
 )
 from seq2seq.config import Config
 from seq2seq.config_file import parse_config
-from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.errors import InputError, Seq2SeqError, imports_for
 from seq2seq.onnx.beam import PER_SENTENCE, ArrayState, Floats, Ints
 from seq2seq.onnx.graphs import check_graph
 from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
@@ -151,10 +151,8 @@ def _tokenizers(directory: Path, manifest: Manifest, contents: dict[str, bytes])
 
 
 def _session(path: Path, content: bytes, threads: int | None) -> Any:
-    try:
+    with imports_for("an exported model"):
         import onnxruntime
-    except ImportError:
-        raise InputError("an exported model needs onnxruntime: pip install onnxruntime") from None
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = threads or 0  # 0: one per core

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from seq2seq.checkpoint.files import CONFIG, ENCODER, FORMAT, STEP, Manifest, write_files
 from seq2seq.checkpoint.model import SPECIAL_IDS, LoadedModel, refuse_nan, tokenizer_files
 from seq2seq.durable import sha256
-from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.errors import InputError, Seq2SeqError, require
 from seq2seq.nn.attention import Memory, Past
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.kernels.loop_gradients import plain
@@ -46,6 +46,7 @@ def export_onnx(loaded: LoadedModel, directory: Path) -> None:
     Raises InputError where the directory has files, the package `onnx` is missing or weights are NaN, Seq2SeqError
     where the disk refuses.
     """
+    require("an export", "onnx")  # which torch imports when it has traced the network
     check_export_directory(directory)
     refuse_nan(dict(loaded.model.named_parameters()), str(loaded.directory))
     graphs = export_graphs(loaded.model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,20 +13,36 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 from torch import nn
 
 from seq2seq.config import Config, TrainingConfig
-from seq2seq.errors import InputError, Seq2SeqError, nearest
+from seq2seq.errors import (
+    EXTRAS,
+    InputError,
+    MissingPackage,
+    Seq2SeqError,
+    install_extra,
+    installed,
+    nearest,
+)
 from seq2seq.nn.kernels.precision import bfloat16_is_fast
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.group import join
 
 
+def with_trackers(config: Config) -> Config:
+    """The config with the trackers that this training has, where it names none: TensorBoard if it is installed."""
+    if config.training.trackers is not None:
+        return config
+    found = ["tensorboard"] if installed("tensorboard") else []
+    return config.model_copy(update={"training": config.training.model_copy(update={"trackers": found})})
+
+
 def check_trackers(training: TrainingConfig) -> None:
     """Refuse a tracker that accelerate does not know, or whose package is missing: it would be left out in silence."""
-    for name in training.trackers:
+    for name in training.trackers or ():
         if name not in LOGGER_TYPE_TO_CLASS:
             raise InputError(f"training.trackers: unknown tracker {name!r}; {nearest(name, LOGGER_TYPE_TO_CLASS)}")
-        package = {"comet_ml": "comet_ml", "dvclive": "dvclive"}.get(name, name)
-        if importlib.util.find_spec(package) is None:
-            raise InputError(f"training.trackers: {name!r} is not installed; pip install {package}, or take it out")
+        if not installed(name):
+            command = install_extra(name) if name in EXTRAS else f"install it: pip install {name}"
+            raise MissingPackage(f"training.trackers: {name!r} is not installed; take it out, or {command}")
 
 
 def check_factors(training: TrainingConfig, parameters: Iterable[str]) -> None:
@@ -50,7 +65,7 @@ def make_accelerator(config: Config, directory: Path) -> Accelerator:
     accelerator = Accelerator(
         cpu=not torch.accelerator.is_available(),  # else accelerate starts no group, and each process trains alone
         mixed_precision=training.mixed_precision,
-        log_with=list(training.trackers) or None,
+        log_with=list(training.trackers or ()) or None,
         project_dir=str(directory),
     )
     if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", "1")):

@@ -33,6 +33,7 @@ from seq2seq.training.engine import (
     make_accelerator,
     make_optimizer,
     makes_bfloat16_slow,
+    with_trackers,
 )
 from seq2seq.training.epoch import Place, Pool, draw, make_pools
 from seq2seq.training.journal import Journal
@@ -64,6 +65,7 @@ def train(
     Seq2SeqError when the disk refuses, which leaves the last state as it was.
     """
     check_config(config)
+    config = with_trackers(config)
     tune_memory()
     processes = Processes(make_accelerator(config, output / "training"))
     if config.training.threads:

@@ -17,17 +17,18 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from seq2seq.comparison.report import tables
 from seq2seq.comparison.report.pictures import Picture, encode, inline, missing_glyphs
 from seq2seq.comparison.report.plots import pictures
 from seq2seq.comparison.report.tables import Table
 from seq2seq.comparison.results import Example, Results, RunResult, System, TestResult
 from seq2seq.durable import sync_names, write_durably
-from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.errors import InputError, Seq2SeqError, imports_for
 from seq2seq.text.escaping import escape_csv_cell, escape_line, escape_markdown
+
+with imports_for("a report"):
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
 PAGE, MARKDOWN, ROWS, FIGURES = "report.html", "report.md", "results.csv", "figures"
 
