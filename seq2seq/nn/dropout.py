@@ -38,7 +38,7 @@ class SequenceDropout(nn.Module):
         """0 for what is dropped, the same number above 1 for what is kept, on average 1.
 
         On a CPU the rate is rounded to a multiple of 2**-16: torch draws a float for each value there, which takes
-        ten times as long as a quarter of a 64-bit integer (2026-11-26: 10.5 and 1.0 ns, 7 % of a training step).
+        ten times as long as a quarter of a 64-bit integer (10.5 and 1.0 ns, 7 % of a training step).
         """
         if like.device.type != "cpu":
             return nn.functional.dropout(like.new_ones(shape), self.rate)
@@ -46,6 +46,6 @@ class SequenceDropout(nn.Module):
         count = math.prod(shape)
         words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
         quarters = words.view(torch.int16)[:count].view(shape)
-        # Numbers at once: 0.2 ms for 2 million, where a mask that is converted takes 1.2 to 1.6 (2026-11-27).
+        # Numbers at once: 0.2 ms for 2 million, where a mask that is converted takes 1.2 to 1.6.
         chosen = torch.le(quarters, kept - 2**15 - 1, out=like.new_empty(shape))
         return chosen.mul_(2**16 / kept)
