@@ -7,7 +7,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "scripts/README.md", "scripts/results/README.md", "scripts/results/speed/README.md")
+PAGES = (
+    "README.md",
+    "scripts/README.md",
+    "scripts/results/README.md",
+    "scripts/results/speed/README.md",
+    "seq2seq/README.md",
+)
 
 
 def read_pages(root: Path = ROOT) -> dict[str, str]:

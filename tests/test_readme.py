@@ -23,6 +23,7 @@ from seq2seq.config_file import parse_config
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from pages import ROOT, fill
+from test_imports import ROOMS
 
 FOLDERS = ("data", "scripts", "seq2seq", "tests")
 PAGES = {  # a model's card is none
@@ -57,6 +58,7 @@ BLOCKS = {
     "study of real text": ("sh", "scripts/study/multi30k.toml"),
     "study of links made by hand": ("sh", "scripts/study/zh-en.toml"),
     "study at 1,024 units": ("sh", "scripts/study/wide.toml"),
+    "score function": ("python", "score_function"),
 }
 # Of these, a test sees no more than that programs, options and files are there: they install, take hours, or need a
 # corpus that is not here. All others are run.
@@ -357,7 +359,7 @@ def anchors(page: str) -> set[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_links_of_pages_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
-        if "://" in target or target == TO_BE_WRITTEN:
+        if "://" in target:
             continue
         path, _, anchor = target.partition("#")
         goal = ((ROOT / page).parent / path).resolve() if path else ROOT / page
@@ -365,7 +367,35 @@ def test_links_of_pages_lead_somewhere(page: str) -> None:
         assert not anchor or anchor in anchors(str(goal.relative_to(ROOT))), target
 
 
-TO_BE_WRITTEN = "seq2seq/README.md"  # once it is there, this line and its use above go
+def test_the_walks_name_every_room_once_in_order() -> None:
+    """Two ways through the code, of a pair and of a sentence, that together pass every chapter and file at the top."""
+    page = PAGES["seq2seq/README.md"]
+    walks = page[page.index("## A pair of sentences") : page.index("## Add a score function")]
+    for room in ROOMS:
+        name = room.replace(".", "/")
+        link = f"({name})" if (ROOT / "seq2seq" / name).is_dir() else f"({name}.py)"
+        assert walks.partition("<!-- rooms:begin -->")[0].count(link) == 1, link
+
+
+def test_a_score_function_in_12_lines_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it is one of the choices, until it is taken out again."""
+    from mechanisms import MECHANISMS, SOURCE_VOCABULARY, TARGET_VOCABULARY, random_ids, tiny_model
+
+    from seq2seq.batching import make_batch
+    from seq2seq.nn.scores import SCORE_FUNCTIONS
+
+    code = block("score function")
+    assert len([line for line in code.splitlines() if line.strip() and "import" not in line]) <= 12
+    monkeypatch.setitem(MECHANISMS, "distance", {"score": "distance"})
+    try:
+        exec(code, {"__name__": "a_file_of_its_own"})
+        for wiring in (("luong", False), ("luong", True), ("bahdanau", False)):
+            model = tiny_model("distance", wiring, "lstm", decoder_dim=14)
+            batch = make_batch(random_ids([4, 6], SOURCE_VOCABULARY, 1), random_ids([5, 3], TARGET_VOCABULARY, 2))
+            model(*batch.tensors(), 0.1, 0.0).total.backward()
+            assert all(part.grad is not None for part in model.decoder.parameters())
+    finally:
+        SCORE_FUNCTIONS.pop("distance", None)
 
 
 @pytest.mark.parametrize("page", PAGES)
