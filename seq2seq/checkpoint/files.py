@@ -215,6 +215,3 @@ def _waiting(path: Path) -> Path:
 
 def _holds(path: Path, digest: str | None) -> bool:
     return path.is_file() and sha256(path.read_bytes()) == digest
-
-
-# --------------------------------------------------------------------------------------------------- sealed documents
