@@ -1,10 +1,15 @@
-"""Files that last: written whole or not at all, never through a link into another file, hashed, and sealed."""
+"""Files that last: written whole or not at all, never through a link into another file, hashed, and sealed.
+
+What is to take a name waits beside it until it is whole, under one of these: `.NAME.part`; `.NAME.PID.part`, which no
+other process writes; `NAME.new`, where a reader or a later run knows what to do with it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
@@ -37,11 +42,86 @@ def write_all(file: FileIO | BinaryIO, content: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
-def replace_durably(path: Path, content: bytes) -> None:
-    """Put a file in the place of another, or of none: whole, or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    write_durably(part, content)
-    part.replace(path)
+def replace_durably(path: Path, content: bytes, waiting: Path | None = None) -> None:
+    """Put a file in the place of another, or of none: whole, or not at all.
+
+    waiting: where the content lies until then; by default `.NAME.part`.
+    """
+    waiting = waiting or part_path(path)
+    try:
+        write_durably(waiting, content)
+        os.replace(waiting, path)
+    except BaseException:
+        waiting.unlink(missing_ok=True)
+        raise
+
+
+def replace_together(files: Mapping[Path, bytes]) -> None:
+    """Put several files in the place of others: nothing is replaced before all contents are on the disk.
+
+    Raises Seq2SeqError that names the file which cannot be written.
+    """
+    waiting = {path: own_part_path(path) for path in files}
+    try:
+        for path, content in files.items():
+            with explain_write_errors(str(path)):
+                write_durably(waiting[path], content)
+        for path in files:
+            with explain_write_errors(str(path)):
+                os.replace(waiting[path], path)
+    finally:
+        for part in waiting.values():
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path, name: str) -> Iterator[FileIO]:
+    """A file without a buffer, to be written in the block, which takes its name at the block's end.
+
+    A block that raises leaves what had the name. name: of the file in the Seq2SeqError where it cannot be made or
+    renamed; errors of the block itself pass.
+    """
+    waiting = own_part_path(path)
+    try:
+        with explain_write_errors(name):
+            file = create(waiting)
+        with file:
+            yield file
+            with explain_write_errors(name):
+                os.fsync(file.fileno())
+        with explain_write_errors(name):
+            os.replace(waiting, path)
+    except BaseException:
+        waiting.unlink(missing_ok=True)
+        raise
+
+
+def part_path(path: Path) -> Path:
+    """Where a file waits that one process at a time writes."""
+    return path.with_name(f".{path.name}.part")
+
+
+def own_part_path(path: Path) -> Path:
+    """Where a file waits that several processes may write, each its own."""
+    return path.with_name(f".{path.name[:_LONGEST]}.{os.getpid()}.part")
+
+
+def new_path(path: Path) -> Path:
+    """Where new content waits that a reader or a later run may find, and complete or remove."""
+    return path.with_name(f"{path.name}.new")
+
+
+def unfinished_paths(path: Path) -> tuple[Path, Path, Path]:
+    """Where an output waits that a later run goes on with: its part, the journal of the part, and the next journal."""
+    part = part_path(path)
+    journal = part.with_name(f"{part.name}.json")
+    return part, journal, new_path(journal)
+
+
+def lasting_name(name: str) -> str:
+    """The name that a waiting file will take; any other name as it is."""
+    found = _WAITING.fullmatch(name)
+    return (found[1] or found[2]) if found else name
 
 
 def sync_names(directory: Path) -> None:
@@ -58,6 +138,8 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+_WAITING = re.compile(r"\.(.*[^.].*)\.part(?:\.json)?(?:\.new)?|(.*[^.].*)\.new", re.DOTALL)
+_LONGEST = 200  # characters of a name that its waiting file repeats; file systems take 255 bytes
 _SEAL = "seal"  # key of a sealed document, for the SHA-256 of all its other keys
 
 
@@ -89,11 +171,15 @@ def _digest(tree: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def refusals(name: str) -> Iterator[None]:
-    """What the system says when a file cannot be written, in the user's terms; a closed pipe is no error."""
+def explain_write_errors(name: str, what: str = "cannot be written", hint: str = "") -> Iterator[None]:
+    """Raise the system's errors as Seq2SeqError "NAME: cannot be written: REASON; HINT".
+
+    A closed pipe passes: it is standard output's or error's, and ends a command without a word.
+    """
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise Seq2SeqError(f"{name}: cannot be written: {error.strerror or error}") from None
+        after = f"; {hint}" if hint else ""
+        raise Seq2SeqError(f"{name}: {what}: {error.strerror or error}{after}") from None

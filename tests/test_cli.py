@@ -909,7 +909,7 @@ def test_full_disk_is_an_error_in_one_line(tmp_path: Path) -> None:
 def test_refused_write_is_refused_once() -> None:
     """A buffer would keep the text and raise again when the file is closed. The device is opened, never replaced."""
     with pytest.raises(Seq2SeqError, match=r"^x: cannot be written: No space left on device$"):  # noqa: SIM117
-        with streams._open_to_write(Path("/dev/full"), "x", kept=True) as file:
+        with streams._open_device(Path("/dev/full"), "x") as file:
             streams._write(file, "text", "x")
 
 

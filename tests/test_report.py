@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from test_cli import invoke
 
+from seq2seq import durable
 from seq2seq.comparison.report import curves, pictures, plots, report, tables
 from seq2seq.comparison.report.heatmaps import attention_map, attention_side_by_side
 from seq2seq.comparison.report.pictures import encode, fonts_for, inline, save_figure
@@ -283,7 +284,7 @@ def test_inline_svg_takes_the_colours_of_its_page() -> None:
 def test_a_full_disk_replaces_nothing(monkeypatch: pytest.MonkeyPatch, results: Results, tmp_path: Path) -> None:
     for name in ("report.html", "results.csv"):
         (tmp_path / name).write_text("old", encoding="utf-8")
-    real = report.write_durably
+    real = durable.write_durably
 
     def write(path: Path, content: bytes) -> None:
         if "report.md" in path.name:
@@ -291,7 +292,7 @@ def test_a_full_disk_replaces_nothing(monkeypatch: pytest.MonkeyPatch, results: 
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(path, content)
 
-    monkeypatch.setattr(report, "write_durably", write)
+    monkeypatch.setattr(durable, "write_durably", write)
     with pytest.raises(Seq2SeqError, match=r"report\.md: cannot be written: No space left on device"):
         write_report(minimal(), tmp_path)
     assert {path.name for path in tmp_path.rglob("*")} == {"figures", "report.html", "results.csv"}

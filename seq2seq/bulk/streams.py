@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase, FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from seq2seq.durable import create, refusals, write_all
+from seq2seq.durable import explain_write_errors, replacing, write_all
 from seq2seq.errors import InputError
 from seq2seq.processes.signals import termination_raises
 from seq2seq.text.compression import BLOCK, unpack
@@ -125,24 +125,16 @@ def open_output(path: str) -> Iterator[Callable[[str], None]]:
     if path == STANDARD:
         yield _write_standard
         return
-    kept = not is_replaced(path)
     target = check_target(path)
-    waiting = target if kept else target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
-    try:
-        with termination_raises(), _open_to_write(waiting, path, kept) as file:
-            yield lambda text: _write(file, text, path)
-        if not kept:
-            with refusals(path):
-                waiting.replace(target)
-    finally:
-        if not kept:
-            waiting.unlink(missing_ok=True)
+    opened = replacing(target, path) if is_replaced(path) else _open_device(target, path)
+    with termination_raises(), opened as file:
+        yield lambda text: _write(file, text, path)
 
 
-def _open_to_write(file: Path, name: str, kept: bool) -> FileIO:
+def _open_device(path: Path, name: str) -> AbstractContextManager[FileIO]:
     """Without a buffer: what one holds back fails once more when it is closed."""
-    with refusals(name):
-        return file.open("wb", buffering=0) if kept else create(file)
+    with explain_write_errors(name):
+        return path.open("wb", buffering=0)
 
 
 def _write_standard(text: str) -> None:
@@ -150,7 +142,7 @@ def _write_standard(text: str) -> None:
 
 
 def _write(file: FileIO | BinaryIO, text: str, name: str) -> None:
-    with refusals(name):
+    with explain_write_errors(name):
         write_all(file, text.encode("utf-8"))
         file.flush()
 

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from seq2seq.bulk.chunks import AFRESH, OtherRun
 from seq2seq.bulk.job import Answer
-from seq2seq.durable import create, refusals, sync_names, write_all
+from seq2seq.durable import explain_write_errors, replace_durably, sync_names, unfinished_paths, write_all
 from seq2seq.errors import InputError, Seq2SeqError
 
 FORMAT = 2
@@ -70,8 +70,7 @@ class Part:
 
     def __init__(self, target: Path, name: str, tell: Callable[[str], None]) -> None:
         self._target, self._name, self._tell = target, name, tell
-        self._path = target.with_name(f".{target.name}.part")
-        self._journal_path = target.with_name(f".{target.name}.part.json")
+        self._path, self._journal_path, self._next_journal_path = unfinished_paths(target)
         self.journal = Journal(identity={})
         self._digest = hashlib.sha256()  # of the bytes that count
         self._begun = False
@@ -91,7 +90,7 @@ class Part:
             self._journal_path.unlink(missing_ok=True)
             self.journal = Journal(identity=identity)
         self._begun = True
-        with refusals(self._name):
+        with explain_write_errors(self._name):
             self._cut()
 
     def commit(self, answer: Answer) -> None:
@@ -102,7 +101,7 @@ class Part:
         digest = self._digest.copy()
         digest.update(content)
         hashes = {"source_sha256": answer.source_sha256, "sha256": digest.hexdigest()}
-        with refusals(self._name):
+        with explain_write_errors(self._name):
             write_all(self._file, content)
             os.fsync(self._file.fileno())
             update = {"lines": answer.end, "bytes": self._file.tell(), **hashes}
@@ -111,7 +110,7 @@ class Part:
 
     def finish(self) -> None:
         """Give the output its name."""
-        with refusals(self._name):
+        with explain_write_errors(self._name):
             if not self._renamed():
                 self._write(self.journal.model_copy(update={"complete": True}))
                 os.fsync(self._file.fileno())
@@ -129,7 +128,7 @@ class Part:
         # Ctrl-C may have come between the journal's file and what is known of it here.
         self.journal = self._read(strict=False) or self.journal
         with suppress(OSError):  # in the end the disk is full or gone: the next run cuts as well
-            self._journal_path.with_name(self._journal_path.name + ".new").unlink(missing_ok=True)
+            self._next_journal_path.unlink(missing_ok=True)
             if not self.journal.lines:
                 self._journal_path.unlink(missing_ok=True)
                 self._path.unlink(missing_ok=True)
@@ -163,7 +162,7 @@ class Part:
 
     def _opened(self) -> FileIO:
         """The part itself: through a link, or under a second name, another file would be written into."""
-        with refusals(self._name):
+        with explain_write_errors(self._name):
             try:
                 file = FileIO(os.open(self._path, os.O_RDWR | os.O_CREAT | _ITSELF, 0o666), "r+")
             except OSError as error:
@@ -234,11 +233,8 @@ class Part:
             self._file.seek(self.journal.bytes)
 
     def _write(self, journal: Journal) -> None:
-        waiting = self._journal_path.with_name(self._journal_path.name + ".new")
-        with create(waiting) as file:
-            write_all(file, (journal.model_dump_json() + "\n").encode())
-            os.fsync(file.fileno())
-        os.replace(waiting, self._journal_path)
+        content = (journal.model_dump_json() + "\n").encode()
+        replace_durably(self._journal_path, content, self._next_journal_path)
         self.journal = journal
 
 

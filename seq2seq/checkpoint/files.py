@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from seq2seq.durable import sha256, sync_names, write_durably
+from seq2seq.durable import new_path, sha256, sync_names, write_durably
 from seq2seq.errors import InputError, short_repr
 from seq2seq.version import __version__
 
@@ -81,29 +81,29 @@ def write_files(directory: Path, manifest: Manifest, contents: Mapping[str, byte
     settle(directory)
     for name, content in contents.items():
         if not _holds(directory / name, manifest.files[name]):
-            write_durably(_waiting(directory / name), content)
+            write_durably(new_path(directory / name), content)
     for name, text in ((CONFIG, document), (CARD, card)):
-        write_durably(_waiting(directory / name), text.encode())
+        write_durably(new_path(directory / name), text.encode())
     sync_names(directory)
     for name in (CONFIG, CARD):
-        os.replace(_waiting(directory / name), directory / name)
+        os.replace(new_path(directory / name), directory / name)
     sync_names(directory)
     settle(directory)
 
 
 def settle(directory: Path) -> None:
     """Complete or undo a save that was cut off: content that config.json asks for takes its name, other goes."""
-    waiting = [name for name in HASHED if _waiting(directory / name).exists()]
+    waiting = [name for name in HASHED if new_path(directory / name).exists()]
     try:
         files = json.loads((directory / CONFIG).read_bytes())["files"] if waiting else {}
     except (OSError, ValueError, LookupError, TypeError):
         files = {}  # no model here, or a damaged one: nothing to complete
     for name in waiting:
         path = directory / name
-        if _holds(_waiting(path), files.get(name)):
-            os.replace(_waiting(path), path)
+        if _holds(new_path(path), files.get(name)):
+            os.replace(new_path(path), path)
         else:
-            _waiting(path).unlink()
+            new_path(path).unlink()
     if waiting:
         sync_names(directory)
 
@@ -174,7 +174,7 @@ def _deeper(tree: Any, levels: int) -> bool:
 
 def _content(path: Path, digest: str, limit: int) -> bytes:
     """What the manifest means by a name: the waiting content once it is committed, else what has the name."""
-    waiting = _waiting(path)
+    waiting = new_path(path)
     if waiting.is_file():
         try:
             content = read_file(waiting, limit)
@@ -206,11 +206,6 @@ def read_file(path: Path, limit: int) -> bytes:
         raise InputError(f"{path}: missing{hint}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _waiting(path: Path) -> Path:
-    """Where new content lies until it takes its name."""
-    return path.with_name(path.name + ".new")
 
 
 def _holds(path: Path, digest: str | None) -> bool:

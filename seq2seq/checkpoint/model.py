@@ -34,8 +34,8 @@ from seq2seq.checkpoint.hub import locate, upload
 from seq2seq.checkpoint.shortlist import read_shortlist
 from seq2seq.config import MOST_PIECES, Config
 from seq2seq.config_file import parse_config
-from seq2seq.durable import sha256
-from seq2seq.errors import InputError, Seq2SeqError, nearest
+from seq2seq.durable import explain_write_errors, sha256
+from seq2seq.errors import InputError, nearest
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
 from seq2seq.nn.scores import SCORE_FUNCTIONS
@@ -166,10 +166,8 @@ def save_model(
         files={name: sha256(content) for name, content in contents.items()},
         record={key: _finite(value) for key, value in record.items()},
     )
-    try:
+    with explain_write_errors(str(directory), "the model could not be saved"):
         write_files(directory, manifest, contents, model_card(config, sizes, manifest.record))
-    except OSError as error:
-        raise Seq2SeqError(f"{directory}: the model could not be saved: {error}") from None
 
 
 def _pack(weights: Mapping[str, Tensor], model: Seq2Seq) -> bytes:

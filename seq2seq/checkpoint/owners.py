@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seq2seq.checkpoint.files import CARD, CONFIG, HASHED, SHORTLIST
+from seq2seq.durable import lasting_name
 
 EXPORT = frozenset({CONFIG, CARD, *HASHED})
 MODEL = EXPORT | {SHORTLIST}
@@ -34,8 +35,7 @@ def owner(path: Path) -> Owner | None:
     """The innermost model, run or comparison that a name belongs to, or would belong to."""
     inner = path
     for directory in path.parents:
-        name = inner.name.removesuffix(".new")  # as a file is called until it is whole
-        name = name[1:-5] if name.startswith(".") and name.endswith(".part") else name
+        name = lasting_name(inner.name)
         for kind, names, found in (
             ("run", RUN, is_run),
             ("model", MODEL, is_model),

@@ -17,8 +17,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from seq2seq.checkpoint.files import SHORTLIST, Vocabulary, read_file
-from seq2seq.durable import replace_durably, sha256, sync_names
-from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.durable import explain_write_errors, replace_durably, sha256, sync_names
+from seq2seq.errors import InputError
 from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.special_tokens import EOS
 
@@ -35,11 +35,9 @@ def write_shortlist(directory: Path, shortlist: Shortlist, files: Mapping[str, s
     """
     arrays = {name: getattr(shortlist, name) for name in _ARRAYS}
     labels = {"format": "1", "files": json.dumps(dict(files), sort_keys=True), "sha256": digest(shortlist)}
-    try:
+    with explain_write_errors(str(directory / SHORTLIST)):
         replace_durably(directory / SHORTLIST, safetensors.numpy.save(arrays, labels))
         sync_names(directory)
-    except OSError as error:
-        raise Seq2SeqError(f"{directory / SHORTLIST}: cannot be written: {error.strerror or error}") from None
 
 
 def read_shortlist(directory: Path, files: Mapping[str, str], vocabulary: Vocabulary) -> Shortlist:

@@ -8,7 +8,6 @@ it is the same file.
 from __future__ import annotations
 
 import os
-import re
 import stat
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from typer.core import TyperCommand
 
 from seq2seq.bulk.streams import STANDARD, STANDARD_INPUT, is_replaced
+from seq2seq.durable import lasting_name, unfinished_paths
 from seq2seq.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,12 +28,6 @@ READ = {"FILE", "CONFIG.toml", "GRID.toml", "RESULTS.json", "OTHER", "MODEL"}  #
 MODELS = {"OTHER", "MODEL"}  # those that may be a directory
 OUTPUT = "output"  # the parameter that names what is written
 FOLDER = "DIR"  # stands for a directory that is written, in place of a file
-_WAITING = (
-    ".part",
-    ".part.json",
-    ".part.json.new",
-)  # of an output until it is whole: see bulk.unfinished_output
-_KEPT = re.compile(r"(\.[^/]+\.part)(\.json)?(\.new)?")
 _ANOTHER = "choose another name"
 
 Identity = tuple[int, int]
@@ -130,8 +124,7 @@ def _check_file(output: str, inputs: Mapping[Identity, Input]) -> None:
     if found := inputs.get(_identity(real) or (-1, -1)):
         what = "a file that is read" if found.model is None else f"a file of {found.model}, which is read"
         raise InputError(f"{output}: --output is {what}; {_ANOTHER}")
-    for ending in _WAITING:
-        waiting = real.with_name(f".{real.name}{ending}")
+    for waiting in unfinished_paths(real):
         if found := inputs.get(_identity(waiting) or (-1, -1)):
             raise InputError(
                 f"{found.path}: is read, and {output} would be written there until it is whole; {_ANOTHER}"
@@ -139,7 +132,8 @@ def _check_file(output: str, inputs: Mapping[Identity, Input]) -> None:
     for path in (real, Path(os.path.abspath(output))):
         if whose := owner(path):
             raise InputError(f"{output}: --output belongs to the {whose.kind} {whose.directory}; {_ANOTHER}")
-        if (kept := _KEPT.fullmatch(path.name)) and os.path.exists(path.with_name(f"{kept[1]}.json")):
+        part, journal, next_journal = unfinished_paths(path.with_name(lasting_name(path.name)))
+        if path in (part, journal, next_journal) and os.path.exists(journal):
             raise InputError(f"{output}: --output is what a stopped translation has kept for --resume; {_ANOTHER}")
 
 

@@ -16,7 +16,7 @@ from seq2seq.cli.display.console import answer, say, speaks_unicode
 from seq2seq.cli.display.training import progress_over
 from seq2seq.cli.examples import epilog
 from seq2seq.cli.files import Command
-from seq2seq.durable import refusals, write_durably
+from seq2seq.durable import explain_write_errors, own_part_path, replace_durably
 from seq2seq.errors import InputError, Seq2SeqError, require
 from seq2seq.processes.signals import termination_raises
 
@@ -164,14 +164,8 @@ def _format_of(output: str) -> Form | None:
 def _write(output: str, content: bytes) -> None:
     """To a file that appears when all is written; a device is written to."""
     target = check_target(output)
-    waiting = target.with_name(f".{target.name[:200]}.{os.getpid()}.part") if is_replaced(output) else target
-    try:
-        with termination_raises(), refusals(output):
-            if waiting == target:
-                target.write_bytes(content)
-            else:
-                write_durably(waiting, content)
-                waiting.replace(target)
-    finally:
-        if waiting != target:
-            waiting.unlink(missing_ok=True)
+    with termination_raises(), explain_write_errors(output):
+        if is_replaced(output):
+            replace_durably(target, content, own_part_path(target))
+        else:
+            target.write_bytes(content)

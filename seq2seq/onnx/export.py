@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from seq2seq.checkpoint.files import CONFIG, ENCODER, FORMAT, STEP, Manifest, write_files
 from seq2seq.checkpoint.model import SPECIAL_IDS, LoadedModel, refuse_nan, tokenizer_files
-from seq2seq.durable import sha256
-from seq2seq.errors import InputError, Seq2SeqError, require
+from seq2seq.durable import explain_write_errors, sha256
+from seq2seq.errors import InputError, require
 from seq2seq.nn.attention import Memory, Past
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.kernels.loop_gradients import plain
@@ -63,15 +63,9 @@ def export_onnx(loaded: LoadedModel, directory: Path) -> None:
         files={name: sha256(content) for name, content in contents.items()},
         record=loaded.card,
     )
-    try:
-        write_files(
-            directory,
-            manifest,
-            contents,
-            _CARD.format(name=escape_markdown(loaded.directory.name), version=__version__),
-        )
-    except OSError as error:
-        raise Seq2SeqError(f"{directory}: the export could not be written: {error}") from None
+    card = _CARD.format(name=escape_markdown(loaded.directory.name), version=__version__)
+    with explain_write_errors(str(directory), "the export could not be written"):
+        write_files(directory, manifest, contents, card)
 
 
 def check_export_directory(directory: Path) -> None:

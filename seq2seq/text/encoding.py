@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import operator
-import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, Protocol, overload
 import numpy as np
 
 from seq2seq.config import DataConfig
+from seq2seq.durable import own_part_path, replace_durably
 from seq2seq.text.tokenizer import TokenizerPair
 
 CHUNK_PAIRS = 10_000  # pairs that are encoded at a time
@@ -227,14 +227,9 @@ def _write(path: Path, found: tuple[Ids, Ids]) -> None:
     from safetensors.numpy import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     arrays = [ids.arrays() for ids in found]
     tensors = {
         f"{side} {what}": array for side, pair in zip(SIDES, arrays, strict=True) for what, array in pair.items()
     }
     tensors["sha256"] = np.frombuffer(_digest(tensors), dtype=np.uint8)
-    try:
-        unfinished.write_bytes(save(tensors))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    replace_durably(path, save(tensors), own_part_path(path))

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from seq2seq.durable import sha256, write_durably
+from seq2seq.durable import new_path, replace_durably, sha256
 from seq2seq.errors import InputError
 
 
@@ -25,10 +25,8 @@ class Averager:
         if self.window == 1:
             return []
         self.directory.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path(step).with_suffix(".new")
         content = save(weights)
-        write_durably(unfinished, content)
-        unfinished.replace(self.path(step))
+        replace_durably(self.path(step), content, new_path(self.path(step)))
         self.sha256[step] = sha256(content)
         return self.steps()[-self.window :]
 

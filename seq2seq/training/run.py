@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from seq2seq.checkpoint.model import load_tokenizers
 from seq2seq.config import Config
-from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.errors import InputError
 from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.training.parts import check_nothing_is_lost, lost_parts
 from seq2seq.training.state import Progress, find_state, load_note, settle_state
@@ -81,20 +81,6 @@ class Run:
         if any(name.startswith(_CRITERION) for name in changes):
             progress.best, progress.waited, progress.silent = None, 0, 0
         return progress, note.sha256, told
-
-
-@contextmanager
-def refusals(directory: Path) -> Iterator[None]:
-    """What the system says when a file of the run cannot be written, in the user's terms."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):  # standard output's or error's, and quiet
-            raise
-        raise Seq2SeqError(
-            f"{directory}: a file of the run cannot be written: {error.strerror or error}; what was saved before is "
-            "whole: mend that, then go on with --resume"
-        ) from None
 
 
 @contextmanager

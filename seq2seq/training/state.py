@@ -7,7 +7,6 @@ wherever a save is cut off, one of the two is whole.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -23,7 +22,7 @@ from torch import Tensor
 
 from seq2seq.checkpoint.files import read_file
 from seq2seq.config import TrainingConfig
-from seq2seq.durable import seal, sha256, sync_names, unseal, write_durably
+from seq2seq.durable import new_path, replace_durably, seal, sha256, sync_names, unseal, write_durably
 from seq2seq.errors import InputError
 
 NOTE, TENSORS = _FILES = "state.json", "state.safetensors"
@@ -105,7 +104,7 @@ def save_state(
 ) -> None:
     """Write a complete state beside the old one, then put it in its place. Raises OSError when the disk refuses."""
     directory.parent.mkdir(parents=True, exist_ok=True)
-    fresh, old = _fresh(directory), _old(directory)
+    fresh, old = new_path(directory), _old(directory)
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     fresh.mkdir()
@@ -115,8 +114,7 @@ def save_state(
     content = save(_unshared(tensors))
     write_durably(fresh / TENSORS, content)
     document = seal({"progress": asdict(progress), "sha256": sha256(content), **note})
-    write_durably(fresh / f"{NOTE}.part", document)
-    os.replace(fresh / f"{NOTE}.part", fresh / NOTE)  # the last file to appear: a folder that has it is complete
+    replace_durably(fresh / NOTE, document)  # the last file to appear: a folder that has it is complete
     sync_names(fresh)
     if directory.exists():
         directory.rename(old)
@@ -131,7 +129,7 @@ def settle_state(directory: Path) -> bool:
     if found is not None and found != directory:
         found.rename(directory)
         sync_names(directory.parent)
-    for leftover in (_fresh(directory), _old(directory)):
+    for leftover in (new_path(directory), _old(directory)):
         shutil.rmtree(leftover, ignore_errors=True)
     return found is not None
 
@@ -141,7 +139,7 @@ def find_state(directory: Path) -> Path | None:
 
     No save leaves an incomplete folder under the name itself, so one that is there counts, and is damaged.
     """
-    waiting = (path for path in (_fresh(directory), _old(directory)) if all((path / n).is_file() for n in _FILES))
+    waiting = (path for path in (new_path(directory), _old(directory)) if all((path / n).is_file() for n in _FILES))
     return directory if directory.exists() else next(waiting, None)
 
 
@@ -205,10 +203,6 @@ def _names(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> list[str
     """The parameters' names in the order in which the optimiser counts them."""
     known = {id(parameter): name for name, parameter in model.named_parameters()}
     return [known[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def _fresh(directory: Path) -> Path:
-    return directory.with_name(directory.name + ".new")
 
 
 def _old(directory: Path) -> Path:

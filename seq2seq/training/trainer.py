@@ -17,6 +17,7 @@ from seq2seq.batching import split_round_robin
 from seq2seq.checkpoint.model import LoadedModel, build_model, check_model_config
 from seq2seq.checkpoint.owners import LOG
 from seq2seq.config import Config
+from seq2seq.durable import explain_write_errors
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.metrics.perplexity import perplexity
 from seq2seq.nn.initialisation import initialise
@@ -39,7 +40,7 @@ from seq2seq.training.epoch import Place, Pool, draw, make_pools
 from seq2seq.training.journal import Journal
 from seq2seq.training.keeping import Keeper
 from seq2seq.training.reports import open_trackers, outcome, tell_criterion, tell_start, tell_validation
-from seq2seq.training.run import Run, open_run, refusals
+from seq2seq.training.run import Run, open_run
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.selection import is_better, judge
 from seq2seq.training.state import Progress, load_tensors
@@ -71,7 +72,12 @@ def train(
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     texts = read_texts(config)
-    with ExitStack() as stack, StopRequest() as stop, processes.explained(), refusals(output):
+    explained = explain_write_errors(
+        str(output),
+        "a file of the run cannot be written",
+        "what was saved before is whole: mend that, then go on with --resume",
+    )
+    with ExitStack() as stack, StopRequest() as stop, processes.explained(), explained:
         run = processes.lead(lambda: stack.enter_context(open_run(config, output, resume, allow_changes)))
         text = prepare(
             config,

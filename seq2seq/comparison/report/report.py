@@ -8,10 +8,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
@@ -22,8 +20,8 @@ from seq2seq.comparison.report.pictures import Picture, encode, inline, missing_
 from seq2seq.comparison.report.plots import pictures
 from seq2seq.comparison.report.tables import Table
 from seq2seq.comparison.results import Example, Results, RunResult, System, TestResult
-from seq2seq.durable import sync_names, write_durably
-from seq2seq.errors import InputError, Seq2SeqError, imports_for
+from seq2seq.durable import explain_write_errors, replace_together, sync_names
+from seq2seq.errors import InputError, imports_for
 from seq2seq.text.escaping import escape_csv_cell, escape_line, escape_markdown
 
 with imports_for("a report"):
@@ -55,7 +53,7 @@ def write_report(results: Results, directory: Path, report: Callable[[int], None
     """
     check_results(results)
     results = Results.model_validate(_visible(results.model_dump()))
-    with _refusals(directory):  # at once, for drawing takes long
+    with explain_write_errors(str(directory)):  # at once, for drawing takes long
         (directory / FIGURES).mkdir(parents=True, exist_ok=True)
     drawn = list(pictures(results))
     files, missing, svgs = dict[str, bytes](), set[str](), dict[str, bytes]()
@@ -71,7 +69,8 @@ def write_report(results: Results, directory: Path, report: Callable[[int], None
     files[ROWS] = _csv(results).encode()
     files[MARKDOWN] = _markdown(results, sections).encode()
     files[PAGE] = _page(results, sections, svgs).encode()
-    _write(directory, files)
+    replace_together({directory / name: content for name, content in files.items()})
+    sync_names(directory)
     return [missing_glyphs("".join(sorted(missing)))] if missing else []
 
 
@@ -294,32 +293,3 @@ def _of_test(found: TestResult) -> dict[str, Any]:
         }
         row |= {f"{name}_{side}": getattr(numbers, name) for name in ("precision", "recall", "f1")}
     return row
-
-
-# --------------------------------------------------------------------------------------------------------------- files
-
-
-def _write(directory: Path, files: Mapping[str, bytes]) -> None:
-    """All contents first, beside where they go; then all names."""
-    waiting = {
-        directory / name: (directory / name).with_name(f".{Path(name).name}.{os.getpid()}.part") for name in files
-    }
-    try:
-        for (path, part), content in zip(waiting.items(), files.values(), strict=True):
-            with _refusals(path):
-                write_durably(part, content)
-        for path, part in waiting.items():
-            with _refusals(path):
-                part.replace(path)
-        sync_names(directory)
-    finally:
-        for part in waiting.values():
-            part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Seq2SeqError(f"{path}: cannot be written: {error.strerror}") from None
