@@ -303,7 +303,7 @@ PRINTED = [
     Bug(33, "Ctrl-C while loading is a traceback", "__main__.py",
         "signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))", "pass",
         (CONSOLE + "ctrl_c_while_loading_is_quiet",)),
-    Bug(33, "a worker that is stopped never ends", "bulk/workers.py", "process.kill()", "process.terminate()",
+    Bug(33, "a worker that is stopped never ends", "processes/children.py", "_process.kill()", "_process.terminate()",
         (CONSOLE + "a_worker_that_is_stopped_is_not_waited_for",)),
     Bug(33, "a language is markup of the model card", "checkpoint/card.py", "[0], escape_markdown(code))", "[0], code)",
         ("tests/test_checkpoint.py::test_the_card_has_no_markup_of_others",), every=True),

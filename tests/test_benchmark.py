@@ -148,7 +148,7 @@ def test_a_measurement_that_fails_says_so() -> None:
     """In its own words where it has some; elsewhere its name and the process's code."""
     with pytest.raises(InputError, match="cannot read the config"):
         apart("speed of nothing", load_config, Path("nowhere.toml"))
-    with pytest.raises(Seq2SeqError, match="speed of nothing: its measurement ended with code 3"):
+    with pytest.raises(Seq2SeqError, match="speed of nothing: its measurement ended with exit code 3"):
         apart("speed of nothing", sys.exit, 3)
 
 
@@ -165,6 +165,6 @@ def test_a_run_is_measured_with_the_threads_that_are_told(
 
 def test_when_one_of_several_fails_the_others_end() -> None:
     """Or they would run beside what is measured next."""
-    with pytest.raises(Seq2SeqError, match="two: its measurement ended with code 3"):
+    with pytest.raises(Seq2SeqError, match="two: its measurement ended with exit code 3"):
         side_by_side("two", eval, [["__import__('os')._exit(3)"], ["__import__('time').sleep(600)"]])
     assert multiprocessing.active_children() == []

@@ -356,7 +356,7 @@ def test_those_who_translate_must_have_the_same_models(monkeypatch: pytest.Monke
     monkeypatch.setattr(workers.Workers, "__init__", lambda self: None)
     monkeypatch.setattr(workers.Workers, "_receive", lambda self, connection: next(found))
     team = workers.Workers()
-    team._processes, team._identity = {1: None, 2: None}, {}
+    team._children, team._identity = [1, 2], {}
     with pytest.raises(Seq2SeqError, match="the models were replaced while the workers loaded them"):
         team.identity()
     processes = SimpleNamespace(gather=lambda value: [value, {"models": "b"}])

@@ -28,6 +28,7 @@ from seq2seq.comparison.texts import bleu_tokenizer, fingerprint, load_tests
 from seq2seq.errors import InputError
 from seq2seq.metrics.perplexity import perplexity
 from seq2seq.metrics.scores import evaluate
+from seq2seq.processes import children
 from seq2seq.processes.signals import StopRequest
 from seq2seq.translation.translator import Translator
 
@@ -321,7 +322,7 @@ def test_a_finished_run_needs_no_process(
 ) -> None:
     """Nor is one taken for finished whose text, weights or state are others."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(runs.multiprocessing, "get_context", lambda _: None)
+    monkeypatch.setattr(children.multiprocessing, "get_context", lambda _: None)
     shutil.copytree(finished, tmp_path / "copy")
     grid = load_grid(folder / "grid.toml")
     tasks = [runs.task(cell, grid, tmp_path / "copy") for cell in cells(grid, folder / "grid.toml")]

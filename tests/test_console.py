@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from seq2seq.cli.display import comparison as comparison_display
 from seq2seq.cli.display.console import Answers, Messages, drawn
 from seq2seq.comparison import pace, runs
 from seq2seq.errors import Seq2SeqError
-from seq2seq.text import encoding
+from seq2seq.processes import children
 from seq2seq.text.escaping import (
     code_span,
     escape_columns,
@@ -326,13 +327,15 @@ main()
 
 def test_a_worker_that_is_stopped_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes no signal but SIGKILL, too."""
-    monkeypatch.setattr(workers, "POLL", 0.01)
+    monkeypatch.setattr(children, "POLL", 0.01)
     monkeypatch.setattr(workers.Workers, "__init__", lambda self: None)
     child = subprocess.Popen(["sleep", "100"])
     team: Any = workers.Workers()
-    ours, theirs = workers.multiprocessing.Pipe()
+    ours, theirs = multiprocessing.Pipe()
     process = SimpleNamespace(pid=child.pid, kill=child.kill, terminate=child.terminate, join=lambda: child.wait(5))
-    team._processes, team._identity, team._stopped = {ours: process}, {}, workers.Counter()
+    worker: Any = object.__new__(children.Child)
+    worker._what, worker._times_stopped, worker._connection, worker._process = "a worker process", 0, ours, process
+    team._children, team._identity = [worker], {}
     with closing(team), closing(theirs):
         os.kill(child.pid, signal.SIGSTOP)
         with pytest.raises(Seq2SeqError, match=rf"^a worker process \({child.pid}\) was stopped from outside"):
@@ -350,19 +353,16 @@ def masked(*arguments: Any, **options: Any) -> Any:
 def test_ctrl_c_reaches_no_process_that_was_started(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not while it loads either; each would end with a traceback. For workers see test_bulk.py."""
     process = SimpleNamespace(start=masked)
-    pipe = workers.multiprocessing.Pipe
-    context = SimpleNamespace(Process=lambda **arguments: process, Pipe=pipe)
-    for module in (runs, pace):
-        monkeypatch.setattr(module.multiprocessing, "get_context", lambda method: context)
+    context = SimpleNamespace(Process=lambda **arguments: process, Pipe=multiprocessing.Pipe)
+    monkeypatch.setattr(children.multiprocessing, "get_context", lambda method: context)
     monkeypatch.setattr(runs, "finished", lambda task, tests: False)
     pool = SimpleNamespace(map=masked, shutdown=lambda cancel_futures: None)
-    monkeypatch.setattr(encoding, "ProcessPoolExecutor", lambda *arguments, **options: pool)
-    text: Any = SimpleNamespace(source=["a"] * 2 * encoding.CHUNK_PAIRS, target=["b"] * 2 * encoding.CHUNK_PAIRS)
+    monkeypatch.setattr(children, "ProcessPoolExecutor", lambda *arguments, **options: pool)
     going_on = SimpleNamespace(requested=None)
     begin = {
         "a run of a comparison": lambda: runs.carry_out([SimpleNamespace(name="a")], {}, 1, print, going_on),
         "a measurement of its costs": lambda: pace.apart("a", print),
-        "encoding": lambda: list(encoding._encode_parts(text, SimpleNamespace(), 2)),
+        "encoding": lambda: list(children.map_in_processes(len, ["a", "b"], processes=2)),
     }
     with pytest.raises(LookupError):
         begin[start]()
@@ -372,8 +372,8 @@ def test_ctrl_c_reaches_no_process_that_was_started(start: str, monkeypatch: pyt
 class Sleeper:
     """In the place of a process of multiprocessing: a child whose end is the end of its pipe."""
 
-    def __init__(self, target: Any, args: Any, name: str) -> None:
-        self._pipe = os.dup(args[1].fileno())
+    def __init__(self, target: Any, args: Any, name: str, daemon: bool) -> None:
+        self._pipe = os.dup(args[0].fileno())
 
     def start(self) -> None:
         self._child = subprocess.Popen(["sleep", "100"])
@@ -390,8 +390,8 @@ class Sleeper:
     def terminate(self) -> None:
         self._child.terminate()
 
-    def join(self) -> None:
-        self._child.wait()
+    def join(self, timeout: float | None) -> None:
+        self._child.wait(timeout)
 
 
 def test_a_run_that_is_stopped_hears_that_the_comparison_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,8 +401,8 @@ def test_a_run_that_is_stopped_hears_that_the_comparison_ends(monkeypatch: pytes
         begun.append(Sleeper(**arguments))
         return begun[-1]
 
-    context = SimpleNamespace(Pipe=workers.multiprocessing.Pipe, Process=process)
-    monkeypatch.setattr(runs.multiprocessing, "get_context", lambda method: context)
+    context = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=process)
+    monkeypatch.setattr(children.multiprocessing, "get_context", lambda method: context)
     monkeypatch.setattr(runs, "finished", lambda task, tests: False)
     stop = SimpleNamespace(requested=None)
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from seq2seq.bulk.chunks import Chunk, Chunks
 from seq2seq.bulk.job import Answer, Job, LoadedJob
 from seq2seq.errors import Seq2SeqError, missing_package
-from seq2seq.processes.children import without_ctrl_c
+from seq2seq.processes.children import Child, wait_for
 
-POLL, PATIENCE = 1.0, 30  # seconds, and how many times a worker may be found stopped (SIGSTOP) in a row
 IN_FLIGHT = 3  # chunks a worker: one that it translates, others that are done and wait for an earlier one
 
 
@@ -53,22 +48,13 @@ class Workers:
 
     def __init__(self, job: Job, count: int) -> None:
         self._limit = IN_FLIGHT * count
-        self._processes: dict[Connection, BaseProcess] = {}
         self._identity: dict[str, Any] = {}
-        self._stopped: Counter[Connection] = Counter()
-        context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
-        with without_ctrl_c():
-            for _ in range(count):
-                ours, theirs = context.Pipe()
-                process = context.Process(target=_work, args=(job, theirs), daemon=True)
-                process.start()
-                theirs.close()  # so that the end of the process is the end of its pipe
-                self._processes[ours] = process
+        self._children = [Child("a worker process", _work, job) for _ in range(count)]
 
     def identity(self) -> dict[str, Any]:
         """See LoadedJob. Returns when all have loaded their models."""
         if not self._identity:
-            first, *others = [self._receive(connection) for connection in self._processes]
+            first, *others = [_value(self._receive(child)) for child in self._children]
             if any(other != first for other in others):
                 raise Seq2SeqError("the models were replaced while the workers loaded them; start again")
             self._identity = first
@@ -77,7 +63,7 @@ class Workers:
     def answers(self, chunks: Chunks) -> Iterator[Answer]:
         """Whoever is free takes the next chunk."""
         self.identity()
-        lines, free, busy = iter(chunks), list(self._processes), dict[Connection, int]()
+        lines, free, busy = iter(chunks), list(self._children), dict[Child, int]()
         done, taken, given, more = dict[int, Answer | Seq2SeqError](), 0, 0, True
         while more or given < taken:
             room = more and bool(free) and taken - given < self._limit
@@ -93,62 +79,32 @@ class Workers:
                 given += 1
             else:
                 arrivals = [chunks.fileno] if room and chunks.fileno is not None else []
-                for connection in self._wait([*busy, *arrivals]):
-                    if isinstance(connection, Connection):
-                        done[busy.pop(connection)] = self._receive(connection, raises=False)
-                        free.append(connection)
+                for child in wait_for([*busy, *arrivals]):
+                    if isinstance(child, Child):
+                        done[busy.pop(child)] = self._receive(child)
+                        free.append(child)
 
-    def _send(self, connection: Connection, chunk: Chunk) -> Connection:
+    def _send(self, child: Child, chunk: Chunk) -> Child:
         try:
-            connection.send(chunk)
+            child.send(chunk)
         except OSError:
-            raise self._lost(connection) from None
-        return connection
+            raise _lost(child) from None
+        return child
 
-    def _wait(self, sources: list[Any]) -> list[Any]:
-        """Those that can be read, when one can. Raises Seq2SeqError where a worker is stopped, and so may never be.
-
-        Times are counted, not seconds, for Ctrl-Z stops this process as well.
-        """
-        while not (ready := wait(sources, POLL)):
-            for connection in self._processes.keys() & sources:
-                process = self._processes[connection]
-                self._stopped[connection] = self._stopped[connection] + 1 if _is_stopped(process.pid) else 0
-                if self._stopped[connection] > PATIENCE:
-                    raise Seq2SeqError(f"a worker process ({process.pid}) was stopped from outside and does not go on")
-        return ready
-
-    def _receive(self, connection: Connection, *, raises: bool = True) -> Any:
-        self._wait([connection])
+    def _receive(self, child: Child) -> Any:
+        wait_for([child])
         try:
-            value = connection.recv()
+            return child.receive()
         except (EOFError, OSError):
-            raise self._lost(connection) from None
-        return _value(value) if raises else value
-
-    def _lost(self, connection: Connection) -> Seq2SeqError:
-        process = self._processes[connection]
-        process.join(timeout=5)
-        code = process.exitcode
-        how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
-        hint = ": out of memory? try fewer --workers" if code == -signal.SIGKILL else ""
-        return Seq2SeqError(f"a worker process {how}{hint}")
+            raise _lost(child) from None
 
     def close(self) -> None:
-        """End them, whatever they do; one that is stopped takes no milder signal."""
-        for process in self._processes.values():
-            process.kill()
-        for connection, process in self._processes.items():
-            process.join()
-            connection.close()
+        """End them, whatever they do."""
+        Child.end(self._children)
 
 
-def _is_stopped(child: int | None) -> bool:
-    """Whether a process has been stopped, by SIGSTOP for one, and has not been told to go on."""
-    try:
-        return os.waitid(os.P_PID, child or 0, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
-    except (ChildProcessError, AttributeError):  # it has ended; macOS has no waitid before Python 3.13
-        return False
+def _lost(child: Child) -> Seq2SeqError:
+    return child.lost(timeout=5, if_killed=": out of memory? try fewer --workers")
 
 
 def _value(value: Any) -> Any:
@@ -157,7 +113,7 @@ def _value(value: Any) -> Any:
     return value
 
 
-def _work(job: Job, connection: Connection) -> None:
+def _work(connection: Connection, job: Job) -> None:
     """What a worker process does, until the other end of the pipe is closed, even by a kill."""
     os.dup2(2, 1)  # nothing but translations belongs on standard output, and only the first process writes them
     try:

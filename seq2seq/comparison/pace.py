@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import resource
 import statistics
 import sys
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from seq2seq.comparison.flops import Work, training_flops, work_of
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
-from seq2seq.processes.children import without_ctrl_c
+from seq2seq.processes.children import Child
 
 if TYPE_CHECKING:
     from seq2seq.training.epoch import Pool
@@ -214,31 +213,21 @@ def side_by_side(name: str, function: Callable[..., T], arguments: Sequence[Sequ
     Raises the Seq2SeqError of a function that ends with one, and one that names what was measured where a process ends
     without an answer.
     """
-    context = multiprocessing.get_context("spawn")
-    started = []
-    for own in arguments:
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(target=_answer, args=(there, function, own), name=name, daemon=True)
-        with without_ctrl_c():
-            process.start()
-        there.close()
-        started.append((process, here))
-    found = []
+    children, found = list[Child](), list[T]()
     try:
-        for process, here in started:
+        for own in arguments:
+            children.append(Child(f"{name}: its measurement", _answer, function, own, name=name))
+        for child in children:
             try:
-                answer = here.recv()
+                answer = child.receive()
             except EOFError:
-                process.join()
-                raise Seq2SeqError(f"{name}: its measurement ended with code {process.exitcode}") from None
-            process.join()
+                raise child.lost() from None
+            child.join()
             if isinstance(answer, Seq2SeqError):
                 raise answer
             found.append(answer)
     finally:
-        for process, _ in started:  # after an error the others would run on beside what is measured next
-            process.terminate()
-            process.join()
+        Child.end(children)  # after an error the others would run on beside what is measured next
     return found
 
 

@@ -5,13 +5,12 @@ A process ends with its parent, however that ends, and loses no more than a kill
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from seq2seq.comparison.texts import Test, fingerprint, load_tests
 from seq2seq.config import Config
 from seq2seq.durable import replace_durably, seal, unseal
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.processes.children import without_ctrl_c
+from seq2seq.processes.children import Child, readable
 from seq2seq.processes.signals import StopRequest
 from seq2seq.training.run import FREE, as_written_now
 from seq2seq.training.state import find_state, load_note
@@ -99,9 +98,7 @@ def carry_out(
     Once `stop` asks, every process ends after its step, and nothing more is begun.
     """
     waiting, failed = list(tasks), dict[str, str]()
-    at_work: dict[Connection, tuple[Task, Any]] = {}
-    context = multiprocessing.get_context("spawn")
-    passed_on = False
+    at_work, passed_on = dict[Child, Task](), False
     while at_work or (waiting and not stop.requested):
         while waiting and len(at_work) < workers and not stop.requested:
             one = waiting.pop(0)
@@ -109,28 +106,24 @@ def carry_out(
                 observe(one.name, {"event": "begin"})
                 observe(one.name, {"event": "end", "failed": False})
                 continue
-            here, there = context.Pipe()
-            process = context.Process(target=_work, args=(one, there, workers), name=one.name)
-            with without_ctrl_c():
-                process.start()
-            there.close()
-            at_work[here] = (one, process)
+            child = Child(
+                "the process", _work, one, workers, name=one.name, daemon=False
+            )  # a training may start others
+            at_work[child] = one
             observe(one.name, {"event": "begin"})
         if stop.requested and not passed_on:
             passed_on = True
-            for _, process in at_work.values():
-                process.terminate()
-                os.kill(process.pid, signal.SIGCONT)  # one that is stopped would never hear of it
-        for connection in wait(list(at_work), timeout=0.5):
-            assert isinstance(connection, Connection)
-            one, process = at_work[connection]
+            for child in at_work:
+                child.terminate()
+        for ready in readable(list(at_work), timeout=0.5):
+            assert isinstance(ready, Child)
+            one = at_work[ready]
             try:
-                event = connection.recv()
+                event = ready.receive()
             except EOFError:
-                del at_work[connection]
-                process.join()
-                if process.exitcode and not stop.requested:
-                    failed.setdefault(one.name, f"the process ended with code {process.exitcode}")
+                del at_work[ready]
+                if ready.join() and not stop.requested:
+                    failed.setdefault(one.name, str(ready.lost()))
                 observe(one.name, {"event": "end", "failed": one.name in failed})
                 continue
             if event["event"] == "failed":
@@ -140,7 +133,7 @@ def carry_out(
     return failed
 
 
-def _work(task: Task, parent: Connection, workers: int) -> None:
+def _work(parent: Connection, task: Task, workers: int) -> None:
     """A process: train, measure, and tell the parent."""
     os.setsid()  # what the terminal sends goes to the parent alone, which asks each of us once
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
