@@ -21,7 +21,6 @@ import torch
 from mechanisms import CELLS, MECHANISMS, WIRINGS
 
 from seq2seq.checkpoint import files as directory
-from seq2seq.checkpoint import model as checkpoint
 from seq2seq.checkpoint.card import model_card
 from seq2seq.checkpoint.files import Manifest, Vocabulary
 from seq2seq.checkpoint.model import (
@@ -39,7 +38,7 @@ from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.initialisation import initialise
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.search.shortlist import Shortlist
-from seq2seq.text.special_tokens import EOS
+from seq2seq.text.special_tokens import EOS, SPECIAL_IDS
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 
 SOURCE = ["der hund läuft schnell", "ein mann 😀 schläft heute nicht", "中文 ist schön"]
@@ -762,4 +761,4 @@ def test_the_card_has_no_markup_of_others(side: str) -> None:
 
 
 def test_special_ids_are_those_of_the_tokenizer() -> None:
-    assert checkpoint.SPECIAL_IDS == {"pad": 0, "unk": 1, "bos": 2, "eos": 3}
+    assert SPECIAL_IDS == {"pad": 0, "unk": 1, "bos": 2, "eos": 3}

@@ -40,12 +40,11 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
-from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
+from seq2seq.text.special_tokens import SPECIAL_IDS
 from seq2seq.text.tokenizer import LARGEST_TOKENIZER, Tokenizer, TokenizerPair
 from seq2seq.version import __version__
 
 _HEADER = 1024  # bytes; more than the header of a safetensors file has for one tensor, its long name included
-SPECIAL_IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 
 
 @dataclass(frozen=True, slots=True)

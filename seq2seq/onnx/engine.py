@@ -27,11 +27,10 @@ from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError, imports_for
 from seq2seq.onnx.beam import PER_SENTENCE, ArrayState, Floats, Ints
 from seq2seq.onnx.graphs import check_graph
-from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
+from seq2seq.text.special_tokens import EOS, PAD, SPECIAL_IDS
 from seq2seq.text.tokenizer import LARGEST_TOKENIZER, Tokenizer, TokenizerPair
 
 _LARGEST_GRAPH = 2 << 30  # bytes; the format holds no more
-_SPECIAL_IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ def _tokenizers(directory: Path, manifest: Manifest, contents: dict[str, bytes])
     read = [Tokenizer.from_bytes(contents[name], str(directory / name)) for name in names]
     pair = TokenizerPair(source=read[0], target=read[-1], joint=JOINT in contents)
     found = Vocabulary(source=pair.source.vocabulary_size, target=pair.target.vocabulary_size)
-    if manifest.vocabulary != found or manifest.special_ids != _SPECIAL_IDS:
+    if manifest.vocabulary != found or manifest.special_ids != SPECIAL_IDS:
         raise InputError(f"{directory / CONFIG}: its vocabulary or special ids are not those of its tokenizers")
     return pair
 

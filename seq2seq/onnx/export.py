@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.checkpoint.files import CONFIG, ENCODER, FORMAT, STEP, Manifest, write_files
-from seq2seq.checkpoint.model import SPECIAL_IDS, LoadedModel, refuse_nan, tokenizer_files
+from seq2seq.checkpoint.model import LoadedModel, refuse_nan, tokenizer_files
 from seq2seq.durable import explain_write_errors, sha256
 from seq2seq.errors import InputError, require
 from seq2seq.nn.attention import Memory, Past
@@ -30,6 +30,7 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.recurrent import RecurrentLayer, State
 from seq2seq.onnx.graphs import OPSET, check_graph
 from seq2seq.text.escaping import escape_markdown
+from seq2seq.text.special_tokens import SPECIAL_IDS
 from seq2seq.version import __version__
 
 _CARD = """# {name}

@@ -13,7 +13,7 @@ from seq2seq.config import TokenizerConfig
 from seq2seq.errors import InputError
 from seq2seq.text.normalisation import COMPOSED, compose
 from seq2seq.text.sentencepiece_model import SPACE, regex_of_any, set_normalisation_name
-from seq2seq.text.special_tokens import BOS, EOS, PAD, SPECIAL_PIECES, UNK, UNKNOWN_SURFACE
+from seq2seq.text.special_tokens import SPECIAL_IDS, SPECIAL_PIECES, UNKNOWN_SURFACE
 
 _RULES_BEFORE_SENTENCEPIECE = ("nfc", "identity")  # they leave it no text to normalise
 _TRAINING_MARK = "\u2585"  # SentencePiece skips training lines with this character, "▅"
@@ -79,10 +79,7 @@ def _training_options(config: TokenizerConfig, alphabet: list[str], symbols: lis
         "hard_vocab_limit": False,  # fewer pieces where the text yields fewer
         "character_coverage": config.character_coverage,
         "byte_fallback": config.byte_fallback,
-        "pad_id": PAD,
-        "unk_id": UNK,
-        "bos_id": BOS,
-        "eos_id": EOS,
+        **{f"{name}_id": id_ for name, id_ in SPECIAL_IDS.items()},
         # An unknown word swallows its own space, an unknown character does not.
         "unk_surface": f" {UNKNOWN_SURFACE}" if config.kind == "word" else UNKNOWN_SURFACE,
         "normalization_rule_name": "identity" if config.normalisation == "nfc" else config.normalisation,

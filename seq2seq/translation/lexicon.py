@@ -17,7 +17,7 @@ from seq2seq.nn.masking import length_mask
 from seq2seq.nn.scores import Uniform
 from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.arguments import check_pairs, list_sentences
-from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
+from seq2seq.text.special_tokens import EOS, SPECIAL_IDS
 from seq2seq.translation.forcing import evaluating, forced_batches, refuse_nan
 from seq2seq.translation.translation import MAX_SOURCE_LENGTH
 
@@ -76,7 +76,7 @@ class Lexicon:
         refuse_nan(weights)
         real = length_mask(batch.target_lengths, batch.target_output.shape[1])
         # Specials are never produced, but for the end, which is on every list.
-        real &= ~torch.isin(batch.target_output, torch.tensor([PAD, UNK, BOS, EOS], device=real.device))
+        real &= ~torch.isin(batch.target_output, torch.tensor(list(SPECIAL_IDS.values()), device=real.device))
         frequencies = torch.bincount(batch.target_output[real], minlength=len(self._frequencies))
         self._frequencies += frequencies.cpu().numpy()
         row, step, position = ((weights >= LEAST_WEIGHT) & real[:, :, None]).nonzero(as_tuple=True)
