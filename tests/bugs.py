@@ -249,7 +249,7 @@ SEARCH = [
         "self.tokens.gather(1, columns), indices // width",
         "self.tokens.gather(1, columns), indices % self.rows.shape[1]", PLAIN),
     Bug(9, "greedy search is a beam of two", "search/beam.py",
-        "        beam_size=1,\n", "        beam_size=2,\n", (BEAM + "a_beam_of_one_is_greedy",)),
+        "_Beam(limits, beam_size, nbest,", "_Beam(limits, max(2, beam_size), nbest,", (BEAM + "a_beam_of_one_is_greedy",)),
     Bug(10, "the search stops at the first end", "search/beam.py",
         "done = (live == 0) | (", "done = (live == 0) | finished.any(1) | (",
         (BEAM + "the_search_goes_on_after_the_first_end", *PLAIN), every=True),

@@ -14,9 +14,9 @@ from seq2seq.metrics.links import (
     alignment_intervals,
     format_pharaoh,
     links_from_threshold,
-    links_from_weights,
     merge_weights,
     parse_pharaoh,
+    strongest_links,
     word_weights,
 )
 
@@ -68,6 +68,10 @@ WEIGHTS = [
 def test_word_weights_by_hand():
     expected = [[0.10, 0.35, 0.45], [0.35, 0.40, 0.15], [0.15, 0.05, 0.00]]
     assert word_weights(WEIGHTS, SOURCE_WORDS, TARGET_WORDS) == pytest.approx(np.array(expected))
+
+
+def links_from_weights(weights, source_words, target_words, shift=0):
+    return strongest_links(word_weights(weights, source_words, target_words, shift=shift))
 
 
 def test_links_by_hand():

@@ -26,7 +26,7 @@ from test_beam import (
 )
 
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.search.beam import greedy_search
+from seq2seq.search.beam import beam_search
 from seq2seq.search.penalty import LengthPenalty
 from seq2seq.search.sampling import sample
 from seq2seq.search.stepping import Hypothesis
@@ -140,7 +140,8 @@ def test_forbidden_tokens_are_never_drawn_and_the_rest_share_their_place() -> No
 def test_one_choice_is_greedy_search(seed: int, levels: int, options: dict[str, object]) -> None:
     """Equal ones included: both take the lower token."""
     table, lengths = random_table(seed, levels), [7, 5, 3]
-    greedy = greedy_search(Table(table), start([0, 1, 2]), sentences=3, bos=BOS, eos=EOS, max_lengths=lengths)
+    options_of_search = {"sentences": 3, "beam_size": 1, "bos": BOS, "eos": EOS, "max_lengths": lengths}
+    greedy = beam_search(Table(table), start([0, 1, 2]), **options_of_search)
     assert [plain(group) for group in draw(table, [1, 2, 3], max_lengths=lengths, **options)] == [
         plain(group) for group in greedy
     ]
@@ -150,7 +151,8 @@ def test_one_choice_is_greedy_search(seed: int, levels: int, options: dict[str, 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_low_temperature_is_greedy_search(temperature: float, dtype: torch.dtype) -> None:
     table = Table(random_table(11), dtype=dtype)
-    greedy = greedy_search(table, start([0, 1]), sentences=2, bos=BOS, eos=EOS, max_lengths=[7, 7])
+    options = {"sentences": 2, "beam_size": 1, "bos": BOS, "eos": EOS, "max_lengths": [7, 7]}
+    greedy = beam_search(table, start([0, 1]), **options)
     found = draw(table, [1, 2], length=7, temperature=temperature)
     assert [plain(group) for group in found] == [plain(group) for group in greedy]
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.significance import PairedTest
 
+from seq2seq.comparison import statistics
 from seq2seq.comparison.results import Contrast, Spread
 from seq2seq.comparison.statistics import (
     METRICS,
@@ -20,8 +21,6 @@ from seq2seq.comparison.statistics import (
     holm,
     interval,
     p_over_seeds,
-    paired_bootstrap,
-    paired_randomisation,
     proportion,
     spread,
 )
@@ -160,6 +159,17 @@ def test_exact_matches():
 
 
 # --------------------------------------------------------------------------------------------------------- paired tests
+
+
+def paired_bootstrap(baseline, system, samples):
+    times = draw_resamples(len(baseline[0].counts), samples)
+    means = [np.mean([run.score_resamples(times) for run in runs], axis=0) for runs in (baseline, system)]
+    difference = np.mean([run.score for run in system]) - np.mean([run.score for run in baseline])
+    return statistics.paired_bootstrap(*means, difference)
+
+
+def paired_randomisation(baseline, system, samples):
+    return statistics.paired_randomisation(baseline, system, draw_swaps(len(baseline[0].counts), samples))
 
 
 @pytest.mark.parametrize(("kind", "test"), [("bs", paired_bootstrap), ("ar", paired_randomisation)])

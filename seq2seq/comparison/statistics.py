@@ -68,36 +68,6 @@ def exact_matches(*, hypotheses: Sequence[str], references: Sequence[Lines]) -> 
 # --------------------------------------------------------------------------------------------------------------- tests
 
 
-def paired_bootstrap(baseline: Sequence[Segments], system: Sequence[Segments], samples: int = SAMPLES) -> float:
-    """p of the difference between two systems' mean scores over their seeds, by resampling the test sentences.
-
-    Koehn (2004), in the form that sacreBLEU computes: the share of resamples whose absolute difference exceeds the
-    mean of them all by more than the difference that was found. With one seed each this is sacreBLEU's number, but for
-    equal scores, which get p = 1.
-
-    It covers the choice of test sentences: would the gap stay on others? The seeds are taken as given, so it does not
-    cover training: two trainings of one system may well differ "significantly". See `p_over_seeds`.
-    """
-    times = draw_resamples(len(baseline[0].counts), samples)
-    return _p_bootstrap(_resampled_mean(baseline, times), _resampled_mean(system, times), _difference(baseline, system))
-
-
-def paired_randomisation(baseline: Sequence[Segments], system: Sequence[Segments], samples: int = SAMPLES) -> float:
-    """p of the difference between two systems' mean scores over their seeds, by exchanging their translations.
-
-    Approximate randomisation (Riezler & Maxwell 2005), as sacreBLEU computes it: were the systems the same, it would
-    not matter which of them a translation came from. Each trial tosses a coin for each sentence and swaps the two
-    systems' translations of it, those of all seeds together: seed by seed in the order given, the shorter list running
-    round until both are through. Equal scores get p = 1.
-
-    Trials that find the difference again count as well, and not only those beyond it, as in sacreBLEU's: where systems
-    differ in a few sentences most trials are such ties, and without them p would be 1 / (samples + 1) for a single
-    sentence. So p is that of a sign test there, and sacreBLEU's where there are no ties. Covers the choice of test
-    sentences, not training, like `paired_bootstrap`.
-    """
-    return _p_randomisation(baseline, system, draw_swaps(len(baseline[0].counts), samples))
-
-
 def p_over_seeds(baseline: Spread, system: Spread) -> float | None:
     """p of the difference in mean between two systems' scores over their trainings: Welch's t-test, two-sided.
 
@@ -138,12 +108,33 @@ def _resampled_mean(runs: Sequence[Segments], times: Counts) -> Counts:
     return mean
 
 
-def _p_bootstrap(baseline: Counts, system: Counts, difference: float) -> float:
+def paired_bootstrap(baseline: Counts, system: Counts, difference: float) -> float:
+    """p of the difference between two systems' mean scores over their seeds, by resampling the test sentences.
+
+    baseline, system: their mean scores on each resample. Koehn (2004), in the form that sacreBLEU computes: the share
+    of resamples whose absolute difference exceeds the mean of them all by more than the difference that was found. With
+    one seed each this is sacreBLEU's number, but for equal scores, which get p = 1.
+
+    It covers the choice of test sentences: would the gap stay on others? The seeds are taken as given, so it does not
+    cover training: two trainings of one system may well differ "significantly". See `p_over_seeds`.
+    """
     gaps = np.abs(system - baseline)
     return _p_value(gaps - gaps.mean(), difference, least=_TIE)
 
 
-def _p_randomisation(baseline: Sequence[Segments], system: Sequence[Segments], kept: NDArray[np.bool_]) -> float:
+def paired_randomisation(baseline: Sequence[Segments], system: Sequence[Segments], kept: NDArray[np.bool_]) -> float:
+    """p of the difference between two systems' mean scores over their seeds, by exchanging their translations.
+
+    kept: for every trial and sentence, whether it is left as it is. Approximate randomisation (Riezler & Maxwell 2005),
+    as sacreBLEU computes it: were the systems the same, it would not matter which of them a translation came from. Each
+    trial tosses a coin for each sentence and swaps the two systems' translations of it, those of all seeds together:
+    seed by seed in the order given, the shorter list running round until both are through. Equal scores get p = 1.
+
+    Trials that find the difference again count as well, and not only those beyond it, as in sacreBLEU's: where systems
+    differ in a few sentences most trials are such ties, and without them p would be 1 / (samples + 1) for a single
+    sentence. So p is that of a sign test there, and sacreBLEU's where there are no ties. Covers the choice of test
+    sentences, not training, like `paired_bootstrap`.
+    """
     chosen = kept.astype(np.float64)
     rounds = math.lcm(len(baseline), len(system))
     gaps = np.zeros(len(chosen))
@@ -204,8 +195,8 @@ def _family(runs: Mapping[str, Sequence[Segments]], baseline: str, test: str, sa
     found = []
     for name in (each for each in runs if each != baseline):
         difference = _difference(first, runs[name])
-        p_bootstrap = _p_bootstrap(resampled, _resampled_mean(runs[name], times), difference)
-        p_randomisation = _p_randomisation(first, runs[name], kept)
+        p_bootstrap = paired_bootstrap(resampled, _resampled_mean(runs[name], times), difference)
+        p_randomisation = paired_randomisation(first, runs[name], kept)
         p_seeds = p_over_seeds(spreads[baseline], spreads[name])
         found.append(
             Contrast(

@@ -133,13 +133,6 @@ def links_from_threshold(weights: NDArray[np.float64], threshold: float) -> set[
     return {(int(source), int(target)) for target, source in np.argwhere(weights >= threshold)}
 
 
-def links_from_weights(
-    weights: ArrayLike, source_words: Sequence[int], target_words: Sequence[int], *, shift: int = 0
-) -> set[Link]:
-    """Return the `strongest_links` of the `word_weights`."""
-    return strongest_links(word_weights(weights, source_words, target_words, shift=shift))
-
-
 def check_link_options(shift: int, threshold: float | None = None) -> None:
     """Raise InputError for a shift or threshold out of range."""
     if check_integer("shift", shift) not in (0, 1):

@@ -65,35 +65,6 @@ def beam_search(
     return beam.history.hypotheses([sorted(endings)[:nbest] for endings in beam.history.endings()])
 
 
-def greedy_search(
-    step: StepFunction[S],
-    state: S,
-    *,
-    sentences: int,
-    bos: int,
-    eos: int,
-    max_lengths: Sequence[int],
-    min_lengths: Sequence[int] | None = None,
-    length_penalty: LengthPenalty = AVERAGE,
-    forbidden: Sequence[int] = (),
-    device: torch.device | str = "cpu",
-) -> list[list[Hypothesis]]:
-    """Return one hypothesis per sentence, of the most probable token at each step; arguments as in `beam_search`."""
-    return beam_search(
-        step,
-        state,
-        sentences=sentences,
-        beam_size=1,
-        bos=bos,
-        eos=eos,
-        max_lengths=max_lengths,
-        min_lengths=min_lengths,
-        length_penalty=length_penalty,
-        forbidden=forbidden,
-        device=device,
-    )
-
-
 def _check_sizes(sentences: int, beam_size: int, nbest: int, max_lengths: Sequence[int]) -> None:
     if beam_size < 1:
         raise InputError(f"the beam size must be 1 or more (1 is greedy search), given {beam_size}")

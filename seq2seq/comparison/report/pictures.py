@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import Any, Literal, cast
 from xml.etree import ElementTree
 from zlib import crc32
@@ -28,7 +27,6 @@ with imports_for("a picture"):
     from matplotlib.text import Text
 
 Form = Literal["svg", "pdf", "png"]
-FORMS: tuple[Form, ...] = ("svg", "pdf", "png")
 
 INK = "#1a1a1a"
 """Text and axes; in a page they take the colour of its text, so that they show on a dark one."""
@@ -112,15 +110,6 @@ def style() -> Iterator[None]:
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(cast(Any, STYLE))
         yield
-
-
-def save_figure(figure: Figure, stem: Path) -> str:
-    """Write STEM.svg and STEM.pdf. Returns the characters that no installed font has and the PDF shows as boxes."""
-    missing = ""
-    for form in ("svg", "pdf"):
-        content, missing = encode(figure, form, stem.name)
-        stem.with_name(f"{stem.name}.{form}").write_bytes(content)
-    return missing
 
 
 def encode(figure: Figure, form: Form, name: str = "figure") -> tuple[bytes, str]:
