@@ -14,7 +14,7 @@ from sacrebleu.significance import PairedTest
 from seq2seq.comparison.statistics import exact_matches
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.metrics.bleu_tokenizer import TOKENIZERS, choose_tokenizer, detect_writing, tokenizer_in_signature
-from seq2seq.metrics.scores import Metric, PairedComparison, bleu, compare_paired, evaluate, sentence_scores
+from seq2seq.metrics.scores import Metric, PairedComparison, bleu, compare_paired, evaluate
 from seq2seq.metrics.scoring_rules import LONGEST_LINE, METRICS
 from seq2seq.metrics.segments import count_segments
 
@@ -166,23 +166,9 @@ def test_quick_bleu_is_the_bleu_of_evaluate():
 
 
 def test_arguments_are_keyword_only():
-    for function in (evaluate, bleu, sentence_scores, compare_paired):
+    for function in (evaluate, bleu, compare_paired):
         with pytest.raises(TypeError, match="positional"):
             function(GOOD, [REFERENCES])
-
-
-def test_sentence_scores():
-    for name in METRICS:
-        scores = sentence_scores(hypotheses=BAD, references=[REFERENCES, OTHERS], metric=name)
-        scorer = {**scorers(), "BLEU": sacrebleu.BLEU(effective_order=True)}[name]
-        expected = [
-            scorer.sentence_score(*row).score for row in zip(BAD, zip(REFERENCES, OTHERS, strict=True), strict=True)
-        ]
-        assert scores.values == pytest.approx(expected)
-        assert (scores.name, scores.signature) == (name, scorer.get_signature().format())
-    short = sentence_scores(hypotheses=["Good morning!"], references=[["Good morning!"]], metric="BLEU")
-    assert short.values == (100.0,)
-    assert "eff:yes" in short.signature
 
 
 # --- tokenizers ----------------------------------------------------------------------------------------------------
@@ -376,8 +362,6 @@ def test_unequal_counts():
         bleu(hypotheses=GOOD, references=[REFERENCES, OTHERS[:3]])
     with pytest.raises(InputError, match="baseline and reference set 1 differ in length: 2 and 7 lines"):
         compare_paired(baseline=GOOD[:2], system=GOOD, references=[REFERENCES])
-    with pytest.raises(InputError, match="hypotheses and reference set 1 differ in length: 3 and 7 lines"):
-        sentence_scores(hypotheses=GOOD[:3], references=[REFERENCES])
 
 
 def test_a_string_is_no_list_of_lines():
@@ -410,14 +394,12 @@ def test_a_blank_line_is_no_reference(blank):
             "alone.",
         )
     for name in METRICS:
-        options = {"hypotheses": wrong, "references": [REFERENCES, second], "metric": name}
         (compared,) = compare_paired(
             baseline=BAD, system=wrong, references=[REFERENCES, second], samples=5, metrics=[name]
         )
         assert compared.system.notes
-        assert sentence_scores(**options).values[0] == (100.0 if name == "TER" else 0.0)
         if name != "TER":
-            (counted,) = count_segments(**{**options, "hypotheses": [wrong]})
+            (counted,) = count_segments(hypotheses=[wrong], references=[REFERENCES, second], metric=name)
             assert counted.score == pytest.approx(compared.system.value)
 
 
@@ -433,7 +415,6 @@ def test_a_sentence_without_any_reference_is_refused():
         lambda sets: evaluate(hypotheses=["x"] * 4, references=sets),
         lambda sets: bleu(hypotheses=["x"] * 4, references=sets),
         lambda sets: compare_paired(baseline=["x"] * 4, system=["y"] * 4, references=sets),
-        lambda sets: sentence_scores(hypotheses=["x"] * 4, references=sets),
         lambda sets: count_segments(hypotheses=[["x"] * 4], references=sets),
     ]
     for call in calls:
@@ -617,12 +598,8 @@ def test_ter_of_very_long_lines_is_left_out_and_said() -> None:
     ):
         assert [metric.name for metric in found] == ["BLEU", "chrF2++"]
         assert all("TER is left out: line 2 of reference set 1 has 1,200 words" in metric.notes[-1] for metric in found)
-    for attempt in (
-        lambda: evaluate(hypotheses=["a", LONG], references=[["a", "b"]], metrics=["TER"]),
-        lambda: sentence_scores(hypotheses=["a", LONG], references=[["a", "b"]], metric="TER"),
-    ):
-        with pytest.raises(InputError, match="TER is left out: line 2 of hypotheses has 1,200 words"):
-            attempt()
+    with pytest.raises(InputError, match="TER is left out: line 2 of hypotheses has 1,200 words"):
+        evaluate(hypotheses=["a", LONG], references=[["a", "b"]], metrics=["TER"])
 
 
 def test_ter_counts_characters_where_there_are_no_spaces() -> None:

@@ -12,13 +12,13 @@ from seq2seq.metrics.bleu_tokenizer import make_bleu
 from seq2seq.metrics.scoring_rules import Rules
 
 
-def make_scorer(name: str, rules: Rules, lowercase: bool, effective_order: bool = False) -> Any:
+def make_scorer(name: str, rules: Rules, lowercase: bool) -> Any:
     """Return sacreBLEU's scorer for a metric; raise Seq2SeqError for a tokenizer that cannot be loaded."""
     if name == "TER":
         return TER(case_sensitive=not lowercase, normalized=rules.ideographic, asian_support=rules.ideographic)
     if name != "BLEU":
         return CHRF(word_order=name.count("+"), lowercase=lowercase)
-    return make_bleu(rules.tokenize, lowercase=lowercase, effective_order=effective_order)
+    return make_bleu(rules.tokenize, lowercase=lowercase)
 
 
 def with_python_floats(scorer: Any) -> Any:

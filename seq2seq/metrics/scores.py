@@ -48,15 +48,6 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
-class SentenceScores:
-    """One score per sentence, to rank and group sentences by; their mean is not the corpus score."""
-
-    name: str
-    values: tuple[float, ...]
-    signature: str
-
-
-@dataclass(frozen=True, slots=True)
 class PairedComparison:
     """A system against a baseline on the same sentences.
 
@@ -140,26 +131,6 @@ def bleu(
     """Return BLEU alone, without an interval, as validation during training needs it; arguments as in `evaluate`."""
     options: dict[str, Any] = {"tokenize": tokenize, "lowercase": lowercase, "confidence": False, "metrics": ["BLEU"]}
     return evaluate(hypotheses=hypotheses, references=references, **options)[0]
-
-
-def sentence_scores(
-    *,
-    hypotheses: Sequence[str],
-    references: Sequence[Lines],
-    metric: str = "chrF2++",
-    tokenize: str | None = None,
-    lowercase: bool = False,
-) -> SentenceScores:
-    """Score each sentence by itself; BLEU then counts no longer n-grams than the sentence has (eff:yes).
-
-    Other arguments and errors as in `evaluate`.
-    """
-    rules = check_texts(tokenize, [metric], {"hypotheses": hypotheses}, references)
-    leave_out_ter(rules, [metric], {"hypotheses": hypotheses}, references)
-    scorer = make_scorer(metric, rules, lowercase, effective_order=True)
-    rows = zip(hypotheses, zip(*rules.references, strict=True), strict=True)
-    values = tuple(clip_score(metric, scorer.sentence_score(hypothesis, list(row)).score) for hypothesis, row in rows)
-    return SentenceScores(metric, values, scorer.get_signature().format())
 
 
 def compare_paired(
