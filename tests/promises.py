@@ -309,6 +309,8 @@ PRINTED = [
         ("tests/test_checkpoint.py::test_the_card_has_no_markup_of_others",), every=True),
     Bug(33, "a cell of a CSV file is a formula", "comparison/report/report.py",
         "csv_cell(cell) if isinstance(cell, str) else cell for", "cell for", (STRANGERS,)),
+    Bug(33, "a title is markup of a report in Markdown", "comparison/report/report.py",
+        "else escape_markdown(str(value))", "else str(value)", (STRANGERS,)),
     Bug(33, "a report shows control characters", "comparison/report/report.py",
         "return escape_line(re.sub", "return (re.sub", (STRANGERS,)),
 ]  # fmt: skip

@@ -188,68 +188,54 @@ def _noted_once(rows: list[Table]) -> list[Table]:
     return [replace(one, note="") if after is not None and one.note == after.note else one for one, after in pairs]
 
 
-# ---------------------------------------------------------------------------------------------------------------- HTML
+# ----------------------------------------------------------------------------------------------------------- templates
 
 
 def _page(results: Results, sections: Iterable[Section], svgs: Mapping[str, bytes]) -> str:
+    def svg(picture: Picture) -> Markup:
+        """Not escaped, for it is our own SVG, in which the serialiser has escaped every word."""
+        return Markup(inline(svgs[picture.name], f"{picture.title}. {picture.caption}"))
+
+    return _filled("report.html.jinja", results, sections, {"svg": svg}, autoescape=True)
+
+
+def _markdown(results: Results, sections: Iterable[Section]) -> str:
+    longest = max(map(len, re.findall("`+", _grid(results))), default=0)
+    fence = Markup("`" * max(3, longest + 1))
+    return _filled(
+        "report.md.jinja", results, sections, {"fence": fence}, finalize=_escaped, keep_trailing_newline=True
+    )
+
+
+def _escaped(value: object) -> str:
+    """What a template shows, as Markdown that is nothing but words; it says `safe` of what is more."""
+    return value if isinstance(value, Markup) else escape_markdown(str(value))
+
+
+def _grid(results: Results) -> str:
+    return json.dumps(results.grid, indent=2, ensure_ascii=False)
+
+
+def _filled(
+    name: str, results: Results, sections: Iterable[Section], more: Mapping[str, object], **options: Any
+) -> str:
+    """A template of this folder, filled in. options: how values are escaped, as jinja2.Environment takes them."""
     environment = Environment(
         loader=PackageLoader("seq2seq.comparison.report", "."),
-        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        **options,
     )
-    return environment.get_template("report.html.jinja").render(
+    return environment.get_template(name).render(
         results=results,
         sections=sections,
         summary=summary(results),
         verdicts=verdicts(results),
         settings=settings(results),
-        grid=json.dumps(results.grid, indent=2, ensure_ascii=False),
-        # Not escaped, for it is our own SVG, in which the serialiser has escaped every word.
-        svg=lambda picture: Markup(inline(svgs[picture.name], f"{picture.title}. {picture.caption}")),
+        grid=_grid(results),
+        **more,
     )
-
-
-# ------------------------------------------------------------------------------------------------------------ Markdown
-
-
-def _markdown(results: Results, sections: Iterable[Section]) -> str:
-    lines = [
-        f"# {escape_markdown(results.title)}",
-        "",
-        *(escape_markdown(sentence) for sentence in summary(results)),
-        "",
-    ]
-    lines += _missing(results)
-    for name, sentences in verdicts(results).items():
-        lines += [f"**{escape_markdown(name)}**", "", *(f"- {escape_markdown(sentence)}" for sentence in sentences), ""]
-    for section in sections:
-        lines += [f"## {section.title}", ""]
-        for picture in section.pictures:
-            label = escape_markdown(f"{picture.title}. {picture.caption}")
-            lines += [f"![{label}]({FIGURES}/{picture.name}.svg)", "", escape_markdown(picture.caption), ""]
-        for table in section.tables:
-            lines += _markdown_table(table)
-    lines += ["## Settings", ""]
-    lines += [f"- {escape_markdown(name)}: {escape_markdown(value)}" for name, value in settings(results).items()]
-    grid = json.dumps(results.grid, indent=2, ensure_ascii=False)
-    fence = "`" * (1 + max([2, *map(len, re.findall("`+", grid))]))
-    return "\n".join([*lines, "", f"{fence}json", grid, fence, ""])
-
-
-def _missing(results: Results) -> list[str]:
-    if not results.missing:
-        return []
-    return ["**Missing, and in no number:**", "", *(f"- {escape_markdown(each)}" for each in results.missing), ""]
-
-
-def _markdown_table(table: Table) -> list[str]:
-    rule = ["---"] * table.words + ["---:"] * (len(table.columns) - table.words)
-    rows = [table.columns, *table.rows]
-    note = [escape_markdown(table.note), ""] if table.note else []
-    cells = [f"| {' | '.join(map(escape_markdown, row))} |" for row in rows]
-    return [f"### {escape_markdown(table.title)}", "", cells[0], f"|{'|'.join(rule)}|", *cells[1:], "", *note]
 
 
 # ----------------------------------------------------------------------------------------------------------------- CSV
