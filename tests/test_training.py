@@ -30,7 +30,7 @@ from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.signals import StopRequest
 from seq2seq.text.corpus import EncodedCorpus
-from seq2seq.training import engine, trainer
+from seq2seq.training import engine, validation
 from seq2seq.training.averaging import Averager
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.trainer import train
@@ -266,7 +266,7 @@ def test_validations_translate_with_the_weights_of_now(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not with those that were laid out for the validation before."""
-    validate, text, scores = trainer.validate, ["der hund schläft"], list[float]()
+    validate, text, scores = validation.validate, ["der hund schläft"], list[float]()
 
     def watched(model: Seq2Seq, translator: Translator, *parts: Any, **options: Any) -> Validation:
         (translation,), (fresh,) = translator.translate(text), Translator(translator.models).translate(text)
@@ -274,7 +274,7 @@ def test_validations_translate_with_the_weights_of_now(
         scores.append(fresh.log_prob)
         return validate(model, translator, *parts, **options)
 
-    monkeypatch.setattr(trainer, "validate", watched)
+    monkeypatch.setattr(validation, "validate", watched)
     train(config(corpus, training__max_steps=4, training__validation_interval=2), tmp_path / "run")
     assert len(set(scores)) >= 2
 
@@ -404,7 +404,7 @@ def test_a_run_that_goes_on_for_longer_keeps_what_a_whole_one_would(
     """An average was kept at its first end; it has no place among the weights that later ones are compared with."""
     perplexities = iter([10.0, 12.0, 9.0, 13.0, 14.0])  # at steps 4 and 8, of the average; at step 12, of the average
     monkeypatch.setattr(
-        "seq2seq.training.trainer.validate", lambda *_, **__: Validation(next(perplexities), None, None)
+        "seq2seq.training.validation.validate", lambda *_, **__: Validation(next(perplexities), None, None)
     )
     changes = {"training__validation_bleu": False, "training__criterion": "perplexity"}
     first = train(config(corpus, training__max_steps=8, **changes), tmp_path / "run")

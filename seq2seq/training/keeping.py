@@ -19,8 +19,8 @@ from seq2seq.training.averaging import Averager
 from seq2seq.training.data import TrainingText
 from seq2seq.training.journal import Journal
 from seq2seq.training.run import Run
-from seq2seq.training.schedule import Schedule
 from seq2seq.training.state import Progress, save_state
+from seq2seq.training.stepping import Stepper
 from seq2seq.training.validation import Validation
 
 
@@ -107,10 +107,9 @@ class Keeper:
         for place in places:
             save_model(self._run.directory / place, config=self._config, **parts)
 
-    def save_state(
-        self, progress: Progress, optimizer: torch.optim.Optimizer, schedule: Schedule, journal: Journal
-    ) -> None:
+    def save_state(self, progress: Progress, stepper: Stepper, journal: Journal) -> None:
         """Everything that a resume needs; then drop what only older states needed."""
+        schedule = stepper.schedule
         progress.schedule_reductions, progress.schedule_waited = schedule.reductions, schedule.waited
         now = time.monotonic()
         progress.seconds, self._began = progress.seconds + now - self._began, now
@@ -121,7 +120,7 @@ class Keeper:
             known = self._averager.sha256
             progress.averaged_sha256 = {str(step): known[step] for step in progress.averaged if step in known}
             note = {"config": self._config.model_dump(mode="json"), "text": self._text.fingerprint}
-            save_state(self._run.state, progress, self._model, optimizer, random_states, note)
+            save_state(self._run.state, progress, self._model, stepper.optimizer, random_states, note)
             self._averager.keep_only(progress.averaged)
 
         self._processes.lead(write)

@@ -7,66 +7,96 @@ from typing import Any
 from accelerate import Accelerator
 
 from seq2seq.config import Config
+from seq2seq.metrics.perplexity import perplexity
 from seq2seq.training.data import TrainingText
+from seq2seq.training.epoch import Pool
 from seq2seq.training.journal import Journal
 from seq2seq.training.run import Run
 from seq2seq.training.selection import SILENT, decided_by
 from seq2seq.training.state import Progress
+from seq2seq.training.stepping import Step
 from seq2seq.training.validation import Validation
 
 
-def open_trackers(accelerator: Accelerator, config: Config, step: int) -> None:
-    """Let the trackers begin after this step.
+class Reports:
+    """Tells of a run's events, in the words of its journal; of numbers, also the trackers."""
 
-    A run that was killed has told them of later steps, which it will tell of again: TensorBoard drops those of the
-    files before (purge_step). The other trackers know no such thing.
-    """
-    if config.training.trackers:
-        accelerator.init_trackers("seq2seq", init_kwargs={"tensorboard": {"purge_step": step + 1}})
+    def __init__(self, config: Config, journal: Journal, accelerator: Accelerator) -> None:
+        self._config, self._journal, self._accelerator = config, journal, accelerator
 
+    def open_trackers(self, step: int) -> None:
+        """Let the trackers begin after this step.
 
-def tell_start(journal: Journal, config: Config, run: Run, text: TrainingText, parameters: int) -> None:
-    """The first lines of a journal: the run, and its text."""
-    journal.write("start", step=0, seed=config.training.seed, parameters=parameters, output=str(run.directory))
-    for note in dict.fromkeys(text.notes):  # of both texts, which may be one file
-        journal.write("note", note=note)
-    journal.write(
-        "data",
-        train_pairs=text.pairs,
-        validation_pairs=len(text.validation.source),
-        dropped=text.dropped,
-        removed=text.removed,
-        source_vocabulary=text.tokenizers.source.vocabulary_size,
-        target_vocabulary=text.tokenizers.target.vocabulary_size,
-    )
+        A run that was killed has told them of later steps, which it will tell of again: TensorBoard drops those of the
+        files before (purge_step). The other trackers know no such thing.
+        """
+        if self._config.training.trackers:
+            self._accelerator.init_trackers("seq2seq", init_kwargs={"tensorboard": {"purge_step": step + 1}})
 
+    def start(self, run: Run, text: TrainingText, parameters: int) -> None:
+        """The first lines of a journal: the run, and its text."""
+        seed, output = self._config.training.seed, str(run.directory)
+        self._journal.write("start", step=0, seed=seed, parameters=parameters, output=output)
+        for note in dict.fromkeys(text.notes):  # of both texts, which may be one file
+            self._journal.write("note", note=note)
+        self._journal.write(
+            "data",
+            train_pairs=text.pairs,
+            validation_pairs=len(text.validation.source),
+            dropped=text.dropped,
+            removed=text.removed,
+            source_vocabulary=text.tokenizers.source.vocabulary_size,
+            target_vocabulary=text.tokenizers.target.vocabulary_size,
+        )
 
-def tell_validation(
-    journal: Journal, accelerator: Accelerator, measured: Validation, progress: Progress, best: bool
-) -> None:
-    """A validation, to both."""
-    journal.write(
-        "validation",
-        step=progress.step,
-        epoch=progress.epoch,
-        perplexity=measured.perplexity,
-        bleu=measured.bleu,
-        signature=measured.signature,
-        best=best,
-    )
-    values = {"validation/perplexity": measured.perplexity}
-    if measured.bleu is not None:
-        values["validation/bleu"] = measured.bleu
-    accelerator.log(values, step=progress.step)
+    def step(self, taken: Step, progress: Progress, pool: Pool) -> None:
+        """Tell the display of every step, and all others of every log_interval steps: means since the last time."""
+        training = self._config.training
+        whole = (pool.last and pool.end.pool == 1) or not self._config.data.train.streaming
+        self._journal.tell(
+            "progress",
+            step=progress.step,
+            max_steps=training.max_steps,
+            epoch=progress.epoch,
+            position=progress.position,
+            steps_per_epoch=len(pool.steps) if whole else 0,
+            max_epochs=training.max_epochs,
+        )
+        if progress.step % training.log_interval:
+            return
+        tally, progress.tally = progress.tally, {}
+        values = {
+            "loss": tally["total"] / tally["tokens"],
+            "perplexity": perplexity(tally["nll"], int(tally["tokens"])),
+            "learning_rate": taken.rate,
+            "gradient_norm": taken.norm,
+            "padding": 1 - tally["tokens"] / tally["cells"],
+        }
+        speed = tally["tokens"] / tally["seconds"]
+        self._journal.write("train", step=progress.step, epoch=progress.epoch, **values, tokens_per_second=speed)
+        self._accelerator.log({f"train/{name}": value for name, value in values.items()}, step=progress.step)
 
+    def validation(self, measured: Validation, progress: Progress, best: bool, decides: str | None) -> None:
+        """A validation. decides: another criterion, where BLEU has been 0 for long, or is no longer."""
+        self._journal.write(
+            "validation",
+            step=progress.step,
+            epoch=progress.epoch,
+            perplexity=measured.perplexity,
+            bleu=measured.bleu,
+            signature=measured.signature,
+            best=best,
+        )
+        values = {"validation/perplexity": measured.perplexity}
+        if measured.bleu is not None:
+            values["validation/bleu"] = measured.bleu
+        self._accelerator.log(values, step=progress.step)
+        if decides:
+            self._journal.write("criterion", step=progress.step, decides=decides, validations=SILENT)
 
-def tell_criterion(journal: Journal, decides: str, step: int) -> None:
-    """That another criterion decides from now on: BLEU has been 0 for long, or is no longer."""
-    journal.write("criterion", step=step, decides=decides, validations=SILENT)
-
-
-def outcome(record: dict[str, Any], criterion: str, seconds: float) -> dict[str, Any]:
-    """What is told at the end of the model that was kept; seconds: of the whole run."""
-    told = {name: record[name] for name in ("perplexity", "bleu", "signature")}
-    decided = {"criterion": criterion, "decided_by": decided_by(record["bleu"], criterion)}
-    return {"kept": record["kind"], **told, **decided, "seconds": seconds}
+    def outcome(self, record: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """What is told at the end of the model that was kept; seconds: of the whole run."""
+        criterion = self._config.training.criterion
+        told = {name: record[name] for name in ("perplexity", "bleu", "signature")}
+        decided = {"criterion": criterion, "decided_by": decided_by(record["bleu"], criterion)}
+        return {"kept": record["kind"], **told, **decided, "seconds": seconds}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from seq2seq.batching import make_batch
+from seq2seq.checkpoint.model import LoadedModel
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.metrics.bleu_tokenizer import TokenizerChoice, choose_tokenizer, tokenizer_in_signature
@@ -94,6 +95,35 @@ def plan(text: EncodedCorpus) -> list[list[int]]:
     """All rows of the text, in batches of similar length."""
     lengths = [max(len(source), len(target)) for source, target in zip(text.source_ids, text.target_ids, strict=True)]
     return cut_by_budget(sorted(range(len(lengths)), key=lengths.__getitem__), lengths, BATCH_TOKENS)
+
+
+class Validator:
+    """Measures the model of a run on its validation text, as the model is at that moment."""
+
+    def __init__(self, loaded: LoadedModel, text: EncodedCorpus, processes: Processes) -> None:
+        self._loaded, self._text, self._processes = loaded, text, processes
+        self._translator = Translator([loaded])
+        self.tokenize: str | None = None  # BLEU's tokenizer
+
+    def choose_tokenizer(self, signature: str | None) -> str | None:
+        """Settle what BLEU is counted with in all validations; a note on what would fit better.
+
+        signature: of the best BLEU so far of a run that goes on.
+        """
+        config = self._loaded.config
+        if not config.training.validation_bleu:
+            return None
+        choice = self._processes.lead(lambda: bleu_tokenizer(config, self._text.target, signature))
+        self.tokenize = choice.name
+        return choice.note
+
+    def measure(self) -> Validation:
+        """Perplexity, and BLEU where the config asks for it."""
+        loaded = self._loaded
+        self._translator.weights_changed()
+        return validate(
+            loaded.model, self._translator, self._text, loaded.config, self._processes, tokenize=self.tokenize
+        )
 
 
 def validate(
