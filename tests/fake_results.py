@@ -23,7 +23,7 @@ from seq2seq.comparison.results import (
     NoisePoint,
     Results,
     RunResult,
-    Spread,
+    SeedStatistics,
     Summary,
     System,
     TestResult,
@@ -131,7 +131,7 @@ def _system(
         summary={test: _summary([run.tests[test] for run in runs]) for test in tests},
         noise={
             kind: [
-                (point.rate, spread([run.noise[kind][place].bleu.value for run in runs]))
+                (point.rate, seed_statistics([run.noise[kind][place].bleu.value for run in runs]))
                 for place, point in enumerate(runs[0].noise[kind])
             ]
             for kind in kinds
@@ -224,20 +224,22 @@ def around(value: float, half: float) -> Interval:
     return Interval(value=value, low=value - half, high=value + half)
 
 
-def spread(values: Sequence[float]) -> Spread:
-    return Spread(mean=mean(values), deviation=stdev(values) if len(values) > 1 else None, count=len(values))
+def seed_statistics(values: Sequence[float]) -> SeedStatistics:
+    return SeedStatistics(mean=mean(values), deviation=stdev(values) if len(values) > 1 else None, count=len(values))
 
 
 def _summary(results: Sequence[TestResult]) -> Summary:
     return Summary(
-        bleu=spread([one.bleu.value for one in results]),
-        chrf=spread([one.chrf.value for one in results]),
-        perplexity=spread([one.perplexity for one in results]),
-        exact=spread([one.exact.value for one in results]),
-        entropy=spread([one.attention.entropy for one in results]),
-        coverage=spread([one.attention.coverage for one in results]),
-        diagonal=spread([one.attention.diagonal for one in results]),
-        aer={side: spread([one.alignment[side].aer.value for one in results]) for side in results[0].alignment},
+        bleu=seed_statistics([one.bleu.value for one in results]),
+        chrf=seed_statistics([one.chrf.value for one in results]),
+        perplexity=seed_statistics([one.perplexity for one in results]),
+        exact=seed_statistics([one.exact.value for one in results]),
+        entropy=seed_statistics([one.attention.entropy for one in results]),
+        coverage=seed_statistics([one.attention.coverage for one in results]),
+        diagonal=seed_statistics([one.attention.diagonal for one in results]),
+        aer={
+            side: seed_statistics([one.alignment[side].aer.value for one in results]) for side in results[0].alignment
+        },
     )
 
 

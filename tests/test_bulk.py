@@ -28,12 +28,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from seq2seq import Translator
-from seq2seq.bulk import chunks, job, workers
-from seq2seq.bulk import unfinished_output as part
+from seq2seq.bulk import chunks, job, unfinished_output, workers
 from seq2seq.bulk.chunks import Chunk, Chunks
 from seq2seq.bulk.job import Answer, Job
 from seq2seq.bulk.layout import Layout
-from seq2seq.bulk.streams import Source, open_input
+from seq2seq.bulk.streams import LineStream, open_input
 from seq2seq.cli import app, translate
 from seq2seq.cli.display import console
 from seq2seq.config_file import parse_config
@@ -149,15 +148,15 @@ def after_commits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, Ca
     """Do something once, right after so many commits of this process."""
 
     def arrange(count: int, act: Callable[[], object]) -> None:
-        original, left = part.Part.commit, [count]
+        original, left = unfinished_output.UnfinishedOutput.commit, [count]
 
-        def commit(self: part.Part, answer: Answer) -> None:
+        def commit(self: unfinished_output.UnfinishedOutput, answer: Answer) -> None:
             original(self, answer)
             left[0] -= 1
             if left[0] == 0:
                 act()
 
-        monkeypatch.setattr(part.Part, "commit", commit)
+        monkeypatch.setattr(unfinished_output.UnfinishedOutput, "commit", commit)
 
     yield arrange
     monkeypatch.undo()
@@ -193,7 +192,7 @@ class Counted(Chunks):
     """Chunks of a known text that count how many were taken."""
 
     def __init__(self, count: int) -> None:
-        super().__init__(Source("text", BytesIO(b"der hund\n" * count)), 1, fixed=True)
+        super().__init__(LineStream("text", BytesIO(b"der hund\n" * count)), 1, fixed=True)
         self.taken = 0
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -319,7 +318,7 @@ def test_an_interrupt_just_after_a_commit_loses_nothing(tmp_path: Path, monkeypa
         raise KeyboardInterrupt
 
     def run() -> None:
-        with part.open_part(target, "out.en", console.say) as held:
+        with unfinished_output.open_unfinished_output(target, "out.en", console.say) as held:
             held.begin({}, resume=False)
             held.commit(Answer(1, EMPTY, "one\n", []))
             monkeypatch.setattr(os, "replace", interrupted)
@@ -328,7 +327,7 @@ def test_an_interrupt_just_after_a_commit_loses_nothing(tmp_path: Path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         run()
     monkeypatch.undo()
-    with part.open_part(target, "out.en", console.say) as held:
+    with unfinished_output.open_unfinished_output(target, "out.en", console.say) as held:
         held.begin({}, resume=True)
         assert held.journal.lines == 2
     assert target.read_text(encoding="utf-8") == "one\ntwo\n"
@@ -506,8 +505,8 @@ def test_a_run_killed_while_it_finished_has_nothing_left_to_translate(
         if target == bulk.target:
             raise RuntimeError  # unlike a signal it leads to no message, and nothing is put in order
 
-    monkeypatch.setattr(part.os, "replace", stopping)
-    monkeypatch.setattr(part.Part, "stop", lambda self: self._file.close() or "")
+    monkeypatch.setattr(unfinished_output.os, "replace", stopping)
+    monkeypatch.setattr(unfinished_output.UnfinishedOutput, "stop", lambda self: self._file.close() or "")
     assert isinstance(bulk.run().exception, RuntimeError)
     monkeypatch.undo()
     assert bulk.target.exists() == (place == "after the rename")
@@ -696,8 +695,8 @@ def test_nothing_that_a_journal_says_is_believed_unchecked(tmp_path: Path) -> No
 
 def go_on(target: Path, count: int = 2) -> None:
     """Resume `kept`, with a text of so many chunks."""
-    text = Chunks(Source("text", BytesIO(b"der hund\n" * count * CHUNK)), CHUNK, fixed=True)
-    with part.open_part(target, "out.en", console.say) as held:
+    text = Chunks(LineStream("text", BytesIO(b"der hund\n" * count * CHUNK)), CHUNK, fixed=True)
+    with unfinished_output.open_unfinished_output(target, "out.en", console.say) as held:
         held.begin({"--n-best": 1}, resume=True)
         for chunk in translate._after(held.journal, text):
             held.commit(Answer(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
@@ -708,9 +707,9 @@ def kept(tmp_path: Path) -> None:
     """What is left of a translation that was stopped after two chunks, without a model."""
 
     def run() -> None:
-        with part.open_part(tmp_path / "out.en", "out.en", console.say) as held:
+        with unfinished_output.open_unfinished_output(tmp_path / "out.en", "out.en", console.say) as held:
             held.begin({"--n-best": 1}, resume=False)
-            for chunk in islice(Chunks(Source("text", BytesIO(b"der hund\n" * 100)), CHUNK, fixed=True), 2):
+            for chunk in islice(Chunks(LineStream("text", BytesIO(b"der hund\n" * 100)), CHUNK, fixed=True), 2):
                 held.commit(Answer(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
             raise KeyboardInterrupt
 
@@ -728,7 +727,7 @@ def test_a_part_is_no_way_into_another_file(tmp_path: Path, what: str) -> None:
     for resume in (False, True):
         with (
             pytest.raises(Seq2SeqError, match=r"^out.en: .out.en.part beside it is a link or no plain file; move it"),
-            part.open_part(tmp_path / "out.en", "out.en", console.say) as found,
+            unfinished_output.open_unfinished_output(tmp_path / "out.en", "out.en", console.say) as found,
         ):
             found.begin({}, resume=resume)
     assert other.read_text(encoding="utf-8") == "mine\n"
@@ -746,7 +745,7 @@ def test_a_journal_is_no_way_into_another_file(tmp_path: Path) -> None:
         go_on(tmp_path / "out.en")
     before = other.read_bytes()
     (tmp_path / ".out.en.part.json.new").symlink_to(other)
-    with part.open_part(tmp_path / "out.en", "out.en", console.say) as held:
+    with unfinished_output.open_unfinished_output(tmp_path / "out.en", "out.en", console.say) as held:
         held.begin({}, resume=False)
         held.commit(Answer(1, EMPTY, "the dog\n", []))
     assert other.read_bytes() == before
@@ -802,7 +801,7 @@ def test_a_commit_is_on_the_disk_before_the_journal_speaks_of_it(
 
     monkeypatch.setattr(os, "fsync", syncing)
     monkeypatch.setattr(os, "replace", replacing)
-    with part.open_part(tmp_path / "out", "out", console.say) as held:
+    with unfinished_output.open_unfinished_output(tmp_path / "out", "out", console.say) as held:
         held.begin({}, resume=False)
         for number in range(3):
             held.commit(Answer(number + 1, EMPTY, f"text {number}\n", []))
@@ -811,7 +810,7 @@ def test_a_commit_is_on_the_disk_before_the_journal_speaks_of_it(
 
 
 def test_two_runs_do_not_share_an_output(bulk: Bulk) -> None:
-    with part.open_part(bulk.target, "out.en", console.say) as held:
+    with unfinished_output.open_unfinished_output(bulk.target, "out.en", console.say) as held:
         held.begin({}, resume=False)
         for options in ([], ["--resume"]):
             assert bulk.fail(2, *options) == (
@@ -957,7 +956,7 @@ class Zeros(BytesIO):
 
 @pytest.mark.parametrize("fixed", [True, False])
 def test_a_line_without_an_end_is_refused_before_it_ends(fixed: bool) -> None:
-    assert next(iter(Chunks(Source("text", Zeros()), 20, fixed=fixed))).problems == {0: "endless"}
+    assert next(iter(Chunks(LineStream("text", Zeros()), 20, fixed=fixed))).problems == {0: "endless"}
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
@@ -966,12 +965,14 @@ def test_what_is_too_long_depends_on_the_text_alone(end: bytes) -> None:
     longest = b"x" * LONGEST_SENTENCE
     lines = [b"a", longest, b"b", longest + b"x", longest * 3, b"", b"c"]
     text = b"\xef\xbb\xbf" + (end or b"\n").join(lines) + end
-    cuts = [list(Chunks(Source("text", Blocks(text, size)), 100, fixed=True)) for size in (1 << 12, 99_991, 1 << 23)]
+    cuts = [
+        list(Chunks(LineStream("text", Blocks(text, size)), 100, fixed=True)) for size in (1 << 12, 99_991, 1 << 23)
+    ]
     assert cuts[0] == cuts[1] == cuts[2]
     assert [line for chunk in cuts[0] for line in chunk.texts] == ["a", longest.decode(), "b", "", "", "", "c"]
     assert [chunk.problems for chunk in cuts[0]] == [{3: "endless"}, {0: "endless"}, {}]
     for line, problems in ((longest, {}), (longest + b"x", {0: "endless"})):
-        source = Source("text", BytesIO(b"\xef\xbb\xbf" + line + end))
+        source = LineStream("text", BytesIO(b"\xef\xbb\xbf" + line + end))
         assert [chunk.problems for chunk in Chunks(source, 100, fixed=True)] == [problems]
 
 
@@ -992,7 +993,7 @@ class Blocks(BytesIO):
 def test_cuts_depend_on_the_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "_MOST_BYTES", 50)
     text = "\ufeffein\r\n".encode() + b"der hund\n" * 6 + b"x" * 60 + b"\n\n\xff\nend"
-    cuts = [list(Chunks(Source("text", Blocks(text, size)), 3, fixed=True)) for size in (1, 7, 1000)]
+    cuts = [list(Chunks(LineStream("text", Blocks(text, size)), 3, fixed=True)) for size in (1, 7, 1000)]
     assert cuts[0] == cuts[1] == cuts[2]
     assert [len(chunk.texts) for chunk in cuts[0]] == [3, 3, 2, 3]  # two where the long line ends a chunk
     assert cuts[0][0].texts[0] == "ein"

@@ -31,8 +31,8 @@ from typer.testing import CliRunner, Result
 
 from seq2seq import Translator, __version__, load_config
 from seq2seq.bulk import streams
-from seq2seq.bulk.layout import Layout, aligned_weights, grid
-from seq2seq.bulk.streams import Source, open_output
+from seq2seq.bulk.layout import Layout, aligned_weights, drawing
+from seq2seq.bulk.streams import LineStream, open_output
 from seq2seq.bulk.unknown import Unknown
 from seq2seq.cli import EXAMPLES, app, translate
 from seq2seq.cli.display import training as display
@@ -502,7 +502,7 @@ def test_grid_of_a_side_without_spaces_shows_pieces() -> None:
         target_words=[0, 1, 1],
         weights=np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.3, 0.5, 0.1], [0.1, 0.7, 0.1, 0.1], [0.1, 0.1, 0.1, 0.7]]),
     )
-    lines = grid(one).split("\n")
+    lines = drawing(one).split("\n")
     assert [line.split()[-1] for line in lines[:3]] == ["中文", "很", "好"]
     assert [line.split()[0] for line in lines[3:5]] == ["x", "yz"]
     assert lines[3].index("[") < lines[4].index("[")  # yz: the mean of its two rows is largest at 很
@@ -821,7 +821,7 @@ class Trickle(io.BytesIO):
 
 def test_lines_are_given_out_as_they_arrive() -> None:
     stream = Trickle(b"one\n", b"two\nthree\nfour\nfive\nsi", b"x\n", b"\xc3", b"\xbc")
-    chunks = Source("pipe", stream).chunks(3)
+    chunks = LineStream("pipe", stream).chunks(3)
     taken = [(chunk, len(stream.blocks)) for chunk in chunks]
     assert taken == [(["one"], 4), (["two", "three", "four"], 3), (["five"], 3), (["six"], 2), (["ü"], 0)]
 
@@ -829,7 +829,7 @@ def test_lines_are_given_out_as_they_arrive() -> None:
 @given(st.binary().map(lambda text: text.replace(b"\0", b"")), st.integers(1, 7))
 def test_chunks_hold_all_lines(text: bytes, size: int) -> None:
     text = text.decode("utf-8", errors="replace").removeprefix("\ufeff").encode()
-    chunks = list(Source("text", io.BufferedReader(io.BytesIO(text))).chunks(size))
+    chunks = list(LineStream("text", io.BufferedReader(io.BytesIO(text))).chunks(size))
     lines = text.decode().split("\n")
     expected = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
     assert list(chain(*chunks)) == expected

@@ -31,7 +31,7 @@ from seq2seq.comparison.report import curves, pictures, plots, report, tables
 from seq2seq.comparison.report.heatmaps import attention_map, attention_side_by_side
 from seq2seq.comparison.report.pictures import encode, fonts_for, inline
 from seq2seq.comparison.report.report import write_report
-from seq2seq.comparison.results import CurvePoint, Results, Spread
+from seq2seq.comparison.results import CurvePoint, Results, SeedStatistics
 from seq2seq.errors import Seq2SeqError
 
 TEXT = "{http://www.w3.org/2000/svg}text"
@@ -417,14 +417,14 @@ def parsed(cell: str) -> tuple[float, float | None] | None:
     return float(mean), float(deviation) if deviation else None
 
 
-def check(cell: str, want: Spread | float | None, unit: float, scale: float = 1.0) -> None:
+def check(cell: str, want: SeedStatistics | float | None, unit: float, scale: float = 1.0) -> None:
     """A cell is its number, rounded to `unit`."""
     found = parsed(cell)
     if want is None:
         assert found is None
         return
     assert found is not None
-    pair = (want.mean, want.deviation) if isinstance(want, Spread) else (want, None)
+    pair = (want.mean, want.deviation) if isinstance(want, SeedStatistics) else (want, None)
     for number, expected in zip(found, pair, strict=True):
         assert (number is None) == (expected is None), cell
         if number is not None and expected is not None:
@@ -481,8 +481,8 @@ def test_markdown_has_the_numbers_of_the_results(seed: int, results: Results) ->
 
 @given(st.floats(-1e6, 1e6), st.none() | st.floats(0, 1e6), st.integers(0, 4), st.sampled_from([1.0, 100.0]))
 def test_cells_are_rounded_numbers(mean: float, deviation: float | None, decimals: int, scale: float) -> None:
-    spread = Spread(mean=mean, deviation=deviation, count=2)
-    check(tables.spread(spread, decimals, scale), spread, 10.0**-decimals, scale)
+    spread = SeedStatistics(mean=mean, deviation=deviation, count=2)
+    check(tables.plus_minus(spread, decimals, scale), spread, 10.0**-decimals, scale)
 
 
 def test_probabilities_are_never_nought() -> None:

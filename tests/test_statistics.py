@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sacrebleu.significance import PairedTest
 
 from seq2seq.comparison import statistics
-from seq2seq.comparison.results import Contrast, Spread
+from seq2seq.comparison.results import Contrast, SeedStatistics
 from seq2seq.comparison.statistics import (
     METRICS,
     contrasts,
@@ -22,7 +22,7 @@ from seq2seq.comparison.statistics import (
     interval,
     p_over_seeds,
     proportion,
-    spread,
+    seed_statistics,
 )
 from seq2seq.errors import InputError
 from seq2seq.metrics.scores import evaluate
@@ -84,11 +84,11 @@ def sacrebleu_scorers(lowercase=False):
 
 
 def test_spread_by_hand():
-    assert spread([1.0, 2.0, 6.0]) == Spread(mean=3.0, deviation=math.sqrt((4 + 1 + 9) / 2), count=3)
-    assert spread([37.5]) == Spread(mean=37.5, deviation=None, count=1)
-    assert spread([0.1, 0.1, 0.1]).deviation == 0
+    assert seed_statistics([1.0, 2.0, 6.0]) == SeedStatistics(mean=3.0, deviation=math.sqrt((4 + 1 + 9) / 2), count=3)
+    assert seed_statistics([37.5]) == SeedStatistics(mean=37.5, deviation=None, count=1)
+    assert seed_statistics([0.1, 0.1, 0.1]).deviation == 0
     with pytest.raises(InputError, match="no run is finished"):
-        spread([])
+        seed_statistics([])
 
 
 @pytest.mark.parametrize("lowercase", [False, True])
@@ -260,12 +260,12 @@ def test_bootstrap_of_several_seeds_by_hand():
 def test_seeds_welch():
     one, other = [37.1, 38.0, 36.2, 37.7], [38.9, 38.4, 39.6]
     want = scipy.stats.ttest_ind(other, one, equal_var=False).pvalue
-    assert p_over_seeds(spread(one), spread(other)) == pytest.approx(want, rel=1e-9)
+    assert p_over_seeds(seed_statistics(one), seed_statistics(other)) == pytest.approx(want, rel=1e-9)
     assert want != pytest.approx(scipy.stats.ttest_ind(other, one).pvalue, rel=0.01)
 
 
 def test_seeds_that_cannot_speak():
-    several, same, single = spread([1.0, 2.0]), spread([0.1, 0.1, 0.1]), spread([1.0])
+    several, same, single = seed_statistics([1.0, 2.0]), seed_statistics([0.1, 0.1, 0.1]), seed_statistics([1.0])
     assert p_over_seeds(single, several) is None
     assert p_over_seeds(several, single) is None
     assert p_over_seeds(single, single) is None
@@ -319,12 +319,12 @@ def test_contrasts_put_the_tests_together(found, metric):
     baseline = counted(GRID["additive"], metric)
     for each in family:
         system = counted(GRID[each.system], metric)
-        spreads = [spread([run.score for run in runs]) for runs in (baseline, system)]
+        by_seed = [seed_statistics([run.score for run in runs]) for runs in (baseline, system)]
         assert (each.test, each.baseline) == ("short", "additive")
-        assert each.difference == pytest.approx(spreads[1].mean - spreads[0].mean, abs=1e-9)
+        assert each.difference == pytest.approx(by_seed[1].mean - by_seed[0].mean, abs=1e-9)
         assert each.p_bootstrap == paired_bootstrap(baseline, system, SAMPLES)
         assert each.p_randomisation == paired_randomisation(baseline, system, SAMPLES)
-        assert each.p_seeds == p_over_seeds(*spreads)
+        assert each.p_seeds == p_over_seeds(*by_seed)
     worst = [max(each.p_bootstrap, each.p_randomisation, each.p_seeds) for each in family]
     assert [each.p_corrected for each in family] == holm(worst)
 

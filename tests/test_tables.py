@@ -14,7 +14,7 @@ from seq2seq.config import CorpusConfig, DataConfig
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.text.corpus import Corpus, read_corpus
 from seq2seq.training.data import TrainingText
-from seq2seq.training.journal import Journal
+from seq2seq.training.event_log import EventLog
 from seq2seq.training.reports import Reports
 
 OTHER = CorpusConfig(source="a", target="b")
@@ -199,9 +199,9 @@ def test_notes_of_both_texts_are_told_once(tmp_path: Path) -> None:
     ids: Any = SimpleNamespace(source=[1], target=[1], removed={})
     config: Any = SimpleNamespace(training=SimpleNamespace(seed=1))
     run: Any = SimpleNamespace(directory=tmp_path)
-    journal = Journal(tmp_path / "log.jsonl", told.append)
+    log = EventLog(tmp_path / "log.jsonl", told.append)
     notes = (*text.notes, *text.notes)
-    reports = Reports(config, journal, SimpleNamespace())  # type: ignore[arg-type]
+    reports = Reports(config, log, SimpleNamespace())  # type: ignore[arg-type]
     reports.start(run, TrainingText(ids, ids, vocabulary, {}, {}, notes), 1)  # type: ignore[arg-type]
     assert [event["event"] for event in told] == ["start", "note", "data"]
     assert event_line(told[1]) == f"note: {text.notes[0]}"

@@ -245,7 +245,7 @@ def test_accumulation_is_weighted_by_tokens(corpus: Path, tmp_path: Path, wiring
 
 @pytest.mark.parametrize("parts", [1, 7])
 def test_the_gradient_is_that_of_the_mean_loss_per_token(corpus: Path, tmp_path: Path, parts: int) -> None:
-    """Pitfall 15: its norm, as the journal has it, against one backward pass by hand. Adam would hide a factor."""
+    """Pitfall 15: its norm, as the log has it, against one backward pass by hand. Adam would hide a factor."""
     settings = config(
         corpus, model__dropout_embedding=0.0, model__dropout_layer=0.0, model__dropout_output=0.0,
         training__max_steps=1, training__batch_tokens=100000, training__accumulation=parts, training__log_interval=1,
@@ -447,7 +447,7 @@ def test_a_run_of_an_older_version_goes_on(corpus: Path, tmp_path: Path) -> None
 
 
 def test_changes_are_followed_where_that_is_asked_for(corpus: Path, tmp_path: Path) -> None:
-    """The rate, and a shorter text: the run goes on with the next epoch, and its journal tells why."""
+    """The rate, and a shorter text: the run goes on with the next epoch, and its log tells why."""
     train(config(corpus, training__max_steps=6), tmp_path / "run")
     for side in ("xx", "yy"):
         lines = (corpus / f"train.{side}").read_text(encoding="utf-8").splitlines(keepends=True)

@@ -9,7 +9,7 @@ from io import BufferedIOBase, UnsupportedOperation
 from select import select
 from typing import Any
 
-from seq2seq.bulk.streams import Arrivals, Source
+from seq2seq.bulk.streams import Arrivals, LineStream
 from seq2seq.errors import InputError
 from seq2seq.text.lines import ENDLESS, iter_lines_with_problems
 
@@ -64,7 +64,7 @@ class Chunks:
     fileno: where the next lines arrive, if they may have to be waited for.
     """
 
-    def __init__(self, source: Source, size: int, *, fixed: bool) -> None:
+    def __init__(self, source: LineStream, size: int, *, fixed: bool) -> None:
         self._arrivals = Arrivals(source.name, source.stream)
         self._chunks = self._cut(size, fixed)
         self.name, self.fileno = source.name, None if fixed else _fileno(source.stream)

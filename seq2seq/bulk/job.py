@@ -13,7 +13,7 @@ from seq2seq.bulk import engines
 from seq2seq.bulk.chunks import Chunk, Chunks
 from seq2seq.bulk.cut import Cut
 from seq2seq.bulk.layout import Layout
-from seq2seq.bulk.streams import STANDARD, STANDARD_INPUT, Source
+from seq2seq.bulk.streams import STANDARD, STANDARD_INPUT, LineStream
 from seq2seq.bulk.unknown import Unknown
 from seq2seq.errors import InputError
 from seq2seq.text.escaping import escape_line
@@ -63,7 +63,7 @@ class Job:
         """The input's, in messages."""
         return STANDARD_INPUT if self.source == STANDARD else self.source
 
-    def chunks(self, lines: Source) -> Chunks:
+    def chunks(self, lines: LineStream) -> Chunks:
         """The input, cut to what is translated together. Of a file, all runs make the same cuts."""
         return Chunks(lines, engines.chunk_size(self.search), fixed=os.path.isfile(self.source))
 

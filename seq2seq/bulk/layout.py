@@ -31,7 +31,7 @@ class Layout:
 
     def lines(self, number: int, found: Sequence[Translation]) -> str:
         """The translations of line `number`, best first."""
-        one = {"text": self._columns, "jsonl": self._object, "grid": self._grid}[self.form]
+        one = {"text": self._columns, "jsonl": self._object, "grid": self._with_drawing}[self.form]
         return "".join(one(number, rank, translation) + "\n" for rank, translation in enumerate(found, start=1))
 
     def failed(self, number: int, source: str, error: str) -> str:
@@ -73,12 +73,12 @@ class Layout:
             entry["alignment"] = translation.alignment
         return json.dumps(entry, ensure_ascii=False)
 
-    def _grid(self, number: int, rank: int, translation: Translation) -> str:
-        drawn = "".join(f"{line.rstrip()}\n" for line in grid(translation).split("\n"))
+    def _with_drawing(self, number: int, rank: int, translation: Translation) -> str:
+        drawn = "".join(f"{line.rstrip()}\n" for line in drawing(translation).split("\n"))
         return f"{self._columns(number, rank, translation)}\n{drawn}"
 
 
-def grid(translation: Translation) -> str:
+def drawing(translation: Translation) -> str:
     """Where the model looked, for a terminal."""
     return drawn(*unit_weights(translation))
 

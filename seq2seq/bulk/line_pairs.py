@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from seq2seq.bulk.streams import STANDARD, Source
+from seq2seq.bulk.streams import STANDARD, LineStream
 from seq2seq.errors import InputError
 
 
@@ -16,7 +16,7 @@ def check_standard_input(**files: str | None) -> None:
         raise InputError(f"{standard[0]} and {standard[1]} cannot both be standard input")
 
 
-def in_step(size: int, *sources: Source) -> Iterator[list[tuple[str, ...]]]:
+def in_step(size: int, *sources: LineStream) -> Iterator[list[tuple[str, ...]]]:
     """Line n of every source together, `size` lines at a time. Raises InputError where one ends before another."""
     rows: list[tuple[str, ...]] = []
     for number, row in enumerate(zip_longest(*map(_lines, sources)), start=1):
@@ -34,6 +34,6 @@ def in_step(size: int, *sources: Source) -> Iterator[list[tuple[str, ...]]]:
         yield rows
 
 
-def _lines(source: Source) -> Iterator[str]:
+def _lines(source: LineStream) -> Iterator[str]:
     for chunk in source.chunks(1024):
         yield from chunk

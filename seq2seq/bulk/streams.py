@@ -63,7 +63,7 @@ class Arrivals:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LineStream:
     """Something to read lines from. name: as in messages."""
 
     name: str
@@ -87,22 +87,22 @@ class Source:
 
 
 @contextmanager
-def open_input(path: str) -> Iterator[Source]:
+def open_input(path: str) -> Iterator[LineStream]:
     """A file, or standard input for '-', unpacked where it is compressed."""
     if path == STANDARD:
         if sys.stdin is None:  # started with it closed
             raise InputError("standard input is closed; give a file")
-        yield Source(STANDARD_INPUT, unpack(cast(BufferedIOBase, sys.stdin.buffer)))
+        yield LineStream(STANDARD_INPUT, unpack(cast(BufferedIOBase, sys.stdin.buffer)))
         return
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open(path, "rb"))
         except OSError as error:
             raise read_error(path, 0, error) from None
-        yield Source(path, unpack(file, Path(path).suffix))
+        yield LineStream(path, unpack(file, Path(path).suffix))
 
 
-def read_lines(path: str) -> list[str]:
+def read_input_lines(path: str) -> list[str]:
     """All lines."""
     with open_input(path) as source:
         return [line for chunk in source.chunks(BLOCK) for line in chunk]
@@ -125,7 +125,7 @@ def open_output(path: str) -> Iterator[Callable[[str], None]]:
     if path == STANDARD:
         yield _write_standard
         return
-    target = check_target(path)
+    target = resolve_output(path)
     opened = replacing(target, path) if is_replaced(path) else _open_device(target, path)
     with termination_raises(), opened as file:
         yield lambda text: _write(file, text, path)
@@ -153,7 +153,7 @@ def is_replaced(path: str) -> bool:
     return path != STANDARD and (os.path.isfile(path) or not os.path.exists(path))
 
 
-def check_target(path: str) -> Path:
+def resolve_output(path: str) -> Path:
     """Where an output really lies, links followed. Raises InputError where it cannot.
 
     That it is nothing which a command reads is seen to before the command begins: see seq2seq.cli.files.

@@ -65,7 +65,7 @@ class Journal(BaseModel):
         return self
 
 
-class Part:
+class UnfinishedOutput:
     """An output on its way. Of all processes one may hold it."""
 
     def __init__(self, target: Path, name: str, tell: Callable[[str], None]) -> None:
@@ -252,24 +252,24 @@ def _parsed(content: bytes) -> Journal:
 
 
 @contextmanager
-def open_part(target: Path, name: str, tell: Callable[[str], None]) -> Iterator[Part]:
-    """A part that gets its final name at the end; a stopped or failed run keeps what it has, and `tell` is told so."""
-    part = Part(target, name, tell)
+def open_unfinished_output(target: Path, name: str, tell: Callable[[str], None]) -> Iterator[UnfinishedOutput]:
+    """An output that gets its final name at the end. A stopped or failed run keeps what it has, and `tell` is told."""
+    output = UnfinishedOutput(target, name, tell)
     try:
-        yield part
-        part.finish()
+        yield output
+        output.finish()
     except OtherRun:
-        part.stop()
+        output.stop()
         raise
     except Seq2SeqError as error:
-        kept = part.stop()
+        kept = output.stop()
         raise type(error)(f"{error}\n{kept}" if kept and "\n" not in str(error) else str(error)) from None
     except (KeyboardInterrupt, SystemExit):
-        if kept := part.stop():
+        if kept := output.stop():
             tell(f"stopped: {name}: {kept}")
         raise
     except BaseException:
-        part.stop()
+        output.stop()
         raise
 
 

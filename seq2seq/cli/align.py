@@ -22,7 +22,7 @@ from seq2seq.errors import InputError, nearest
 from seq2seq.metrics.symmetrisation import METHODS
 
 if TYPE_CHECKING:
-    from seq2seq.bulk.streams import Source
+    from seq2seq.bulk.streams import LineStream
     from seq2seq.config import DataConfig
     from seq2seq.translation.aligner import AlignedPair
     from seq2seq.translation.translator import Translator
@@ -219,7 +219,7 @@ def check_direction(forward: DataConfig, backward: DataConfig, name: str, revers
         )
 
 
-def _check_pair(row: Sequence[str], number: int, files: Sequence[Source], inverse: bool) -> None:
+def _check_pair(row: Sequence[str], number: int, files: Sequence[LineStream], inverse: bool) -> None:
     """Refuse a pair of which one side is blank, and links to words that are not there."""
     from seq2seq.metrics.links import parse_pharaoh
 

@@ -13,7 +13,7 @@ import typer
 from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk import engines
 from seq2seq.bulk.cut import Cut
-from seq2seq.bulk.streams import open_output, read_lines
+from seq2seq.bulk.streams import open_output, read_input_lines
 from seq2seq.cli import options
 from seq2seq.cli.display.console import answer_json, say
 from seq2seq.cli.display.training import progress_over
@@ -168,7 +168,7 @@ class _Reading:
 
     def __init__(self, source: str | None, references: Sequence[str], blank: BlankReferences) -> None:
         self.first = references[0]
-        first = read_lines(self.first)
+        first = read_input_lines(self.first)
         if not first:
             raise InputError(f"{self.first}: no lines, nothing to score")
         self.lines = len(first)
@@ -202,7 +202,7 @@ class _Reading:
 
     def aligned(self, path: str) -> list[str]:
         """The lines of a file, as many as the first reference has."""
-        lines = read_lines(path)
+        lines = read_input_lines(path)
         if len(lines) != self.lines:
             counts = f"{len(lines):,} lines, but {self.first} has {self.lines:,}"
             raise InputError(f"{path}: {counts}; they must be aligned line by line")

@@ -10,7 +10,7 @@ import typer
 
 from seq2seq.bulk import engines
 from seq2seq.bulk.layout import aligned_weights, drawn, unit_weights
-from seq2seq.bulk.streams import STANDARD, check_target, is_replaced
+from seq2seq.bulk.streams import STANDARD, is_replaced, resolve_output
 from seq2seq.cli import options
 from seq2seq.cli.display.console import answer, say, speaks_unicode
 from seq2seq.cli.display.training import progress_over
@@ -157,13 +157,13 @@ def _format_of(output: str) -> Form | None:
     ending = Path(output).suffix.lower()
     if ending not in FORMATS:
         raise InputError(f"{output}: --output ends in {', '.join(FORMATS)}, given {ending or 'no ending'}")
-    check_target(output)
+    resolve_output(output)
     return FORMATS[ending]
 
 
 def _write(output: str, content: bytes) -> None:
     """To a file that appears when all is written; a device is written to."""
-    target = check_target(output)
+    target = resolve_output(output)
     with termination_raises(), explain_write_errors(output):
         if is_replaced(output):
             replace_durably(target, content, own_part_path(target))

@@ -12,7 +12,7 @@ import typer
 from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk import engines
 from seq2seq.bulk.line_pairs import check_standard_input, in_step
-from seq2seq.bulk.streams import count_lines, open_input, read_lines
+from seq2seq.bulk.streams import count_lines, open_input, read_input_lines
 from seq2seq.cli import options
 from seq2seq.cli.display.console import answer, answer_json
 from seq2seq.cli.display.training import progress_over
@@ -138,7 +138,7 @@ def _validation(source: str, target: str, bleu: bool) -> tuple[list[str], list[s
     """The text to measure on, checked before the long reading of the other."""
     from seq2seq.metrics.references import rows_without_reference
 
-    sources, references = read_lines(source), read_lines(target)
+    sources, references = read_input_lines(source), read_input_lines(target)
     if len(sources) != len(references):
         numbers = f"{source} has {len(sources):,} lines, {target} {len(references):,}"
         raise InputError(f"{numbers}; they must be aligned line by line")

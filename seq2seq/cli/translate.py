@@ -15,7 +15,7 @@ from seq2seq.bulk.chunks import Chunks
 from seq2seq.bulk.cut import Cut
 from seq2seq.bulk.job import Answer, BadLines, Job, TooLong
 from seq2seq.bulk.layout import Layout
-from seq2seq.bulk.streams import STANDARD, check_target, count_lines, is_replaced, open_input, open_output
+from seq2seq.bulk.streams import STANDARD, count_lines, is_replaced, open_input, open_output, resolve_output
 from seq2seq.bulk.unknown import Unknown
 from seq2seq.cli import options
 from seq2seq.cli.display.console import say, speaks
@@ -241,31 +241,31 @@ def _as_they_come(job: Job, output: str, workers: int | None) -> None:
 
 def _to_file(job: Job, output: str, workers: int | None, *, resume: bool) -> None:
     """From file to file: what is done survives whatever ends this process."""
-    from seq2seq.bulk.unfinished_output import open_part
+    from seq2seq.bulk.unfinished_output import open_unfinished_output
     from seq2seq.bulk.workers import crew
 
-    target = check_target(output)
+    target = resolve_output(output)
     with (
         open_input(job.source) as lines,
         termination_raises(),
-        open_part(target, output, say) as part,
+        open_unfinished_output(target, output, say) as held,
         crew(job, workers) as team,
     ):
-        part.begin(team.identity(), resume=resume)
-        _translate(job, output, team, _after(part.journal, job.chunks(lines)), part.commit)
+        held.begin(team.identity(), resume=resume)
+        _translate(job, output, team, _after(held.journal, job.chunks(lines)), held.commit)
 
 
 def _in_ranks(job: Job, output: str, *, resume: bool) -> None:
     """As `_to_file`, with the processes that torchrun started: all translate, the first alone writes."""
-    from seq2seq.bulk.unfinished_output import Part, open_part
+    from seq2seq.bulk.unfinished_output import UnfinishedOutput, open_unfinished_output
     from seq2seq.bulk.workers import ranked
 
-    target = check_target(output)
+    target = resolve_output(output)
     with open_input(job.source) as lines, termination_raises(), ranked(job, say) as team, ExitStack() as stack:
-        lead, identity, parts = team.processes.lead, team.identity(), list[Part]()
+        lead, identity, parts = team.processes.lead, team.identity(), list[UnfinishedOutput]()
 
         def begin() -> Journal:
-            parts.append(stack.enter_context(open_part(target, output, say)))
+            parts.append(stack.enter_context(open_unfinished_output(target, output, say)))
             parts[0].begin(identity, resume=resume)
             return parts[0].journal
 

@@ -20,12 +20,12 @@ from seq2seq.comparison.results import (
     ExampleRow,
     Machine,
     Results,
-    Spread,
+    SeedStatistics,
     Summary,
     System,
 )
 from seq2seq.comparison.runs import MEASURED, RUNS, Observe, Task, carry_out, load_measured, task
-from seq2seq.comparison.statistics import contrasts, spread
+from seq2seq.comparison.statistics import contrasts, seed_statistics
 from seq2seq.comparison.texts import Test, bleu_tokenizer
 from seq2seq.durable import replace_durably, seal, unseal
 from seq2seq.errors import InputError, Seq2SeqError
@@ -210,7 +210,7 @@ def _system(name: str, cells: Sequence[Cell], measured: Mapping[str, Measured], 
         summary={test: _summary([run.tests[test] for run in runs]) for test in runs[0].tests},
         noise={
             kind: [
-                (point.rate, spread([run.noise[kind][place].bleu.value for run in runs]))
+                (point.rate, seed_statistics([run.noise[kind][place].bleu.value for run in runs]))
                 for place, point in enumerate(points)
             ]
             for kind, points in kinds.items()
@@ -220,8 +220,8 @@ def _system(name: str, cells: Sequence[Cell], measured: Mapping[str, Measured], 
 
 
 def _summary(tests: Sequence[Any]) -> Summary:
-    def over(value: Callable[[Any], float]) -> Spread:
-        return spread([value(test) for test in tests])
+    def over(value: Callable[[Any], float]) -> SeedStatistics:
+        return seed_statistics([value(test) for test in tests])
 
     return Summary(
         bleu=over(lambda test: test.bleu.value),
@@ -231,7 +231,10 @@ def _summary(tests: Sequence[Any]) -> Summary:
         entropy=over(lambda test: test.attention.entropy),
         coverage=over(lambda test: test.attention.coverage),
         diagonal=over(lambda test: test.attention.diagonal),
-        aer={reading: spread([test.alignment[reading].aer.value for test in tests]) for reading in tests[0].alignment},
+        aer={
+            reading: seed_statistics([test.alignment[reading].aer.value for test in tests])
+            for reading in tests[0].alignment
+        },
     )
 
 

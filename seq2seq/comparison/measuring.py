@@ -22,7 +22,7 @@ from seq2seq.comparison.results import (
     CurvePoint,
     Interval,
     NoisePoint,
-    Part,
+    ResultModel,
     RunResult,
     TestResult,
 )
@@ -40,7 +40,7 @@ from seq2seq.translation.word_alignment import Alignment
 READINGS = {"step": 0, "shifted": 1}
 
 
-class Look(Part):
+class Look(ResultModel):
     """An example's translation and its attention, in words, or in pieces on a side that is written without spaces."""
 
     source: list[str]
@@ -48,7 +48,7 @@ class Look(Part):
     weights: list[list[float]]
 
 
-class Measured(Part):
+class Measured(ResultModel):
     """What is kept of a run: its numbers, and the translations that comparisons are made of."""
 
     fingerprint: str

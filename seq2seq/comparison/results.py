@@ -12,13 +12,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Part(BaseModel):
+class ResultModel(BaseModel):
     """A piece of the results: immutable, and nothing beside what is declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Interval(Part):
+class Interval(ResultModel):
     """A value between the ends of its 95 % interval."""
 
     value: float
@@ -26,7 +26,7 @@ class Interval(Part):
     high: float
 
 
-class Spread(Part):
+class SeedStatistics(ResultModel):
     """Mean and sample standard deviation (n - 1) over the seeds; no deviation from one seed."""
 
     mean: float
@@ -34,7 +34,7 @@ class Spread(Part):
     count: int
 
 
-class Bucket(Part):
+class Bucket(ResultModel):
     """Test sentences whose source has from `shortest` to `longest` words, both included.
 
     Whitespace words, or the unit of the lengths that were given for a source without spaces.
@@ -47,7 +47,7 @@ class Bucket(Part):
     exact: Interval = Field(description="share of sentences translated exactly as the reference")
 
 
-class AttentionNumbers(Part):
+class AttentionNumbers(ResultModel):
     """What the weights look like, a mean over the test's sentences (blank ones left out).
 
     Rows are the target's pieces without its end, each scaled to sum to 1. Columns are the source's pieces and its end,
@@ -65,7 +65,7 @@ class AttentionNumbers(Part):
     )
 
 
-class AlignmentNumbers(Part):
+class AlignmentNumbers(ResultModel):
     """Agreement of forced attention with gold links."""
 
     aer: Interval
@@ -74,7 +74,7 @@ class AlignmentNumbers(Part):
     f1: float
 
 
-class TestResult(Part):
+class TestResult(ResultModel):
     """One run on one test text."""
 
     bleu: Interval
@@ -88,14 +88,14 @@ class TestResult(Part):
     )
 
 
-class NoisePoint(Part):
+class NoisePoint(ResultModel):
     """BLEU where a share `rate` of the words was changed by noise of one kind."""
 
     rate: float
     bleu: Interval
 
 
-class CurvePoint(Part):
+class CurvePoint(ResultModel):
     """One validation in training."""
 
     step: int
@@ -103,7 +103,7 @@ class CurvePoint(Part):
     bleu: float | None
 
 
-class RunResult(Part):
+class RunResult(ResultModel):
     """One training of one system."""
 
     seed: int
@@ -116,7 +116,7 @@ class RunResult(Part):
     noise: dict[str, list[NoisePoint]] = Field(description="by kind of noise, from rate 0 on")
 
 
-class Cost(Part):
+class Cost(ResultModel):
     """Measured in interleaved repeats: medians, and the matmul rate beside them."""
 
     training_tokens: float | None = Field(description="real target tokens per second of training steps")
@@ -126,20 +126,20 @@ class Cost(Part):
     translation_spread: float | None
 
 
-class Summary(Part):
+class Summary(ResultModel):
     """One test over all seeds of a system."""
 
-    bleu: Spread
-    chrf: Spread
-    perplexity: Spread
-    exact: Spread
-    entropy: Spread
-    coverage: Spread
-    diagonal: Spread
-    aer: dict[str, Spread]
+    bleu: SeedStatistics
+    chrf: SeedStatistics
+    perplexity: SeedStatistics
+    exact: SeedStatistics
+    entropy: SeedStatistics
+    coverage: SeedStatistics
+    diagonal: SeedStatistics
+    aer: dict[str, SeedStatistics]
 
 
-class System(Part):
+class System(ResultModel):
     """One cell of the grid: what was set, and every seed's run."""
 
     name: str = Field(description="short and unique, from the values that the grid varies")
@@ -147,11 +147,11 @@ class System(Part):
     parameters: int
     runs: list[RunResult]
     summary: dict[str, Summary] = Field(description="by test")
-    noise: dict[str, list[tuple[float, Spread]]] = Field(description="by kind: (rate, BLEU)")
+    noise: dict[str, list[tuple[float, SeedStatistics]]] = Field(description="by kind: (rate, BLEU)")
     cost: Cost | None
 
 
-class Contrast(Part):
+class Contrast(ResultModel):
     """A system against the baseline on one test and metric, over all seeds together."""
 
     test: str
@@ -168,7 +168,7 @@ class Contrast(Part):
     verdict: str = Field(description="a plain sentence")
 
 
-class ExampleRow(Part):
+class ExampleRow(ResultModel):
     """What one system did with an example: the attention over its own translation."""
 
     system: str
@@ -176,7 +176,7 @@ class ExampleRow(Part):
     weights: list[list[float]] = Field(description="[hypothesis words][source words]")
 
 
-class Example(Part):
+class Example(ResultModel):
     """A sentence of a test, chosen by its number, with every system's heat-map (first seed)."""
 
     test: str
@@ -186,7 +186,7 @@ class Example(Part):
     rows: list[ExampleRow]
 
 
-class Machine(Part):
+class Machine(ResultModel):
     """What the comparison ran on."""
 
     processor: str
@@ -197,7 +197,7 @@ class Machine(Part):
     python: str
 
 
-class Results(Part):
+class Results(ResultModel):
     """A whole comparison."""
 
     version: int = 1

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sacrebleu.significance import estimate_ci
 
-from seq2seq.comparison.results import Contrast, Interval, Spread
+from seq2seq.comparison.results import Contrast, Interval, SeedStatistics
 from seq2seq.errors import InputError, nearest
 from seq2seq.metrics.references import Lines, is_blank
 from seq2seq.metrics.scorers import interval_ends
@@ -31,12 +31,12 @@ METRICS = ("BLEU", "chrF2++")
 _TIE = 1e-9
 
 
-def spread(values: Sequence[float]) -> Spread:
+def seed_statistics(values: Sequence[float]) -> SeedStatistics:
     """Mean and sample standard deviation (n - 1) of one value per seed. Raises InputError without values."""
     if not values:
         raise InputError("no values to take the mean of: no run is finished")
     deviation = statistics.stdev(values) if len(values) > 1 else None
-    return Spread(mean=statistics.fmean(values), deviation=deviation, count=len(values))
+    return SeedStatistics(mean=statistics.fmean(values), deviation=deviation, count=len(values))
 
 
 # ----------------------------------------------------------------------------------------------------------- intervals
@@ -68,7 +68,7 @@ def exact_matches(*, hypotheses: Sequence[str], references: Sequence[Lines]) -> 
 # --------------------------------------------------------------------------------------------------------------- tests
 
 
-def p_over_seeds(baseline: Spread, system: Spread) -> float | None:
+def p_over_seeds(baseline: SeedStatistics, system: SeedStatistics) -> float | None:
     """p of the difference in mean between two systems' scores over their trainings: Welch's t-test, two-sided.
 
     Covers the variation from seed to seed on these very test sentences. None with fewer than two seeds of each, and
@@ -191,13 +191,13 @@ def _family(runs: Mapping[str, Sequence[Segments]], baseline: str, test: str, sa
     first = runs[baseline]
     times, kept = draw_resamples(len(first[0].counts), samples), draw_swaps(len(first[0].counts), samples)
     resampled = _resampled_mean(first, times)
-    spreads = {name: spread([run.score for run in own]) for name, own in runs.items()}
+    by_seed = {name: seed_statistics([run.score for run in own]) for name, own in runs.items()}
     found = []
     for name in (each for each in runs if each != baseline):
         difference = _difference(first, runs[name])
         p_bootstrap = paired_bootstrap(resampled, _resampled_mean(runs[name], times), difference)
         p_randomisation = paired_randomisation(first, runs[name], kept)
-        p_seeds = p_over_seeds(spreads[baseline], spreads[name])
+        p_seeds = p_over_seeds(by_seed[baseline], by_seed[name])
         found.append(
             Contrast(
                 test=test,
@@ -218,14 +218,14 @@ def _family(runs: Mapping[str, Sequence[Segments]], baseline: str, test: str, sa
     ]
     sentences = holm([max(contrast.p_bootstrap, contrast.p_randomisation) for contrast in found])
     return [
-        contrast.model_copy(update={"verdict": _verdict(contrast, spreads, len(found), p)})
+        contrast.model_copy(update={"verdict": _verdict(contrast, by_seed, len(found), p)})
         for contrast, p in zip(corrected, sentences, strict=True)
     ]
 
 
-def _verdict(contrast: Contrast, spreads: Mapping[str, Spread], comparisons: int, p_sentences: float) -> str:
+def _verdict(contrast: Contrast, by_seed: Mapping[str, SeedStatistics], comparisons: int, p_sentences: float) -> str:
     """A plain sentence. p_sentences: corrected, of the tests over sentences alone."""
-    own, other = spreads[contrast.system], spreads[contrast.baseline]
+    own, other = by_seed[contrast.system], by_seed[contrast.baseline]
     gap = f"{abs(contrast.difference):.1f} {contrast.metric}"
     place = f"{gap} {'above' if contrast.difference > 0 else 'below'}"
     if abs(contrast.difference) < 0.05:

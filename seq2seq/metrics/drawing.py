@@ -36,7 +36,7 @@ def draw_weights(
     Raises ValueError where weights do not fit the words, InputError for a width below 24.
     """
     if width < _NARROWEST:
-        raise InputError(f"a grid {width} columns wide is too narrow: at least {_NARROWEST} are needed")
+        raise InputError(f"a drawing {width} columns wide is too narrow: at least {_NARROWEST} are needed")
     matrix = weight_matrix(weights, len(target), len(source))
     if not source or not target:
         return ""

@@ -17,7 +17,7 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.group import Processes
 from seq2seq.training.averaging import Averager
 from seq2seq.training.data import TrainingText
-from seq2seq.training.journal import Journal
+from seq2seq.training.event_log import EventLog
 from seq2seq.training.run import Run
 from seq2seq.training.state import Progress, save_state
 from seq2seq.training.stepping import Stepper
@@ -107,7 +107,7 @@ class Keeper:
         for place in places:
             save_model(self._run.directory / place, config=self._config, **parts)
 
-    def save_state(self, progress: Progress, stepper: Stepper, journal: Journal) -> None:
+    def save_state(self, progress: Progress, stepper: Stepper, log: EventLog) -> None:
         """Everything that a resume needs; then drop what only older states needed."""
         schedule = stepper.schedule
         progress.schedule_reductions, progress.schedule_waited = schedule.reductions, schedule.waited
@@ -116,7 +116,7 @@ class Keeper:
         random_states = self._processes.random_states()
 
         def write() -> None:
-            progress.log_bytes, progress.log_sha256 = journal.settle()
+            progress.log_bytes, progress.log_sha256 = log.settle()
             known = self._averager.sha256
             progress.averaged_sha256 = {str(step): known[step] for step in progress.averaged if step in known}
             note = {"config": self._config.model_dump(mode="json"), "text": self._text.fingerprint}

@@ -1,4 +1,4 @@
-"""What a run tells: the journal and, beside it, the trackers of training.trackers."""
+"""What a run tells: the log and, beside it, the trackers of training.trackers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seq2seq.config import Config
 from seq2seq.metrics.perplexity import perplexity
 from seq2seq.training.data import TrainingText
 from seq2seq.training.epoch import Pool
-from seq2seq.training.journal import Journal
+from seq2seq.training.event_log import EventLog
 from seq2seq.training.run import Run
 from seq2seq.training.selection import SILENT, decided_by
 from seq2seq.training.state import Progress
@@ -19,10 +19,10 @@ from seq2seq.training.validation import Validation
 
 
 class Reports:
-    """Tells of a run's events, in the words of its journal; of numbers, also the trackers."""
+    """Tells of a run's events, in the words of its log; of numbers, also the trackers."""
 
-    def __init__(self, config: Config, journal: Journal, accelerator: Accelerator) -> None:
-        self._config, self._journal, self._accelerator = config, journal, accelerator
+    def __init__(self, config: Config, log: EventLog, accelerator: Accelerator) -> None:
+        self._config, self._log, self._accelerator = config, log, accelerator
 
     def open_trackers(self, step: int) -> None:
         """Let the trackers begin after this step.
@@ -34,12 +34,12 @@ class Reports:
             self._accelerator.init_trackers("seq2seq", init_kwargs={"tensorboard": {"purge_step": step + 1}})
 
     def start(self, run: Run, text: TrainingText, parameters: int) -> None:
-        """The first lines of a journal: the run, and its text."""
+        """The first lines of a log: the run, and its text."""
         seed, output = self._config.training.seed, str(run.directory)
-        self._journal.write("start", step=0, seed=seed, parameters=parameters, output=output)
+        self._log.write("start", step=0, seed=seed, parameters=parameters, output=output)
         for note in dict.fromkeys(text.notes):  # of both texts, which may be one file
-            self._journal.write("note", note=note)
-        self._journal.write(
+            self._log.write("note", note=note)
+        self._log.write(
             "data",
             train_pairs=text.pairs,
             validation_pairs=len(text.validation.source),
@@ -53,7 +53,7 @@ class Reports:
         """Tell the display of every step, and all others of every log_interval steps: means since the last time."""
         training = self._config.training
         whole = (pool.last and pool.end.pool == 1) or not self._config.data.train.streaming
-        self._journal.tell(
+        self._log.tell(
             "progress",
             step=progress.step,
             max_steps=training.max_steps,
@@ -73,12 +73,12 @@ class Reports:
             "padding": 1 - tally["tokens"] / tally["cells"],
         }
         speed = tally["tokens"] / tally["seconds"]
-        self._journal.write("train", step=progress.step, epoch=progress.epoch, **values, tokens_per_second=speed)
+        self._log.write("train", step=progress.step, epoch=progress.epoch, **values, tokens_per_second=speed)
         self._accelerator.log({f"train/{name}": value for name, value in values.items()}, step=progress.step)
 
     def validation(self, measured: Validation, progress: Progress, best: bool, decides: str | None) -> None:
         """A validation. decides: another criterion, where BLEU has been 0 for long, or is no longer."""
-        self._journal.write(
+        self._log.write(
             "validation",
             step=progress.step,
             epoch=progress.epoch,
@@ -92,7 +92,7 @@ class Reports:
             values["validation/bleu"] = measured.bleu
         self._accelerator.log(values, step=progress.step)
         if decides:
-            self._journal.write("criterion", step=progress.step, decides=decides, validations=SILENT)
+            self._log.write("criterion", step=progress.step, decides=decides, validations=SILENT)
 
     def outcome(self, record: dict[str, Any], seconds: float) -> dict[str, Any]:
         """What is told at the end of the model that was kept; seconds: of the whole run."""

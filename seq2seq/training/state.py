@@ -42,7 +42,7 @@ def _described(record: dict[str, Any]) -> dict[str, Any]:
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
-Record = Annotated[dict[str, Any], AfterValidator(_described)]
+ModelRecord = Annotated[dict[str, Any], AfterValidator(_described)]
 
 
 @dataclass(slots=True)
@@ -68,9 +68,9 @@ class Progress:
     averaged_sha256: dict[str, str] = field(default_factory=dict)  # step -> hash of the file of its weights
     log_bytes: Count = 0  # length of log.jsonl at this point
     log_sha256: str = ""  # hash of so much of log.jsonl; empty: of a version that kept none
-    best_record: Record = field(default_factory=dict)
+    best_record: ModelRecord = field(default_factory=dict)
     tally: dict[str, Amount] = field(default_factory=dict)  # sums since the last progress line
-    kept: Record = field(default_factory=dict)  # record of the model that a finished run kept
+    kept: ModelRecord = field(default_factory=dict)  # record of the model that a finished run kept
 
     def limit(self, training: TrainingConfig) -> str | None:
         """The limit of the config that has been reached."""

@@ -28,7 +28,7 @@ from seq2seq.training.engine import (
     with_trackers,
 )
 from seq2seq.training.epoch import Place, Pool, make_pools
-from seq2seq.training.journal import Journal
+from seq2seq.training.event_log import EventLog
 from seq2seq.training.keeping import Keeper
 from seq2seq.training.reports import Reports
 from seq2seq.training.run import Run, open_run
@@ -99,8 +99,8 @@ class Trainer:
         self.signal = 0  # the number of one that asked to stop
         self.stepper = Stepper(config, text.tokenizers, processes)
         self.keeper = Keeper(config, run, text, processes, self.stepper.model)
-        self.journal = Journal(run.directory / LOG, observe if processes.first else None)
-        self.reports = Reports(config, self.journal, processes.accelerator)
+        self.log = EventLog(run.directory / LOG, observe if processes.first else None)
+        self.reports = Reports(config, self.log, processes.accelerator)
         loaded = LoadedModel(run.directory, config, text.tokenizers, self.stepper.model, {})
         self.validator = Validator(loaded, text.validation, processes)
 
@@ -109,17 +109,17 @@ class Trainer:
         self._begin()
         reason = self.progress.limit(self.config.training)
         if reason and self.progress.kept:
-            self.journal.tell("finish", step=self.progress.step, **self._outcome(self.progress.kept))
+            self.log.tell("finish", step=self.progress.step, **self._outcome(self.progress.kept))
             return {**self.progress.kept, "reason": reason, "signal": None}
         self.progress.kept = {}
         while reason is None:
             reason = self._run_epoch(stop)
         if reason == "interrupted":
-            self._save_state()  # first: a resumed run's journal does not tell of the stop
+            self._save_state()  # first: a resumed run's log does not tell of the stop
             record = dict(self.progress.best_record)
         elif self.progress.validated != self.progress.step:
             self._validate()  # before "stop", which a run killed after this and resumed would tell of twice
-        self.journal.write("stop", reason=reason, step=self.progress.step)
+        self.log.write("stop", reason=reason, step=self.progress.step)
         if reason != "interrupted":
             record = self._finish()
         self.stepper.close()
@@ -128,7 +128,7 @@ class Trainer:
     def _begin(self) -> None:
         """Take up a stopped run where it stood, or write the first lines of a new one."""
         if makes_bfloat16_slow(self.processes.accelerator):
-            self.journal.tell("slow_bfloat16")
+            self.log.tell("slow_bfloat16")
         if self.run.resumed:
             self.progress, digest, changes = self.run.take_up(self.text.fingerprint)
             self._choose_tokenizer()
@@ -139,18 +139,18 @@ class Trainer:
             self.keeper.take_up(self.progress)
             self.reports.open_trackers(self.progress.step)
             if LOG in self.run.lost:
-                self.journal.end_line()
+                self.log.end_line()
             else:
-                self.journal.cut(self.progress.log_bytes)
+                self.log.cut(self.progress.log_bytes)
             if changes:
-                self.journal.write("change", step=self.progress.step, changes=changes)
-            self.journal.tell("resume", step=self.progress.step, epoch=self.progress.epoch)
+                self.log.write("change", step=self.progress.step, changes=changes)
+            self.log.tell("resume", step=self.progress.step, epoch=self.progress.epoch)
             return
-        self.journal.cut(0)
+        self.log.cut(0)
         parameters = sum(parameter.numel() for parameter in self.stepper.model.parameters())
         self.reports.start(self.run, self.text, parameters)
         if note := self._choose_tokenizer():
-            self.journal.write("tokenizer", step=0, tokenize=self.validator.tokenize, note=note)
+            self.log.write("tokenizer", step=0, tokenize=self.validator.tokenize, note=note)
         self.reports.open_trackers(0)
         self._save_state()  # before any model, so that one without a state is never what a kill left
 
@@ -198,7 +198,7 @@ class Trainer:
             progress.epoch += 1
             if streaming:
                 left_out = {"rows": pool.end.rows, "removed": pool.end.removed}
-                self.journal.write("epoch", step=progress.step, epoch=progress.epoch, **left_out)
+                self.log.write("epoch", step=progress.step, epoch=progress.epoch, **left_out)
 
     def _step(self, pool: Pool, stop: StopRequest) -> None:
         progress = self.progress
@@ -240,7 +240,7 @@ class Trainer:
             self.keeper.put(last)
         if record is progress.best_record:
             self.keeper.restore_best(record)
-        self.journal.write("finish", step=progress.step, **self._outcome(record))
+        self.log.write("finish", step=progress.step, **self._outcome(record))
         progress.kept = record
         self._save_state()
         return record
@@ -249,4 +249,4 @@ class Trainer:
         return self.reports.outcome(record, self.keeper.seconds(self.progress))
 
     def _save_state(self) -> None:
-        self.keeper.save_state(self.progress, self.stepper, self.journal)
+        self.keeper.save_state(self.progress, self.stepper, self.log)

@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["seq2seq", "tomllib"]):
     import tomllib
 
     from seq2seq import Translator
-    from seq2seq.bulk.streams import Source
+    from seq2seq.bulk.streams import LineStream
     from seq2seq.checkpoint.model import build_model, save_model
     from seq2seq.config import Config, CorpusConfig
     from seq2seq.config_file import load_config, parse_config
@@ -62,7 +62,7 @@ def texts(folder: Path) -> tuple[list[bytes], Callable[[bytes], object]]:
 
     def lines(path: Path) -> None:
         found = read_lines(path)
-        chunks = Source("stream", unpack(io.BytesIO(path.read_bytes()))).chunks(3)
+        chunks = LineStream("stream", unpack(io.BytesIO(path.read_bytes()))).chunks(3)
         assert found == [line for chunk in chunks for line in chunk]
 
     def rows(found: Iterator[object]) -> None:

@@ -22,7 +22,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from seq2seq.comparison.report.pictures import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, WIDTH, Picture, cut, style
-from seq2seq.comparison.results import CurvePoint, Results, Spread, System
+from seq2seq.comparison.results import CurvePoint, Results, SeedStatistics, System
 
 TOGETHER = 6
 """Most systems that one panel can hold and a person still follow."""
@@ -95,8 +95,8 @@ def noise_curves(results: Results) -> list[Picture]:
         lines = []
         for system in results.systems:
             points = system.noise.get(kind, [])
-            spreads = [spread for _, spread in points]
-            lines.append(_spread_line(system.name, [100 * rate for rate, _ in points], spreads))
+            statistics = [each for _, each in points]
+            lines.append(_band_line(system.name, [100 * rate for rate, _ in points], statistics))
         panels.append(Panel(kind, kind, "changed source words (%)", "BLEU (0 to 100)", lines))
     caption = "Line: mean over the seeds; band: one standard deviation to either side."
     return _draw(results, "noise", "BLEU under noise", caption, panels)
@@ -134,9 +134,9 @@ def _lengths(system: System, test: str, metric: str, factor: float) -> Line:
     return Line(system.name, list(range(len(y))), y, low, high)
 
 
-def _spread_line(name: str, x: Sequence[float], spreads: Sequence[Spread]) -> Line:
-    means = [spread.mean for spread in spreads]
-    deviations = [spread.deviation or 0.0 for spread in spreads]
+def _band_line(name: str, x: Sequence[float], statistics: Sequence[SeedStatistics]) -> Line:
+    means = [each.mean for each in statistics]
+    deviations = [each.deviation or 0.0 for each in statistics]
     pairs = list(zip(means, deviations, strict=True))
     return Line(name, x, means, [max(0.0, mean - sd) for mean, sd in pairs], [mean + sd for mean, sd in pairs])
 

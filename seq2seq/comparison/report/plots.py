@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from seq2seq.comparison.report.curves import by_length, learning_curves, noise_curves
 from seq2seq.comparison.report.heatmaps import attention_maps
 from seq2seq.comparison.report.pictures import BLUE, GREY, INK, ORANGE, RED, WIDTH, Picture, cut, style
-from seq2seq.comparison.results import Results, RunResult, Spread, System
+from seq2seq.comparison.results import Results, RunResult, SeedStatistics, System
 
 
 def pictures(results: Results) -> Iterator[Picture]:
@@ -79,9 +79,9 @@ def alignment_errors(results: Results) -> list[Picture]:
             seeds = [
                 100 * run.tests[test].alignment[side].aer.value for run in system.runs if _aligned(run, test, side)
             ]
-            spread = aer.get(side)
-            scaled = spread and spread.model_copy(
-                update={"mean": 100 * spread.mean, "deviation": spread.deviation and 100 * spread.deviation}
+            statistics = aer.get(side)
+            scaled = statistics and statistics.model_copy(
+                update={"mean": 100 * statistics.mean, "deviation": statistics.deviation and 100 * statistics.deviation}
             )
             _dots(ax, row + 0.12 * (2 * place - 1), seeds, scaled, colour, marker)
         if not aer:
@@ -144,11 +144,11 @@ def _by_system(
     return figure
 
 
-def _dots(ax: Axes, row: float, seeds: Sequence[float], spread: Spread | None, colour: str, marker: str) -> None:
+def _dots(ax: Axes, row: float, seeds: Sequence[float], own: SeedStatistics | None, colour: str, marker: str) -> None:
     if seeds:
         circle: dict[str, Any] = {"markersize": 3.2, "markerfacecolor": "none", "markeredgewidth": 0.6, "color": INK}
         ax.plot(seeds, [row] * len(seeds), "o", clip_on=False, **circle)
-    if spread is not None:
-        reach = spread.deviation or 0.0
-        ax.plot([spread.mean - reach, spread.mean + reach], [row, row], color=colour, linewidth=1.4, clip_on=False)
-        ax.plot([spread.mean], [row], marker=marker, markersize=4, color=colour, clip_on=False)
+    if own is not None:
+        reach = own.deviation or 0.0
+        ax.plot([own.mean - reach, own.mean + reach], [row, row], color=colour, linewidth=1.4, clip_on=False)
+        ax.plot([own.mean], [row], marker=marker, markersize=4, color=colour, clip_on=False)

@@ -126,7 +126,7 @@ def summary(results: Results) -> list[str]:
         if found:
             bleu, best = max(found, key=lambda pair: pair[0].mean)
             sentences.append(
-                f"The highest mean BLEU on {test} is {tables.spread(bleu)}, of {best.name} "
+                f"The highest mean BLEU on {test} is {tables.plus_minus(bleu)}, of {best.name} "
                 f"({_count(bleu.count, 'seed')})."
             )
     return sentences

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from seq2seq.comparison.results import AlignmentNumbers, Cost, Results, Spread, System
+from seq2seq.comparison.results import AlignmentNumbers, Cost, Results, SeedStatistics, System
 
 NONE = "–"
 
@@ -42,7 +42,7 @@ def number(value: float | None, decimals: int = 2, scale: float = 1.0) -> str:
     return NONE if value is None else f"{scale * value:,.{decimals}f}"
 
 
-def spread(value: Spread | None, decimals: int = 2, scale: float = 1.0) -> str:
+def plus_minus(value: SeedStatistics | None, decimals: int = 2, scale: float = 1.0) -> str:
     """Mean ± standard deviation."""
     if value is None:
         return NONE
@@ -67,8 +67,8 @@ def quality(results: Results) -> list[Table]:
             found = system.summary.get(test)
             cells = [NONE] * 4
             if found is not None:
-                cells = [spread(found.bleu), spread(found.chrf), spread(found.perplexity, 3)]
-                cells.append(spread(found.exact, 2, 100))
+                cells = [plus_minus(found.bleu), plus_minus(found.chrf), plus_minus(found.perplexity, 3)]
+                cells.append(plus_minus(found.exact, 2, 100))
             rows.append([system.name, str(found.bleu.count if found else 0), f"{system.parameters:,}", *cells])
         tables.append(Table(f"Quality on {test}", columns, rows, "Mean ± standard deviation over the seeds."))
     return tables
@@ -126,7 +126,7 @@ def noise(results: Results) -> list[Table]:
         found = {system.name: dict(system.noise.get(kind, [])) for system in results.systems}
         rates = sorted({rate for points in found.values() for rate in points})
         columns = ["system", *(f"BLEU at {100 * rate:.10g} %" for rate in rates)]
-        rows = [[name, *(spread(points.get(rate)) for rate in rates)] for name, points in found.items()]
+        rows = [[name, *(plus_minus(points.get(rate)) for rate in rates)] for name, points in found.items()]
         note = "Share of the source words that were changed; mean ± standard deviation over the seeds."
         tables.append(Table(f"Noise: {kind}", columns, rows, note))
     return tables
@@ -151,7 +151,7 @@ def _alignment_rows(system: System, test: str) -> Iterator[list[str]]:
     aer = system.summary[test].aer if test in system.summary else {}
     for side in aer or ("step",):
         found = [run.tests[test].alignment[side] for run in system.runs if test in run.tests and aer]
-        yield [system.name, side if aer else NONE, spread(aer.get(side), 2, 100), *_rates(found)]
+        yield [system.name, side if aer else NONE, plus_minus(aer.get(side), 2, 100), *_rates(found)]
 
 
 def _rates(found: Sequence[AlignmentNumbers]) -> Iterator[str]:
@@ -174,8 +174,8 @@ def attention(results: Results) -> list[Table]:
             cells = [NONE] * 4
             if found is not None:
                 relative = [run.tests[test].attention.relative_entropy for run in system.runs if test in run.tests]
-                cells = [spread(found.entropy, 3), number(mean(relative), 3) if relative else NONE]
-                cells += [spread(found.coverage, 2, 100), spread(found.diagonal, 2, 100)]
+                cells = [plus_minus(found.entropy, 3), number(mean(relative), 3) if relative else NONE]
+                cells += [plus_minus(found.coverage, 2, 100), plus_minus(found.diagonal, 2, 100)]
             rows.append([system.name, *cells])
         tables.append(Table(f"Attention on {test}", columns, rows, note))
     return tables

@@ -1,4 +1,4 @@
-"""Weights as text: grids that line up in a terminal."""
+"""Weights as text: drawings that line up in a terminal."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from seq2seq.metrics.drawing import display_width, draw_weights
 
 GERMAN = ["Das", "neugierige", "Mädchen", "hat", "ihn", "gesehen", "."]
 ENGLISH = ["The", "curious", "girl", "saw", "him", "."]
-GRID_WEIGHTS = [
+WEIGHTS = [
     [0.76, 0.20, 0.04, 0.00, 0.00, 0.00, 0.00],
     [0.06, 0.74, 0.20, 0.00, 0.00, 0.00, 0.00],
     [0.02, 0.22, 0.76, 0.00, 0.00, 0.00, 0.00],
@@ -21,12 +21,12 @@ GRID_WEIGHTS = [
 ]
 
 
-def trimmed(grid):
-    return [line.rstrip() for line in grid.split("\n")]
+def trimmed(drawing):
+    return [line.rstrip() for line in drawing.split("\n")]
 
 
-def test_grid_snapshot():
-    assert trimmed(draw_weights(GRID_WEIGHTS, GERMAN, ENGLISH)) == [
+def test_drawing_snapshot():
+    assert trimmed(draw_weights(WEIGHTS, GERMAN, ENGLISH)) == [
         "         Das",
         "         │ neugierige",
         "         │ │ Mädchen",
@@ -45,9 +45,9 @@ def test_grid_snapshot():
     ]
 
 
-def test_ascii_grid_snapshot():
-    grid = draw_weights(GRID_WEIGHTS[:4], GERMAN, ENGLISH[:4], width=40, ascii_only=True)
-    assert trimmed(grid) == [
+def test_ascii_drawing_snapshot():
+    drawing = draw_weights(WEIGHTS[:4], GERMAN, ENGLISH[:4], width=40, ascii_only=True)
+    assert trimmed(drawing) == [
         "         Das",
         "         | neugierige",
         "         | | Mädchen",
@@ -63,7 +63,7 @@ def test_ascii_grid_snapshot():
         "attention from: : 5%  + 25%  # 50%",
         "@ 75%  [ ] most of a row",
     ]
-    assert grid.replace("Mädchen", "").isascii()
+    assert drawing.replace("Mädchen", "").isascii()
 
 
 def test_long_source_continues_below_and_long_words_are_cut():
@@ -92,8 +92,8 @@ def test_long_source_continues_below_and_long_words_are_cut():
 
 
 def test_chinese_snapshot():
-    grid = draw_weights([[0.9, 0.1, 0.0], [0.1, 0.3, 0.6]], ["我们", "看书", "。"], ["我們看", "。"], width=24)
-    assert trimmed(grid)[:5] == [
+    drawing = draw_weights([[0.9, 0.1, 0.0], [0.1, 0.3, 0.6]], ["我们", "看书", "。"], ["我們看", "。"], width=24)
+    assert trimmed(drawing)[:5] == [
         "        我们",
         "        │ 看书",
         "        │ │ 。",
@@ -104,27 +104,27 @@ def test_chinese_snapshot():
 
 def test_long_chinese_words_are_cut_by_width():
     # A quarter of 27 columns is 6: three characters, or two and the ellipsis; half a character is never shown.
-    grid = draw_weights([[1.0, 0.0]], ["阿富汗", "阿什拉夫"], ["援助协调机构"], width=27)
-    assert trimmed(grid)[:3] == ["       阿富汗", "       │ 阿什…", "援助… [█]·"]
+    drawing = draw_weights([[1.0, 0.0]], ["阿富汗", "阿什拉夫"], ["援助协调机构"], width=27)
+    assert trimmed(drawing)[:3] == ["       阿富汗", "       │ 阿什…", "援助… [█]·"]
 
 
 def test_signs_that_move_the_cursor_are_replaced():
-    grid = draw_weights([[1.0, 0.0]], ["a\tb\nc", "d\u202ee\u200df"], ["\x1b[31m\u2028"], width=30)
-    assert trimmed(grid)[:3] == ["        a�b�c", "        │ def", "�[31m� [█]·"]
-    assert "\u2028" not in grid
+    drawing = draw_weights([[1.0, 0.0]], ["a\tb\nc", "d\u202ee\u200df"], ["\x1b[31m\u2028"], width=30)
+    assert trimmed(drawing)[:3] == ["        a�b�c", "        │ def", "�[31m� [█]·"]
+    assert "\u2028" not in drawing
 
 
-def test_grid_of_nothing():
+def test_drawing_of_nothing():
     assert draw_weights([], [], []) == ""
     assert draw_weights([], ["a"], []) == ""
     assert draw_weights([[]], [], ["a"]) == ""
 
 
-def test_grid_refuses():
+def test_drawing_refuses():
     with pytest.raises(ValueError, match=r"shape \(6, 7\); \(target, source\) = \(7, 6\) was expected"):
-        draw_weights(GRID_WEIGHTS, ENGLISH, GERMAN)
+        draw_weights(WEIGHTS, ENGLISH, GERMAN)
     with pytest.raises(InputError, match="23 columns wide is too narrow: at least 24"):
-        draw_weights(GRID_WEIGHTS, GERMAN, ENGLISH, width=23)
+        draw_weights(WEIGHTS, GERMAN, ENGLISH, width=23)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ GRIDS = st.tuples(
 @example((["科学家"] * 11, ["a"], 25, False, 1))  # wide labels that would just not fit
 @example((["a"] * 11, ["a"], 24, False, 1))  # an odd column left over, too little for a cell and its bracket
 @settings(deadline=None)
-def test_every_line_has_the_same_width_within_the_limit(grid):
-    source, target, width, ascii_only, seed = grid
+def test_every_line_has_the_same_width_within_the_limit(drawing):
+    source, target, width, ascii_only, seed = drawing
     weights = np.random.default_rng(seed).dirichlet(np.full(len(source), 0.3), len(target))
     lines = draw_weights(weights, source, target, width=width, ascii_only=ascii_only).split("\n")
     assert len({cell_len(line) for line in lines}) == 1  # measured by another library's table
@@ -178,8 +178,8 @@ def on_screen(line):
 
 @given(GRIDS)
 @settings(deadline=None)
-def test_every_word_stands_over_its_cells(grid):
-    source, target, width, _, seed = grid
+def test_every_word_stands_over_its_cells(drawing):
+    source, target, width, _, seed = drawing
     weights = np.random.default_rng(seed).dirichlet(np.full(len(source), 0.3), len(target))
     lines = [on_screen(line) for line in draw_weights(weights, source, target, width=width).split("\n")]
     start = lines[0].index(next(sign for sign in lines[0] if sign not in (" ", "")))

@@ -12,7 +12,7 @@ from typing import Any
 from seq2seq.durable import sha256
 
 
-class Journal:
+class EventLog:
     """One JSON object a line, appended and flushed at once.
 
     observe is None in all processes but the first, which neither write nor tell.
