@@ -32,10 +32,11 @@ from seq2seq.checkpoint.files import (
 )
 from seq2seq.checkpoint.hub import locate, upload
 from seq2seq.checkpoint.shortlist import read_shortlist
-from seq2seq.config import MOST_PIECES, Config
+from seq2seq.config import MOST_PIECES, Config, ModelConfig
 from seq2seq.config_file import parse_config
 from seq2seq.durable import sha256
 from seq2seq.errors import InputError, Seq2SeqError, nearest
+from seq2seq.nn.architecture import Architecture
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
 from seq2seq.nn.scores import SCORE_FUNCTIONS
@@ -84,6 +85,12 @@ def check_model_config(config: Config) -> list[str]:
     return [name for name, _ in _build(config, Vocabulary(source=8, target=8)).named_parameters()]
 
 
+def architecture_of(model: ModelConfig, sizes: Vocabulary) -> Architecture:
+    """What a [model] section asks for with vocabularies of these sizes."""
+    settings = model.model_dump() | {"output_dim": model.outputs}
+    return Architecture(**settings, source_vocabulary=sizes.source, target_vocabulary=sizes.target)
+
+
 def build_model(config: Config, tokenizers: TokenizerPair) -> Seq2Seq:
     """The network of a config, its parameters not yet filled. Raises InputError as `check_model_config` does."""
     return _build(config, _sizes(config, tokenizers))
@@ -109,13 +116,13 @@ class _Unfilled(TorchFunctionMode):
 
 
 def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
-    settings: dict[str, Any] = config.model.model_dump() | {"output_dim": config.model.outputs}
+    architecture = architecture_of(config.model, sizes)
     for key, table, kind in _CHOICES:
-        if settings[key] not in table:
-            raise InputError(f"model.{key} = {settings[key]!r}: no such {kind}; {nearest(settings[key], table)}")
+        if (name := getattr(architecture, key)) not in table:
+            raise InputError(f"model.{key} = {name!r}: no such {kind}; {nearest(name, table)}")
     try:
         with _Unfilled():
-            return Seq2Seq(**settings, source_vocabulary=sizes.source, target_vocabulary=sizes.target)
+            return Seq2Seq(architecture)
     except ValueError as error:
         raise InputError(f"model: {error}") from None
     except RuntimeError as error:

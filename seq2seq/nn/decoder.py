@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from seq2seq.nn.architecture import Architecture
 from seq2seq.nn.attention import Attention, Memory, Past
 from seq2seq.nn.beam_slots import Slots
 from seq2seq.nn.dropout import SequenceDropout
@@ -70,43 +71,30 @@ class Decoder(nn.Module, ABC):
 
     name: ClassVar[str]
 
-    def __init__(
-        self,
-        *,
-        attention: Attention,
-        cell: str,
-        input_dim: int,
-        dim: int,
-        key_dim: int,
-        output_dim: int,
-        layers: int,
-        residual: bool,
-        layer_norm: bool,
-        dropout: float,
-        variational: bool,
-    ) -> None:
+    def __init__(self, architecture: Architecture, attention: Attention) -> None:
         super().__init__()
         self.attention = attention
-        self.dim, self.output_dim = dim, output_dim
-        first = input_dim + self.extra_input(key_dim=key_dim, output_dim=output_dim)
-        self.layers = nn.ModuleList(RecurrentLayer(cell, size, dim) for size in [first] + [dim] * (layers - 1))
-        norm = nn.LayerNorm if layer_norm else nn.Identity
+        self.dim, self.output_dim = architecture.decoder_dim, architecture.output_dim
+        dim, layers = architecture.decoder_dim, architecture.decoder_layers
+        sizes = [architecture.embedding_dim + self.extra_input(architecture)] + [dim] * (layers - 1)
+        self.layers = nn.ModuleList(RecurrentLayer(architecture.cell, size, dim) for size in sizes)
+        norm = nn.LayerNorm if architecture.layer_norm else nn.Identity
         self.norms = nn.ModuleList(norm(dim) for _ in range(layers))
-        self.residual = residual
-        self.dropout = SequenceDropout(dropout, variational)
-        self.bridge = nn.Linear(key_dim, layers * dim)
-        self.readout = SequenceLinear(self.readout_input(input_dim=input_dim, dim=dim, key_dim=key_dim), output_dim)
-        self.state_count = RecurrentLayer.states[cell]
+        self.residual = architecture.residual
+        self.dropout = SequenceDropout(architecture.dropout_layer, architecture.variational)
+        self.bridge = nn.Linear(architecture.key_dim, layers * dim)
+        self.readout = SequenceLinear(self.readout_input(architecture), self.output_dim)
+        self.state_count = RecurrentLayer.states[architecture.cell]
 
     @classmethod
-    def extra_input(cls, *, key_dim: int, output_dim: int) -> int:
+    def extra_input(cls, architecture: Architecture) -> int:
         """Units that enter the first recurrent layer beside y."""
         return 0
 
     @classmethod
-    def readout_input(cls, *, input_dim: int, dim: int, key_dim: int) -> int:
+    def readout_input(cls, architecture: Architecture) -> int:
         """Units that the readout reads."""
-        return dim + key_dim
+        return architecture.decoder_dim + architecture.key_dim
 
     def start(self, source: EncoderOutput) -> DecoderState:
         """s_0 = tanh(W h_final) for each layer, an LSTM's c_0 = 0. Bahdanau et al. (2015), appendix A.2.2,
@@ -189,6 +177,11 @@ def wiring(name: str) -> Callable[[Wiring], Wiring]:
     return enter(table, "wiring", name)
 
 
+def decoder_class(architecture: Architecture) -> type[Decoder]:
+    """The wiring that an architecture names."""
+    return DECODERS[architecture.wiring + "_input_feeding" if architecture.input_feeding else architecture.wiring]
+
+
 @wiring("bahdanau")
 class Bahdanau(Decoder):
     """The query is s_{t-1}; c_t enters the recurrent cell beside y_{t-1}; a_t = tanh(W[s_t; c_t; y_{t-1}]).
@@ -197,14 +190,14 @@ class Bahdanau(Decoder):
     """
 
     @classmethod
-    def extra_input(cls, *, key_dim: int, output_dim: int) -> int:
+    def extra_input(cls, architecture: Architecture) -> int:
         """The context."""
-        return key_dim
+        return architecture.key_dim
 
     @classmethod
-    def readout_input(cls, *, input_dim: int, dim: int, key_dim: int) -> int:
+    def readout_input(cls, architecture: Architecture) -> int:
         """s_t, c_t and y_{t-1}."""
-        return dim + key_dim + input_dim
+        return architecture.decoder_dim + architecture.key_dim + architecture.embedding_dim
 
     def step(self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots) -> DecoderOutput:
         """Attend with s_{t-1}, recur, read out."""
@@ -273,9 +266,9 @@ class LuongInputFeeding(Luong):
     """Luong, and a_{t-1} enters the cell beside y_{t-1}. Luong et al. (2015), section 3.3."""
 
     @classmethod
-    def extra_input(cls, *, key_dim: int, output_dim: int) -> int:
+    def extra_input(cls, architecture: Architecture) -> int:
         """The attentional state."""
-        return output_dim
+        return architecture.output_dim
 
     def first_fed(self, source: EncoderOutput) -> Float[Tensor, "batch 1 output_dim"]:
         """Zeros: nothing has been attended to yet."""
