@@ -269,8 +269,6 @@ class ModelConfig(Section):
             self._refuse_idle(["input_feeding"], f"with wiring = {self.wiring!r}, which always feeds the context back")
         if self.window == "none":
             self._refuse_idle(["window_size"], "with window = 'none', which shows the whole source")
-        if self.score == "uniform" and self.normalisation != "softmax":
-            raise ValueError("normalisation has no effect with score = 'uniform', whose energies are all equal")
         if self.encoder_layers == self.decoder_layers == 1:
             self._refuse_idle(["residual"], "with one layer; set encoder_layers or decoder_layers to 2 or more")
         if self.tie != "none" and self.output_dim not in (0, self.embedding_dim):
@@ -394,10 +392,6 @@ class Config(Section):
         two_models = self.tokenizer.target_model is not None or not self.tokenizer.joint
         if self.model.tie == "all" and two_models:
             raise ValueError("model.tie = 'all' needs one vocabulary; use tokenizer.joint = true or tie = 'target'")
-        if self.model.score == "uniform" and self.model.window != "predictive" and self.training.coverage_loss:
-            raise ValueError(
-                "training.coverage_loss has no effect with model.score = 'uniform', which cannot look away"
-            )
         if not self.data.train.streaming:
             self.tokenizer._refuse_idle(["sample_pairs"], "without data.train.streaming = true")
         return self

@@ -233,7 +233,7 @@ def work_of_search(loaded: LoadedModel, lines: Sequence[str], beam: int) -> dict
     lengths = [len(ids) + 1 for ids in translator.tokenizers.source.encode_batch(list(lines))]
     live = sum(live for live, _ in slots)
     work = Work(len(lines), sum(lengths), live, sum(live * source for live, source in slots))
-    flops = forward_flops(loaded.config.model, translator.tokenizers.target.vocabulary_size, work)
+    flops = forward_flops(loaded.model.architecture, translator.tokenizers.target.vocabulary_size, work)
     tokens = written(translations)
     return {"sentences": len(lines), "slots_per_token": live / tokens, "flop_per_token": sum(flops.values()) / tokens}
 

@@ -80,7 +80,7 @@ _CHOICES: tuple[tuple[str, Mapping[str, object], str], ...] = (
 def check_model_config(config: Config) -> list[str]:
     """Refuse a [model] section that no model can be built from, before any data is read; the names of its parameters.
 
-    Raises InputError for an unknown score function, and for sizes that the score function cannot take.
+    Raises InputError for an unknown mechanism, for sizes that one cannot take, and for keys that have no effect on one.
     """
     return [name for name, _ in _build(config, Vocabulary(source=8, target=8)).named_parameters()]
 
@@ -120,6 +120,7 @@ def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
     for key, table, kind in _CHOICES:
         if (name := getattr(architecture, key)) not in table:
             raise InputError(f"model.{key} = {name!r}: no such {kind}; {nearest(name, table)}")
+    _refuse_idle(config)
     try:
         with _Unfilled():
             return Seq2Seq(architecture)
@@ -127,6 +128,20 @@ def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
         raise InputError(f"model: {error}") from None
     except RuntimeError as error:
         raise InputError(f"model: these sizes do not fit into memory: {str(error).partition(chr(10))[0]}") from None
+
+
+def _refuse_idle(config: Config) -> None:
+    """Refuse keys that would change nothing, where the mechanisms' own classes say so."""
+    model = config.model
+    if SCORE_FUNCTIONS[model.score].attends:
+        return
+    if model.normalisation != "softmax":
+        raise InputError(
+            f"model: normalisation has no effect with score = {model.score!r}, whose energies are all equal"
+        )
+    if config.training.coverage_loss and not WINDOWS[model.window].attends:
+        idle = f"training.coverage_loss has no effect with model.score = {model.score!r}"
+        raise InputError(f"{idle}, which cannot look away")
 
 
 def _stored(model: Seq2Seq) -> tuple[dict[str, Tensor], dict[str, str]]:

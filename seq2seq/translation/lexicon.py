@@ -14,7 +14,7 @@ from seq2seq.checkpoint.model import LoadedModel
 from seq2seq.checkpoint.shortlist import MOST_TOKENS
 from seq2seq.errors import InputError
 from seq2seq.nn.masking import length_mask
-from seq2seq.nn.scores import Uniform
+from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.arguments import check_pairs, list_sentences
 from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
@@ -40,9 +40,10 @@ class Lexicon:
 
     def __init__(self, loaded: LoadedModel) -> None:
         """Raises InputError for a model that cannot attend."""
-        if isinstance(loaded.model.decoder.attention.score, Uniform):
+        score = loaded.config.model.score
+        if not SCORE_FUNCTIONS[score].attends:
             raise InputError(
-                f"{loaded.directory}: model.score = 'uniform' looks at every source piece alike, so there are no links "
+                f"{loaded.directory}: model.score = {score!r} looks at every source piece alike, so there are no links "
                 "to learn a shortlist from; use a model with any other score"
             )
         self._loaded = loaded
