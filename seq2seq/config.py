@@ -231,7 +231,7 @@ class ModelConfig(Section):
     )
     normalisation: str = Field("softmax", description="how energies become weights")
     heads: int = Field(1, ge=1, le=1024, description="looks a step, each with a score function of its own")
-    wiring: Literal["bahdanau", "luong"] = Field("luong", description="which state asks, and where the context goes")
+    wiring: str = Field("luong", description="which state asks, and where the context goes")
     input_feeding: bool = Field(False, description="luong only: feed the attentional state into the next step")
     embedding_dim: int = Field(256, ge=1, le=LARGEST_COUNT, description="units of an embedding")
     encoder_dim: int = Field(256, ge=1, le=LARGEST_COUNT, description="units of the encoder, per direction")
@@ -265,8 +265,6 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _idle(self) -> Self:
-        if self.wiring != "luong":
-            self._refuse_idle(["input_feeding"], f"with wiring = {self.wiring!r}, which always feeds the context back")
         if self.window == "none":
             self._refuse_idle(["window_size"], "with window = 'none', which shows the whole source")
         if self.encoder_layers == self.decoder_layers == 1:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from seq2seq.nn.architecture import Architecture
+from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.initialisation import initialise
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
@@ -18,7 +19,7 @@ from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
 
 SCORES = sorted(SCORE_FUNCTIONS)
-WIRINGS = [("bahdanau", False), ("luong", False), ("luong", True)]
+WIRINGS = list(DECODERS)
 CELLS = ["gru", "lstm"]
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
 
@@ -49,7 +50,8 @@ CASES = [
 # mechanism, a wiring or a cell shows in these; one in a pair of them may show only with --slow.
 IN_TURNS = []
 for place, pair in enumerate(itertools.product(MECHANISMS, WIRINGS)):
-    if pair[0] == "additive" or place // 3 % 3 == place % 3:
+    row, column = divmod(place, len(WIRINGS))
+    if pair[0] == "additive" or row % len(WIRINGS) == column:
         found = [case for case in CASES if case[:2] == pair]
         IN_TURNS.append(found[place % len(found)])
 

@@ -191,6 +191,10 @@ def test_config_checks_need_no_data() -> None:
     check_model_config(make_config(score="dot"))
     with pytest.raises(InputError, match=r"model.score = 'aditive': no such score function; did you mean 'additive'\?"):
         check_model_config(make_config(score="aditive"))
+    with pytest.raises(
+        InputError, match=r"model.wiring = 'luon': no such wiring; did you mean 'luong'\? allowed: bahdanau, luong"
+    ):
+        check_model_config(make_config(wiring="luon"))
     with pytest.raises(InputError, match=r"'dot' needs equal sizes, .* 13 units .* 14; .* 'multiplicative'"):
         check_model_config(make_config(score="dot", decoder_dim=13))
 
@@ -209,6 +213,11 @@ def test_config_checks_need_no_data() -> None:
             "training.coverage_loss has no effect with model.score = 'uniform', which cannot look away",
         ),
         ({"window": "predictive"}, {"coverage_loss": 1.0}, None),
+        (
+            {"wiring": "bahdanau", "input_feeding": True},
+            {},
+            "model: input_feeding has no effect with wiring = 'bahdanau', which always feeds the context back",
+        ),
     ],
 )
 def test_keys_that_a_mechanism_cannot_heed_are_refused(

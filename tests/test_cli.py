@@ -263,6 +263,7 @@ def test_config_tells_every_key_its_meaning_and_its_choices() -> None:
                 assert re.search(rf"(?m)^(# )?{key} = ", part), (path, key)
                 assert str(field.description)[1:] in part
     assert f"({' | '.join(SCORE_FUNCTIONS)})" in text
+    assert "(bahdanau | luong)" in text
     assert "(lstm | gru)" in text
     assert "(at least 0, below 1)" in text
     assert "(at least 1)" in text

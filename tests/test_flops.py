@@ -85,7 +85,7 @@ def seen(model: Seq2Seq) -> tuple[int, int]:
 @pytest.mark.usefixtures("open_kernels")
 @pytest.mark.parametrize(
     ("mechanism", "wiring", "cell"),
-    [(mechanism, WIRINGS[place % 3], CELLS[place % 2]) for place, mechanism in enumerate(MECHANISMS)],
+    [(mechanism, WIRINGS[place % len(WIRINGS)], CELLS[place % 2]) for place, mechanism in enumerate(MECHANISMS)],
 )
 def test_torch_sees_as_many(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
     """Forward to the last one, but for products with a vector (v of an energy), which torch's counter leaves out.

@@ -37,8 +37,8 @@ from seq2seq.config_file import parse_config
 from seq2seq.durable import sha256
 from seq2seq.errors import InputError, Seq2SeqError, nearest
 from seq2seq.nn.architecture import Architecture
-from seq2seq.nn.model import Seq2Seq
-from seq2seq.nn.normalisation import NORMALISATIONS
+from seq2seq.nn.decoder import DECODERS
+from seq2seq.nn.model import Seq2Seq, mechanisms
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
 from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
@@ -68,13 +68,6 @@ class LoadedModel:
     def vocabulary(self) -> Vocabulary:
         """Sizes in pieces, special ones included."""
         return Vocabulary(source=self.tokenizers.source.vocabulary_size, target=self.tokenizers.target.vocabulary_size)
-
-
-_CHOICES: tuple[tuple[str, Mapping[str, object], str], ...] = (
-    ("score", SCORE_FUNCTIONS, "score function"),
-    ("window", WINDOWS, "window"),
-    ("normalisation", NORMALISATIONS, "normalisation"),
-)
 
 
 def check_model_config(config: Config) -> list[str]:
@@ -117,9 +110,10 @@ class _Unfilled(TorchFunctionMode):
 
 def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
     architecture = architecture_of(config.model, sizes)
-    for key, table, kind in _CHOICES:
-        if (name := getattr(architecture, key)) not in table:
-            raise InputError(f"model.{key} = {name!r}: no such {kind}; {nearest(name, table)}")
+    for key, names in mechanisms().items():
+        if (name := getattr(architecture, key)) not in names:
+            kind = "score function" if key == "score" else key
+            raise InputError(f"model.{key} = {name!r}: no such {kind}; {nearest(name, names)}")
     _refuse_idle(config)
     try:
         with _Unfilled():
@@ -133,6 +127,9 @@ def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
 def _refuse_idle(config: Config) -> None:
     """Refuse keys that would change nothing, where the mechanisms' own classes say so."""
     model = config.model
+    if model.input_feeding and (model.wiring, True) not in DECODERS:
+        reason = DECODERS[model.wiring, False].no_input_feeding
+        raise InputError(f"model: input_feeding has no effect with wiring = {model.wiring!r}, {reason}")
     if SCORE_FUNCTIONS[model.score].attends:
         return
     if model.normalisation != "softmax":

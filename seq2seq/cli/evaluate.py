@@ -57,6 +57,15 @@ def evaluate(
         str | None,
         typer.Option("--against", metavar="OTHER", help="Baseline: a file of translations, or a model for --source."),
     ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="What to compute: BLEU, chrF2, chrF2++, TER. Repeat it for several.",
+            show_default="BLEU, chrF2++ and TER",
+        ),
+    ] = None,
     tokenize: Annotated[
         str | None,
         typer.Option(
@@ -124,14 +133,17 @@ def evaluate(
     sides = [_Side(models or [], hypothesis)] + ([] if against is None else [_side_of(against)])
     _check_combination(sides, source, references or [], output, search, samples)
     reading = _Reading(source, references or [], blank_references)
-    _check_before_work(reading.references, tokenize, lowercase)
+    _check_before_work(reading.references, tokenize, lowercase, metrics)
     with nullcontext() if output is None else open_output(output) as write:
         entrants = [_enter(side, reading, search, device, threads) for side in sides]
         answers = [entrant.translate() for entrant in entrants]
         if write is not None:
             write("".join(f"{line}\n" for line in answers[0]))
     tokenize = tokenize or next((entrant.tokenize for entrant in entrants if entrant.tokenize), None)
-    report = _report(entrants, answers, reading, tokenize, lowercase, samples)
+    rules = {"tokenize": tokenize, "lowercase": lowercase, "samples": samples} | (
+        {"metrics": metrics} if metrics else {}
+    )
+    report = _report(entrants, answers, reading, rules)
     if as_json:
         answer_json(report.facts())
     else:
@@ -238,10 +250,14 @@ def _check_combination(
         raise InputError("--samples 0 leaves nothing to compare with; --against needs 2 or more, 1000 is usual")
 
 
-def _check_before_work(references: list[list[str]], tokenize: str | None, lowercase: bool) -> None:
+def _check_before_work(
+    references: list[list[str]], tokenize: str | None, lowercase: bool, metrics: list[str] | None
+) -> None:
     """Let the metrics refuse references and names now, and not after a long translation."""
     from seq2seq.metrics.scores import bleu
+    from seq2seq.metrics.scoring_rules import check_texts
 
+    check_texts(tokenize, metrics or ["BLEU"], {}, references)
     bleu(hypotheses=references[0], references=references, tokenize=tokenize, lowercase=lowercase)
 
 
@@ -274,18 +290,17 @@ def _report(
     entrants: Sequence[_Entrant],
     answers: Sequence[list[str]],
     reading: _Reading,
-    tokenize: str | None,
-    lowercase: bool,
-    samples: int,
+    rules: dict[str, Any],
 ) -> Report:
+    """rules: what the metrics take by keyword."""
     from seq2seq.cli.display.scores import Report
     from seq2seq.metrics import scores
 
-    rules: dict[str, Any] = {"tokenize": tokenize, "lowercase": lowercase, "samples": samples}
-    rules["references"] = references = reading.references
+    references = reading.references
+    rules = rules | {"references": references}
     system, sizes = reading.scored(answers[0]), (len(references[0]), len(references))
     if len(answers) == 1:
-        measured = scores.evaluate(hypotheses=system, confidence=samples > 0, **rules)
+        measured = scores.evaluate(hypotheses=system, confidence=rules["samples"] > 0, **rules)
         return Report(entrants[0].name, *sizes, measured, None, (), reading.notes)
     compared = scores.compare_paired(baseline=reading.scored(answers[1]), system=system, **rules)
     measured = [one.system for one in compared]

@@ -70,6 +70,7 @@ class Decoder(nn.Module, ABC):
     """Recurrent layers, an attention, and the readout a = tanh(W[...]) with output_dim units."""
 
     name: ClassVar[str]
+    no_input_feeding: ClassVar[str] = "which has none"  # why, where there is no such class with input feeding
 
     def __init__(self, architecture: Architecture, attention: Attention) -> None:
         super().__init__()
@@ -167,19 +168,19 @@ class LayerLoops:
         return inputs, tuple(after)
 
 
-DECODERS: dict[str, type[Decoder]] = {}
+DECODERS: dict[tuple[str, bool], type[Decoder]] = {}  # by name, and whether with input feeding
 Wiring = TypeVar("Wiring", bound=type[Decoder])
 
 
-def wiring(name: str) -> Callable[[Wiring], Wiring]:
-    """Register a wiring under its name."""
-    table: dict[str, Any] = DECODERS
-    return enter(table, "wiring", name)
+def wiring(name: str, *, input_feeding: bool = False) -> Callable[[Wiring], Wiring]:
+    """Register a wiring under the name that configs use; input_feeding: what it is with model.input_feeding = true."""
+    table: dict[Any, Any] = DECODERS
+    return enter(table, "wiring", name, (name, input_feeding))
 
 
 def decoder_class(architecture: Architecture) -> type[Decoder]:
     """The wiring that an architecture names."""
-    return DECODERS[architecture.wiring + "_input_feeding" if architecture.input_feeding else architecture.wiring]
+    return DECODERS[architecture.wiring, architecture.input_feeding]
 
 
 @wiring("bahdanau")
@@ -188,6 +189,8 @@ class Bahdanau(Decoder):
 
     Bahdanau et al. (2015), appendix A.2.2; the readout is a tanh layer where the paper has maxout.
     """
+
+    no_input_feeding: ClassVar[str] = "which always feeds the context back"
 
     @classmethod
     def extra_input(cls, architecture: Architecture) -> int:
@@ -261,7 +264,7 @@ class Luong(Decoder):
         return DecoderOutput(self.join(attended.context, inputs), attended.weights, state)
 
 
-@wiring("luong_input_feeding")
+@wiring("luong", input_feeding=True)
 class LuongInputFeeding(Luong):
     """Luong, and a_{t-1} enters the cell beside y_{t-1}. Luong et al. (2015), section 3.3."""
 

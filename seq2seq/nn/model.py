@@ -1,18 +1,29 @@
 """The whole network: embeddings, encoder, decoder, output layer."""
 
+from collections.abc import Collection
+
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seq2seq.nn.architecture import Architecture
 from seq2seq.nn.attention import make_attention
 from seq2seq.nn.beam_slots import Slots
-from seq2seq.nn.decoder import DecoderOutput, DecoderState, decoder_class
+from seq2seq.nn.decoder import DECODERS, DecoderOutput, DecoderState, decoder_class
 from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.encoder import Encoder
 from seq2seq.nn.kernels.vocabulary import token_log_probs
 from seq2seq.nn.loss import Loss, cross_entropy, repetition
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.narrow_output import NarrowOutput, NarrowState
+from seq2seq.nn.normalisation import NORMALISATIONS
+from seq2seq.nn.scores import SCORE_FUNCTIONS
+from seq2seq.nn.windows import WINDOWS
+
+
+def mechanisms() -> dict[str, Collection[str]]:
+    """The names that each switch of an architecture can have: what is registered at the moment."""
+    wirings = dict.fromkeys(name for name, _ in DECODERS)
+    return {"score": SCORE_FUNCTIONS, "window": WINDOWS, "normalisation": NORMALISATIONS, "wiring": wirings}
 
 
 class Seq2Seq(nn.Module):
