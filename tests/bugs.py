@@ -445,9 +445,9 @@ SWITCHES = [
 ]  # fmt: skip
 
 OPTIONS = [
-    Bug(20, "a key that has no effect is accepted", "config.py",
+    Bug(20, "a key that has no effect is accepted", "section.py",
         'raise ValueError(f"{key} has no effect {reason}")', "continue", IDLE, every=True, only="not output_dim"),
-    Bug(20, "an unknown key is accepted", "config.py", 'extra="forbid"', 'extra="ignore"',
+    Bug(20, "an unknown key is accepted", "section.py", 'extra="forbid"', 'extra="ignore"',
         (DAMAGE + "[config key]", CONFIG + "an_unknown_key_is_refused_with_the_nearest"), every=True),
     Bug(20, "top_p does not reach the sampling", "translation/translator.py", "                top_p=top_p,\n", "",
         (TRANSLATOR + "a_cold_sample_is_greedy",)),

@@ -13,9 +13,10 @@ from typer.main import get_command
 from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_LENGTH_OFFSET, LARGEST_LENGTH_RATIO, LARGEST_MIN_LENGTH
 from seq2seq.cli import app
 from seq2seq.comparison.plan import CostSettings, Noise, Search
-from seq2seq.config import Config, ModelConfig, SearchConfig, Section, TrainingConfig
+from seq2seq.config import Config, ModelConfig, SearchConfig, TrainingConfig
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
+from seq2seq.section import Section
 from seq2seq.translation.translation import SearchOptions, resolve
 
 DATA = {"train": {"tsv": "train.tsv"}, "validation": {"tsv": "validation.tsv"}}
