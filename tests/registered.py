@@ -16,14 +16,15 @@ from torch import Tensor, nn
 
 from seq2seq.__main__ import main
 from seq2seq.config import CorpusConfig
-from seq2seq.metrics.scorers import Rules, metric
+from seq2seq.metrics.metric import metric
+from seq2seq.metrics.scoring_rules import Rules
 from seq2seq.nn.decoder import Luong, wiring
 from seq2seq.nn.normalisation import Softmax, normalisation
 from seq2seq.nn.scores import Multiplications, ScoreFunction, score_function
 from seq2seq.nn.windows import NoWindow, window
 from seq2seq.text.datasets import text_reader
 from seq2seq.text.lines import iter_byte_lines
-from seq2seq.text.readers import Row, pair_of_bytes
+from seq2seq.text.readers import Row, decode_pair
 
 
 @score_function("content")
@@ -94,7 +95,7 @@ def read_bars(path: Path, spec: CorpusConfig, languages: tuple[str, str], notes:
     """Lines of SOURCE ||| TARGET."""
     for number, line in enumerate(iter_byte_lines(path), start=1):
         source, _, target = line.partition(b" ||| ")
-        yield pair_of_bytes((source, target), (f"{path}:{number}", f"{path}:{number}"))
+        yield decode_pair((source, target), (f"{path}:{number}", f"{path}:{number}"))
 
 
 if __name__ == "__main__":

@@ -57,10 +57,10 @@ class Job:
 
 def available() -> list[str]:
     """The variants that this version's Translator knows."""
-    from seq2seq.translation.translation import SearchOptions
+    from seq2seq.translation.options import SearchKeywords
     from seq2seq.translation.translator import Translator
 
-    loads, options = inspect.signature(Translator.load).parameters, SearchOptions.__annotations__
+    loads, options = inspect.signature(Translator.load).parameters, SearchKeywords.__annotations__
     return [
         name
         for name, variant in VARIANTS.items()

@@ -22,7 +22,7 @@ from seq2seq.metrics.references import rows_without_reference
 
 if TYPE_CHECKING:
     from seq2seq.cli.display.scores import Report
-    from seq2seq.translation.translation import SearchOptions
+    from seq2seq.translation.options import SearchKeywords
     from seq2seq.translation.translator import Translator
 
 BlankReferences = Literal["refuse", "leave-out"]
@@ -226,7 +226,7 @@ def _check_combination(
     source: str | None,
     references: Sequence[str],
     output: str | None,
-    search: SearchOptions,
+    search: SearchKeywords,
     samples: int,
 ) -> None:
     """Refuse what is missing, and what would be read by nothing."""
@@ -261,7 +261,7 @@ def _check_before_work(
     bleu(hypotheses=references[0], references=references, tokenize=tokenize, lowercase=lowercase)
 
 
-def _enter(side: _Side, reading: _Reading, search: SearchOptions, device: str, threads: int | None) -> _Entrant:
+def _enter(side: _Side, reading: _Reading, search: SearchKeywords, device: str, threads: int | None) -> _Entrant:
     if side.file is not None:
         lines = reading.aligned(side.file)
         return _Entrant(side.name, None, lambda: lines)
@@ -270,7 +270,7 @@ def _enter(side: _Side, reading: _Reading, search: SearchOptions, device: str, t
     return _Entrant(side.name, tokenize, lambda: _translate(translator, reading, search))
 
 
-def _translate(translator: Translator, reading: _Reading, search: SearchOptions) -> list[str]:
+def _translate(translator: Translator, reading: _Reading, search: SearchKeywords) -> list[str]:
     """The best translation of each sentence."""
     size, found, cut = engines.chunk_size(search), list[str](), Cut()
     with progress_over(lambda: len(reading.source)) as report:

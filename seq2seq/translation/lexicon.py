@@ -19,7 +19,7 @@ from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.arguments import check_pairs, list_sentences
 from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
 from seq2seq.translation.forcing import evaluating, forced_batches, refuse_nan
-from seq2seq.translation.translation import MAX_SOURCE_LENGTH
+from seq2seq.translation.options import MAX_SOURCE_LENGTH
 
 LEAST_WEIGHT = 0.01  # of attention that is counted; less is nearly all noise, and most of the links
 MOST_LINKS = 1 << 23  # different pairs of pieces that are counted, in 128 MiB; beyond, the lighter half is forgotten
