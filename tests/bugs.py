@@ -447,6 +447,11 @@ SWITCHES = [
 OPTIONS = [
     Bug(20, "a key that has no effect is accepted", "section.py",
         'raise ValueError(f"{key} has no effect {reason}")', "continue", IDLE, every=True, only="not output_dim"),
+    Bug(20, "a key that a mechanism cannot heed is accepted", "checkpoint/model.py", "    _refuse_idle(config)\n", "",
+        ("tests/test_checkpoint.py::test_keys_that_a_mechanism_cannot_heed_are_refused",)),
+    Bug(20, "a score function's own factor of the learning rate is ignored", "training/engine.py",
+        "own = module.learning_rate_factor", "own = 1.0",
+        ("tests/test_engine.py::test_a_score_function_says_how_fast_it_learns",)),
     Bug(20, "an unknown key is accepted", "section.py", 'extra="forbid"', 'extra="ignore"',
         (DAMAGE + "[config key]", CONFIG + "an_unknown_key_is_refused_with_the_nearest"), every=True),
     Bug(20, "top_p does not reach the sampling", "translation/translator.py", "                top_p=top_p,\n", "",

@@ -140,9 +140,9 @@ def evaluate(
         if write is not None:
             write("".join(f"{line}\n" for line in answers[0]))
     tokenize = tokenize or next((entrant.tokenize for entrant in entrants if entrant.tokenize), None)
-    rules = {"tokenize": tokenize, "lowercase": lowercase, "samples": samples} | (
-        {"metrics": metrics} if metrics else {}
-    )
+    rules: dict[str, Any] = {"tokenize": tokenize, "lowercase": lowercase, "samples": samples}
+    if metrics:
+        rules["metrics"] = metrics
     report = _report(entrants, answers, reading, rules)
     if as_json:
         answer_json(report.facts())
