@@ -49,7 +49,7 @@ class OnnxTranslator:
 
     def translate(self, texts: Iterable[str], **options: Unpack[SearchKeywords]) -> list[Translation]:
         """Return the best translation of each text, in their order; that of a blank text is blank."""
-        return [found[0] for found in self.translate_nbest(texts, 1, **options)]
+        return [found[0] for found in self._nbest(texts, 1, options)]
 
     def translate_nbest(
         self, texts: Iterable[str], n_best: int, **options: Unpack[SearchKeywords]
@@ -58,6 +58,9 @@ class OnnxTranslator:
 
         Raises InputError for options out of range, and for a shortlist or int8.
         """
+        return self._nbest(texts, n_best, options)
+
+    def _nbest(self, texts: Iterable[str], n_best: int, options: SearchKeywords) -> list[list[Translation]]:
         settings = SearchOptions.of(self.config.search, options)
         settings.check_nbest(n_best)
         if settings.shortlist:

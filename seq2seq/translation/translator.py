@@ -93,7 +93,7 @@ class Translator:
 
     def translate(self, texts: Iterable[str], **options: Unpack[SearchKeywords]) -> list[Translation]:
         """The best translation of each text, in their order. A blank text gives a blank translation."""
-        return [found[0] for found in self.translate_nbest(texts, 1, **options)]
+        return [found[0] for found in self._nbest(texts, 1, options)]
 
     def translate_nbest(
         self, texts: Iterable[str], n_best: int, **options: Unpack[SearchKeywords]
@@ -105,6 +105,9 @@ class Translator:
         (n_best may not pass beam_size), for a shortlist that is missing or was made for other weights, and for int8
         elsewhere than on a CPU.
         """
+        return self._nbest(texts, n_best, options)
+
+    def _nbest(self, texts: Iterable[str], n_best: int, options: SearchKeywords) -> list[list[Translation]]:
         settings = SearchOptions.of(self.config.search, options)
         settings.check_nbest(n_best)
         shortlists, networks = self.shortlists if settings.shortlist else [], self._chosen(settings)
