@@ -60,6 +60,7 @@ from seq2seq.text.corpus import read_corpus
 from seq2seq.text.streaming import open_stream
 from pathlib import Path
 
+sys.path.append(str(Path(sys.argv[2]).parent))
 new = json.loads(sys.argv[1])
 config = load_config("run.toml", [f"model.{key}={value}" for key, value in new.items()])
 streamed = load_config("run.toml", ["data.train.streaming=true"])
