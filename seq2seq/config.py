@@ -2,16 +2,14 @@
 
 Keys are strict: an unknown key, a wrong type, or a key that would change nothing in the combination given is refused.
 
-Reading stands beside the sections, as what it says of a wrong key is made of their fields and descriptions.
+What depends on the network's mechanisms is checked where the config meets them (checkpoint/model.py).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from seq2seq.bounds import (
     LARGEST_ALPHA,
@@ -21,54 +19,9 @@ from seq2seq.bounds import (
     LARGEST_LENGTH_RATIO,
     LARGEST_MIN_LENGTH,
 )
+from seq2seq.section import Section
 
 MOST_PIECES = 1_000_000  # of a vocabulary
-_LARGEST_NUMBER = 2**31 - 1  # what every library below takes
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def _within(value: Any) -> Iterator[Any]:
-    """A value's own values: those of a list, keys and values of a table, or itself."""
-    if isinstance(value, dict):
-        yield from value
-        yield from value.values()
-    else:
-        yield from value if isinstance(value, list) else [value]
-
-
-class Section(BaseModel):
-    """A part of the config: immutable, and no key beside those declared."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _number(cls, value: Any, field: ValidationInfo) -> Any:
-        """Refuse true and false for numbers, which pydantic takes for 1 and 0."""
-        if isinstance(value, bool) and cls.model_fields[str(field.field_name)].annotation in (int, float):
-            raise ValueError(f"a number is needed, given {str(value).lower()}")
-        return value
-
-    @field_validator("*")
-    @classmethod
-    def _usable(cls, value: Any) -> Any:
-        """Refuse what no library below could take."""
-        for text in _within(value):
-            if type(text) is int and text > _LARGEST_NUMBER:
-                raise ValueError(f"too large; allowed: up to {_LARGEST_NUMBER}")
-            if not isinstance(text, str):
-                continue
-            if "\0" in text:
-                raise ValueError("a NUL character, which no path and no name can have")
-            if not text.isascii() and _SURROGATE.search(text):  # as Python takes arguments that are no UTF-8
-                raise ValueError("not valid Unicode; write it in UTF-8")
-        return value
-
-    def _refuse_idle(self, keys: Sequence[str], reason: str) -> None:
-        """Refuse keys that differ from their default although nothing would read them."""
-        for key in keys:
-            if getattr(self, key) != type(self).model_fields[key].get_default(call_default_factory=True):
-                raise ValueError(f"{key} has no effect {reason}")
 
 
 class CorpusConfig(Section):
@@ -126,18 +79,18 @@ class CorpusConfig(Section):
             given = " and ".join(kinds) or "none"
             raise ValueError(f"exactly one of source + target, tsv, jsonl or dataset is needed; given: {given}")
         if self.tsv is None and self.dataset is None:
-            self._refuse_idle(self.TABLE, "without tsv or dataset; it says how a table is read")
+            self.refuse_idle(self.TABLE, "without tsv or dataset; it says how a table is read")
         if self.header is False and self.columns is not None and isinstance(self.columns[0], str):
             raise ValueError("columns has names, which header = false says are not there; give numbers from 1")
         if self.dataset is None:
-            self._refuse_idle(["name", "split"], "without dataset")
+            self.refuse_idle(["name", "split"], "without dataset")
             if self.streaming:
                 raise ValueError(
                     "streaming = true reads shards; give them as dataset (Arrow, Parquet, JSONL, CSV, TSV)"
                 )
         elif self.streaming:
             reason = "with streaming; name the shards to read in dataset, as in 'corpus/train-*.parquet'"
-            self._refuse_idle(["name", "split"], reason)
+            self.refuse_idle(["name", "split"], reason)
         return self
 
 
@@ -172,7 +125,7 @@ class DataConfig(Section):
         if self.validation.streaming:
             raise ValueError("validation.streaming = true is not possible: the text is needed whole; leave it out")
         if not self.train.streaming:
-            self._refuse_idle(["shuffle_buffer"], "without train.streaming = true")
+            self.refuse_idle(["shuffle_buffer"], "without train.streaming = true")
         elif self.drop_duplicates:
             raise ValueError("drop_duplicates needs all text in memory, which train.streaming avoids; set one to false")
         return self
@@ -211,12 +164,12 @@ class TokenizerConfig(Section):
     @model_validator(mode="after")
     def _idle(self) -> Self:
         if self.kind in ("char", "word"):
-            self._refuse_idle(["byte_fallback", "sampling"], f"with kind = {self.kind!r}; it needs unigram or bpe")
+            self.refuse_idle(["byte_fallback", "sampling"], f"with kind = {self.kind!r}; it needs unigram or bpe")
         if self.source_model is None:
-            self._refuse_idle(["target_model"], "without source_model")
+            self.refuse_idle(["target_model"], "without source_model")
         else:
             keys = ["vocabulary_size", "byte_fallback", "character_coverage", "normalisation", "symbols"]
-            self._refuse_idle([*keys, "sample_pairs", "joint"], "when source_model gives a trained tokenizer")
+            self.refuse_idle([*keys, "sample_pairs", "joint"], "when source_model gives a trained tokenizer")
         return self
 
 
@@ -231,7 +184,7 @@ class ModelConfig(Section):
     )
     normalisation: str = Field("softmax", description="how energies become weights")
     heads: int = Field(1, ge=1, le=1024, description="looks a step, each with a score function of its own")
-    wiring: Literal["bahdanau", "luong"] = Field("luong", description="which state asks, and where the context goes")
+    wiring: str = Field("luong", description="which state asks, and where the context goes")
     input_feeding: bool = Field(False, description="luong only: feed the attentional state into the next step")
     embedding_dim: int = Field(256, ge=1, le=LARGEST_COUNT, description="units of an embedding")
     encoder_dim: int = Field(256, ge=1, le=LARGEST_COUNT, description="units of the encoder, per direction")
@@ -265,21 +218,17 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _idle(self) -> Self:
-        if self.wiring != "luong":
-            self._refuse_idle(["input_feeding"], f"with wiring = {self.wiring!r}, which always feeds the context back")
         if self.window == "none":
-            self._refuse_idle(["window_size"], "with window = 'none', which shows the whole source")
-        if self.score == "uniform" and self.normalisation != "softmax":
-            raise ValueError("normalisation has no effect with score = 'uniform', whose energies are all equal")
+            self.refuse_idle(["window_size"], "with window = 'none', which shows the whole source")
         if self.encoder_layers == self.decoder_layers == 1:
-            self._refuse_idle(["residual"], "with one layer; set encoder_layers or decoder_layers to 2 or more")
+            self.refuse_idle(["residual"], "with one layer; set encoder_layers or decoder_layers to 2 or more")
         if self.tie != "none" and self.output_dim not in (0, self.embedding_dim):
             raise ValueError(
                 f"output_dim = {self.output_dim} needs tie = 'none': an output layer that shares the weights of an "
                 f"embedding reads {self.embedding_dim} units"
             )
         if not (self.dropout_embedding or self.dropout_layer or self.dropout_output):
-            self._refuse_idle(["variational"], "when every dropout is 0")
+            self.refuse_idle(["variational"], "when every dropout is 0")
         return self
 
 
@@ -345,13 +294,13 @@ class TrainingConfig(Section):
     @model_validator(mode="after")
     def _idle(self) -> Self:
         if self.optimizer != "adamw":
-            self._refuse_idle(["weight_decay"], "with optimizer = 'adam'; use 'adamw'")
+            self.refuse_idle(["weight_decay"], "with optimizer = 'adam'; use 'adamw'")
         if self.schedule != "plateau":
-            self._refuse_idle(["plateau_factor", "plateau_patience"], f"with schedule = {self.schedule!r}")
+            self.refuse_idle(["plateau_factor", "plateau_patience"], f"with schedule = {self.schedule!r}")
         if self.schedule != "cosine":
-            self._refuse_idle(["final_rate"], f"with schedule = {self.schedule!r}")
+            self.refuse_idle(["final_rate"], f"with schedule = {self.schedule!r}")
         if not self.validation_bleu:
-            self._refuse_idle(["validation_beam_size", "validation_tokenize"], "without validation_bleu")
+            self.refuse_idle(["validation_beam_size", "validation_tokenize"], "without validation_bleu")
             if self.criterion == "bleu":
                 raise ValueError("criterion = 'bleu' needs validation_bleu = true; or set criterion = 'perplexity'")
         return self
@@ -376,7 +325,7 @@ class SearchConfig(Section):
     @model_validator(mode="after")
     def _idle(self) -> Self:
         if self.length_penalty == "none":
-            self._refuse_idle(["length_alpha"], "with length_penalty = 'none'")
+            self.refuse_idle(["length_alpha"], "with length_penalty = 'none'")
         return self
 
 
@@ -394,10 +343,6 @@ class Config(Section):
         two_models = self.tokenizer.target_model is not None or not self.tokenizer.joint
         if self.model.tie == "all" and two_models:
             raise ValueError("model.tie = 'all' needs one vocabulary; use tokenizer.joint = true or tie = 'target'")
-        if self.model.score == "uniform" and self.model.window != "predictive" and self.training.coverage_loss:
-            raise ValueError(
-                "training.coverage_loss has no effect with model.score = 'uniform', which cannot look away"
-            )
         if not self.data.train.streaming:
-            self.tokenizer._refuse_idle(["sample_pairs"], "without data.train.streaming = true")
+            self.tokenizer.refuse_idle(["sample_pairs"], "without data.train.streaming = true")
         return self

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
+from seq2seq.nn.architecture import Architecture
+from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.initialisation import initialise
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
@@ -16,7 +19,7 @@ from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
 
 SCORES = sorted(SCORE_FUNCTIONS)
-WIRINGS = [("bahdanau", False), ("luong", False), ("luong", True)]
+WIRINGS = list(DECODERS)
 CELLS = ["gru", "lstm"]
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
 
@@ -47,7 +50,8 @@ CASES = [
 # mechanism, a wiring or a cell shows in these; one in a pair of them may show only with --slow.
 IN_TURNS = []
 for place, pair in enumerate(itertools.product(MECHANISMS, WIRINGS)):
-    if pair[0] == "additive" or place // 3 % 3 == place % 3:
+    row, column = divmod(place, len(WIRINGS))
+    if pair[0] == "additive" or row % len(WIRINGS) == column:
         found = [case for case in CASES if case[:2] == pair]
         IN_TURNS.append(found[place % len(found)])
 
@@ -61,42 +65,47 @@ EVERY = thinned(CASES)
 SPENDS_ALL = sorted(set(MECHANISMS) - {"predictive"})  # whose weights sum to one
 
 
+# Another prime for every dimension; output_dim is that of an embedding where weights are tied.
+TINY = Architecture(
+    source_vocabulary=SOURCE_VOCABULARY,
+    target_vocabulary=TARGET_VOCABULARY,
+    cell="gru",
+    score="additive",
+    window="none",
+    window_size=10,
+    normalisation="softmax",
+    heads=1,
+    wiring="luong",
+    input_feeding=True,
+    embedding_dim=13,
+    encoder_dim=7,
+    decoder_dim=11,
+    attention_dim=5,
+    output_dim=9,
+    encoder_layers=1,
+    decoder_layers=1,
+    bidirectional=True,
+    residual=False,
+    layer_norm=False,
+    tie="none",
+    dropout_embedding=0.0,
+    dropout_layer=0.0,
+    dropout_output=0.0,
+    variational=False,
+)
+
+
 def tiny_model(
     mechanism: str = "additive",
     wiring: tuple[str, bool] = ("luong", True),
     cell: str = "gru",
     seed: int = 1,
-    **changes: object,
+    **changes: Any,
 ) -> Seq2Seq:
-    """A model with another prime for every dimension, where the mechanism does not ask for others."""
-    settings: dict[str, object] = {
-        "source_vocabulary": SOURCE_VOCABULARY,
-        "target_vocabulary": TARGET_VOCABULARY,
-        "cell": cell,
-        "score": "additive",
-        "window": "none",
-        "window_size": 10,
-        "normalisation": "softmax",
-        "heads": 1,
-        "wiring": wiring[0],
-        "input_feeding": wiring[1],
-        "embedding_dim": 13,
-        "encoder_dim": 7,
-        "decoder_dim": 11,
-        "attention_dim": 5,
-        "output_dim": 9 if changes.get("tie", "none") == "none" else 13,
-        "encoder_layers": 1,
-        "decoder_layers": 1,
-        "bidirectional": True,
-        "residual": False,
-        "layer_norm": False,
-        "tie": "none",
-        "dropout_embedding": 0.0,
-        "dropout_layer": 0.0,
-        "dropout_output": 0.0,
-        "variational": False,
-    }
-    model = Seq2Seq(**(settings | MECHANISMS[mechanism] | changes))
+    """TINY with a mechanism, a wiring and a cell, and other changes."""
+    tied = {} if changes.get("tie", "none") == "none" else {"output_dim": TINY.embedding_dim}
+    settings: dict[str, Any] = {"cell": cell, "wiring": wiring[0], "input_feeding": wiring[1], **tied}
+    model = Seq2Seq(replace(TINY, **(settings | MECHANISMS[mechanism] | changes)))
     initialise(model, seed)
     return model
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from mechanisms import MECHANISMS, SCORES, SPENDS_ALL
+from mechanisms import MECHANISMS, SCORES, SPENDS_ALL, TINY
 
 from seq2seq.nn.attention import Attended, Attention, Memory, SingleHead, make_attention
 from seq2seq.nn.loss import repetition
@@ -20,9 +22,10 @@ BATCH, TARGET, SOURCE, QUERY, KEY, INNER = 2, 3, 5, 14, 14, 12
 
 def build(mechanism: str, **changes: object) -> Attention:
     torch.manual_seed(3)
-    parts = {"score": "additive", "window": "none", "window_size": 10, "normalisation": "softmax", "heads": 1}
+    parts = {"score", "window", "window_size", "normalisation", "heads"}
     own = {key: value for key, value in MECHANISMS[mechanism].items() if key in parts}
-    attention = make_attention(**(parts | own | changes), query_dim=QUERY, key_dim=KEY, attention_dim=INNER)
+    sizes: dict[str, Any] = {"decoder_dim": QUERY, "encoder_dim": KEY // 2, "attention_dim": INNER}
+    attention = make_attention(replace(TINY, **(sizes | own | changes)))
     for parameter in attention.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return attention

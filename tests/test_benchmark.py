@@ -54,7 +54,7 @@ def test_greedy_work_is_the_work_of_what_it_wrote(loaded: LoadedModel) -> None:
     read = loaded.tokenizers.source.encode_batch(LINES)
     tokens = [len(one.tokens) + one.finished for one in written]
     work = work_of([len(ids) + 1 for ids in read], tokens)
-    flops = forward_flops(loaded.config.model, loaded.tokenizers.target.vocabulary_size, work)
+    flops = forward_flops(loaded.model.architecture, loaded.tokenizers.target.vocabulary_size, work)
     assert counted["slots_per_token"] == 1
     assert counted["flop_per_token"] == pytest.approx(sum(flops.values()) / sum(tokens), rel=1e-12)
     assert translation.work_of_search(loaded, LINES, 5)["slots_per_token"] > 2

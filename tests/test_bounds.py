@@ -13,10 +13,11 @@ from typer.main import get_command
 from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_LENGTH_OFFSET, LARGEST_LENGTH_RATIO, LARGEST_MIN_LENGTH
 from seq2seq.cli import app
 from seq2seq.comparison.plan import CostSettings, Noise, Search
-from seq2seq.config import Config, ModelConfig, SearchConfig, Section, TrainingConfig
+from seq2seq.config import Config, ModelConfig, SearchConfig, TrainingConfig
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
-from seq2seq.translation.translation import SearchOptions, resolve
+from seq2seq.section import Section
+from seq2seq.translation.options import SearchOptions
 
 DATA = {"train": {"tsv": "train.tsv"}, "validation": {"tsv": "validation.tsv"}}
 # What nothing is made of or repeated by: counts that only end or pace a training, which stops before them, and seeds;
@@ -72,9 +73,9 @@ def test_a_search_that_a_model_asks_for_ends(key: str) -> None:
 @pytest.mark.parametrize(("key", "largest"), [("beam_size", LARGEST_BEAM), ("min_length", LARGEST_MIN_LENGTH)])
 def test_python_and_the_command_line_have_the_bounds_of_the_config(key: str, largest: int) -> None:
     search = Config.model_validate({"data": DATA}).search
-    resolve(search, {key: largest}, SearchOptions)
+    SearchOptions.of(search, {key: largest})
     with pytest.raises(InputError, match=rf"{key} must lie between .* and {largest}, given {largest + 1}"):
-        resolve(search, {key: largest + 1}, SearchOptions)
+        SearchOptions.of(search, {key: largest + 1})
     found = [option for _, option in options() if option.name == key]
     assert {option.max for option in found} == {largest}
     assert len(found) >= 2

@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from itertools import count, product
 from pathlib import Path
 from typing import Any
@@ -189,8 +190,42 @@ def test_config_checks_need_no_data() -> None:
     check_model_config(make_config(score="dot"))
     with pytest.raises(InputError, match=r"model.score = 'aditive': no such score function; did you mean 'additive'\?"):
         check_model_config(make_config(score="aditive"))
+    with pytest.raises(
+        InputError, match=r"model.wiring = 'luon': no such wiring; did you mean 'luong'\? allowed: bahdanau, luong"
+    ):
+        check_model_config(make_config(wiring="luon"))
     with pytest.raises(InputError, match=r"'dot' needs equal sizes, .* 13 units .* 14; .* 'multiplicative'"):
         check_model_config(make_config(score="dot", decoder_dim=13))
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "message"),
+    [
+        (
+            {"normalisation": "sparsemax"},
+            {},
+            "model: normalisation has no effect with score = 'uniform', whose energies are all equal",
+        ),
+        (
+            {"window": "monotonic"},
+            {"coverage_loss": 1.0},
+            "training.coverage_loss has no effect with model.score = 'uniform', which cannot look away",
+        ),
+        ({"window": "predictive"}, {"coverage_loss": 1.0}, None),
+        (
+            {"wiring": "bahdanau", "input_feeding": True},
+            {},
+            "model: input_feeding has no effect with wiring = 'bahdanau', which always feeds the context back",
+        ),
+    ],
+)
+def test_keys_that_a_mechanism_cannot_heed_are_refused(
+    model: dict[str, Any], training: dict[str, Any], message: str | None
+) -> None:
+    config = parse_config({**make_config().model_dump(), "model": {"score": "uniform", **model}}, "test")
+    config = config.model_copy(update={"training": config.training.model_copy(update=training)})
+    with nullcontext() if message is None else pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        check_model_config(config)
 
 
 def test_tying_all_needs_one_vocabulary(separate: TokenizerPair) -> None:

@@ -38,12 +38,13 @@ from seq2seq.cli import EXAMPLES, app, translate
 from seq2seq.cli.display import training as display
 from seq2seq.cli.examples import epilog
 from seq2seq.cli.template import render
-from seq2seq.config import Config, Section
+from seq2seq.config import Config
 from seq2seq.config_file import parse_config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.metrics.drawing import draw_weights
 from seq2seq.metrics.links import parse_pharaoh
 from seq2seq.nn.scores import SCORE_FUNCTIONS
+from seq2seq.section import Section
 from seq2seq.translation.translation import blank
 from seq2seq.translation.word_alignment import Alignment, Side
 
@@ -263,6 +264,7 @@ def test_config_tells_every_key_its_meaning_and_its_choices() -> None:
                 assert re.search(rf"(?m)^(# )?{key} = ", part), (path, key)
                 assert str(field.description)[1:] in part
     assert f"({' | '.join(SCORE_FUNCTIONS)})" in text
+    assert "(bahdanau | luong)" in text
     assert "(lstm | gru)" in text
     assert "(at least 0, below 1)" in text
     assert "(at least 1)" in text

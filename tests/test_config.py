@@ -32,11 +32,6 @@ DATA = {"train": {"tsv": "train.tsv"}, "validation": {"tsv": "validation.tsv"}}
         ("tokenizer", {"target_model": "b"}, "target_model has no effect without source_model"),
         ("tokenizer", {"source_model": "a", "vocabulary_size": 99}, "vocabulary_size has no effect when source_model"),
         ("tokenizer", {"source_model": "a", "symbols": ["x"]}, "symbols has no effect when source_model"),
-        (
-            "model",
-            {"wiring": "bahdanau", "input_feeding": True},
-            "input_feeding has no effect with wiring = 'bahdanau'",
-        ),
         ("model", {"residual": True}, "residual has no effect with one layer"),
         ("model", {"output_dim": 512}, "output_dim = 512 needs tie = 'none'"),
         (

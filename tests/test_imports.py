@@ -28,6 +28,7 @@ ROOMS = [
     "errors",
     "version",
     "bounds",
+    "section",
     "config",
     "config_file",
     "durable",

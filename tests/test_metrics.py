@@ -14,8 +14,9 @@ from sacrebleu.significance import PairedTest
 from seq2seq.comparison.statistics import exact_matches
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.metrics.bleu_tokenizer import TOKENIZERS, choose_tokenizer, detect_writing, tokenizer_in_signature
+from seq2seq.metrics.metric import METRICS
 from seq2seq.metrics.scores import Metric, PairedComparison, bleu, compare_paired, evaluate
-from seq2seq.metrics.scoring_rules import LONGEST_LINE, METRICS
+from seq2seq.metrics.scoring_rules import LONGEST_LINE
 from seq2seq.metrics.segments import count_segments
 
 REFERENCES = [

@@ -24,7 +24,7 @@ from mechanisms import (
 
 from seq2seq.batching import make_batch, source_batch
 from seq2seq.nn.beam_slots import Slots
-from seq2seq.nn.decoder import DECODERS, DecoderState
+from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.recurrent import SourceLayer
@@ -304,10 +304,6 @@ def test_luong_without_feeding_runs_each_layer_once(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(layer, "step", lambda *inputs: calls.append("step"))
     forced(model, SOURCES, TARGETS)
     assert calls == []
-
-
-def test_every_wiring_is_tested() -> None:
-    assert set(DECODERS) == {name + ("_input_feeding" if feeding else "") for name, feeding in WIRINGS}
 
 
 def test_feeding_needs_its_state() -> None:

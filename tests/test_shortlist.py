@@ -32,7 +32,7 @@ from seq2seq.search.shortlist import Shortlist, candidate_tokens
 from seq2seq.text.special_tokens import BOS, EOS
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.translation.lexicon import Lexicon
-from seq2seq.translation.translation import Source
+from seq2seq.translation.stepping import first_step
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 WIRINGS = [("bahdanau", False), ("luong", False), ("luong", True)]
@@ -139,11 +139,9 @@ def test_an_ensemble_chooses_among_the_lists_of_all(pair: TokenizerPair) -> None
 
 def test_samples_are_drawn_from_everything(pair: TokenizerPair) -> None:
     with pytest.raises(TypeError, match="unknown option 'shortlist'"):
-        Translator([tiny(pair)]).sample(["hund"], shortlist=True)  # type: ignore[call-arg]
+        Translator([tiny(pair)]).sample(["hund"], shortlist=True)
     loaded = tiny(pair)
-    step, state = Translator([loaded], [drawn(pair)])._start(
-        [Source(0, "", [5], [(0, 0)], False)], [loaded.model], [drawn(pair)]
-    )
+    step, state = first_step([loaded.model], [[5]], [drawn(pair)], torch.device("cpu"))
     with pytest.raises(ValueError, match="sampling draws among all tokens"):
         sample(step, state, seeds=[1], bos=BOS, eos=EOS, max_lengths=[3])
     assert "--sample" in fail(2, "translate", "nowhere", "--sample", "--shortlist")

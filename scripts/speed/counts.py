@@ -22,6 +22,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from seq2seq.batching import make_batch, source_batch
+from seq2seq.checkpoint.files import Vocabulary
+from seq2seq.checkpoint.model import architecture_of
+from seq2seq.config import ModelConfig
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.initialisation import initialise
 from seq2seq.nn.kernels import products
@@ -68,33 +71,10 @@ def multiplying(*, by_onednn: bool) -> Iterator[None]:
 
 def tiny(score: str, wiring: tuple[str, bool]) -> Seq2Seq:
     """The reference model in small: what is counted does not depend on the sizes, and bytes do in proportion."""
-    model = Seq2Seq(
-        source_vocabulary=VOCABULARY,
-        target_vocabulary=VOCABULARY,
-        cell="lstm",
-        score=score,
-        window="none",
-        window_size=10,
-        normalisation="softmax",
-        heads=1,
-        wiring=wiring[0],
-        input_feeding=wiring[1],
-        embedding_dim=16,
-        encoder_dim=16,
-        decoder_dim=32,
-        attention_dim=32,
-        output_dim=32,
-        encoder_layers=1,
-        decoder_layers=1,
-        bidirectional=True,
-        residual=False,
-        layer_norm=False,
-        tie="none",
-        dropout_embedding=0.3,
-        dropout_layer=0.3,
-        dropout_output=0.3,
-        variational=False,
-    )
+    fixed = {"embedding_dim": 16, "encoder_dim": 16, "decoder_dim": 32, "attention_dim": 32, "output_dim": 32}
+    fixed |= {"tie": "none", "dropout_embedding": 0.3, "dropout_layer": 0.3, "dropout_output": 0.3}
+    settings = ModelConfig(score=score, wiring=wiring[0], input_feeding=wiring[1], **fixed)
+    model = Seq2Seq(architecture_of(settings, Vocabulary(source=VOCABULARY, target=VOCABULARY)))
     initialise(model, 1)
     return model
 

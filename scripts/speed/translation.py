@@ -57,10 +57,10 @@ class Job:
 
 def available() -> list[str]:
     """The variants that this version's Translator knows."""
-    from seq2seq.translation.translation import SearchOptions
+    from seq2seq.translation.options import SearchKeywords
     from seq2seq.translation.translator import Translator
 
-    loads, options = inspect.signature(Translator.load).parameters, SearchOptions.__annotations__
+    loads, options = inspect.signature(Translator.load).parameters, SearchKeywords.__annotations__
     return [
         name
         for name, variant in VARIANTS.items()
@@ -233,7 +233,7 @@ def work_of_search(loaded: LoadedModel, lines: Sequence[str], beam: int) -> dict
     lengths = [len(ids) + 1 for ids in translator.tokenizers.source.encode_batch(list(lines))]
     live = sum(live for live, _ in slots)
     work = Work(len(lines), sum(lengths), live, sum(live * source for live, source in slots))
-    flops = forward_flops(loaded.config.model, translator.tokenizers.target.vocabulary_size, work)
+    flops = forward_flops(loaded.model.architecture, translator.tokenizers.target.vocabulary_size, work)
     tokens = written(translations)
     return {"sentences": len(lines), "slots_per_token": live / tokens, "flop_per_token": sum(flops.values()) / tokens}
 

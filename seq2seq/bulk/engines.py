@@ -8,14 +8,14 @@ from seq2seq.errors import InputError
 
 if TYPE_CHECKING:
     from seq2seq.onnx.translator import OnnxTranslator
-    from seq2seq.translation.translation import SearchOptions
+    from seq2seq.translation.options import SearchKeywords
     from seq2seq.translation.translator import Translator
 
 
 BATCH_SIZE = 200
 
 
-def chunk_size(search: SearchOptions) -> int:
+def chunk_size(search: SearchKeywords) -> int:
     """Lines that are translated together: a few batches, so that each finds sentences of like length."""
     return 4 * (search.get("batch_size") or BATCH_SIZE)
 

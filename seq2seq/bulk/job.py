@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from seq2seq.bulk import engines
 from seq2seq.bulk.chunks import Chunk, Chunks
@@ -21,7 +21,8 @@ from seq2seq.text.lines import describe_problem
 
 if TYPE_CHECKING:
     from seq2seq.onnx.translator import OnnxTranslator
-    from seq2seq.translation.translation import SampleOptions, SearchOptions, Translation
+    from seq2seq.translation.options import SearchKeywords
+    from seq2seq.translation.translation import Translation
     from seq2seq.translation.translator import Translator
 
 BadLines = Literal["refuse", "blank"]
@@ -53,7 +54,7 @@ class Job:
     source: str
     layout: Layout
     n_best: int
-    search: SearchOptions
+    search: SearchKeywords
     drawing: dict[str, Any] | None
     bad_lines: BadLines
     too_long: TooLong
@@ -104,8 +105,7 @@ class LoadedJob:
         if job.drawing is None:
             return self.translator.translate_nbest(chunk.texts, job.n_best, **job.search)
         # Draws depend on the seed and the number of the line alone, not on how lines arrive.
-        shared = cast("SampleOptions", job.search)
-        return self.translator.sample(chunk.texts, first=chunk.before, count=job.n_best, **job.drawing, **shared)
+        return self.translator.sample(chunk.texts, first=chunk.before, count=job.n_best, **job.drawing, **job.search)
 
     def _error(self, problem: str | None, first: Translation, notes: list[str], place: str) -> str | None:
         """Why a line gets no translation, if so; and a note of all that is not as it should be."""

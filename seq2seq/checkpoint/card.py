@@ -112,7 +112,7 @@ def _summary(config: Config, record: Mapping[str, Any], source: str, target: str
         lines.append(f"Normalisation: `{model.normalisation}`, {_first_paragraph(NORMALISATIONS[model.normalisation])}")
     if model.heads > 1:
         lines.append(f"{model.heads} attention heads; the weights that are shown are their mean.")
-    if model.score == "uniform":
+    if not SCORE_FUNCTIONS[model.score].attends:
         lines.append(
             "**This is a control**: it cannot attend, and shows what attention is worth. Do not translate with it."
         )

@@ -32,12 +32,13 @@ from seq2seq.checkpoint.files import (
 )
 from seq2seq.checkpoint.hub import locate, upload
 from seq2seq.checkpoint.shortlist import read_shortlist
-from seq2seq.config import MOST_PIECES, Config
+from seq2seq.config import MOST_PIECES, Config, ModelConfig
 from seq2seq.config_file import parse_config
 from seq2seq.durable import explain_write_errors, sha256
 from seq2seq.errors import InputError, nearest
-from seq2seq.nn.model import Seq2Seq
-from seq2seq.nn.normalisation import NORMALISATIONS
+from seq2seq.nn.architecture import Architecture
+from seq2seq.nn.decoder import DECODERS
+from seq2seq.nn.model import Seq2Seq, mechanisms
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
 from seq2seq.text.special_tokens import SPECIAL_IDS
@@ -68,19 +69,18 @@ class LoadedModel:
         return Vocabulary(source=self.tokenizers.source.vocabulary_size, target=self.tokenizers.target.vocabulary_size)
 
 
-_CHOICES: tuple[tuple[str, Mapping[str, object], str], ...] = (
-    ("score", SCORE_FUNCTIONS, "score function"),
-    ("window", WINDOWS, "window"),
-    ("normalisation", NORMALISATIONS, "normalisation"),
-)
-
-
 def check_model_config(config: Config) -> list[str]:
     """Refuse a [model] section that no model can be built from, before any data is read; the names of its parameters.
 
-    Raises InputError for an unknown score function, and for sizes that the score function cannot take.
+    Raises InputError for an unknown mechanism, for sizes that one cannot take, and for keys that have no effect on one.
     """
     return [name for name, _ in _build(config, Vocabulary(source=8, target=8)).named_parameters()]
+
+
+def architecture_of(model: ModelConfig, sizes: Vocabulary) -> Architecture:
+    """What a [model] section asks for with vocabularies of these sizes."""
+    settings = model.model_dump() | {"output_dim": model.outputs}
+    return Architecture(**settings, source_vocabulary=sizes.source, target_vocabulary=sizes.target)
 
 
 def build_model(config: Config, tokenizers: TokenizerPair) -> Seq2Seq:
@@ -108,17 +108,36 @@ class _Unfilled(TorchFunctionMode):
 
 
 def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
-    settings: dict[str, Any] = config.model.model_dump() | {"output_dim": config.model.outputs}
-    for key, table, kind in _CHOICES:
-        if settings[key] not in table:
-            raise InputError(f"model.{key} = {settings[key]!r}: no such {kind}; {nearest(settings[key], table)}")
+    architecture = architecture_of(config.model, sizes)
+    for key, names in mechanisms().items():
+        if (name := getattr(architecture, key)) not in names:
+            kind = "score function" if key == "score" else key
+            raise InputError(f"model.{key} = {name!r}: no such {kind}; {nearest(name, names)}")
+    _refuse_idle(config)
     try:
         with _Unfilled():
-            return Seq2Seq(**settings, source_vocabulary=sizes.source, target_vocabulary=sizes.target)
+            return Seq2Seq(architecture)
     except ValueError as error:
         raise InputError(f"model: {error}") from None
     except RuntimeError as error:
         raise InputError(f"model: these sizes do not fit into memory: {str(error).partition(chr(10))[0]}") from None
+
+
+def _refuse_idle(config: Config) -> None:
+    """Refuse keys that would change nothing, where the mechanisms' own classes say so."""
+    model = config.model
+    if model.input_feeding and (model.wiring, True) not in DECODERS:
+        reason = DECODERS[model.wiring, False].no_input_feeding
+        raise InputError(f"model: input_feeding has no effect with wiring = {model.wiring!r}, {reason}")
+    if SCORE_FUNCTIONS[model.score].attends:
+        return
+    if model.normalisation != "softmax":
+        raise InputError(
+            f"model: normalisation has no effect with score = {model.score!r}, whose energies are all equal"
+        )
+    if config.training.coverage_loss and not WINDOWS[model.window].attends:
+        idle = f"training.coverage_loss has no effect with model.score = {model.score!r}"
+        raise InputError(f"{idle}, which cannot look away")
 
 
 def _stored(model: Seq2Seq) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -59,9 +59,7 @@ def config(
     from seq2seq.cli.template import render
     from seq2seq.config_file import parse_config
     from seq2seq.metrics.bleu_tokenizer import TOKENIZERS
-    from seq2seq.nn.normalisation import NORMALISATIONS
-    from seq2seq.nn.scores import SCORE_FUNCTIONS
-    from seq2seq.nn.windows import WINDOWS
+    from seq2seq.nn.model import mechanisms
 
     data = {
         "source_language": source_language,
@@ -70,11 +68,7 @@ def config(
         "validation": {"source": validation_source, "target": validation_target},
     }
     settings = parse_config({"data": data}, "seq2seq config")
-    names: dict[str, Iterable[str]] = {
-        "model.score": SCORE_FUNCTIONS,
-        "model.window": WINDOWS,
-        "model.normalisation": NORMALISATIONS,
-        "training.validation_tokenize": TOKENIZERS,
-    }
+    names: dict[str, Iterable[str]] = {f"model.{key}": found for key, found in mechanisms().items()}
+    names["training.validation_tokenize"] = TOKENIZERS
     with open_output(output) as write:
         write(render(settings, names))

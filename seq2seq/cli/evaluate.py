@@ -22,7 +22,7 @@ from seq2seq.metrics.references import rows_without_reference
 
 if TYPE_CHECKING:
     from seq2seq.cli.display.scores import Report
-    from seq2seq.translation.translation import SearchOptions
+    from seq2seq.translation.options import SearchKeywords
     from seq2seq.translation.translator import Translator
 
 BlankReferences = Literal["refuse", "leave-out"]
@@ -56,6 +56,15 @@ def evaluate(
     against: Annotated[
         str | None,
         typer.Option("--against", metavar="OTHER", help="Baseline: a file of translations, or a model for --source."),
+    ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="What to compute: BLEU, chrF2, chrF2++, TER. Repeat it for several.",
+            show_default="BLEU, chrF2++ and TER",
+        ),
     ] = None,
     tokenize: Annotated[
         str | None,
@@ -124,14 +133,17 @@ def evaluate(
     sides = [_Side(models or [], hypothesis)] + ([] if against is None else [_side_of(against)])
     _check_combination(sides, source, references or [], output, search, samples)
     reading = _Reading(source, references or [], blank_references)
-    _check_before_work(reading.references, tokenize, lowercase)
+    _check_before_work(reading.references, tokenize, lowercase, metrics)
     with nullcontext() if output is None else open_output(output) as write:
         entrants = [_enter(side, reading, search, device, threads) for side in sides]
         answers = [entrant.translate() for entrant in entrants]
         if write is not None:
             write("".join(f"{line}\n" for line in answers[0]))
     tokenize = tokenize or next((entrant.tokenize for entrant in entrants if entrant.tokenize), None)
-    report = _report(entrants, answers, reading, tokenize, lowercase, samples)
+    rules: dict[str, Any] = {"tokenize": tokenize, "lowercase": lowercase, "samples": samples}
+    if metrics:
+        rules["metrics"] = metrics
+    report = _report(entrants, answers, reading, rules)
     if as_json:
         answer_json(report.facts())
     else:
@@ -214,7 +226,7 @@ def _check_combination(
     source: str | None,
     references: Sequence[str],
     output: str | None,
-    search: SearchOptions,
+    search: SearchKeywords,
     samples: int,
 ) -> None:
     """Refuse what is missing, and what would be read by nothing."""
@@ -238,14 +250,18 @@ def _check_combination(
         raise InputError("--samples 0 leaves nothing to compare with; --against needs 2 or more, 1000 is usual")
 
 
-def _check_before_work(references: list[list[str]], tokenize: str | None, lowercase: bool) -> None:
+def _check_before_work(
+    references: list[list[str]], tokenize: str | None, lowercase: bool, metrics: list[str] | None
+) -> None:
     """Let the metrics refuse references and names now, and not after a long translation."""
     from seq2seq.metrics.scores import bleu
+    from seq2seq.metrics.scoring_rules import check_texts
 
+    check_texts(tokenize, metrics or ["BLEU"], {}, references)
     bleu(hypotheses=references[0], references=references, tokenize=tokenize, lowercase=lowercase)
 
 
-def _enter(side: _Side, reading: _Reading, search: SearchOptions, device: str, threads: int | None) -> _Entrant:
+def _enter(side: _Side, reading: _Reading, search: SearchKeywords, device: str, threads: int | None) -> _Entrant:
     if side.file is not None:
         lines = reading.aligned(side.file)
         return _Entrant(side.name, None, lambda: lines)
@@ -254,7 +270,7 @@ def _enter(side: _Side, reading: _Reading, search: SearchOptions, device: str, t
     return _Entrant(side.name, tokenize, lambda: _translate(translator, reading, search))
 
 
-def _translate(translator: Translator, reading: _Reading, search: SearchOptions) -> list[str]:
+def _translate(translator: Translator, reading: _Reading, search: SearchKeywords) -> list[str]:
     """The best translation of each sentence."""
     size, found, cut = engines.chunk_size(search), list[str](), Cut()
     with progress_over(lambda: len(reading.source)) as report:
@@ -274,18 +290,17 @@ def _report(
     entrants: Sequence[_Entrant],
     answers: Sequence[list[str]],
     reading: _Reading,
-    tokenize: str | None,
-    lowercase: bool,
-    samples: int,
+    rules: dict[str, Any],
 ) -> Report:
+    """rules: what the metrics take by keyword."""
     from seq2seq.cli.display.scores import Report
     from seq2seq.metrics import scores
 
-    rules: dict[str, Any] = {"tokenize": tokenize, "lowercase": lowercase, "samples": samples}
-    rules["references"] = references = reading.references
+    references = reading.references
+    rules = rules | {"references": references}
     system, sizes = reading.scored(answers[0]), (len(references[0]), len(references))
     if len(answers) == 1:
-        measured = scores.evaluate(hypotheses=system, confidence=samples > 0, **rules)
+        measured = scores.evaluate(hypotheses=system, confidence=rules["samples"] > 0, **rules)
         return Report(entrants[0].name, *sizes, measured, None, (), reading.notes)
     compared = scores.compare_paired(baseline=reading.scored(answers[1]), system=system, **rules)
     measured = [one.system for one in compared]

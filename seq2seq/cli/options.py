@@ -16,7 +16,8 @@ from seq2seq.search.penalty import PENALTIES
 from seq2seq.text.escaping import escape_line
 
 if TYPE_CHECKING:
-    from seq2seq.translation.translation import SearchOptions, Translation
+    from seq2seq.translation.options import SearchKeywords
+    from seq2seq.translation.translation import Translation
 
 _SEARCH, _MACHINE = "Search", "Machine"
 _MODELS_OWN = "the model's"
@@ -181,9 +182,9 @@ def as_text(parameter: typer.CallbackParam, value: Any) -> Any:
         raise InputError(f"{parameter.opts[0]} {escape_line(value)}: not UTF-8; text is given in UTF-8") from None
 
 
-def search_options(**values: Any) -> SearchOptions:
+def search_options(**values: Any) -> SearchKeywords:
     """Those that were given; the model's config speaks for the others."""
-    return cast("SearchOptions", {name: value for name, value in values.items() if value is not None})
+    return cast("SearchKeywords", {name: value for name, value in values.items() if value is not None})
 
 
 def judge_pair(truncated: bool, too_long: str, most: int, place: str) -> str | None:

@@ -29,9 +29,10 @@ from seq2seq.comparison.statistics import contrasts, seed_statistics
 from seq2seq.comparison.texts import Test, bleu_tokenizer
 from seq2seq.durable import replace_durably, seal, unseal
 from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.metrics.metric import METRICS
 from seq2seq.metrics.scorers import make_scorer, resampling_seed
 from seq2seq.metrics.scores import evaluate
-from seq2seq.metrics.scoring_rules import METRICS, check_texts
+from seq2seq.metrics.scoring_rules import check_texts
 from seq2seq.metrics.segments import SAMPLES
 from seq2seq.processes.signals import StopRequest
 from seq2seq.training.trainer import check_config

@@ -7,11 +7,13 @@ fraction of what the machine could do, and whatever keeps it below 1 is there to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from seq2seq.config import ModelConfig
+from seq2seq.nn.architecture import Architecture
+from seq2seq.nn.decoder import decoder_class
+from seq2seq.nn.scores import SCORE_FUNCTIONS
+from seq2seq.nn.windows import WINDOWS
 
 _GATES = {"lstm": 4, "gru": 3}
 _BACKWARD = 2  # of C = A B, the gradients of A and of B are a product each, both as large
@@ -45,113 +47,61 @@ def work_of(source_lengths: Sequence[int], target_lengths: Sequence[int]) -> Wor
     return Work(len(source_lengths), sum(source_lengths), sum(target_lengths), pairs)
 
 
-class Sizes(NamedTuple):
-    """Of what a score function stands between."""
-
-    query: int
-    key: int
-    attention: int
-
-
-class ScoreCost(NamedTuple):
-    """Multiplications of a score function: for each source token, for each query, and for each pair of the two."""
-
-    key: Callable[[Sizes], int]
-    query: Callable[[Sizes], int]
-    pair: Callable[[Sizes], int]
-
-
-def _none(sizes: Sizes) -> int:
-    return 0
-
-
-def _query(sizes: Sizes) -> int:
-    return sizes.query
-
-
-_ADDITIVE = ScoreCost(lambda s: s.key * s.attention, lambda s: s.query * s.attention, lambda s: s.attention)
-_MULTIPLICATIVE = ScoreCost(lambda s: s.key * s.query, _none, _query)
-SCORE_COSTS: dict[str, ScoreCost] = {
-    "additive": _ADDITIVE,
-    "coverage": _ADDITIVE,
-    "concat": ScoreCost(lambda s: s.key * s.query, lambda s: s.query**2, _query),
-    "multiplicative": _MULTIPLICATIVE,
-    "scaled_multiplicative": _MULTIPLICATIVE,
-    "dot": ScoreCost(_none, _none, _query),
-    "scaled_dot": ScoreCost(_none, _none, _query),
-    "cosine": ScoreCost(_none, _none, _query),
-    "location": ScoreCost(_none, lambda s: s.query * s.attention, _none),
-    "uniform": ScoreCost(_none, _none, _none),
-}
-
-
-def forward_flops(model: ModelConfig, vocabulary: int, work: Work) -> dict[str, int]:
+def forward_flops(architecture: Architecture, vocabulary: int, work: Work) -> dict[str, int]:
     """FLOP of reading the sources and producing the targets, by part of the network.
 
-    vocabulary: pieces that the output layer scores, of the target side. Raises ValueError for a score function that
-    SCORE_COSTS does not know.
+    vocabulary: pieces that the output layer scores, of the target side.
     """
-    key_dim = _key_dim(model)
+    key_dim, decoder = architecture.key_dim, decoder_class(architecture)
     counts = {
-        "encoder": _encoder(model) * work.source,
-        "bridge": key_dim * model.decoder_layers * model.decoder_dim * work.sentences,
-        "decoder cells": _cells(model) * work.target,
-        "attention": _attention(model, work),
-        "readout": _readout_input(model) * model.outputs * work.target,
-        "output layer": model.outputs * vocabulary * work.target,
+        "encoder": _encoder(architecture) * work.source,
+        "bridge": key_dim * architecture.decoder_layers * architecture.decoder_dim * work.sentences,
+        "decoder cells": _cells(architecture) * work.target,
+        "attention": _attention(architecture, work),
+        "readout": decoder.readout_input(architecture) * architecture.output_dim * work.target,
+        "output layer": architecture.output_dim * vocabulary * work.target,
     }
     return {part: 2 * count for part, count in counts.items()}
 
 
-def training_flops(model: ModelConfig, vocabulary: int, work: Work) -> int:
+def training_flops(architecture: Architecture, vocabulary: int, work: Work) -> int:
     """FLOP of loss and gradients: every product forward, and one for the gradient of either factor.
 
     Too many by what no gradient is asked for: that of the first states, which are zeros, and of uniform's weights. In
     the reference model both are below 0.5 %.
     """
-    return (1 + _BACKWARD) * sum(forward_flops(model, vocabulary, work).values())
+    return (1 + _BACKWARD) * sum(forward_flops(architecture, vocabulary, work).values())
 
 
-def _key_dim(model: ModelConfig) -> int:
-    return model.encoder_dim * (2 if model.bidirectional else 1)
-
-
-def _cell(model: ModelConfig, inputs: int, dim: int) -> int:
+def _cell(architecture: Architecture, inputs: int, dim: int) -> int:
     """Multiplications of a recurrent cell: its gates read the input and the state before."""
-    return _GATES[model.cell] * dim * (inputs + dim)
+    return _GATES[architecture.cell] * dim * (inputs + dim)
 
 
-def _encoder(model: ModelConfig) -> int:
+def _encoder(architecture: Architecture) -> int:
     """For each source token."""
-    directions, inputs = (2 if model.bidirectional else 1), model.embedding_dim
-    total = 0
-    for _ in range(model.encoder_layers):
-        total += directions * _cell(model, inputs, model.encoder_dim)
-        inputs = _key_dim(model)
+    dim, inputs, total = architecture.encoder_dim, architecture.embedding_dim, 0
+    for _ in range(architecture.encoder_layers):
+        total += architecture.key_dim // dim * _cell(architecture, inputs, dim)
+        inputs = architecture.key_dim
     return total
 
 
-def _cells(model: ModelConfig) -> int:
+def _cells(architecture: Architecture) -> int:
     """For each target token; the first layer reads more than the embedding where something is fed back."""
-    fed = model.outputs if model.input_feeding else _key_dim(model) if model.wiring == "bahdanau" else 0
-    first = _cell(model, model.embedding_dim + fed, model.decoder_dim)
-    return first + (model.decoder_layers - 1) * _cell(model, model.decoder_dim, model.decoder_dim)
+    dim, fed = architecture.decoder_dim, decoder_class(architecture).extra_input(architecture)
+    first = _cell(architecture, architecture.embedding_dim + fed, dim)
+    return first + (architecture.decoder_layers - 1) * _cell(architecture, dim, dim)
 
 
-def _readout_input(model: ModelConfig) -> int:
-    return model.decoder_dim + _key_dim(model) + (model.embedding_dim if model.wiring == "bahdanau" else 0)
-
-
-def _attention(model: ModelConfig, work: Work) -> int:
+def _attention(architecture: Architecture, work: Work) -> int:
     """Projections, energies and weighted sums, of all heads together, and the window's own prediction."""
-    if model.score not in SCORE_COSTS:
-        raise ValueError(f"score {model.score!r} has no entry in SCORE_COSTS, which says what it multiplies")
-    cost, heads = SCORE_COSTS[model.score], model.heads
-    query, key, attention = model.decoder_dim, _key_dim(model), model.attention_dim
-    each = Sizes(query // heads, key // heads, attention // heads)
-    per_source, per_target = heads * cost.key(each), heads * cost.query(each)
+    heads, key = architecture.heads, architecture.key_dim
+    sizes = architecture.decoder_dim, key, architecture.attention_dim
+    cost = SCORE_FUNCTIONS[architecture.score].multiplications(*(size // heads for size in sizes))
+    query, _, attention = sizes
+    per_source, per_target = heads * cost.source, heads * cost.query
     if heads > 1:  # W_k and W_v of every source token, W_q and W_o of every query
         per_source, per_target = per_source + 2 * key**2, per_target + query**2 + key**2
-    if model.window == "predictive":
-        per_target += query * attention + attention
-    return per_source * work.source + per_target * work.target + (heads * cost.pair(each) + key) * work.pairs
+    per_target += WINDOWS[architecture.window].multiplications(query, attention)
+    return per_source * work.source + per_target * work.target + (heads * cost.pair + key) * work.pairs

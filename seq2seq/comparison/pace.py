@@ -120,7 +120,7 @@ class _Training:
 
     def flops(self, work: Work) -> float:
         """Of the forward and backward pass."""
-        return training_flops(self.config.model, self.vocabulary_size, work)
+        return training_flops(self.model.architecture, self.vocabulary_size, work)
 
 
 def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int = 1, warm_up: int = 3) -> Pace:

@@ -13,9 +13,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from seq2seq.bounds import LARGEST_BEAM, LARGEST_COUNT
 from seq2seq.comparison.noise import NOISES
-from seq2seq.config import Config, Section
+from seq2seq.config import Config
 from seq2seq.config_file import load_config, read_toml
 from seq2seq.errors import InputError, nearest, short_repr
+from seq2seq.section import Section
 
 _LONGEST_NAME = 200  # characters of a system's name; files are called after it
 
@@ -34,7 +35,7 @@ class TestText(Section):
     @model_validator(mode="after")
     def _idle(self) -> Self:
         if self.alignment is None:
-            self._refuse_idle(["alignment_inverse"], "without alignment")
+            self.refuse_idle(["alignment_inverse"], "without alignment")
         return self
 
 

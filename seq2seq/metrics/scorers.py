@@ -5,20 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from sacrebleu import CHRF, TER
-
 from seq2seq.errors import InputError
-from seq2seq.metrics.bleu_tokenizer import make_bleu
+from seq2seq.metrics.metric import METRICS
 from seq2seq.metrics.scoring_rules import Rules
 
 
 def make_scorer(name: str, rules: Rules, lowercase: bool) -> Any:
     """Return sacreBLEU's scorer for a metric; raise Seq2SeqError for a tokenizer that cannot be loaded."""
-    if name == "TER":
-        return TER(case_sensitive=not lowercase, normalized=rules.ideographic, asian_support=rules.ideographic)
-    if name != "BLEU":
-        return CHRF(word_order=name.count("+"), lowercase=lowercase)
-    return make_bleu(rules.tokenize, lowercase=lowercase)
+    return METRICS[name].make(rules, lowercase)
 
 
 def with_python_floats(scorer: Any) -> Any:
@@ -39,9 +33,8 @@ def with_python_floats(scorer: Any) -> Any:
 
 
 def clip_score(name: str, value: float) -> float:
-    """Clip a score at 0, and for BLEU and chrF at 100: rounding makes a perfect BLEU 100.00000000000004."""
-    value = max(0.0, float(value))
-    return value if name == "TER" else min(value, 100.0)
+    """Clip a score at the ends of the metric's scale: rounding makes a perfect BLEU 100.00000000000004."""
+    return min(max(0.0, float(value)), METRICS[name].most)
 
 
 def interval_ends(name: str, mean: Any, half_width: Any) -> tuple[float, float]:

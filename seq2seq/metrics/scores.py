@@ -9,12 +9,13 @@ the same intervals and p-values as sacreBLEU's command line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from sacrebleu.significance import PairedTest, Result
 
+from seq2seq.metrics.metric import METRICS
 from seq2seq.metrics.references import Lines
 from seq2seq.metrics.scorers import clip_score, interval_ends, make_scorer, resampling_seed, with_python_floats
 from seq2seq.metrics.scoring_rules import Rules, check_texts, leave_out_ter, score_notes
@@ -44,7 +45,7 @@ class Metric:
     @property
     def lower_is_better(self) -> bool:
         """Whether a lower value is the better one, as for TER."""
-        return self.name == "TER"
+        return METRICS[self.name].lower_is_better
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def evaluate(
     lowercase: bool = False,
     confidence: bool = True,
     samples: int = 1000,
-    metrics: Sequence[str] = DEFAULT_METRICS,
+    metrics: Collection[str] = DEFAULT_METRICS,
 ) -> list[Metric]:
     """Score detokenised hypotheses against one or more reference sets; references[k][i] belongs to hypotheses[i].
 
@@ -141,7 +142,7 @@ def compare_paired(
     tokenize: str | None = None,
     lowercase: bool = False,
     samples: int = 1000,
-    metrics: Sequence[str] = DEFAULT_METRICS,
+    metrics: Collection[str] = DEFAULT_METRICS,
 ) -> list[PairedComparison]:
     """Test whether the system is better than the baseline beyond the choice of test sentences.
 

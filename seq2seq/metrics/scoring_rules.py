@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,9 @@ from sacrebleu import BLEU, TER
 
 from seq2seq.errors import InputError, nearest
 from seq2seq.metrics.bleu_tokenizer import TOKENIZERS, detect_writing, tokenizer_for_writing
+from seq2seq.metrics.metric import METRICS
 from seq2seq.metrics.references import Lines, blanks_to_none, notes_on_blanks
 from seq2seq.text.normalisation import is_decomposed
-
-METRICS = ("BLEU", "chrF2", "chrF2++", "TER")
 
 # sacreBLEU counts every n-gram of a line (30 MB for chrF2++ of 100,000 characters), and for TER keeps a row of edits
 # for every word of it (136 MB and half a minute for 1,000 words against 1,000 quite different ones; 6 GB for 20,000).
@@ -43,7 +42,7 @@ class Rules:
 
 def check_texts(
     tokenize: str | None,
-    metrics: Sequence[str],
+    metrics: Collection[str],
     systems: Mapping[str, Sequence[str]],
     references: Sequence[Lines],
 ) -> Rules:
@@ -118,7 +117,7 @@ def _labelled(references: Sequence[Lines]) -> dict[str, Lines]:
 
 
 def leave_out_ter(
-    rules: Rules, metrics: Sequence[str], systems: Mapping[str, Sequence[str]], references: Sequence[Lines]
+    rules: Rules, metrics: Collection[str], systems: Mapping[str, Sequence[str]], references: Sequence[Lines]
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the metrics without TER where a line is too long for it, and a note on that.
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from seq2seq.nn.architecture import Architecture
 from seq2seq.nn.kernels.loop_gradients import Repeatable, plain, repeat_keys, repeat_values, weighted_sum
 from seq2seq.nn.normalisation import NORMALISATIONS, Normalisation
 from seq2seq.nn.scores import SCORE_FUNCTIONS, ScoreFunction
@@ -234,18 +235,14 @@ class MultiHead(Attention):
             yield score
 
 
-def make_attention(
-    *,
-    score: str,
-    window: str,
-    window_size: int,
-    normalisation: str,
-    heads: int,
-    query_dim: int,
-    key_dim: int,
-    attention_dim: int,
-) -> Attention:
-    """The attention that a config names. Raises ValueError for parts that do not fit together."""
-    base, sizes = SCORE_FUNCTIONS[score], (query_dim, key_dim, attention_dim)
-    parts = WINDOWS[window](query_dim, attention_dim, window_size), NORMALISATIONS[normalisation]()
-    return SingleHead(base(*sizes), *parts) if heads == 1 else MultiHead(base, sizes, heads, *parts)
+def make_attention(architecture: Architecture) -> Attention:
+    """The attention that an architecture names. Raises ValueError for parts that do not fit together."""
+    base, heads = SCORE_FUNCTIONS[architecture.score], architecture.heads
+    sizes = architecture.decoder_dim, architecture.key_dim, architecture.attention_dim
+    window = WINDOWS[architecture.window](
+        architecture.decoder_dim, architecture.attention_dim, architecture.window_size
+    )
+    normalisation = NORMALISATIONS[architecture.normalisation]()
+    if heads == 1:
+        return SingleHead(base(*sizes), window, normalisation)
+    return MultiHead(base, sizes, heads, window, normalisation)

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from seq2seq.nn.architecture import Architecture
 from seq2seq.nn.attention import Attention, Memory, Past
 from seq2seq.nn.beam_slots import Slots
 from seq2seq.nn.dropout import SequenceDropout
@@ -69,44 +70,32 @@ class Decoder(nn.Module, ABC):
     """Recurrent layers, an attention, and the readout a = tanh(W[...]) with output_dim units."""
 
     name: ClassVar[str]
+    no_input_feeding: ClassVar[str] = "which has none"  # why, where there is no such class with input feeding
 
-    def __init__(
-        self,
-        *,
-        attention: Attention,
-        cell: str,
-        input_dim: int,
-        dim: int,
-        key_dim: int,
-        output_dim: int,
-        layers: int,
-        residual: bool,
-        layer_norm: bool,
-        dropout: float,
-        variational: bool,
-    ) -> None:
+    def __init__(self, architecture: Architecture, attention: Attention) -> None:
         super().__init__()
         self.attention = attention
-        self.dim, self.output_dim = dim, output_dim
-        first = input_dim + self.extra_input(key_dim=key_dim, output_dim=output_dim)
-        self.layers = nn.ModuleList(RecurrentLayer(cell, size, dim) for size in [first] + [dim] * (layers - 1))
-        norm = nn.LayerNorm if layer_norm else nn.Identity
+        self.dim, self.output_dim = architecture.decoder_dim, architecture.output_dim
+        dim, layers = architecture.decoder_dim, architecture.decoder_layers
+        sizes = [architecture.embedding_dim + self.extra_input(architecture)] + [dim] * (layers - 1)
+        self.layers = nn.ModuleList(RecurrentLayer(architecture.cell, size, dim) for size in sizes)
+        norm = nn.LayerNorm if architecture.layer_norm else nn.Identity
         self.norms = nn.ModuleList(norm(dim) for _ in range(layers))
-        self.residual = residual
-        self.dropout = SequenceDropout(dropout, variational)
-        self.bridge = nn.Linear(key_dim, layers * dim)
-        self.readout = SequenceLinear(self.readout_input(input_dim=input_dim, dim=dim, key_dim=key_dim), output_dim)
-        self.state_count = RecurrentLayer.states[cell]
+        self.residual = architecture.residual
+        self.dropout = SequenceDropout(architecture.dropout_layer, architecture.variational)
+        self.bridge = nn.Linear(architecture.key_dim, layers * dim)
+        self.readout = SequenceLinear(self.readout_input(architecture), self.output_dim)
+        self.state_count = RecurrentLayer.states[architecture.cell]
 
     @classmethod
-    def extra_input(cls, *, key_dim: int, output_dim: int) -> int:
+    def extra_input(cls, architecture: Architecture) -> int:
         """Units that enter the first recurrent layer beside y."""
         return 0
 
     @classmethod
-    def readout_input(cls, *, input_dim: int, dim: int, key_dim: int) -> int:
+    def readout_input(cls, architecture: Architecture) -> int:
         """Units that the readout reads."""
-        return dim + key_dim
+        return architecture.decoder_dim + architecture.key_dim
 
     def start(self, source: EncoderOutput) -> DecoderState:
         """s_0 = tanh(W h_final) for each layer, an LSTM's c_0 = 0. Bahdanau et al. (2015), appendix A.2.2,
@@ -179,14 +168,19 @@ class LayerLoops:
         return inputs, tuple(after)
 
 
-DECODERS: dict[str, type[Decoder]] = {}
+DECODERS: dict[tuple[str, bool], type[Decoder]] = {}  # by name, and whether with input feeding
 Wiring = TypeVar("Wiring", bound=type[Decoder])
 
 
-def wiring(name: str) -> Callable[[Wiring], Wiring]:
-    """Register a wiring under its name."""
-    table: dict[str, Any] = DECODERS
-    return enter(table, "wiring", name)
+def wiring(name: str, *, input_feeding: bool = False) -> Callable[[Wiring], Wiring]:
+    """Register a wiring under the name that configs use; input_feeding: what it is with model.input_feeding = true."""
+    table: dict[Any, Any] = DECODERS
+    return enter(table, "wiring", name, (name, input_feeding))
+
+
+def decoder_class(architecture: Architecture) -> type[Decoder]:
+    """The wiring that an architecture names."""
+    return DECODERS[architecture.wiring, architecture.input_feeding]
 
 
 @wiring("bahdanau")
@@ -196,15 +190,17 @@ class Bahdanau(Decoder):
     Bahdanau et al. (2015), appendix A.2.2; the readout is a tanh layer where the paper has maxout.
     """
 
-    @classmethod
-    def extra_input(cls, *, key_dim: int, output_dim: int) -> int:
-        """The context."""
-        return key_dim
+    no_input_feeding: ClassVar[str] = "which always feeds the context back"
 
     @classmethod
-    def readout_input(cls, *, input_dim: int, dim: int, key_dim: int) -> int:
+    def extra_input(cls, architecture: Architecture) -> int:
+        """The context."""
+        return architecture.key_dim
+
+    @classmethod
+    def readout_input(cls, architecture: Architecture) -> int:
         """s_t, c_t and y_{t-1}."""
-        return dim + key_dim + input_dim
+        return architecture.decoder_dim + architecture.key_dim + architecture.embedding_dim
 
     def step(self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots) -> DecoderOutput:
         """Attend with s_{t-1}, recur, read out."""
@@ -268,14 +264,14 @@ class Luong(Decoder):
         return DecoderOutput(self.join(attended.context, inputs), attended.weights, state)
 
 
-@wiring("luong_input_feeding")
+@wiring("luong", input_feeding=True)
 class LuongInputFeeding(Luong):
     """Luong, and a_{t-1} enters the cell beside y_{t-1}. Luong et al. (2015), section 3.3."""
 
     @classmethod
-    def extra_input(cls, *, key_dim: int, output_dim: int) -> int:
+    def extra_input(cls, architecture: Architecture) -> int:
         """The attentional state."""
-        return output_dim
+        return architecture.output_dim
 
     def first_fed(self, source: EncoderOutput) -> Float[Tensor, "batch 1 output_dim"]:
         """Zeros: nothing has been attended to yet."""

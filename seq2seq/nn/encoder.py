@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from seq2seq.nn.architecture import Architecture
 from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.recurrent import SourceLayer
@@ -22,27 +23,16 @@ class EncoderOutput:
 class Encoder(nn.Module):
     """Recurrent layers, each reading the one below, with optional residual connections and layer normalisation."""
 
-    def __init__(
-        self,
-        *,
-        cell: str,
-        input_dim: int,
-        dim: int,
-        layers: int,
-        bidirectional: bool,
-        residual: bool,
-        layer_norm: bool,
-        dropout: float,
-        variational: bool,
-    ) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.output_dim = dim * (2 if bidirectional else 1)
-        sizes = [input_dim] + [self.output_dim] * (layers - 1)
+        self.output_dim = architecture.key_dim
+        sizes = [architecture.embedding_dim] + [self.output_dim] * (architecture.encoder_layers - 1)
+        cell, dim, bidirectional = architecture.cell, architecture.encoder_dim, architecture.bidirectional
         self.layers = nn.ModuleList(SourceLayer(cell, size, dim, bidirectional) for size in sizes)
-        norm = nn.LayerNorm if layer_norm else nn.Identity
+        norm = nn.LayerNorm if architecture.layer_norm else nn.Identity
         self.norms = nn.ModuleList(norm(self.output_dim) for _ in sizes)
-        self.residual = residual
-        self.dropout = SequenceDropout(dropout, variational)
+        self.residual = architecture.residual
+        self.dropout = SequenceDropout(architecture.dropout_layer, architecture.variational)
 
     def forward(
         self, embedded: Float[Tensor, "batch source input_dim"], lengths: Int[Tensor, " batch"]

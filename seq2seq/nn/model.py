@@ -1,95 +1,50 @@
 """The whole network: embeddings, encoder, decoder, output layer."""
 
-from typing import Any
+from collections.abc import Collection
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from seq2seq.nn.architecture import Architecture
 from seq2seq.nn.attention import make_attention
 from seq2seq.nn.beam_slots import Slots
-from seq2seq.nn.decoder import DECODERS, DecoderOutput, DecoderState
+from seq2seq.nn.decoder import DECODERS, DecoderOutput, DecoderState, decoder_class
 from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.encoder import Encoder
 from seq2seq.nn.kernels.vocabulary import token_log_probs
 from seq2seq.nn.loss import Loss, cross_entropy, repetition
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.narrow_output import NarrowOutput, NarrowState
+from seq2seq.nn.normalisation import NORMALISATIONS
+from seq2seq.nn.scores import SCORE_FUNCTIONS
+from seq2seq.nn.windows import WINDOWS
+
+
+def mechanisms() -> dict[str, Collection[str]]:
+    """The names that each switch of an architecture can have: what is registered at the moment."""
+    wirings = dict.fromkeys(name for name, _ in DECODERS)
+    return {"score": SCORE_FUNCTIONS, "window": WINDOWS, "normalisation": NORMALISATIONS, "wiring": wirings}
 
 
 class Seq2Seq(nn.Module):
-    """p(target | source), a token at a time. The keywords are those of the config's [model] section.
+    """p(target | source), a token at a time."""
 
-    An output layer that shares an embedding's weights needs output_dim = embedding_dim.
-    """
-
-    def __init__(
-        self,
-        *,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        cell: str,
-        score: str,
-        window: str,
-        window_size: int,
-        normalisation: str,
-        heads: int,
-        wiring: str,
-        input_feeding: bool,
-        embedding_dim: int,
-        encoder_dim: int,
-        decoder_dim: int,
-        attention_dim: int,
-        output_dim: int,
-        encoder_layers: int,
-        decoder_layers: int,
-        bidirectional: bool,
-        residual: bool,
-        layer_norm: bool,
-        tie: str,
-        dropout_embedding: float,
-        dropout_layer: float,
-        dropout_output: float,
-        variational: bool,
-    ) -> None:
+    def __init__(self, architecture: Architecture) -> None:
+        """Raises ValueError for mechanisms and sizes that do not fit together."""
         super().__init__()
-        shared: dict[str, Any] = {
-            "cell": cell,
-            "input_dim": embedding_dim,
-            "residual": residual,
-            "layer_norm": layer_norm,
-            "dropout": dropout_layer,
-            "variational": variational,
-        }
-        self.encoder = Encoder(dim=encoder_dim, layers=encoder_layers, bidirectional=bidirectional, **shared)
-        key_dim = self.encoder.output_dim
-        attention = make_attention(
-            score=score,
-            window=window,
-            window_size=window_size,
-            normalisation=normalisation,
-            heads=heads,
-            query_dim=decoder_dim,
-            key_dim=key_dim,
-            attention_dim=attention_dim,
-        )
-        decoder = DECODERS[wiring + "_input_feeding" if input_feeding else wiring]
-        self.decoder = decoder(
-            attention=attention,
-            dim=decoder_dim,
-            key_dim=key_dim,
-            output_dim=output_dim,
-            layers=decoder_layers,
-            **shared,
-        )
-        self.source_embedding = nn.Embedding(source_vocabulary, embedding_dim)
+        self.architecture = architecture
+        embedding_dim, target_vocabulary = architecture.embedding_dim, architecture.target_vocabulary
+        self.encoder = Encoder(architecture)
+        self.decoder = decoder_class(architecture)(architecture, make_attention(architecture))
+        self.source_embedding = nn.Embedding(architecture.source_vocabulary, embedding_dim)
         self.target_embedding = nn.Embedding(target_vocabulary, embedding_dim)
-        self.output_layer = nn.Linear(output_dim, target_vocabulary)
-        if tie != "none":
+        self.output_layer = nn.Linear(architecture.output_dim, target_vocabulary)
+        if architecture.tie != "none":
             self.output_layer.weight = self.target_embedding.weight
-        if tie == "all":
+        if architecture.tie == "all":
             self.source_embedding.weight = self.target_embedding.weight
-        self.embedding_dropout = SequenceDropout(dropout_embedding, variational)
-        self.output_dropout = SequenceDropout(dropout_output, variational)
+        self.embedding_dropout = SequenceDropout(architecture.dropout_embedding, architecture.variational)
+        self.output_dropout = SequenceDropout(architecture.dropout_output, architecture.variational)
 
     def start(self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, " batch"]) -> DecoderState:
         """Read the source; the state from which a target begins, with one beam slot."""

@@ -1,19 +1,23 @@
 """Tables of mechanisms: a class enters one under the name that configs use."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Kind = TypeVar("Kind", bound=type)
 
 
-def enter(table: dict[str, Kind], kind: str, name: str) -> Callable[[Kind], Kind]:
-    """Put a class into a table, and its name on the class. Raises ValueError where two classes share a name."""
+def enter(table: dict[Any, Kind], kind: str, name: str, key: object = None) -> Callable[[Kind], Kind]:
+    """Put a class into a table, and its name on the class. Raises ValueError where two classes share a name.
+
+    key: what the class is found under, where that is more than its name.
+    """
+    place = name if key is None else key
 
     def register(cls: Kind) -> Kind:
-        if name in table:
+        if place in table:
             raise ValueError(f"two {kind}s are called {name!r}")
         cls.name = name  # type: ignore[attr-defined]  # every base class declares it, which `type` cannot say
-        table[name] = cls
+        table[place] = cls
         return cls
 
     return register

@@ -1,13 +1,14 @@
 """Score functions: the rule f of the energies e_i = f(s, h_i), between a query s and the encoder states h_i.
 
 To add one, write one class with `@score_function("name")`. Its name then is a choice of the config, the property tests
-run over it, and the README's table shows it.
+run over it, the README's table shows it, and a comparison counts its FLOP. What else must be known of it, the class
+says: see the class attributes of ScoreFunction.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -20,19 +21,41 @@ from seq2seq.nn.kernels.products import SequenceLinear, linear
 from seq2seq.nn.registry import enter
 
 
+class Multiplications(NamedTuple):
+    """Numbers that a rule multiplies: for each source token, for each query, and for each pair of the two."""
+
+    source: int = 0
+    query: int = 0
+    pair: int = 0
+
+
 class ScoreFunction(nn.Module, ABC):
     """The rule f of e_i = f(s, h_i), and nothing else: no mask, no softmax.
 
     All share one constructor signature; a rule that has no use for attention_dim ignores it.
+
+    attends: False where the energies of all positions are equal, whatever was read.
+    reads_coverage: whether `after` differs from `forward`.
+    repeats_keys: whether `forward` passes the keys to a kernel, and so takes `Repeated` ones.
+    first_values: parameters that begin at a number rather than at random.
+    learning_rate_factor: what the schedule's learning rate is multiplied by for the rule's parameters. A part that
+    `training.learning_rate_factors` names has that factor instead, the parameters within it included.
     """
 
     name: ClassVar[str]
-    reads_coverage: ClassVar[bool] = False  # whether `after` differs from `forward`
-    repeats_keys: ClassVar[bool] = False  # whether `forward` passes the keys to a kernel, and so takes `Repeated` ones
-    first_values: ClassVar[dict[str, float]] = {}  # parameters that begin at a number rather than at random
+    attends: ClassVar[bool] = True
+    reads_coverage: ClassVar[bool] = False
+    repeats_keys: ClassVar[bool] = False
+    first_values: ClassVar[dict[str, float]] = {}
+    learning_rate_factor: ClassVar[float] = 1.0
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__()
+
+    @classmethod
+    @abstractmethod
+    def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
+        """What the rule multiplies between states of these sizes, by which FLOP are counted (comparison/flops.py)."""
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source projected_dim"]:
         """The part of the rule that depends on the source alone, done once per sentence."""
@@ -84,6 +107,11 @@ class Additive(ScoreFunction):
         self.key_layer = SequenceLinear(key_dim, attention_dim, bias=False)
         self.v = nn.Parameter(torch.empty(attention_dim))
 
+    @classmethod
+    def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
+        """W q, U h, and v with the tanh of each pair."""
+        return Multiplications(key_dim * attention_dim, query_dim * attention_dim, attention_dim)
+
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source attention_dim"]:
         """U h."""
         keys: Tensor = self.key_layer(states)
@@ -105,6 +133,11 @@ class Multiplicative(ScoreFunction):
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
         self.key_layer = SequenceLinear(key_dim, query_dim, bias=False)
+
+    @classmethod
+    def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
+        """W h, and q with it."""
+        return Multiplications(source=key_dim * query_dim, pair=query_dim)
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
         """W h."""
@@ -128,6 +161,11 @@ class Dot(ScoreFunction):
         super().__init__(query_dim, key_dim, attention_dim)
         self._require_equal(query_dim, key_dim)
 
+    @classmethod
+    def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
+        """q with each state."""
+        return Multiplications(pair=query_dim)
+
     def forward(
         self, query: Float[Tensor, "batch target dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
@@ -144,6 +182,11 @@ class ScaledDot(ScoreFunction):
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
         self._require_equal(query_dim, key_dim)
+
+    @classmethod
+    def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
+        """q with each state."""
+        return Multiplications(pair=query_dim)
 
     def forward(
         self, query: Float[Tensor, "batch target dim"], keys: Repeatable
@@ -168,6 +211,13 @@ class ScaledMultiplicative(Multiplicative):
 class Uniform(ScoreFunction):
     """e = 0: every source state weighs the same at every step. The control that cannot attend."""
 
+    attends: ClassVar[bool] = False
+
+    @classmethod
+    def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
+        """Nothing."""
+        return Multiplications()
+
     def forward(
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source key_dim"]
     ) -> Float[Tensor, "batch target source"]:
@@ -188,6 +238,11 @@ class Location(ScoreFunction):
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
         self.query_layer = SequenceLinear(query_dim, attention_dim, bias=False)
+
+    @classmethod
+    def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
+        """W q alone."""
+        return Multiplications(query=query_dim * attention_dim)
 
     def forward(
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source key_dim"]
@@ -212,6 +267,11 @@ class Concat(ScoreFunction):
         self.layer = nn.Linear(query_dim + key_dim, query_dim, bias=False)
         self.v = nn.Parameter(torch.empty(query_dim))
         self.query_dim = query_dim
+
+    @classmethod
+    def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
+        """W₁ q, W₂ h, and v with the tanh of each pair."""
+        return Multiplications(key_dim * query_dim, query_dim**2, query_dim)
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
         """W₂ h."""
@@ -239,6 +299,11 @@ class Cosine(ScoreFunction):
         super().__init__(query_dim, key_dim, attention_dim)
         self._require_equal(query_dim, key_dim)
         self.beta = nn.Parameter(torch.empty(1))
+
+    @classmethod
+    def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
+        """q with each state; lengths are not counted."""
+        return Multiplications(pair=query_dim)
 
     def project(self, states: Float[Tensor, "batch source dim"]) -> Float[Tensor, "batch source dim"]:
         """h / |h|."""

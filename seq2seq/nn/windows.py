@@ -28,10 +28,16 @@ class Window(nn.Module, ABC):
 
     name: ClassVar[str]
     reads_position: ClassVar[bool] = False  # whether the number of the step matters
+    attends: ClassVar[bool] = False  # whether it learns where to look
 
     def __init__(self, query_dim: int, attention_dim: int, half_width: int) -> None:
         super().__init__()
         self.half_width = half_width
+
+    @classmethod
+    def multiplications(cls, query_dim: int, attention_dim: int) -> int:
+        """What it multiplies for each query, by which FLOP are counted."""
+        return 0
 
     @abstractmethod
     def forward(
@@ -104,10 +110,17 @@ class Predictive(Window):
     after the factor: they sum to less than 1, and the gradient reaches p through it.
     """
 
+    attends: ClassVar[bool] = True
+
     def __init__(self, query_dim: int, attention_dim: int, half_width: int) -> None:
         super().__init__(query_dim, attention_dim, half_width)
         self.query_layer = nn.Linear(query_dim, attention_dim, bias=False)
         self.v = nn.Parameter(torch.empty(attention_dim))
+
+    @classmethod
+    def multiplications(cls, query_dim: int, attention_dim: int) -> int:
+        """W q, and v with its tanh."""
+        return query_dim * attention_dim + attention_dim
 
     def forward(
         self,

@@ -12,18 +12,16 @@ from seq2seq.onnx.beam import numpy_beam_search
 from seq2seq.onnx.engine import ExportedModel, load_export
 from seq2seq.text.arguments import check_integer, check_path
 from seq2seq.text.special_tokens import BOS, EOS
+from seq2seq.translation.options import SearchKeywords, SearchOptions
 from seq2seq.translation.translation import (
     FORBIDDEN,
     Outcome,
-    SearchOptions,
-    Settings,
     Source,
     Translation,
     batches,
     blank,
     in_chunks,
     read_sources,
-    resolve,
     write_translation,
 )
 
@@ -49,12 +47,12 @@ class OnnxTranslator:
         threads = None if threads is None else check_integer("threads", threads, 1, 1024)
         return cls(load_export(directory, threads=threads), threads)
 
-    def translate(self, texts: Iterable[str], **options: Unpack[SearchOptions]) -> list[Translation]:
+    def translate(self, texts: Iterable[str], **options: Unpack[SearchKeywords]) -> list[Translation]:
         """Return the best translation of each text, in their order; that of a blank text is blank."""
         return [found[0] for found in self._nbest(texts, 1, options)]
 
     def translate_nbest(
-        self, texts: Iterable[str], n_best: int, **options: Unpack[SearchOptions]
+        self, texts: Iterable[str], n_best: int, **options: Unpack[SearchKeywords]
     ) -> list[list[Translation]]:
         """Return the n best translations of each text, as `Translator.translate_nbest` does.
 
@@ -62,8 +60,8 @@ class OnnxTranslator:
         """
         return self._nbest(texts, n_best, options)
 
-    def _nbest(self, texts: Iterable[str], n_best: int, options: SearchOptions) -> list[list[Translation]]:
-        settings = resolve(self.config.search, options, SearchOptions)
+    def _nbest(self, texts: Iterable[str], n_best: int, options: SearchKeywords) -> list[list[Translation]]:
+        settings = SearchOptions.of(self.config.search, options)
         settings.check_nbest(n_best)
         if settings.shortlist:
             raise InputError(self._no_shortlist)
@@ -78,7 +76,7 @@ class OnnxTranslator:
                 answers[source.row] = [write_translation(self.tokenizers, source, outcome) for outcome in found]
         return answers
 
-    def _search(self, batch: list[Source], settings: Settings, n_best: int) -> list[list[Outcome]]:
+    def _search(self, batch: list[Source], settings: SearchOptions, n_best: int) -> list[list[Outcome]]:
         model = self.models[0]
         return numpy_beam_search(
             model.step,
@@ -86,7 +84,7 @@ class OnnxTranslator:
             beam_size=settings.slots,
             bos=BOS,
             eos=EOS,
-            max_lengths=[settings.longest(source) for source in batch],
+            max_lengths=[settings.longest(len(source.ids)) for source in batch],
             min_lengths=[settings.min_length] * len(batch),
             length_penalty=settings.penalty,
             nbest=n_best,
@@ -94,11 +92,11 @@ class OnnxTranslator:
         )
 
     def stream(
-        self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchOptions]
+        self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchKeywords]
     ) -> Iterator[list[Translation]]:
         """Yield the translations of lines as they arrive, as `Translator.stream` does."""
         chunks = in_chunks(lines, chunk)
-        resolve(self.config.search, options, SearchOptions).check_nbest(n_best)  # at the call, not at the first line
+        SearchOptions.of(self.config.search, options).check_nbest(n_best)  # at the call, not at the first line
         return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
 
     def sample(self, texts: Iterable[str], **options: Any) -> NoReturn:

@@ -11,10 +11,10 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seq2seq.config import CorpusConfig
 from seq2seq.errors import InputError, Seq2SeqError, nearest
@@ -23,9 +23,52 @@ from seq2seq.text.delimited import read_delimited
 from seq2seq.text.lines import INVALID_UTF8, describe_problem
 from seq2seq.text.readers import Problem, Row, check_pair, read_json
 
-FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
-TEXT_FORMATS = ("json", "csv", "tsv")  # formats whose rows are lines of text
+FORMATS = {".parquet": "parquet", ".arrow": "arrow"}  # by suffix; text_reader adds those of text
 SAVE_TO_DISK_FILES = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to_disk leaves in a folder
+
+
+Read = Callable[[Path, CorpusConfig, tuple[str, str], list[str]], Iterator[Row]]  # file, spec, languages, notes
+
+
+class TextReader(NamedTuple):
+    """The reader of one format of text. table: whether it has columns, so that the config's keys for tables count."""
+
+    read: Read
+    table: bool
+
+
+TEXT_FORMATS: dict[str, TextReader] = {}  # formats whose rows are lines of text, which may be compressed as a whole
+
+
+def text_reader(file_format: str, *suffixes: str, table: bool = False) -> Callable[[Read], Read]:
+    """Register the function that yields the pairs of files with these suffixes.
+
+    Raises ValueError where two formats share a suffix.
+    """
+
+    def register(read: Read) -> Read:
+        if shared := next((suffix for suffix in suffixes if suffix in FORMATS), None):
+            raise ValueError(f"two formats have the suffix {shared!r}")
+        FORMATS.update(dict.fromkeys(suffixes, file_format))
+        TEXT_FORMATS[file_format] = TextReader(read, table)
+        return read
+
+    return register
+
+
+@text_reader("json", ".jsonl", ".json")
+def _read_json(path: Path, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
+    return read_json(path, languages)
+
+
+@text_reader("csv", ".csv", table=True)
+def _read_csv(path: Path, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
+    return read_delimited(path, "csv", spec, languages, notes)
+
+
+@text_reader("tsv", ".tsv", table=True)
+def _read_tsv(path: Path, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
+    return read_delimited(path, "tsv", spec, languages, notes)
 
 
 def format_of(path: Path) -> str | None:
@@ -61,10 +104,10 @@ def read_text(
     path: Path, file_format: str, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]
 ) -> Iterator[Row]:
     """Yield the pairs of a file in one of TEXT_FORMATS."""
-    if file_format == "json":
-        refuse_table_keys(spec, "for JSON")
-        return read_json(path, languages)
-    return read_delimited(path, file_format, spec, languages, notes)
+    reader = TEXT_FORMATS[file_format]
+    if not reader.table:
+        refuse_table_keys(spec, f"for {file_format.upper()}")
+    return reader.read(path, spec, languages, notes)
 
 
 def refuse_table_keys(spec: CorpusConfig, why: str) -> None:

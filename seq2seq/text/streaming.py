@@ -240,7 +240,7 @@ def open_stream(config: Config) -> Stream:
     Raises InputError as `read_corpus` does.
     """
     paths, file_format = _find_shards(config.data.train, Path(config.data.root))
-    if file_format not in ("csv", "tsv"):
+    if file_format not in TEXT_FORMATS or not TEXT_FORMATS[file_format].table:
         refuse_table_keys(config.data.train, f"for shards of {file_format}")
     stream = Stream(config, tuple(paths), file_format)
     digest, dropped, pairs = hashlib.sha256(), Counter[str](), 0

@@ -16,7 +16,7 @@ from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprin
 from seq2seq.text.encoding import CHUNK_PAIRS
 from seq2seq.text.streaming import Stream, open_stream
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
-from seq2seq.translation.translation import MAX_SOURCE_LENGTH
+from seq2seq.translation.options import MAX_SOURCE_LENGTH
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from seq2seq.errors import (
 )
 from seq2seq.nn.kernels.precision import bfloat16_is_fast
 from seq2seq.nn.model import Seq2Seq
+from seq2seq.nn.scores import ScoreFunction
 from seq2seq.processes.group import join
 
 
@@ -108,8 +109,14 @@ def make_optimizer(config: Config, model: Seq2Seq) -> torch.optim.Optimizer:
 
 
 def _factors(training: TrainingConfig, model: Seq2Seq) -> dict[str, float]:
-    """The factor of every parameter that training.learning_rate_factors names, by itself or by the part it is in."""
+    """The factors of parameters: what training.learning_rate_factors says of one, by its name or by the part that it
+    is in, else what the class of its score function says.
+    """
     factors: dict[str, float] = {}
+    for prefix, module in model.named_modules():
+        if isinstance(module, ScoreFunction):
+            own = module.learning_rate_factor
+            factors |= {name: own for name, _ in module.named_parameters(prefix)}
     names = [name for name, _ in model.named_parameters()]
     for part, factor in sorted(training.learning_rate_factors.items()):  # a part comes before what is in it
         factors |= {name: factor for name in names if f"{name}.".startswith(f"{part}.")}

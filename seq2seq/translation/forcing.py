@@ -15,7 +15,7 @@ from seq2seq.nn.decoder import DecoderOutput
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.text.budget import cut_by_budget
-from seq2seq.translation.translation import BATCH_TOKENS
+from seq2seq.translation.options import BATCH_TOKENS
 
 STRETCH = 256  # positions of a target that are forced at a time; few sentences are longer
 

@@ -14,12 +14,12 @@ from seq2seq.checkpoint.model import LoadedModel
 from seq2seq.checkpoint.shortlist import MOST_TOKENS
 from seq2seq.errors import InputError
 from seq2seq.nn.masking import length_mask
-from seq2seq.nn.scores import Uniform
+from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.arguments import check_pairs, list_sentences
 from seq2seq.text.special_tokens import EOS, SPECIAL_IDS
 from seq2seq.translation.forcing import evaluating, forced_batches, refuse_nan
-from seq2seq.translation.translation import MAX_SOURCE_LENGTH
+from seq2seq.translation.options import MAX_SOURCE_LENGTH
 
 LEAST_WEIGHT = 0.01  # of attention that is counted; less is nearly all noise, and most of the links
 MOST_LINKS = 1 << 23  # different pairs of pieces that are counted, in 128 MiB; beyond, the lighter half is forgotten
@@ -40,9 +40,10 @@ class Lexicon:
 
     def __init__(self, loaded: LoadedModel) -> None:
         """Raises InputError for a model that cannot attend."""
-        if isinstance(loaded.model.decoder.attention.score, Uniform):
+        score = loaded.config.model.score
+        if not SCORE_FUNCTIONS[score].attends:
             raise InputError(
-                f"{loaded.directory}: model.score = 'uniform' looks at every source piece alike, so there are no links "
+                f"{loaded.directory}: model.score = {score!r} looks at every source piece alike, so there are no links "
                 "to learn a shortlist from; use a model with any other score"
             )
         self._loaded = loaded

@@ -1,31 +1,23 @@
-"""What translating takes and gives: options, and results."""
+"""What translating reads and gives: sources, batches of them, and results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
-from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.bounds import LARGEST_BEAM, LARGEST_MIN_LENGTH
-from seq2seq.config import SearchConfig
-from seq2seq.errors import InputError, WrongType, nearest
 from seq2seq.metrics.links import merge_weights, strongest_links
-from seq2seq.search.penalty import PENALTIES, LengthPenalty
-from seq2seq.text.arguments import check_bool, check_choice, check_integer, check_number, iter_sentences, list_sentences
+from seq2seq.text.arguments import check_integer, iter_sentences, list_sentences
 from seq2seq.text.budget import cut_by_budget
 from seq2seq.text.special_tokens import BOS, PAD, UNK
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair
 from seq2seq.text.words import Span, split_words, word_owners, word_shares
+from seq2seq.translation.options import SearchOptions
 from seq2seq.translation.plain_data import PlainData, matrix
 
-MAX_SOURCE_LENGTH = 1000  # pieces
-BATCH_SIZE = 200  # sentences
-BATCH_TOKENS = 4096  # pieces of the source, or of the longer side where both are known
 FORBIDDEN = (PAD, UNK, BOS)  # never produced
 HYPOTHESES = 1024  # most that live together in a batch: each has a row of the vocabulary's size
 
@@ -91,26 +83,6 @@ class PairScore:
     truncated: bool = False
 
 
-class SampleOptions(TypedDict, total=False):
-    """What every search takes by keyword. Left out or None: what the model's config says, or the default above."""
-
-    length_penalty: str | None  # 'average', 'gnmt' or 'none'
-    length_alpha: float | None  # exponent of the penalty
-    min_length: int | None  # fewest pieces, the end not counted
-    max_length: int | None  # most pieces, the end counted; else by the length of the source
-    max_source_length: int | None  # pieces of a source that are read; the rest is cut off and `truncated` set
-    batch_size: int | None  # most sentences in a batch
-    batch_tokens: int | None  # most source pieces in a batch, padding counted
-    int8: bool | None  # with weights in 8-bit integers, on a CPU; False: in the precision of the model
-
-
-class SearchOptions(SampleOptions, total=False):
-    """What `translate` and its relatives take by keyword."""
-
-    beam_size: int | None  # live hypotheses; 1 is greedy search
-    shortlist: bool | None  # choose among the tokens that the model's shortlist gives each sentence; False: among all
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """A sentence ready for the model; without ids it is blank. row: its place among the texts.
@@ -125,46 +97,11 @@ class Source:
     truncated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The options with nothing left open."""
-
-    slots: int  # hypotheses of a sentence that live together: the beam, or the samples
-    penalty: LengthPenalty
-    min_length: int
-    max_length: int | None
-    ratio: float
-    offset: int
-    max_source_length: int
-    batch_size: int
-    batch_tokens: int
-    shortlist: bool
-    int8: bool
-
-    def longest(self, source: Source) -> int:
-        """Most pieces for this sentence, the end counted: a matter of its own length alone."""
-        if self.max_length is not None:
-            return self.max_length
-        return max(int(self.ratio * len(source.ids)) + self.offset, self.min_length + 1)
-
-    def check(self) -> None:
-        """Refuse what is out of range."""
-        if self.max_length is not None and self.max_length <= self.min_length:
-            limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
-            raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
-
-    def check_nbest(self, n_best: int) -> None:
-        """Refuse a list of translations that the beam cannot hold."""
-        if check_integer("n_best", n_best, 1) > self.slots:
-            limit = f"n-best must lie between 1 and the beam size {self.slots}"
-            raise InputError(f"{limit}, given {n_best}; raise the beam size")
-
-
-def batches(sources: Sequence[Source], settings: Settings) -> Iterator[list[Source]]:
+def batches(sources: Sequence[Source], options: SearchOptions) -> Iterator[list[Source]]:
     """The sentences that are not blank, by length, within all limits of a batch."""
     order = sorted((source.row for source in sources if source.ids), key=lambda row: len(sources[row].ids))
-    size = max(1, min(settings.batch_size, HYPOTHESES // settings.slots))
-    for rows in cut_by_budget(order, [len(source.ids) for source in sources], settings.batch_tokens, size):
+    size = max(1, min(options.batch_size, HYPOTHESES // options.slots))
+    for rows in cut_by_budget(order, [len(source.ids) for source in sources], options.batch_tokens, size):
         yield [sources[row] for row in rows]
 
 
@@ -187,54 +124,16 @@ def blank(text: str) -> Translation:
     )
 
 
-_READERS: dict[str, Callable[[str, Any], Any]] = {
-    "length_penalty": lambda name, value: check_choice(name.replace("_", " "), value, PENALTIES),
-    "length_alpha": check_number,
-    "int8": check_bool,
-    "shortlist": check_bool,
-    "min_length": partial(check_integer, minimum=0, maximum=LARGEST_MIN_LENGTH),
-    "beam_size": partial(check_integer, minimum=1, maximum=LARGEST_BEAM),
-}
-_COUNT = partial(check_integer, minimum=1)
-
-
-def resolve(
-    search: SearchConfig, options: Mapping[str, Any], allowed: type[SampleOptions], samples: int | None = None
-) -> Settings:
-    """The options, with the config where they are silent. Raises InputError for wrong types and values out of range."""
-    if unknown := min(options.keys() - allowed.__annotations__.keys(), default=None):
-        raise WrongType(f"unknown option {unknown!r}; {nearest(unknown, allowed.__annotations__)}")
-    given = {key: _READERS.get(key, _COUNT)(key, value) for key, value in options.items() if value is not None}
-    kind = given.get("length_penalty", search.length_penalty)
-    if kind == "none" and "length_alpha" in given:
-        raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
-    settings = Settings(
-        slots=samples or given.get("beam_size", search.beam_size),
-        penalty=LengthPenalty(kind, given.get("length_alpha", search.length_alpha)),
-        min_length=given.get("min_length", search.min_length),
-        max_length=given.get("max_length"),
-        ratio=search.max_length_ratio,
-        offset=search.max_length_offset,
-        max_source_length=given.get("max_source_length", MAX_SOURCE_LENGTH),
-        batch_size=given.get("batch_size", BATCH_SIZE),
-        batch_tokens=given.get("batch_tokens", BATCH_TOKENS),
-        shortlist=given.get("shortlist", False),
-        int8=given.get("int8", False),
-    )
-    settings.check()
-    return settings
-
-
 def in_chunks(lines: Iterable[str], chunk: int) -> Iterator[list[str]]:
     """The lines, `chunk` at a time, read when asked for. Raises InputError at once for what no chunk can be cut of."""
     texts, size = iter_sentences(lines), check_integer("chunk", chunk, 1)
     return iter(lambda: list(islice(texts, size)), [])
 
 
-def read_sources(tokenizers: TokenizerPair, given: Iterable[str], settings: Settings) -> list[Source]:
+def read_sources(tokenizers: TokenizerPair, given: Iterable[str], options: SearchOptions) -> list[Source]:
     """The texts as pieces, no more of each than is read."""
     texts = list_sentences(given)
-    most = settings.max_source_length
+    most = options.max_source_length
     return [
         Source(row, text, ids[:most], spans[:most], len(ids) > most)
         for row, (text, (ids, spans)) in enumerate(zip(texts, encode_spans(tokenizers.source, texts), strict=True))

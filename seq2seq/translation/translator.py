@@ -7,30 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Unpack, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from seq2seq.batching import source_batch
 from seq2seq.checkpoint.model import LoadedModel, load_model
 from seq2seq.checkpoint.shortlist import digest, read_shortlist
-from seq2seq.errors import InputError, WrongType, short_repr
+from seq2seq.errors import InputError
 from seq2seq.metrics.links import check_link_options
-from seq2seq.nn.beam_slots import Slots
-from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.kernels.torch_internals import has_int8_products
 from seq2seq.nn.model import Seq2Seq
-from seq2seq.nn.narrow_output import NarrowState
 from seq2seq.search.beam import beam_search
-from seq2seq.search.ensemble import Ensemble, EnsembleState
 from seq2seq.search.sampling import check_sampling_options, sample
-from seq2seq.search.shortlist import Shortlist, candidate_tokens
-from seq2seq.search.stepping import Hypothesis, Step, StepFunction
+from seq2seq.search.shortlist import Shortlist
+from seq2seq.search.stepping import Hypothesis
 from seq2seq.text.arguments import (
     check_choice,
     check_integer,
@@ -40,16 +34,15 @@ from seq2seq.text.arguments import (
     list_sentences,
 )
 from seq2seq.text.special_tokens import BOS, EOS
-from seq2seq.text.tokenizer import Tokenizer
-from seq2seq.text.words import SegmentedText, join_words, split_words
+from seq2seq.text.words import join_words, split_words
 from seq2seq.translation.forcing import attend, evaluating, force, forced_batches
+from seq2seq.translation.members import check_models, check_shortlists
+from seq2seq.translation.options import SearchKeywords, SearchOptions
+from seq2seq.translation.stepping import first_step
 from seq2seq.translation.translation import (
     FORBIDDEN,
     Outcome,
     PairScore,
-    SampleOptions,
-    SearchOptions,
-    Settings,
     Source,
     Translation,
     batches,
@@ -58,13 +51,12 @@ from seq2seq.translation.translation import (
     encode,
     in_chunks,
     read_sources,
-    resolve,
     write_translation,
 )
 from seq2seq.translation.weights.frozen import FrozenCopies
 from seq2seq.translation.weights.int8 import IntegerMatrix
 from seq2seq.translation.weights.packed import PackedMatrix, packs
-from seq2seq.translation.word_alignment import Alignment, Join, Side, read_alignment, sides
+from seq2seq.translation.word_alignment import Alignment, Join, read_alignment, sides
 
 _Search = Callable[[list[Source]], list[list[Hypothesis]]]
 
@@ -84,8 +76,8 @@ class Translator:
 
         shortlists: one a model; left out, those in the model directories, read when `shortlist` asks for them.
         """
-        self.models = _checked_models(models)
-        self._shortlists = None if shortlists is None else _one_a_model(shortlists, self.models)
+        self.models = check_models(models)
+        self._shortlists = None if shortlists is None else check_shortlists(shortlists, self.models)
         self._copies = FrozenCopies(self._networks)
         self.config, self.tokenizers = self.models[0].config, self.models[0].tokenizers
         _compute_alone_after_a_fork()
@@ -99,12 +91,12 @@ class Translator:
         """Translate with the weights that the models have now, and not with those of an earlier translation."""
         self._copies.clear()
 
-    def translate(self, texts: Iterable[str], **options: Unpack[SearchOptions]) -> list[Translation]:
+    def translate(self, texts: Iterable[str], **options: Unpack[SearchKeywords]) -> list[Translation]:
         """The best translation of each text, in their order. A blank text gives a blank translation."""
         return [found[0] for found in self._nbest(texts, 1, options)]
 
     def translate_nbest(
-        self, texts: Iterable[str], n_best: int, **options: Unpack[SearchOptions]
+        self, texts: Iterable[str], n_best: int, **options: Unpack[SearchKeywords]
     ) -> list[list[Translation]]:
         """The best translations of each text: distinct, by falling score, the unfinished last; one for a blank text.
 
@@ -115,13 +107,13 @@ class Translator:
         """
         return self._nbest(texts, n_best, options)
 
-    def _nbest(self, texts: Iterable[str], n_best: int, options: SearchOptions) -> list[list[Translation]]:
-        settings = resolve(self.config.search, options, SearchOptions)
+    def _nbest(self, texts: Iterable[str], n_best: int, options: SearchKeywords) -> list[list[Translation]]:
+        settings = SearchOptions.of(self.config.search, options)
         settings.check_nbest(n_best)
         shortlists, networks = self.shortlists if settings.shortlist else [], self._chosen(settings)
 
         def search(sources: list[Source]) -> list[list[Hypothesis]]:
-            step, state = self._start(sources, networks, shortlists)
+            step, state = first_step(networks, [source.ids for source in sources], shortlists, self._device)
             return beam_search(
                 step,
                 state,
@@ -129,7 +121,7 @@ class Translator:
                 beam_size=settings.slots,
                 bos=BOS,
                 eos=EOS,
-                max_lengths=[settings.longest(source) for source in sources],
+                max_lengths=[settings.longest(len(source.ids)) for source in sources],
                 min_lengths=[settings.min_length] * len(sources),
                 length_penalty=settings.penalty,
                 nbest=n_best,
@@ -149,7 +141,7 @@ class Translator:
         seed: int = 1,
         count: int = 1,
         first: int = 0,
-        **options: Unpack[SampleOptions],
+        **options: Unpack[SearchKeywords],
     ) -> list[list[Translation]]:
         """`count` translations of each text, drawn at random, in the order drawn; one for a blank text.
 
@@ -165,11 +157,11 @@ class Translator:
         temperature, top_p = check_number("temperature", temperature), check_number("top_p", top_p)
         top_k = None if top_k is None else check_integer("top_k", top_k, 1)
         check_sampling_options(temperature, top_k, top_p)
-        settings = resolve(self.config.search, options, SampleOptions, samples=count)
+        settings = SearchOptions.of(self.config.search, options, samples=count)
         networks = self._chosen(settings)
 
         def search(sources: list[Source]) -> list[list[Hypothesis]]:
-            step, state = self._start(sources, networks)
+            step, state = first_step(networks, [source.ids for source in sources], [], self._device)
             return sample(
                 step,
                 state,
@@ -177,7 +169,7 @@ class Translator:
                 count=count,
                 bos=BOS,
                 eos=EOS,
-                max_lengths=[settings.longest(source) for source in sources],
+                max_lengths=[settings.longest(len(source.ids)) for source in sources],
                 min_lengths=[settings.min_length] * len(sources),
                 temperature=temperature,
                 top_k=top_k,
@@ -190,14 +182,14 @@ class Translator:
         return self._search_all(texts, settings, search)
 
     def stream(
-        self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchOptions]
+        self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchKeywords]
     ) -> Iterator[list[Translation]]:
         """For each line, in order, its n best translations, while no more than `chunk` lines are held in memory.
 
         A line break at the end of a line is not part of it. Larger chunks fill batches better.
         """
         chunks = in_chunks(lines, chunk)
-        resolve(self.config.search, options, SearchOptions).check_nbest(n_best)  # now, not when the first is asked for
+        SearchOptions.of(self.config.search, options).check_nbest(n_best)  # now, not when the first is asked for
         return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
 
     def score(
@@ -265,12 +257,9 @@ class Translator:
         for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
             if bool(source.strip()) != bool(target.strip()):
                 raise InputError(f"pair {number}: one side is blank, the other is not; nothing to align it with")
-        read = _sides(
-            self.tokenizers.source, sources, join_words if join in ("source", "both") else split_words, max_length
-        )
-        written = _sides(
-            self.tokenizers.target, targets, join_words if join in ("target", "both") else split_words, max_length
-        )
+        segment = [join_words if join in (side, "both") else split_words for side in ("source", "target")]
+        read = sides(self.tokenizers.source, [segment[0](text) for text in sources], max_length)
+        written = sides(self.tokenizers.target, [segment[1](text) for text in targets], max_length)
         weights = [np.ones((len(side.ids) + 1, 1), dtype=np.float32) for side in written]  # all to the end of nothing
         with evaluating(self._networks):
             for rows, batch in forced_batches([side.ids for side in read], [side.ids for side in written]):
@@ -295,7 +284,7 @@ class Translator:
     def _device(self) -> torch.device:
         return next(self._networks[0].parameters()).device
 
-    def _search_all(self, texts: Iterable[str], settings: Settings, search: _Search) -> list[list[Translation]]:
+    def _search_all(self, texts: Iterable[str], settings: SearchOptions, search: _Search) -> list[list[Translation]]:
         """Search the texts that are not blank, in batches of similar length; all answers in the order of the texts."""
         sources = read_sources(self.tokenizers, texts, settings)
         answers = [[blank(source.text)] for source in sources]
@@ -305,7 +294,7 @@ class Translator:
                     answers[source.row] = [self._translation(source, hypothesis) for hypothesis in hypotheses]
         return answers
 
-    def _chosen(self, settings: Settings) -> list[Seq2Seq]:
+    def _chosen(self, settings: SearchOptions) -> list[Seq2Seq]:
         """The networks as the options want them, their weights laid out for translating where that is possible."""
         if settings.int8 and self._device.type != "cpu":
             raise InputError(f"int8 is for translating on the CPU, and the model is on {self._device}; leave it out")
@@ -317,22 +306,6 @@ class Translator:
             return self._copies.of(IntegerMatrix.of)
         parameters = (parameter for network in self._networks for parameter in network.parameters())
         return self._copies.of(PackedMatrix.of) if packs(*parameters) else self._networks
-
-    def _start(
-        self, sources: list[Source], networks: Sequence[Seq2Seq], shortlists: Sequence[Shortlist] = ()
-    ) -> tuple[StepFunction[Any], EnsembleState[Any]]:
-        """What a search begins with: the step function of all models together, and their states.
-
-        With shortlists, among the tokens that each sentence's source allows.
-        """
-        ids, lengths = source_batch([source.ids for source in sources])
-        ids, lengths = ids.to(self._device), lengths.to(self._device)
-        states = [network.start(ids, lengths) for network in networks]
-        if not shortlists:
-            return Ensemble([_step_function(network) for network in networks]), EnsembleState(tuple(states))
-        tokens = candidate_tokens(shortlists, [[*source.ids, EOS] for source in sources]).to(self._device)
-        narrow = tuple(network.narrow(state, tokens) for network, state in zip(networks, states, strict=True))
-        return Ensemble([_narrow_step_function(network) for network in networks]), EnsembleState(narrow)
 
     def _translation(self, source: Source, hypothesis: Hypothesis) -> Translation:
         found = hypothesis.tokens, hypothesis.log_prob, hypothesis.score, hypothesis.weights.numpy()
@@ -348,29 +321,6 @@ class Translator:
         return {"--threads": torch.get_num_threads(), "torch": str(torch.__version__)}
 
 
-def _step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
-    """A network as what a search asks for."""
-
-    def step(tokens: Tensor, state: DecoderState) -> Step[DecoderState]:
-        slots = Slots.of(tokens)
-        log_probs, output = network.step(tokens, state, slots)
-        return Step(log_probs, output.weights, output.state, slots=slots.taken)
-
-    return step
-
-
-def _narrow_step_function(network: Seq2Seq) -> StepFunction[NarrowState]:
-    """As `_step_function`, among each sentence's own tokens."""
-
-    def step(tokens: Tensor, state: NarrowState) -> Step[NarrowState]:
-        slots = Slots.of(tokens)
-        log_probs, output = network.narrow_step(tokens, state, slots)
-        after = NarrowState(output.state, state.output)
-        return Step(log_probs, output.weights, after, state.output.tokens, slots.taken)
-
-    return step
-
-
 def _seed(seed: int, row: int) -> int:
     """Of one text's samples, whatever its batch."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{row}".encode()).digest()[:7], "big")
@@ -384,40 +334,3 @@ def _compute_alone_after_a_fork() -> None:
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
-
-
-def _checked_models(models: Iterable[LoadedModel]) -> list[LoadedModel]:
-    if isinstance(models, (str, Path, LoadedModel)):
-        raise WrongType("a list of loaded models is needed; Translator.load reads model directories")
-    checked = list(models)
-    if wrong := next((each for each in checked if not isinstance(each, LoadedModel)), None):
-        raise WrongType(f"{short_repr(wrong)} is no loaded model; Translator.load reads model directories")
-    if not checked:
-        raise ValueError("a translator needs at least one model")
-    _check_vocabularies(checked)
-    return checked
-
-
-def _one_a_model(shortlists: Iterable[Shortlist], models: Sequence[LoadedModel]) -> list[Shortlist]:
-    found = list(shortlists)
-    if len(found) != len(models):
-        raise InputError(f"{len(found)} shortlists for {len(models)} models; one a model is needed")
-    return found
-
-
-def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
-    """One ensemble, one vocabulary a side: an id must mean the same piece to every model."""
-    first = models[0]
-    for other in models[1:]:
-        for side in ("source", "target"):
-            if getattr(first.tokenizers, side).sha256 != getattr(other.tokenizers, side).sha256:
-                raise InputError(
-                    f"{first.directory} and {other.directory}: their {side} tokenizers differ; the models of an "
-                    "ensemble are trained with the same one (tokenizer.source_model and target_model in the config)"
-                )
-
-
-def _sides(
-    tokenizer: Tokenizer, texts: Iterable[str], worded: Callable[[str], SegmentedText], most: int | None
-) -> list[Side]:
-    return sides(tokenizer, [worded(text) for text in texts], most)

@@ -1,0 +1,43 @@
+"""The members of an ensemble, checked before they translate together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from seq2seq.checkpoint.model import LoadedModel
+from seq2seq.errors import InputError, WrongType, short_repr
+from seq2seq.search.shortlist import Shortlist
+
+
+def check_models(models: Iterable[LoadedModel]) -> list[LoadedModel]:
+    """Return the models of a translator; raise WrongType for what is none, InputError for unequal vocabularies."""
+    if isinstance(models, (str, Path, LoadedModel)):
+        raise WrongType("a list of loaded models is needed; Translator.load reads model directories")
+    checked = list(models)
+    if wrong := next((each for each in checked if not isinstance(each, LoadedModel)), None):
+        raise WrongType(f"{short_repr(wrong)} is no loaded model; Translator.load reads model directories")
+    if not checked:
+        raise ValueError("a translator needs at least one model")
+    _check_vocabularies(checked)
+    return checked
+
+
+def check_shortlists(shortlists: Iterable[Shortlist], models: Sequence[LoadedModel]) -> list[Shortlist]:
+    """Return the shortlists; raise InputError where there is not one for each model."""
+    found = list(shortlists)
+    if len(found) != len(models):
+        raise InputError(f"{len(found)} shortlists for {len(models)} models; one a model is needed")
+    return found
+
+
+def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
+    """One ensemble, one vocabulary a side: an id must mean the same piece to every model."""
+    first = models[0]
+    for other in models[1:]:
+        for side in ("source", "target"):
+            if getattr(first.tokenizers, side).sha256 != getattr(other.tokenizers, side).sha256:
+                raise InputError(
+                    f"{first.directory} and {other.directory}: their {side} tokenizers differ; the models of an "
+                    "ensemble are trained with the same one (tokenizer.source_model and target_model in the config)"
+                )

@@ -1,0 +1,109 @@
+"""How to search: what callers give by keyword, and what comes of it with the model's config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypedDict
+
+from seq2seq.bounds import LARGEST_BEAM, LARGEST_MIN_LENGTH
+from seq2seq.config import SearchConfig
+from seq2seq.errors import InputError, WrongType, nearest
+from seq2seq.search.penalty import PENALTIES, LengthPenalty
+from seq2seq.text.arguments import check_bool, check_choice, check_integer, check_number
+
+MAX_SOURCE_LENGTH = 1000  # pieces
+BATCH_SIZE = 200  # sentences
+BATCH_TOKENS = 4096  # pieces of the source, or of the longer side where both are known
+SEARCH_ALONE = ("beam_size", "shortlist")  # keywords that sampling does not take
+
+
+class SearchKeywords(TypedDict, total=False):
+    """The keywords of `translate` and its relatives, for type checkers; `sample` takes all but SEARCH_ALONE.
+
+    Left out or None: what the model's config says, or the default above.
+    """
+
+    beam_size: int | None  # live hypotheses; 1 is greedy search
+    length_penalty: str | None  # 'average', 'gnmt' or 'none'
+    length_alpha: float | None  # exponent of the penalty
+    min_length: int | None  # fewest pieces, the end not counted
+    max_length: int | None  # most pieces, the end counted; else by the length of the source
+    max_source_length: int | None  # pieces of a source that are read; the rest is cut off and `truncated` set
+    batch_size: int | None  # most sentences in a batch
+    batch_tokens: int | None  # most source pieces in a batch, padding counted
+    shortlist: bool | None  # choose among the tokens that the model's shortlist gives each sentence; False: among all
+    int8: bool | None  # with weights in 8-bit integers, on a CPU; False: in the precision of the model
+
+
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "length_penalty": lambda name, value: check_choice(name.replace("_", " "), value, PENALTIES),
+    "length_alpha": check_number,
+    "int8": check_bool,
+    "shortlist": check_bool,
+    "min_length": partial(check_integer, minimum=0, maximum=LARGEST_MIN_LENGTH),
+    "beam_size": partial(check_integer, minimum=1, maximum=LARGEST_BEAM),
+}
+_COUNT = partial(check_integer, minimum=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """All options of a search or of sampling, with nothing left open."""
+
+    slots: int  # hypotheses of a sentence that live together: the beam, or the samples
+    penalty: LengthPenalty
+    min_length: int
+    max_length: int | None
+    ratio: float
+    offset: int
+    max_source_length: int
+    batch_size: int
+    batch_tokens: int
+    shortlist: bool
+    int8: bool
+
+    @classmethod
+    def of(cls, search: SearchConfig, keywords: Mapping[str, Any], samples: int | None = None) -> SearchOptions:
+        """The keywords, with the config where they are silent; samples: how many to draw, None for a search.
+
+        Raises InputError for wrong types, unknown keywords and values out of range.
+        """
+        allowed = [key for key in SearchKeywords.__annotations__ if samples is None or key not in SEARCH_ALONE]
+        if unknown := min(keywords.keys() - set(allowed), default=None):
+            raise WrongType(f"unknown option {unknown!r}; {nearest(unknown, allowed)}")
+        given = {key: _READERS.get(key, _COUNT)(key, value) for key, value in keywords.items() if value is not None}
+        kind = given.get("length_penalty", search.length_penalty)
+        if kind == "none" and "length_alpha" in given:
+            raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
+        return cls(
+            slots=samples or given.get("beam_size", search.beam_size),
+            penalty=LengthPenalty(kind, given.get("length_alpha", search.length_alpha)),
+            min_length=given.get("min_length", search.min_length),
+            max_length=given.get("max_length"),
+            ratio=search.max_length_ratio,
+            offset=search.max_length_offset,
+            max_source_length=given.get("max_source_length", MAX_SOURCE_LENGTH),
+            batch_size=given.get("batch_size", BATCH_SIZE),
+            batch_tokens=given.get("batch_tokens", BATCH_TOKENS),
+            shortlist=given.get("shortlist", False),
+            int8=given.get("int8", False),
+        )
+
+    def __post_init__(self) -> None:
+        if self.max_length is not None and self.max_length <= self.min_length:
+            limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
+            raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
+
+    def longest(self, pieces: int) -> int:
+        """Most pieces for a sentence of so many, the end counted: a matter of its own length alone."""
+        if self.max_length is not None:
+            return self.max_length
+        return max(int(self.ratio * pieces) + self.offset, self.min_length + 1)
+
+    def check_nbest(self, n_best: int) -> None:
+        """Refuse a list of translations that the beam cannot hold."""
+        if check_integer("n_best", n_best, 1) > self.slots:
+            limit = f"n-best must lie between 1 and the beam size {self.slots}"
+            raise InputError(f"{limit}, given {n_best}; raise the beam size")

@@ -1,0 +1,59 @@
+"""What a search steps through: networks as step functions, and the states that it begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seq2seq.batching import source_batch
+from seq2seq.nn.beam_slots import Slots
+from seq2seq.nn.decoder import DecoderState
+from seq2seq.nn.model import Seq2Seq
+from seq2seq.nn.narrow_output import NarrowState
+from seq2seq.search.ensemble import Ensemble, EnsembleState
+from seq2seq.search.shortlist import Shortlist, candidate_tokens
+from seq2seq.search.stepping import Step, StepFunction
+from seq2seq.text.special_tokens import EOS
+
+
+def first_step(
+    networks: Sequence[Seq2Seq], sources: Sequence[Sequence[int]], shortlists: Sequence[Shortlist], device: torch.device
+) -> tuple[StepFunction[Any], EnsembleState[Any]]:
+    """Read the sources, ids without specials; the step function of all networks together, and their states.
+
+    With shortlists, among the tokens that each sentence's source allows.
+    """
+    ids, lengths = source_batch(sources)
+    ids, lengths = ids.to(device), lengths.to(device)
+    states = [network.start(ids, lengths) for network in networks]
+    if not shortlists:
+        return Ensemble([_step_function(network) for network in networks]), EnsembleState(tuple(states))
+    tokens = candidate_tokens(shortlists, [[*source, EOS] for source in sources]).to(device)
+    narrow = tuple(network.narrow(state, tokens) for network, state in zip(networks, states, strict=True))
+    return Ensemble([_narrow_step_function(network) for network in networks]), EnsembleState(narrow)
+
+
+def _step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
+    """A network as what a search asks for."""
+
+    def step(tokens: Tensor, state: DecoderState) -> Step[DecoderState]:
+        slots = Slots.of(tokens)
+        log_probs, output = network.step(tokens, state, slots)
+        return Step(log_probs, output.weights, output.state, slots=slots.taken)
+
+    return step
+
+
+def _narrow_step_function(network: Seq2Seq) -> StepFunction[NarrowState]:
+    """As `_step_function`, among each sentence's own tokens."""
+
+    def step(tokens: Tensor, state: NarrowState) -> Step[NarrowState]:
+        slots = Slots.of(tokens)
+        log_probs, output = network.narrow_step(tokens, state, slots)
+        after = NarrowState(output.state, state.output)
+        return Step(log_probs, output.weights, after, state.output.tokens, slots.taken)
+
+    return step
