@@ -45,7 +45,7 @@ def test_products_are_those_of_float32(rows: int) -> None:
     assert (matrix(inputs) - exact).abs().max() < 1e-4
     assert (matrix(inputs, bias) - (exact + bias)).abs().max() < 1e-4
     some = torch.tensor([95, 0, 3, 3])
-    torch.testing.assert_close(matrix.part(some)(inputs), matrix(inputs)[..., some])
+    torch.testing.assert_close(matrix.select_outputs(some)(inputs), matrix(inputs)[..., some])
 
 
 @pytest.mark.parametrize("cell", CELLS)

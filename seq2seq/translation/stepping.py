@@ -42,7 +42,7 @@ def _step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
     def step(tokens: Tensor, state: DecoderState) -> Step[DecoderState]:
         slots = Slots.of(tokens)
         log_probs, output = network.step(tokens, state, slots)
-        return Step(log_probs, output.weights, output.state, slots=slots.taken)
+        return Step(log_probs, output.weights, output.state, slots=slots.occupied)
 
     return step
 
@@ -54,6 +54,6 @@ def _narrow_step_function(network: Seq2Seq) -> StepFunction[NarrowState]:
         slots = Slots.of(tokens)
         log_probs, output = network.narrow_step(tokens, state, slots)
         after = NarrowState(output.state, state.output)
-        return Step(log_probs, output.weights, after, state.output.tokens, slots.taken)
+        return Step(log_probs, output.weights, after, state.output.tokens, slots.occupied)
 
     return step

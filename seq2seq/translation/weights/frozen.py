@@ -22,7 +22,7 @@ class Matrix(Protocol):
     ) -> Float[Tensor, "*rows outputs"]:
         """x Wᵀ + b, the caller's to write in."""
 
-    def part(self, outputs: Int[Tensor, " some"]) -> "Matrix":
+    def select_outputs(self, outputs: Int[Tensor, " some"]) -> "Matrix":
         """These rows of W alone, with the numbers that the whole gives."""
 
 
@@ -40,9 +40,9 @@ class FrozenLinear(nn.Module):
         """x Wᵀ + b."""
         return self._matrix(inputs, self._bias)
 
-    def part(self, outputs: Int[Tensor, " outputs"]) -> "FrozenLinear":
+    def select_outputs(self, outputs: Int[Tensor, " outputs"]) -> "FrozenLinear":
         """The layer of these outputs alone."""
-        return FrozenLinear(self._matrix.part(outputs), self._bias[outputs])
+        return FrozenLinear(self._matrix.select_outputs(outputs), self._bias[outputs])
 
 
 class FrozenLayer(RecurrentLayer):

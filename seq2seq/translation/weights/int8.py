@@ -41,7 +41,7 @@ class IntegerMatrix:
         packed = pack_int8(entries, _ROWS)
         return cls(entries, scales, torch.zeros(len(scales), dtype=torch.int32), packed)
 
-    def part(self, outputs: Int[Tensor, " some"]) -> "IntegerMatrix":
+    def select_outputs(self, outputs: Int[Tensor, " some"]) -> "IntegerMatrix":
         """These rows of W alone. Each has its own scale, so its integers stay."""
         return self._pack(self.entries.index_select(0, outputs), self.scales[outputs])
 

@@ -40,6 +40,6 @@ class PackedMatrix:
         """x Wᵀ + b."""
         return packed_linear(inputs, self.layout, bias)
 
-    def part(self, outputs: Int[Tensor, " some"]) -> "PackedMatrix":
+    def select_outputs(self, outputs: Int[Tensor, " some"]) -> "PackedMatrix":
         """These rows of W alone."""
         return PackedMatrix.of(self.weight.index_select(0, outputs))
