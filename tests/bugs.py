@@ -447,7 +447,7 @@ SWITCHES = [
 OPTIONS = [
     Bug(20, "a key that has no effect is accepted", "section.py",
         'raise ValueError(f"{key} has no effect {reason}")', "continue", IDLE, every=True, only="not output_dim"),
-    Bug(20, "a key that a mechanism cannot heed is accepted", "checkpoint/model.py", "    _refuse_idle(config)\n", "",
+    Bug(20, "a key that a mechanism cannot heed is accepted", "checkpoint/model.py", "    _refuse_ineffective_keys(config)\n", "",
         ("tests/test_checkpoint.py::test_keys_that_a_mechanism_cannot_heed_are_refused",)),
     Bug(20, "a score function's own factor of the learning rate is ignored", "training/engine.py",
         "own = module.learning_rate_factor", "own = 1.0",
