@@ -18,7 +18,7 @@ def locate(name: str | Path) -> Path:
     The hub is asked only for names that cannot be paths. Raises InputError when there is no such model.
     """
     path = Path(os.path.expanduser(check_path(name, "a model's name")))  # Path.expanduser raises for an unknown user
-    if os.path.isdir(path):  # as Path.is_dir and exists do for a name too long or without permission
+    if os.path.isdir(path):  # Path.is_dir and exists raise for a name too long, or hidden by permissions
         return path
     if os.path.exists(path):
         raise InputError(f"{path}: a file; give the model directory that holds it: {path.parent}")

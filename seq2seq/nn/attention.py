@@ -238,7 +238,7 @@ class MultiHead(Attention):
 
     def _heads(self) -> Iterator[ScoreFunction]:
         for score in self.scores:
-            assert isinstance(score, ScoreFunction)  # a ModuleList forgets what it holds
+            assert isinstance(score, ScoreFunction)  # the type of a ModuleList does not say so
             yield score
 
 

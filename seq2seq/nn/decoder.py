@@ -139,7 +139,7 @@ class Decoder(nn.Module, ABC):
     def stack(self) -> Iterator[tuple[RecurrentLayer, nn.Module]]:
         """Iterate over the recurrent layers from the bottom up, each with its layer normalisation."""
         for layer, norm in zip(self.layers, self.norms, strict=True):
-            assert isinstance(layer, RecurrentLayer)  # a ModuleList forgets what it holds
+            assert isinstance(layer, RecurrentLayer)  # the type of a ModuleList does not say so
             yield layer, norm
 
     def loops(self, embedded: Float[Tensor, "batch target input_dim"]) -> "LayerLoops":

@@ -48,9 +48,8 @@ class Lexicon:
                 "to learn a shortlist from; use a model with any other score"
             )
         self._loaded = loaded
-        self._keys: NDArray[np.int64] = np.zeros(
-            0, dtype=np.int64
-        )  # source piece * target vocabulary + target piece, ascending
+        # source piece * size of the target vocabulary + target piece, ascending
+        self._keys: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._sums: NDArray[np.float64] = np.zeros(0, dtype=np.float64)
         self._waiting: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
         self._frequencies = np.zeros(loaded.vocabulary.target, dtype=np.int64)

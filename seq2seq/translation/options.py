@@ -52,7 +52,7 @@ _COUNT = partial(check_integer, minimum=1)
 class SearchOptions:
     """The complete settings of a search or of sampling."""
 
-    slots: int  # hypotheses of a sentence that live together: the beam, or the samples
+    slots: int  # hypotheses of a sentence at a time: the beam, or the samples
     penalty: LengthPenalty
     min_length: int
     max_length: int | None
