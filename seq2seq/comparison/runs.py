@@ -22,7 +22,7 @@ from seq2seq.durable import replace_durably, seal, unseal
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.processes.children import Child, readable
 from seq2seq.processes.signals import StopRequest
-from seq2seq.training.run import FREE, as_written_now
+from seq2seq.training.run import FREE, with_new_defaults
 from seq2seq.training.state import find_state, load_note
 
 RUNS, MEASURED = "runs", "measured"
@@ -65,7 +65,7 @@ def trained(task: Task) -> bool:
     if found is None:
         return False
     note = load_note(found)
-    before, now = as_written_now(note.config), task.config.model_dump(mode="json")
+    before, now = with_new_defaults(note.config), task.config.model_dump(mode="json")
     return bool(note.progress.kept) and _binding(before) == _binding(now)
 
 
