@@ -328,9 +328,9 @@ main()
 def test_a_worker_that_is_stopped_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes no signal but SIGKILL, too."""
     monkeypatch.setattr(children, "POLL", 0.01)
-    monkeypatch.setattr(workers.Workers, "__init__", lambda self: None)
+    monkeypatch.setattr(workers.WorkerPool, "__init__", lambda self: None)
     child = subprocess.Popen(["sleep", "100"])
-    team: Any = workers.Workers()
+    team: Any = workers.WorkerPool()
     ours, theirs = multiprocessing.Pipe()
     process = SimpleNamespace(pid=child.pid, kill=child.kill, terminate=child.terminate, join=lambda: child.wait(5))
     worker: Any = object.__new__(children.Child)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from seq2seq.bulk import engines
-from seq2seq.bulk.line_pairs import check_standard_input, in_step
+from seq2seq.bulk.line_pairs import check_standard_input, iter_aligned
 from seq2seq.bulk.streams import STANDARD, count_lines, open_input, open_output
 from seq2seq.cli import options
 from seq2seq.cli.display.agreement import Agreement
@@ -145,7 +145,7 @@ def align(
         agreement = Agreement((0, 1) if shift is None else (shift,), inverse=gold_inverse)
         progress = stack.enter_context(progress_over(lambda: _length(source, output)))
         done = 0
-        for rows in in_step(engines.chunk_size({}), *files):
+        for rows in iter_aligned(engines.chunk_size({}), *files):
             for number, row in enumerate(rows, start=done + 1):
                 _check_pair(row, number, files, gold_inverse)
             for group in _groups(rows):

@@ -12,7 +12,7 @@ import typer
 
 from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk import engines
-from seq2seq.bulk.cut import Cut
+from seq2seq.bulk.cut import CutCounter
 from seq2seq.bulk.streams import open_output, read_input_lines
 from seq2seq.cli import options
 from seq2seq.cli.display.console import answer_json, say
@@ -272,14 +272,14 @@ def _enter(side: _Side, reading: _Reading, search: SearchKeywords, device: str, 
 
 def _translate(translator: Translator, reading: _Reading, search: SearchKeywords) -> list[str]:
     """The best translation of each sentence."""
-    size, found, cut = engines.chunk_size(search), list[str](), Cut()
+    size, found, cut = engines.chunk_size(search), list[str](), CutCounter()
     with progress_over(lambda: len(reading.source)) as report:
         for start in range(0, len(reading.source), size):
             translations = translator.translate(reading.source[start : start + size], **search)
             options.warn_truncated(reading.source_name, start, translations)
             for translation in translations:
                 found.append(translation.text)
-                cut.see(len(found), [translation])
+                cut.update(len(found), [translation])
             report(len(found))
     if cut.lines:
         say(f"warning: {cut.describe(reading.source_name)}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seq2seq.bulk import engines
-from seq2seq.bulk.layout import aligned_weights, drawn, unit_weights
+from seq2seq.bulk.layout import aligned_weights, draw_to_width, unit_weights
 from seq2seq.bulk.streams import STANDARD, is_replaced, resolve_output
 from seq2seq.cli import options
 from seq2seq.cli.display.console import answer, say, speaks_unicode
@@ -18,7 +18,7 @@ from seq2seq.cli.examples import epilog
 from seq2seq.cli.files import Command
 from seq2seq.durable import explain_write_errors, own_part_path, replace_durably
 from seq2seq.errors import InputError, Seq2SeqError, require
-from seq2seq.processes.signals import termination_raises
+from seq2seq.processes.signals import raise_on_sigterm
 
 if TYPE_CHECKING:
     from seq2seq.comparison.report.pictures import Form
@@ -103,7 +103,7 @@ def attention(
     if not drawing[2]:
         raise Seq2SeqError("the translation is empty: there is no attention to draw")
     if form is None:
-        answer(drawn(*drawing, ascii_only=not speaks_unicode()))
+        answer(draw_to_width(*drawing, ascii_only=not speaks_unicode()))
         return
     from seq2seq.comparison.report.heatmaps import attention_map
     from seq2seq.comparison.report.pictures import encode, missing_glyphs
@@ -135,7 +135,7 @@ def results(
     from seq2seq.comparison.report.plots import pictures
     from seq2seq.comparison.report.report import write_report
 
-    with termination_raises(), progress_over(lambda: len(list(pictures(found)))) as tell:
+    with raise_on_sigterm(), progress_over(lambda: len(list(pictures(found)))) as tell:
         notes = write_report(found, Path(output), tell)
     say(*(f"warning: {note}" for note in notes))
 
@@ -164,7 +164,7 @@ def _format_of(output: str) -> Form | None:
 def _write(output: str, content: bytes) -> None:
     """To a file that appears when all is written; a device is written to."""
     target = resolve_output(output)
-    with termination_raises(), explain_write_errors(output):
+    with raise_on_sigterm(), explain_write_errors(output):
         if is_replaced(output):
             replace_durably(target, content, own_part_path(target))
         else:

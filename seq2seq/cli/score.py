@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from seq2seq.bulk import engines
-from seq2seq.bulk.line_pairs import check_standard_input, in_step
+from seq2seq.bulk.line_pairs import check_standard_input, iter_aligned
 from seq2seq.bulk.streams import open_input, open_output
 from seq2seq.cli import options
 from seq2seq.cli.display.console import say
@@ -56,7 +56,7 @@ def score(
     log_prob, tokens, pairs = 0.0, 0, 0
     with open_input(source) as sources, open_input(target) as targets, open_output(output) as write:
         translator = engines.load_translator(models, device, threads)
-        for rows in in_step(engines.chunk_size({}), sources, targets):
+        for rows in iter_aligned(engines.chunk_size({}), sources, targets):
             for number, row in enumerate(rows, start=pairs + 1):
                 _check(row, number, sources.name)
             lines = list[str]()

@@ -11,13 +11,13 @@ import typer
 
 from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk import engines
-from seq2seq.bulk.line_pairs import check_standard_input, in_step
+from seq2seq.bulk.line_pairs import check_standard_input, iter_aligned
 from seq2seq.bulk.streams import count_lines, open_input, read_input_lines
 from seq2seq.cli import options
 from seq2seq.cli.display.console import answer, answer_json
 from seq2seq.cli.display.training import progress_over
 from seq2seq.errors import InputError
-from seq2seq.processes.signals import termination_raises
+from seq2seq.processes.signals import raise_on_sigterm
 from seq2seq.text.escaping import escape_text
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def shortlist(
     engines.set_threads(threads)
     loaded = load_model(model, device=device)
     lexicon = Lexicon(loaded)
-    with termination_raises():
+    with raise_on_sigterm():
         _read(lexicon, source, target)
         built = lexicon.shortlist(size, common)
         write_shortlist(loaded.directory, built, loaded.files)
@@ -128,7 +128,7 @@ def _read(lexicon: Lexicon, source: str, target: str) -> None:
         open_input(target) as targets,
         progress_over(lambda: count_lines(source)) as progress,
     ):
-        for rows in in_step(8 * engines.BATCH_SIZE, sources, targets):
+        for rows in iter_aligned(8 * engines.BATCH_SIZE, sources, targets):
             lexicon.learn([row[0] for row in rows], [row[1] for row in rows])
             done += len(rows)
             progress(done)

@@ -25,7 +25,7 @@ from seq2seq.training.validation import Validation
 
 
 class Checkpointer:
-    """Saves models and states of a run. Only the first process writes; see Processes.lead."""
+    """Saves models and states of a run. Only the first process writes; see Processes.on_first."""
 
     def __init__(self, config: Config, run: Run, text: TrainingText, processes: Processes, model: Seq2Seq) -> None:
         self._config, self._run, self._text = config, run, text
@@ -36,7 +36,7 @@ class Checkpointer:
     def restore(self, progress: Progress) -> None:
         """Delete the saved weights of all validations but those that this progress lists, and remember their hashes."""
         self._averager.sha256 = {int(step): digest for step, digest in progress.averaged_sha256.items()}
-        self._processes.lead(lambda: self._averager.keep_only(progress.averaged))
+        self._processes.on_first(lambda: self._averager.keep_only(progress.averaged))
 
     def weights(self) -> dict[str, Tensor]:
         """Return copies of the current weights on the CPU by parameter name; tied weights appear once."""
@@ -83,12 +83,12 @@ class Checkpointer:
                 self._save(["checkpoints/best", "."], weights, progress.best_record)
             return averaged
 
-        return self._processes.lead(write)
+        return self._processes.on_first(write)
 
     def save_model(self, places: Sequence[str], record: dict[str, Any]) -> None:
         """Save the current weights as model directories; places are relative to the run directory, '.' being itself."""
         weights = self.weights()
-        self._processes.lead(lambda: self._save(places, weights, record))
+        self._processes.on_first(lambda: self._save(places, weights, record))
 
     def restore_best(self, record: dict[str, Any]) -> None:
         """Make the best checkpoint the run's model, if that is an average from an earlier end of the run.
@@ -102,7 +102,7 @@ class Checkpointer:
                 best = load_model(self._run.directory / "checkpoints" / "best").model
                 self._save(["."], dict(best.named_parameters()), record)
 
-        self._processes.lead(write)
+        self._processes.on_first(write)
 
     def _save(self, places: Sequence[str], weights: dict[str, Tensor], record: dict[str, Any]) -> None:
         parts: dict[str, Any] = {"weights": weights, "tokenizers": self._text.tokenizers, "record": record}
@@ -125,4 +125,4 @@ class Checkpointer:
             save_state(self._run.state, progress, self._model, stepper.optimizer, random_states, note)
             self._averager.keep_only(progress.averaged)
 
-        self._processes.lead(write)
+        self._processes.on_first(write)

@@ -74,14 +74,14 @@ def prepare(
         apply = partial(map_in_processes, processes=min(config.data.processes, parts))
         return encode_corpus(corpus, pair, config.data, cache, filters=filters, apply=apply, report=progress)
 
-    def lead() -> TokenizerPair:
+    def build() -> TokenizerPair:
         pair = tokenizers or _train_tokenizers(config, train)
         if processes.count > 1:  # the first process fills the cache, from which all processes read
             for corpus in (text for text in texts if isinstance(text, Corpus)):
                 encode(corpus, pair, filters=False)
         return pair
 
-    tokenizers = processes.lead(lead)
+    tokenizers = processes.on_first(build)
     encoded = encode(validation, tokenizers, filters=False)
     if isinstance(train, Stream):
         # A stream is encoded as it is read; its sample was only for training the tokenizers.

@@ -67,8 +67,8 @@ def train(
         "a file of the run cannot be written",
         "what was saved before is whole: mend that, then go on with --resume",
     )
-    with ExitStack() as stack, StopRequest() as stop, processes.explained(), explained:
-        run = processes.lead(lambda: stack.enter_context(open_run(config, output, resume, allow_changes)))
+    with ExitStack() as stack, StopRequest() as stop, processes.explain_loss(), explained:
+        run = processes.on_first(lambda: stack.enter_context(open_run(config, output, resume, allow_changes)))
         text = prepare(
             config,
             texts,

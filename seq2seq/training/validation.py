@@ -117,7 +117,7 @@ class Validator:
         config = self._loaded.config
         if not config.training.validation_bleu:
             return None
-        choice = self._processes.lead(lambda: bleu_tokenizer(config, self._text.target, signature))
+        choice = self._processes.on_first(lambda: bleu_tokenizer(config, self._text.target, signature))
         self.tokenize = choice.name
         return choice.note
 
