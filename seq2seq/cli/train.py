@@ -46,7 +46,7 @@ def train(
     for 'seq2seq translate DIR', every event in log.jsonl, and the state.
     """
     from seq2seq.cli.files import check_folder, config_files
-    from seq2seq.config_file import load_config
+    from seq2seq.config_file import load_config, locate_errors
     from seq2seq.errors import InputError
 
     if allow_changes and not resume:
@@ -60,7 +60,7 @@ def train(
 
     if speaks():
         say("reading the text")
-    with training_display() as observe:
+    with locate_errors(config, overrides or []), training_display() as observe:
         record = run(settings, output, resume=resume, allow_changes=allow_changes, observe=observe)
     if not speaks():
         raise typer.Exit(128 + record["signal"] if record["reason"] == "interrupted" else 0)
