@@ -55,7 +55,7 @@ TRANSLATED = [
         "if any(one != found[0] for one in found):", "if False:", (BULK + "those_who_translate_must_have_the_same_models",)),
     Bug(28, "the processes of torchrun take each other's turns", "bulk/workers.py",
         "turn[self.processes.index] if", "turn[-1 - self.processes.index] if", RANKS),
-    Bug(28, "a lost process is a traceback", "bulk/workers.py", "        with processes.explain_loss(hint):", "        if True:", RANKS),
+    Bug(28, "a lost process is a traceback", "bulk/workers.py", "        with processes.explain_lost_process(hint):", "        if True:", RANKS),
     Bug(28, "the processes of torchrun begin anew", "cli/translate.py",
         "chunks = _after(on_first(begin), job.chunks(lines))", "on_first(begin)\n        chunks = job.chunks(lines)", RANKS),
     Bug(28, "a process that torchrun ends says nothing", "bulk/workers.py",

@@ -100,9 +100,8 @@ class LoadedJob:
             parts.append("" if error else job.layout.lines(number, several))
             if not error:
                 unknown.update(several[0], self.translator.tokenizers.source)
-                cut.update(
-                    number, several[:1] if job.sampling is None else several
-                )  # beam search ranks unfinished translations last
+                # Beam search ranks unfinished translations last, so the first one tells.
+                cut.update(number, several[:1] if job.sampling is None else several)
         return ChunkResult(chunk.end, chunk.source_sha256, "".join(parts), notes, unknown, cut)
 
     def _translate(self, chunk: Chunk) -> Sequence[Sequence[Translation]]:

@@ -11,7 +11,7 @@ from io import BufferedIOBase, FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from seq2seq.durable import explain_write_errors, replacing, write_all
+from seq2seq.durable import explain_write_errors, open_replacement, write_all
 from seq2seq.errors import InputError
 from seq2seq.processes.signals import raise_on_sigterm
 from seq2seq.text.compression import BLOCK, unpack
@@ -127,7 +127,7 @@ def open_output(path: str) -> Iterator[Callable[[str], None]]:
         yield _write_standard
         return
     target = resolve_output(path)
-    opened = replacing(target, path) if is_replaced(path) else _open_device(target, path)
+    opened = open_replacement(target, path) if is_replaced(path) else _open_device(target, path)
     with raise_on_sigterm(), opened as file:
         yield lambda text: _write(file, text, path)
 

@@ -197,7 +197,7 @@ def open_distributed(job: Job, tell: Callable[[str], None]) -> Iterator[Distribu
         job = replace(job, device=f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
     hint = "--resume goes on after what is translated"
     try:
-        with processes.explain_loss(hint):
+        with processes.explain_lost_process(hint):
             yield DistributedExecutor(processes, job.load())
     except SystemExit:
         if not processes.first:  # the first process says more

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from typer.core import TyperCommand
 
 from seq2seq.bulk.streams import STANDARD, STANDARD_INPUT, is_replaced
-from seq2seq.durable import lasting_name, unfinished_paths
+from seq2seq.durable import final_name, unfinished_paths
 from seq2seq.errors import InputError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _check_file(output: str, inputs: Mapping[Identity, Input]) -> None:
     for path in (real, Path(os.path.abspath(output))):
         if whose := owner(path):
             raise InputError(f"{output}: --output belongs to the {whose.kind} {whose.directory}; {_ANOTHER}")
-        part, journal, next_journal = unfinished_paths(path.with_name(lasting_name(path.name)))
+        part, journal, next_journal = unfinished_paths(path.with_name(final_name(path.name)))
         if path in (part, journal, next_journal) and os.path.exists(journal):
             raise InputError(f"{output}: --output is what a stopped translation has kept for --resume; {_ANOTHER}")
 

@@ -99,10 +99,7 @@ def _is_stopped(process: int | None) -> bool:
     """Return whether a process has been stopped, by SIGSTOP for example, and not been continued."""
     try:
         return os.waitid(os.P_PID, process or 0, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
-    except (
-        ChildProcessError,
-        AttributeError,
-    ):  # the process has ended; or macOS, which has no waitid before Python 3.13
+    except (ChildProcessError, AttributeError):  # it has ended; macOS has no waitid before Python 3.13
         return False
 
 
@@ -127,7 +124,7 @@ def wait_for(sources: Sequence[Child | int]) -> list[Child | int]:
 
 @contextmanager
 def block_ctrl_c() -> Iterator[None]:
-    """Start child processes in this block and they never receive Ctrl-C: it is for this process, which ends them.
+    """Keep Ctrl-C from child processes that are started in this block: it is for this process, which ends them.
 
     A child inherits the signals blocked here, so it is protected even during its first imports.
     """

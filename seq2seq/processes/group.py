@@ -89,7 +89,7 @@ class Processes:
         return rows
 
     @contextmanager
-    def explain_loss(self, hint: str = "--resume goes on after the last validation") -> Iterator[None]:
+    def explain_lost_process(self, hint: str = "--resume goes on after the last validation") -> Iterator[None]:
         """Raise LostProcess, with a hint what to do, if another process has ended, which torch reports as a failed
         connection.
         """

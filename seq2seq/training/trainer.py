@@ -67,7 +67,7 @@ def train(
         "a file of the run cannot be written",
         "what was saved before is whole: mend that, then go on with --resume",
     )
-    with ExitStack() as stack, StopRequest() as stop, processes.explain_loss(), explained:
+    with ExitStack() as stack, StopRequest() as stop, processes.explain_lost_process(), explained:
         run = processes.on_first(lambda: stack.enter_context(open_run(config, output, resume, allow_changes)))
         text = prepare(
             config,
