@@ -57,7 +57,7 @@ TRANSLATED = [
         "turn[self.processes.index] if", "turn[-1 - self.processes.index] if", RANKS),
     Bug(28, "a lost process is a traceback", "bulk/workers.py", "        with processes.explain_lost_process(hint):", "        if True:", RANKS),
     Bug(28, "the processes of torchrun begin anew", "cli/translate.py",
-        "chunks = _after(on_first(begin), job.chunks(lines))", "on_first(begin)\n        chunks = job.chunks(lines)", RANKS),
+        "chunks = _skip_done(on_first(begin), job.chunks(lines))", "on_first(begin)\n        chunks = job.chunks(lines)", RANKS),
     Bug(28, "a process that torchrun ends says nothing", "bulk/workers.py",
         "        if not processes.first:  # the first process says more", "        if False:",
         (BULK + "a_process_that_torchrun_ends_says_how_to_go_on",)),

@@ -698,7 +698,7 @@ def go_on(target: Path, count: int = 2) -> None:
     text = Chunks(LineStream("text", BytesIO(b"der hund\n" * count * CHUNK)), CHUNK, fixed=True)
     with unfinished_output.open_unfinished_output(target, "out.en", console.say) as held:
         held.begin({"--n-best": 1}, resume=True)
-        for chunk in translate._after(held.journal, text):
+        for chunk in translate._skip_done(held.journal, text):
             held.commit(ChunkResult(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
 
 

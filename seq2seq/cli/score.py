@@ -1,4 +1,4 @@
-"""`seq2seq score`."""
+"""The command `seq2seq score`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def score(
             lines = list[str]()
             for one in translator.score(*zip(*rows, strict=True), max_length=max_length):
                 pairs += 1
-                error = options.judge_pair(one.truncated, too_long, max_length, f"{sources.name}:{pairs}")
+                error = options.check_truncation(one.truncated, too_long, max_length, f"{sources.name}:{pairs}")
                 lines.append(_line(pairs, one, form, error) + "\n")
                 if error is None:
                     log_prob, tokens = log_prob + one.log_prob, tokens + one.tokens
@@ -83,7 +83,7 @@ def _line(number: int, pair: PairScore, form: str, error: str | None) -> str:
 
 
 def _check(row: Sequence[str], number: int, name: str) -> None:
-    """Refuse a pair that cannot be scored."""
+    """Refuse a pair with a blank source and a target that is not blank."""
     text, translation = row
     if translation.strip() and not text.strip():
         raise InputError(f"{name}:{number}: blank, but its translation is not; nothing to score that by")

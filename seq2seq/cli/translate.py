@@ -1,4 +1,4 @@
-"""`seq2seq translate`."""
+"""The command `seq2seq translate`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seq2seq.bulk.layout import Layout
 from seq2seq.bulk.streams import STANDARD, count_lines, is_replaced, open_input, open_output, resolve_output
 from seq2seq.bulk.unknown import UnknownCounter
 from seq2seq.cli import options
-from seq2seq.cli.display.console import say, speaks
+from seq2seq.cli.display.console import is_main_process, say
 from seq2seq.cli.display.training import progress_over
 from seq2seq.errors import InputError
 from seq2seq.processes.signals import raise_on_sigterm
@@ -215,22 +215,22 @@ def translate(
         too_long=too_long,
     )
     bulk = os.path.isfile(source) and is_replaced(output)
-    if _launched():
+    if _is_distributed():
         if not bulk:
             raise InputError("torchrun's processes all read and one writes: give --input FILE and --output FILE")
         if workers is not None:
             raise InputError("--workers has no effect under torchrun, which has started the processes")
-        _in_ranks(job, output, resume=resume)
+        _translate_distributed(job, output, resume=resume)
     elif bulk:
-        _to_file(job, output, workers, resume=resume)
+        _translate_file(job, output, workers, resume=resume)
     elif resume:
         raise InputError("--resume needs files to go on in: --input FILE and --output FILE")
     else:
-        _as_they_come(job, output, workers)
+        _translate_stream(job, output, workers)
 
 
-def _as_they_come(job: Job, output: str, workers: int | None) -> None:
-    """From or to a pipe, which cannot be read or written a second time."""
+def _translate_stream(job: Job, output: str, workers: int | None) -> None:
+    """Translate from or to a pipe, which cannot be read or written a second time."""
     from seq2seq.bulk.workers import open_executor
 
     with open_input(job.source) as lines, open_output(output) as write, open_executor(job, workers) as team:
@@ -239,8 +239,8 @@ def _as_they_come(job: Job, output: str, workers: int | None) -> None:
         _translate(job, output, team, job.chunks(lines), lambda result: write(result.text))
 
 
-def _to_file(job: Job, output: str, workers: int | None, *, resume: bool) -> None:
-    """From file to file: what is done survives whatever ends this process."""
+def _translate_file(job: Job, output: str, workers: int | None, *, resume: bool) -> None:
+    """Translate from file to file; what is done survives whatever ends this process."""
     from seq2seq.bulk.unfinished_output import open_unfinished_output
     from seq2seq.bulk.workers import open_executor
 
@@ -252,11 +252,11 @@ def _to_file(job: Job, output: str, workers: int | None, *, resume: bool) -> Non
         open_executor(job, workers) as team,
     ):
         held.begin(team.identity(), resume=resume)
-        _translate(job, output, team, _after(held.journal, job.chunks(lines)), held.commit)
+        _translate(job, output, team, _skip_done(held.journal, job.chunks(lines)), held.commit)
 
 
-def _in_ranks(job: Job, output: str, *, resume: bool) -> None:
-    """As `_to_file`, with the processes that torchrun started: all translate, the first alone writes."""
+def _translate_distributed(job: Job, output: str, *, resume: bool) -> None:
+    """Translate from file to file in the processes that torchrun started: all translate, only the first one writes."""
     from seq2seq.bulk.unfinished_output import UnfinishedOutput, open_unfinished_output
     from seq2seq.bulk.workers import open_distributed
 
@@ -269,14 +269,14 @@ def _in_ranks(job: Job, output: str, *, resume: bool) -> None:
             parts[0].begin(identity, resume=resume)
             return parts[0].journal
 
-        chunks = _after(on_first(begin), job.chunks(lines))
+        chunks = _skip_done(on_first(begin), job.chunks(lines))
         _translate(job, output, team, chunks, lambda result: on_first(lambda: parts[0].commit(result)))
 
 
-def _after(journal: Journal, chunks: Chunks) -> Chunks:
-    """What a stopped run has left."""
+def _skip_done(journal: Journal, chunks: Chunks) -> Chunks:
+    """Skip what a stopped run has translated, and return the rest."""
     chunks.skip(journal.lines, journal.source_sha256)
-    if journal.lines and speaks():
+    if journal.lines and is_main_process():
         say(f"going on after line {journal.lines:,}")
     return chunks
 
@@ -287,20 +287,22 @@ def _translate(job: Job, output: str, team: Executor, chunks: Chunks, write: Cal
         for result in team.results(chunks):
             unknown.merge(result.unknown)
             cut.merge(result.cut)
-            say(*(f"warning: {note}" for note in result.notes if speaks()))
+            say(*(f"warning: {note}" for note in result.notes if is_main_process()))
             write(result)
             report(result.end)
     found = [each.describe(job.name) for each, any_ in ((unknown, unknown.count), (cut, cut.lines)) if any_]
-    say(*(f"warning: {each}" for each in found if speaks()))
+    say(*(f"warning: {each}" for each in found if is_main_process()))
 
 
-def _launched() -> bool:
-    """Whether torchrun or `accelerate launch` started this process beside others."""
+def _is_distributed() -> bool:
+    """Return whether torchrun or `accelerate launch` started several processes, of which this is one."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def _length(source: str, output: str) -> int | None:
-    """Lines to come, where a bar over them is no nuisance: translations on the same terminal are progress enough."""
-    if not speaks():
+    """Return the number of lines to translate, for a progress bar; None if translations on the same terminal already
+    show the progress.
+    """
+    if not is_main_process():
         return None
     return None if output == "-" and sys.stdout.isatty() else count_lines(source)
