@@ -17,9 +17,7 @@ def check_standard_input(**files: str | None) -> None:
 
 
 def iter_aligned(size: int, *sources: LineStream) -> Iterator[list[tuple[str, ...]]]:
-    """Yield tuples of line n of every source, in lists of `size`. Raises InputError if one source
-    ends before another.
-    """
+    """Yield tuples of line n of every source, in lists of `size`. Raises InputError if their lengths differ."""
     rows: list[tuple[str, ...]] = []
     for number, row in enumerate(zip_longest(*map(_lines, sources)), start=1):
         if None in row:

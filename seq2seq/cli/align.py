@@ -209,9 +209,7 @@ def _groups(rows: Sequence[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
 
 
 def check_direction(forward: DataConfig, backward: DataConfig, name: str, reverse: str) -> None:
-    """Refuse a reverse model that translates in the same direction as the first. Configs need not
-    name their languages.
-    """
+    """Refuse a reverse model that translates in the same direction. Configs need not name their languages."""
     from seq2seq.config import DataConfig
 
     there, back = ((each.source_language, each.target_language) for each in (forward, backward))

@@ -126,7 +126,9 @@ def _input_files(path: Path, grid: Grid, plan: Sequence[Cell]) -> Iterator[str]:
 
 @contextmanager
 def runs_display(runs: int) -> Iterator[Observe]:
-    """Yield an observer of runs: bars for the running ones on a terminal, else a line whenever one starts or ends."""
+    """Yield an observer of runs: bars for the running ones on a terminal, else plain lines on what has
+    begun and ended.
+    """
     from seq2seq.cli.display.comparison import LiveRuns, PlainRuns
     from seq2seq.cli.display.training import on_terminal
 

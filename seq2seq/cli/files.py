@@ -1,5 +1,4 @@
-"""The files that a command reads and writes, checked so that none is overwritten which it reads or which is not its
-own.
+"""The files that a command reads and writes, and the check that it overwrites none that it reads or does not own.
 
 Both follow from the command's parameters, by the metavar that stands for their value in --help, and are checked by one
 class before the command does anything. A file is known by its identity: a link, a further name or another spelling of
@@ -25,14 +24,7 @@ from seq2seq.errors import InputError
 if TYPE_CHECKING:
     from seq2seq.config import Config
 
-READ = {
-    "FILE",
-    "CONFIG.toml",
-    "GRID.toml",
-    "RESULTS.json",
-    "OTHER",
-    "MODEL",
-}  # metavars in --help of values that are read
+READ = {"FILE", "CONFIG.toml", "GRID.toml", "RESULTS.json", "OTHER", "MODEL"}  # metavars of values that are read
 MODELS = {"OTHER", "MODEL"}  # metavars of values that may be a directory
 OUTPUT = "output"  # name of the parameter that gives the output
 FOLDER = "DIR"  # metavar of an output that is a directory, not a file
@@ -58,9 +50,7 @@ def role(parameter: Any) -> str | None:
 
 
 def check_files(command: Any, values: Mapping[str, Any]) -> None:
-    """Refuse to run a command with an empty file name, or with an output that it must not
-    overwrite. Raises InputError.
-    """
+    """Refuse an empty file name, or an output that the command must not overwrite. Raises InputError."""
     for one in command.params:
         if role(one) and "" in _names(values.get(one.name)):
             raise InputError(f"{one.opts[0] if one.opts[0].startswith('-') else one.metavar}: an empty name")

@@ -56,7 +56,7 @@ class Checkpointer:
         """Return the seconds spent on the whole run, over all sittings."""
         return progress.seconds + time.monotonic() - self._began
 
-    def record(self, kind: str, measured: Validation, progress: Progress) -> dict[str, Any]:
+    def record(self, kind: str, validation: Validation, progress: Progress) -> dict[str, Any]:
         """Return the record that a model directory keeps of its weights: their origin, size and scores."""
         return {
             "kind": kind,
@@ -64,9 +64,9 @@ class Checkpointer:
             "epoch": progress.epoch,
             "train_pairs": self._text.pairs,
             "parameters": sum(parameter.numel() for parameter in self._model.parameters()),
-            "perplexity": measured.perplexity,
-            "bleu": measured.bleu,
-            "signature": measured.signature,
+            "perplexity": validation.perplexity,
+            "bleu": validation.bleu,
+            "signature": validation.signature,
             "seconds": round(self.seconds(progress), 1),
         }
 

@@ -78,7 +78,7 @@ class Reports:
         self._log.write("train", step=progress.step, epoch=progress.epoch, **values, tokens_per_second=speed)
         self._accelerator.log({f"train/{name}": value for name, value in values.items()}, step=progress.step)
 
-    def validation(self, measured: Validation, progress: Progress, best: bool, decides: str | None) -> None:
+    def validation(self, result: Validation, progress: Progress, best: bool, decides: str | None) -> None:
         """Write a validation to the log and the trackers. decides: the criterion that decides from now on, where BLEU
         has been 0 for long or no longer is; else None.
         """
@@ -86,14 +86,14 @@ class Reports:
             "validation",
             step=progress.step,
             epoch=progress.epoch,
-            perplexity=measured.perplexity,
-            bleu=measured.bleu,
-            signature=measured.signature,
+            perplexity=result.perplexity,
+            bleu=result.bleu,
+            signature=result.signature,
             best=best,
         )
-        values = {"validation/perplexity": measured.perplexity}
-        if measured.bleu is not None:
-            values["validation/bleu"] = measured.bleu
+        values = {"validation/perplexity": result.perplexity}
+        if result.bleu is not None:
+            values["validation/bleu"] = result.bleu
         self._accelerator.log(values, step=progress.step)
         if decides:
             self._log.write("criterion", step=progress.step, decides=decides, validations=ZERO_BLEU_LIMIT)

@@ -28,9 +28,7 @@ class OutputStream(FileIO):
     """Standard output. It writes all bytes; a closed pipe ends the program as SIGPIPE would."""
 
     def write(self, data: Any) -> int:
-        """Write all bytes. Raises Seq2SeqError if the system refuses, and SystemExit if the reader has
-        closed the pipe.
-        """
+        """Write all bytes. Raises Seq2SeqError if the system refuses, and SystemExit if the pipe's reader has gone."""
         rest = memoryview(data)
         while rest:
             try:
@@ -57,7 +55,7 @@ class MessageStream(FileIO):
 
 
 def open_streams() -> None:
-    """Replace Python's standard output and error by these, before any other file is opened."""
+    """Replace sys.stdout and sys.stderr by these streams, before any other file is opened."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
