@@ -477,7 +477,7 @@ def test_stopped_runs_say_how_to_go_on(
 
 
 def test_a_run_stopped_before_its_first_commit_leaves_nothing(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job.LoadedJob, "answer", lambda *_: interrupt())
+    monkeypatch.setattr(job.LoadedJob, "translate", lambda *_: interrupt())
     assert bulk.fail(130) == ""
     assert list(bulk.folder.iterdir()) == []
 
@@ -511,7 +511,7 @@ def test_a_run_killed_while_it_finished_has_nothing_left_to_translate(
     monkeypatch.undo()
     assert bulk.target.exists() == (place == "after the rename")
     assert bulk.part.exists() == (place == "before the rename")
-    monkeypatch.setattr(job.LoadedJob, "answer", None)
+    monkeypatch.setattr(job.LoadedJob, "translate", None)
     assert bulk.finish("--resume") == expected
 
 
