@@ -77,10 +77,10 @@ SIDES = "--source test.de --target test.en"
 MODELS = [
     Case("model missing", "translate nowhere", "nowhere: no such model directory"),
     Case("model long name", "translate %/a/b", "no such model directory"),
-    Case("model of nobody", "translate ~nobody.at.all/model", "no such model directory|not to be had"),
+    Case("model of nobody", "translate ~nobody.at.all/model", "no such model directory|not available"),
     Case("model a file", "inspect model/config.json", "config.json: a file; give the model directory that holds it"),
     Case("model on the hub, offline", "inspect owner/name",
-         "owner/name: no such model directory, and not to be had from the hub"),
+         "owner/name: no such model directory, and not available from the hub"),
     Case("no model in the folder", "score empty --source test.de --target test.en",
          "empty/config.json: missing; a model directory",
          lambda f: (f / "empty").mkdir()),

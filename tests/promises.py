@@ -416,7 +416,7 @@ STRANGE = [
         (BOUNDS + "a_search_that_a_model_asks_for_ends", BOUNDS + "every_number_of_a_config_has_two_ends")),
     Bug(36, "weights may be no numbers", "checkpoint/model.py", '    refuse_nan(weights, str(path))\n', "",
         ("tests/test_checkpoint.py::test_weights_that_are_no_numbers_are_refused",)),
-    Bug(36, "attention may be no numbers", "translation/forcing.py", "mean(0).cpu()\n        refuse_nan(mean)\n", "mean(0).cpu()\n",
+    Bug(36, "attention may be no numbers", "translation/forcing.py", "mean(0).cpu()\n        check_finite(mean)\n", "mean(0).cpu()\n",
         (WORDS + "answers_that_are_no_numbers_are_refused",)),
     Bug(36, "a graph may read any file", "onnx/graphs.py", "if number in (_TENSOR_EXTERNAL, _TENSOR_PLACE):", "if False:",
         (ONNX + "graphs_of_strangers_are_refused",), only="elsewhere"),

@@ -55,7 +55,7 @@ class Open(NoWindow):
 class Sharp(Softmax):
     """α = exp(2 e) / Σ exp(2 e)."""
 
-    def share(self, energies: Tensor) -> Tensor:
+    def normalise(self, energies: Tensor) -> Tensor:
         return (2 * energies).softmax(dim=-1)
 
 

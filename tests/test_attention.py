@@ -10,7 +10,7 @@ import pytest
 import torch
 from mechanisms import MECHANISMS, SCORES, SPENDS_ALL, TINY
 
-from seq2seq.nn.attention import Attended, Attention, Memory, SingleHead, make_attention
+from seq2seq.nn.attention import Attention, AttentionOutput, Memory, SingleHead, make_attention
 from seq2seq.nn.loss import repetition
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.normalisation import NORMALISATIONS, Softmax
@@ -31,7 +31,7 @@ def build(mechanism: str, **changes: object) -> Attention:
     return attention
 
 
-def read(attention: Attention, query: torch.Tensor, memory: Memory) -> Attended:
+def read(attention: Attention, query: torch.Tensor, memory: Memory) -> AttentionOutput:
     """All steps of the target, from the first on."""
     return attention.read(query, memory, attention.begin(memory))
 

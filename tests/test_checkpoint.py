@@ -662,7 +662,7 @@ def test_offline_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         raise huggingface_hub.errors.LocalEntryNotFoundError("Got: ConnectError: no route\nCheck your connection")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    message = r"^owner/name: no such model directory, and not to be had from the hub: LocalEntry.*no route$"
+    message = r"^owner/name: no such model directory, and not available from the hub: LocalEntry.*no route$"
     with pytest.raises(InputError, match=message):
         load_model("owner/name")
 

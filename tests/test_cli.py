@@ -45,7 +45,7 @@ from seq2seq.metrics.drawing import draw_weights
 from seq2seq.metrics.links import parse_pharaoh
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.section import Section
-from seq2seq.translation.translation import blank
+from seq2seq.translation.translation import blank_translation
 from seq2seq.translation.word_alignment import Alignment, Side
 
 GROUP: Any = get_command(app)
@@ -489,14 +489,14 @@ def test_translate_has_only_the_columns_asked_for(model: Path, options: list[str
 
 @pytest.mark.parametrize("form", ["text", "grid"])
 def test_text_cannot_break_out_of_its_column_or_line(form: Literal["text", "grid"]) -> None:
-    one = dataclasses.replace(blank(""), text="a\tb\rc")
+    one = dataclasses.replace(blank_translation(""), text="a\tb\rc")
     assert Layout(form, numbered=False, scores=False, alignment=False).lines(7, [one]).rstrip("\n") == "a\tb c"
     assert Layout(form, numbered=True, scores=False, alignment=False).lines(7, [one]).rstrip("\n") == "7\ta b c"
 
 
 def test_grid_of_a_side_without_spaces_shows_pieces() -> None:
     one = dataclasses.replace(
-        blank("中文很好"),
+        blank_translation("中文很好"),
         text="x yz",
         pieces=["▁x", "▁y", "z"],
         source_pieces=["▁中文", "很", "好"],
@@ -599,7 +599,7 @@ def test_plot_attention_of_an_empty_translation(model: Path, monkeypatch: pytest
 
     def translate(self: Translator, texts: list[str], **options: Any) -> list[Any]:
         given.append((texts, options))
-        return [blank(text) for text in texts]
+        return [blank_translation(text) for text in texts]
 
     monkeypatch.setattr(Translator, "translate", translate)
     command = ("plot", "attention", model, "--source", "der hund", "--output", "a.svg", "--beam-size", 3)
@@ -613,7 +613,7 @@ def test_plot_attention_names_characters_without_a_font(
     model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     one = dataclasses.replace(
-        blank("狗"),
+        blank_translation("狗"),
         text="x",
         pieces=["▁x"],
         source_pieces=["▁狗"],

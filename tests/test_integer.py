@@ -37,7 +37,7 @@ def test_a_part_has_the_numbers_of_the_whole() -> None:
         numbers(40, 96, seed=2),
         torch.tensor([47, 3, 3, 0]),
     )
-    assert torch.equal(matrix.part(rows)(inputs), matrix(inputs)[:, rows])
+    assert torch.equal(matrix.select_outputs(rows)(inputs), matrix(inputs)[:, rows])
 
 
 def test_rows_do_not_feel_each_other() -> None:

@@ -178,7 +178,7 @@ def test_empty_slots_change_nothing(mechanism: str, wiring: tuple[str, bool], ce
     plain = wide = model.start(*source_batch(SOURCES)).select(torch.zeros(3, 2, dtype=torch.long))
     empty = torch.tensor([[False, False], [False, True], [True, True]])
     slots = Slots.of(first.masked_fill(empty, -1))
-    assert slots.taken is not None
+    assert slots.occupied is not None
     assert slots.owners(first.device).tolist() == [0, 0, 1]
     for tokens in (first, second):
         everything, expected = model.step(tokens, plain)

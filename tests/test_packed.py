@@ -13,7 +13,7 @@ from seq2seq.batching import make_batch
 from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.translation.weights.frozen import Matrix, frozen_model
 from seq2seq.translation.weights.int8 import IntegerMatrix
-from seq2seq.translation.weights.packed import PackedMatrix, packs
+from seq2seq.translation.weights.packed import PackedMatrix, can_pack
 
 __all__ = ["pair"]  # a fixture
 
@@ -23,17 +23,17 @@ def numbers(*shape: int, seed: int) -> Tensor:
 
 
 requires_packing = pytest.mark.skipif(
-    not packs(torch.ones(1)), reason="this torch lays no matrices out on this machine"
+    not can_pack(torch.ones(1)), reason="this torch lays no matrices out on this machine"
 )
 
 
 def test_what_is_laid_out() -> None:
     """Float32 on a CPU, in its own precision."""
     one = torch.ones(2, 2)
-    assert not packs(one, one.double())
-    assert not packs(one.to("meta"))
+    assert not can_pack(one, one.double())
+    assert not can_pack(one.to("meta"))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert not packs(one)
+        assert not can_pack(one)
 
 
 @requires_packing
@@ -45,7 +45,7 @@ def test_products_are_those_of_float32(rows: int) -> None:
     assert (matrix(inputs) - exact).abs().max() < 1e-4
     assert (matrix(inputs, bias) - (exact + bias)).abs().max() < 1e-4
     some = torch.tensor([95, 0, 3, 3])
-    torch.testing.assert_close(matrix.part(some)(inputs), matrix(inputs)[..., some])
+    torch.testing.assert_close(matrix.select_outputs(some)(inputs), matrix(inputs)[..., some])
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -89,7 +89,7 @@ def test_translations_are_those_of_plain_products(
     monkeypatch.setattr(PackedMatrix, "__call__", lambda *given: calls.append(1) or whole(*given))
     found = translator.translate_nbest(texts, 3, min_length=2)
     assert calls
-    monkeypatch.setattr("seq2seq.translation.translator.packs", lambda *_: False)
+    monkeypatch.setattr("seq2seq.translation.translator.can_pack", lambda *_: False)
     for one, other in zip(found, translator.translate_nbest(texts, 3, min_length=2), strict=True):
         assert [each.tokens for each in one] == [each.tokens for each in other]
         for each, plain in zip(one, other, strict=True):

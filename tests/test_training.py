@@ -35,7 +35,7 @@ from seq2seq.training.averaging import Averager
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.trainer import train
 from seq2seq.training.validation import Validation
-from seq2seq.translation.translation import Translation, blank
+from seq2seq.translation.translation import Translation, blank_translation
 from seq2seq.translation.translator import Translator
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
@@ -784,7 +784,7 @@ class Parrot:
 
     def translate(self, sources: Sequence[str], **options: Any) -> list[Translation]:
         """What it has learnt, in pieces too."""
-        return [replace(blank(""), text=text, pieces=[*text.replace(" ", "▁")]) for text in self.texts]
+        return [replace(blank_translation(""), text=text, pieces=[*text.replace(" ", "▁")]) for text in self.texts]
 
 
 def test_validation_bleu_is_of_text_and_keeps_its_signature() -> None:

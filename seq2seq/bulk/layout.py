@@ -37,11 +37,11 @@ class Layout:
 
     def error_line(self, number: int, source: str, error: str) -> str:
         """Return the output for a line without a translation: a blank line, or in JSON an object with the error."""
-        from seq2seq.translation.translation import blank
+        from seq2seq.translation.translation import blank_translation
 
         if self.form == "jsonl":
-            return self._object(number, 1, blank(source), error) + "\n"
-        return self.lines(number, [blank("")])
+            return self._object(number, 1, blank_translation(source), error) + "\n"
+        return self.lines(number, [blank_translation("")])
 
     def _columns(self, number: int, rank: int, translation: Translation) -> str:
         from seq2seq.metrics.links import format_pharaoh

@@ -68,7 +68,7 @@ _LIMITS = """\
 
 
 def model_card(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> str:
-    """The card's text, all of it from the config, the vocabulary's sizes and what training recorded."""
+    """Return the card's text, made from the config, the vocabularies' sizes and the record of the training."""
     source, target = _language(config.data.source_language), _language(config.data.target_language)
     blocks = [
         _front_matter(config),
@@ -84,7 +84,10 @@ def model_card(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]
 
 
 def _front_matter(config: Config) -> str:
-    """What the hub reads. JSON's strings are YAML's too: without the quotes, Norwegian (no) would be false."""
+    """Return the YAML header that the hub reads.
+
+    JSON's strings are valid YAML, and without the quotes, the code of Norwegian (no) would be read as false.
+    """
     sides = [config.data.source_language, config.data.target_language]
     codes = [code for code in dict.fromkeys(sides) if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", code)]
     language = ["language:", *(f"- {json.dumps(code)}" for code in codes)] if codes else []
@@ -137,7 +140,7 @@ def _data(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> 
 
 
 def _corpus(corpus: CorpusConfig) -> str:
-    """A corpus by name. Of files the last part alone: where they lay on a disk is nobody's business."""
+    """Return a corpus by name; of files the last part of the path alone, since the rest is private."""
     if corpus.dataset is not None:
         parts = [corpus.dataset if not Path(corpus.dataset).is_absolute() else Path(corpus.dataset).name]
         parts += [part for part in (corpus.name, corpus.split) if part is not None]
@@ -148,7 +151,7 @@ def _corpus(corpus: CorpusConfig) -> str:
 
 
 def _scores(config: Config, record: Mapping[str, Any]) -> str:
-    """What training measured. BLEU without its signature would be no number, and is left out."""
+    """Return the scores measured in training. BLEU without its signature is left out, as it could not be compared."""
     rows = []
     if record.get("perplexity") is not None:
         rows.append(f"- Perplexity per piece, the end of sentence counted: {record['perplexity']:.2f}")
@@ -168,7 +171,7 @@ def _scores(config: Config, record: Mapping[str, Any]) -> str:
 
 
 def _settings(config: Config) -> str:
-    """Every setting but the paths of the data, with its meaning."""
+    """Return a table of all settings but the data's paths, with their meanings."""
     lines = ["## Settings", "", "| setting | value | meaning |", "|---|---|---|"]
     for name in type(config).model_fields:
         section: BaseModel = getattr(config, name)
@@ -191,5 +194,5 @@ def _language(code: str) -> str:
 
 
 def _first_paragraph(mechanism: type) -> str:
-    """What its docstring says first: formula and source."""
+    """Return the first paragraph of a mechanism's docstring, its formula and source, as one line."""
     return " ".join((inspect.getdoc(mechanism) or "").split("\n\n")[0].replace("`", "'").split())

@@ -1,13 +1,13 @@
-"""The model directory as files: what is in it, and how it is replaced and read without ever being half of two models.
+"""The files of a model directory, replaced and read so that a directory never holds half of two models.
 
-config.json names every file that the model is made of, with its SHA-256, and is the commit. A new file first lies
-beside the old one as NAME.new; replacing config.json makes it count; then it takes its name. A reader looks for the
-content that config.json asks for under both names. So wherever a save is cut off, the old model or the new is there.
-README.md, the model card, is for people, and theirs to edit: it has no hash.
+config.json lists every file of the model with its SHA-256. A save first writes each new file beside the old one as
+NAME.new, then replaces config.json, which commits the save, and last renames NAME.new to NAME. A reader looks for the
+content that config.json lists under both names. So wherever a save is cut off, the old or the new model is complete.
+README.md, the model card, is for people to read and edit, and has no hash.
 
-A directory may come from a stranger. What is no regular file (a FIFO, a device) is not opened for reading, and nothing
-is read that is larger than it can be. Links are followed, also to outside, for a download of the hub consists of them:
-a link tells nobody anything, since content counts only if its hash is listed, and is shown in no message.
+A directory may come from a stranger. Anything but a regular file (a FIFO, a device) is refused, and so is a file larger
+than such a model can need. Links are followed, also out of the directory, because a download of the hub consists of
+links; they disclose nothing, since content is used only if its hash is listed, and no message shows any.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from seq2seq.version import __version__
 FORMAT = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 JOINT, SOURCE, TARGET = "tokenizer.model", "tokenizer.source.model", "tokenizer.target.model"
-GRAPHS = ENCODER, STEP = "encoder.onnx", "step.onnx"  # of an export, in place of the weights
+GRAPHS = ENCODER, STEP = "encoder.onnx", "step.onnx"  # in an export, in place of the weights
 HASHED = (WEIGHTS, *GRAPHS, JOINT, SOURCE, TARGET)
-SHORTLIST = "shortlist.safetensors"  # beside the model, and no part of it: see seq2seq.checkpoint.shortlist
+SHORTLIST = "shortlist.safetensors"  # lies beside the model but is no part of it: see seq2seq.checkpoint.shortlist
 
-LARGEST_CONFIG = 8 << 20  # bytes; a run's TOML has at most 1 MiB, and the indented JSON of its keys a few times that
-_DEEPEST = 32  # levels of config.json; json and pydantic recurse, and so does who prints it
+LARGEST_CONFIG = 8 << 20  # bytes; a run's TOML has at most 1 MiB, and the indented JSON of its keys a few times as much
+_DEEPEST = 32  # levels of config.json; json, pydantic and whatever prints it recurse
 
 
 class Vocabulary(BaseModel):
-    """Sizes in pieces, special ones included."""
+    """The sizes of the two vocabularies in pieces, special ones included."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -47,7 +47,7 @@ class Vocabulary(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What config.json holds."""
+    """The contents of config.json."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -57,30 +57,33 @@ class Manifest(BaseModel):
     special_ids: dict[str, int]
     vocabulary: Vocabulary
     files: dict[str, str]  # name -> SHA-256
-    record: dict[str, Any]  # what training says about the model
+    record: dict[str, Any]  # facts about the training: steps, scores, signature
 
     @property
     def exported(self) -> bool:
-        """Whether graphs stand in place of the weights."""
+        """Whether this is an ONNX export, with graphs in place of the weights."""
         return WEIGHTS not in self.files
 
 
 def is_export(name: str | Path) -> bool:
-    """Whether a name is that of a directory with an export rather than a model in it."""
+    """Return whether a name is that of a directory that holds an export rather than a model."""
     try:
         directory = Path(name).expanduser()
         return all((directory / graph).is_file() for graph in GRAPHS) and not (directory / WEIGHTS).exists()
-    except (OSError, RuntimeError):  # a name too long, or of nobody's home: who loads it will say so
+    except (OSError, RuntimeError):  # a name too long, or of an unknown user: loading it reports that
         return False
 
 
 def write_files(directory: Path, manifest: Manifest, contents: Mapping[str, bytes], card: str) -> None:
-    """Make the directory hold this model; its other files stay. Raises OSError when the disk refuses."""
+    """Write a model into a directory, in place of the one it may hold; other files stay.
+
+    Raises OSError when the files cannot be written.
+    """
     document = json.dumps(manifest.model_dump(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     directory.mkdir(parents=True, exist_ok=True)
-    settle(directory)
+    recover(directory)
     for name, content in contents.items():
-        if not _holds(directory / name, manifest.files[name]):
+        if not _has_content(directory / name, manifest.files[name]):
             write_durably(new_path(directory / name), content)
     for name, text in ((CONFIG, document), (CARD, card)):
         write_durably(new_path(directory / name), text.encode())
@@ -88,11 +91,11 @@ def write_files(directory: Path, manifest: Manifest, contents: Mapping[str, byte
     for name in (CONFIG, CARD):
         os.replace(new_path(directory / name), directory / name)
     sync_names(directory)
-    settle(directory)
+    recover(directory)
 
 
-def settle(directory: Path) -> None:
-    """Complete or undo a save that was cut off: content that config.json asks for takes its name, other goes."""
+def recover(directory: Path) -> None:
+    """Complete or undo a save that was cut off: rename files whose content config.json lists, delete the others."""
     waiting = [name for name in HASHED if new_path(directory / name).exists()]
     try:
         files = json.loads((directory / CONFIG).read_bytes())["files"] if waiting else {}
@@ -100,7 +103,7 @@ def settle(directory: Path) -> None:
         files = {}  # no model here, or a damaged one: nothing to complete
     for name in waiting:
         path = directory / name
-        if _holds(new_path(path), files.get(name)):
+        if _has_content(new_path(path), files.get(name)):
             os.replace(new_path(path), path)
         else:
             new_path(path).unlink()
@@ -109,10 +112,10 @@ def settle(directory: Path) -> None:
 
 
 def read_files(directory: Path, limits: Callable[[Manifest], Mapping[str, int]]) -> tuple[Manifest, dict[str, bytes]]:
-    """The manifest, and the files it lists with exactly the content it means.
+    """Return the manifest, and the contents of the files that it lists, checked by their hashes.
 
-    limits: the most bytes that each file of such a model can have; a larger one is not read.
-    Raises InputError where something is missing, damaged, foreign, oversized, or of a newer format.
+    limits: returns the largest size in bytes that each file of such a model can have; a larger file is not read.
+    Raises InputError for files that are missing, damaged, foreign, too large, or of a newer format.
     """
     while True:
         document = read_file(directory / CONFIG, LARGEST_CONFIG)
@@ -123,16 +126,16 @@ def read_files(directory: Path, limits: Callable[[Manifest], Mapping[str, int]])
                 name: _content(directory / name, digest, most[name]) for name, digest in manifest.files.items()
             }
         except InputError:
-            if document == read_file(directory / CONFIG, LARGEST_CONFIG):  # else replaced meanwhile: read the new one
+            if document == read_file(directory / CONFIG, LARGEST_CONFIG):  # else replaced: read the new model
                 raise
 
 
 def _manifest(path: Path, document: bytes) -> Manifest:
     try:
-        tree = json.loads(document, parse_constant=_no_number, parse_float=_number)
+        tree = json.loads(document, parse_constant=_reject_number, parse_float=_number)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged, not JSON: {error}") from None
-    if _deeper(tree, _DEEPEST):
+    if _exceeds_depth(tree, _DEEPEST):
         raise InputError(f"{path}: damaged: nested more than {_DEEPEST} deep")
     if not isinstance(tree, dict) or not {"format", "seq2seq"} <= tree.keys():
         raise InputError(f"{path}: not written by seq2seq; only models that `seq2seq train` made can be loaded")
@@ -154,17 +157,17 @@ def _manifest(path: Path, document: bytes) -> Manifest:
     return manifest
 
 
-def _no_number(text: str) -> NoReturn:
+def _reject_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
 
 
 def _number(text: str) -> float:
     number = float(text)
-    return number if math.isfinite(number) else _no_number(text)
+    return number if math.isfinite(number) else _reject_number(text)
 
 
-def _deeper(tree: Any, levels: int) -> bool:
-    """Whether lists and objects are nested more than so many levels deep."""
+def _exceeds_depth(tree: Any, levels: int) -> bool:
+    """Return whether lists and objects are nested deeper than so many levels."""
     level = [tree]
     for _ in range(levels + 1):
         inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, (dict, list)))
@@ -173,12 +176,12 @@ def _deeper(tree: Any, levels: int) -> bool:
 
 
 def _content(path: Path, digest: str, limit: int) -> bytes:
-    """What the manifest means by a name: the waiting content once it is committed, else what has the name."""
+    """Return the content whose hash the manifest lists, from NAME.new or from NAME."""
     waiting = new_path(path)
     if waiting.is_file():
         try:
             content = read_file(waiting, limit)
-        except InputError:  # left by a save of another model that was cut off: larger, or gone meanwhile
+        except InputError:  # left by an interrupted save of another model: too large, or gone meanwhile
             content = b""
         if sha256(content) == digest:
             return content
@@ -191,9 +194,9 @@ def _content(path: Path, digest: str, limit: int) -> bytes:
 
 
 def read_file(path: Path, limit: int) -> bytes:
-    """A regular file of at most `limit` bytes."""
+    """Return the content of a regular file of at most `limit` bytes. Raises InputError for any other."""
     try:
-        # Not blocking, for to open a FIFO is to wait for a writer.
+        # Not blocking, because opening a FIFO would wait for a writer.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
@@ -208,5 +211,5 @@ def read_file(path: Path, limit: int) -> bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _holds(path: Path, digest: str | None) -> bool:
+def _has_content(path: Path, digest: str | None) -> bool:
     return path.is_file() and sha256(path.read_bytes()) == digest

@@ -1,4 +1,4 @@
-"""Models by their names: a directory of this machine, or a repository of the Hugging Face hub."""
+"""Models by name: a directory on this machine, or a repository of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from seq2seq.text.arguments import check_path
 
 
 def locate(name: str | Path) -> Path:
-    """The directory of a model's name, downloaded where it is none here.
+    """Return the directory of a model by its name; a model that is not on this machine is downloaded from the hub.
 
-    The hub is asked only for what cannot be meant as a path. Raises InputError when there is no such model.
+    The hub is asked only for names that cannot be paths. Raises InputError when there is no such model.
     """
-    path = Path(os.path.expanduser(check_path(name, "a model's name")))  # Path's own raises for an unknown user
-    if os.path.isdir(path):  # and its is_dir, exists for a name that is too long, or hidden by permissions
+    path = Path(os.path.expanduser(check_path(name, "a model's name")))  # Path.expanduser raises for an unknown user
+    if os.path.isdir(path):  # Path.is_dir and exists raise for a name too long, or hidden by permissions
         return path
     if os.path.exists(path):
         raise InputError(f"{path}: a file; give the model directory that holds it: {path.parent}")
@@ -37,14 +37,14 @@ def _download(repository: str, revision: str | None) -> Path:
         wanted = [CONFIG, CARD, SHORTLIST, *(name for name in HASHED if name not in GRAPHS)]
         return Path(huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=wanted))
     except Exception as error:  # the hub's errors have no common class, and a lost connection surfaces as any of them
-        found = f"no such model directory, and not to be had from the hub: {_reason(error)}"
+        found = f"no such model directory, and not available from the hub: {_reason(error)}"
         raise InputError(f"{repository}: {found}") from None
 
 
 def upload(
     directory: Path, repository: str, names: Sequence[str], message: str, private: bool, token: str | None
 ) -> str:
-    """Files of a directory as one commit to a repository, made where it is not there; answers its address.
+    """Upload files of a directory as one commit to a repository, created where needed; return the repository's address.
 
     Raises Seq2SeqError when the hub refuses.
     """
@@ -60,6 +60,6 @@ def upload(
 
 
 def _reason(error: Exception) -> str:
-    """An error of the hub in one line."""
+    """Return an error of the hub as one line of at most 300 characters."""
     line = next((line.strip() for line in str(error).split("\n") if line.strip()), "")
     return f"{type(error).__name__}: {line}"[:300]

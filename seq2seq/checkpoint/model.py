@@ -1,4 +1,4 @@
-"""Models from and to model directories. No pickle anywhere."""
+"""Loading, saving and uploading of models, without pickle."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from seq2seq.checkpoint.files import (
     Manifest,
     Vocabulary,
     read_files,
-    settle,
+    recover,
     write_files,
 )
 from seq2seq.checkpoint.hub import locate, upload
@@ -45,15 +45,15 @@ from seq2seq.text.special_tokens import SPECIAL_IDS
 from seq2seq.text.tokenizer import LARGEST_TOKENIZER, Tokenizer, TokenizerPair
 from seq2seq.version import __version__
 
-_HEADER = 1024  # bytes; more than the header of a safetensors file has for one tensor, its long name included
+_HEADER = 1024  # bytes; more than the header of a safetensors file needs for one tensor, its long name included
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model with all that its use needs.
+    """A model with its config and tokenizers.
 
-    card: what training recorded about it (steps, scores, signature). files: names and SHA-256 of the files that it was
-    read from; none for a model that was not.
+    card: the record of its training (steps, scores, signature). files: names and SHA-256 of the files that it was read
+    from; empty for a model that was not read from files.
     """
 
     directory: Path
@@ -65,26 +65,26 @@ class LoadedModel:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """Sizes in pieces, special ones included."""
+        """The sizes of the two vocabularies in pieces, special ones included."""
         return Vocabulary(source=self.tokenizers.source.vocabulary_size, target=self.tokenizers.target.vocabulary_size)
 
 
 def check_model_config(config: Config) -> list[str]:
-    """Refuse a [model] section that no model can be built from, before any data is read; the names of its parameters.
+    """Check a [model] section before any data is read; return the names of the model's parameters.
 
-    Raises InputError for an unknown mechanism, for sizes that one cannot take, and for keys that have no effect on one.
+    Raises InputError for an unknown mechanism, for sizes that a mechanism cannot have, and for keys without effect.
     """
     return [name for name, _ in _build(config, Vocabulary(source=8, target=8)).named_parameters()]
 
 
 def architecture_of(model: ModelConfig, sizes: Vocabulary) -> Architecture:
-    """What a [model] section asks for with vocabularies of these sizes."""
+    """Return the architecture that a [model] section describes, with vocabularies of these sizes."""
     settings = model.model_dump() | {"output_dim": model.outputs}
     return Architecture(**settings, source_vocabulary=sizes.source, target_vocabulary=sizes.target)
 
 
 def build_model(config: Config, tokenizers: TokenizerPair) -> Seq2Seq:
-    """The network of a config, its parameters not yet filled. Raises InputError as `check_model_config` does."""
+    """Return the network of a config, its parameters uninitialised. Raises InputError as `check_model_config` does."""
     return _build(config, _sizes(config, tokenizers))
 
 
@@ -94,11 +94,11 @@ def _sizes(config: Config, tokenizers: TokenizerPair) -> Vocabulary:
     return Vocabulary(source=tokenizers.source.vocabulary_size, target=tokenizers.target.vocabulary_size)
 
 
-class _Unfilled(TorchFunctionMode):
-    """Leaves the parameters of new layers unfilled, as torch.empty made them.
+class _SkipInitialisation(TorchFunctionMode):
+    """A mode in which new layers keep uninitialised parameters, as torch.empty made them.
 
-    torch would fill them at random, which takes time and memory, and moves the caller's generator. (The device 'meta'
-    would spare all three, but its first use imports 800 modules, which takes a second.)
+    torch would fill them at random, which takes time and memory and advances the caller's random generator. (The device
+    'meta' would avoid all three, but its first use imports 800 modules, which takes a second.)
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -113,9 +113,9 @@ def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
         if (name := getattr(architecture, key)) not in names:
             kind = "score function" if key == "score" else key
             raise InputError(f"model.{key} = {name!r}: no such {kind}; {nearest(name, names)}")
-    _refuse_idle(config)
+    _refuse_ineffective_keys(config)
     try:
-        with _Unfilled():
+        with _SkipInitialisation():
             return Seq2Seq(architecture)
     except ValueError as error:
         raise InputError(f"model: {error}") from None
@@ -123,8 +123,8 @@ def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
         raise InputError(f"model: these sizes do not fit into memory: {str(error).partition(chr(10))[0]}") from None
 
 
-def _refuse_idle(config: Config) -> None:
-    """Refuse keys that would change nothing, where the mechanisms' own classes say so."""
+def _refuse_ineffective_keys(config: Config) -> None:
+    """Raise InputError for keys that would change nothing, as the mechanisms' classes declare."""
     model = config.model
     if model.input_feeding and (model.wiring, True) not in DECODERS:
         reason = DECODERS[model.wiring, False].no_input_feeding
@@ -140,8 +140,8 @@ def _refuse_idle(config: Config) -> None:
         raise InputError(f"{idle}, which cannot look away")
 
 
-def _stored(model: Seq2Seq) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a model, each once; and of tied ones, each further name with the first."""
+def _unique_tensors(model: Seq2Seq) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of a model, each once by its first name, and the other names of tied ones with their first."""
     tensors = model.state_dict(keep_vars=True)
     first: dict[int, str] = {}
     for name, tensor in tensors.items():
@@ -154,7 +154,7 @@ def _stored(model: Seq2Seq) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def tokenizer_files(tokenizers: TokenizerPair) -> dict[str, bytes]:
-    """Their models, by the names that they have in a model directory."""
+    """Return the contents of the tokenizers' model files, by their names in a model directory."""
     if tokenizers.joint:
         return {JOINT: tokenizers.source.model_bytes}
     return {SOURCE: tokenizers.source.model_bytes, TARGET: tokenizers.target.model_bytes}
@@ -171,7 +171,8 @@ def save_model(
     """Write a model directory, or replace the model in one; other files there stay as they are.
 
     weights: the model's state_dict, or its named_parameters (tied weights once). A crash leaves the old model or the
-    new one. Raises Seq2SeqError when the disk refuses, ValueError for weights that are not this config's model's.
+    new one. Raises Seq2SeqError when the files cannot be written, ValueError for weights of another model than the
+    config's.
     """
     sizes = _sizes(config, tokenizers)
     contents = {WEIGHTS: _pack(weights, _build(config, sizes)), **tokenizer_files(tokenizers)}
@@ -189,20 +190,20 @@ def save_model(
 
 
 def _pack(weights: Mapping[str, Tensor], model: Seq2Seq) -> bytes:
-    """The weights as safetensors, each once, checked against the model."""
-    stored, ties = _stored(model)
+    """Return the weights as the bytes of a safetensors file, each tensor once. Raises ValueError for other weights."""
+    stored, ties = _unique_tensors(model)
     if problem := _difference({name: weights[name] for name in weights if name not in ties}, stored):
         raise ValueError(f"these are not the weights of this config's model: {problem}")
     for name in weights.keys() & ties.keys():
         if not torch.allclose(weights[name], weights[ties[name]], rtol=0, atol=0, equal_nan=True):
             raise ValueError(f"{name} and {ties[name]} are tied by the config, but their weights differ")
-    # Copies: safetensors refuses what shares a storage or is not contiguous.
+    # Copies, because safetensors refuses tensors that share a storage or are not contiguous.
     tensors = {name: weights[name].detach().cpu().clone(memory_format=torch.contiguous_format) for name in stored}
     return safetensors.torch.save(tensors, {"format": "pt"})
 
 
 def _difference(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
-    """The first way in which two sets of tensors differ in names, shapes or types; None where they agree."""
+    """Return the first difference of two sets of tensors in names, shapes or dtypes; None where they agree."""
     if missing := sorted(expected.keys() - given.keys()):
         return f"{len(missing)} missing, first {missing[0]}"
     if extra := sorted(given.keys() - expected.keys()):
@@ -216,7 +217,7 @@ def _difference(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity: a number that is none becomes null."""
+    """Return a value, but None for NaN and infinity, which JSON does not have."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -226,9 +227,9 @@ def _finite(value: Any) -> Any:
 def load_model(name: str | Path, *, device: str = "cpu") -> LoadedModel:
     """Load a model directory, or a model of the Hugging Face hub: "owner/name" or "owner/name@revision".
 
-    A name that is a path (it exists, begins with ., / or ~, or has no slash or several) is never asked from the hub.
-    Raises InputError, in one or two lines, when there is no such model, when a file is missing, damaged or foreign,
-    when a newer version wrote it, when weights are NaN or infinite, and when the device is not there. Nothing is
+    The hub is never asked for a name that is a path: it exists, begins with ., / or ~, or has no slash or several.
+    Raises InputError, with a message of one or two lines, when there is no such model, when a file is missing, damaged,
+    foreign or of a newer version, when weights are NaN or infinite, and when the device cannot be used. Nothing is
     unpickled.
     """
     _check_device(device)
@@ -241,18 +242,18 @@ def load_model(name: str | Path, *, device: str = "cpu") -> LoadedModel:
         model = _build(config, sizes)
     except InputError as error:
         raise InputError(f"{directory / CONFIG}: {error}") from None
-    weights = _unpack(directory / WEIGHTS, contents[WEIGHTS], _stored(model)[0])
-    model.load_state_dict(weights, strict=False)  # not strict, for tied weights come under one of their names
+    weights = _unpack(directory / WEIGHTS, contents[WEIGHTS], _unique_tensors(model)[0])
+    model.load_state_dict(weights, strict=False)  # not strict, because tied weights are stored under one of their names
     return LoadedModel(directory, config, tokenizers, model.to(device).eval(), manifest.record, manifest.files)
 
 
 def load_tokenizers(directory: Path) -> TokenizerPair:
-    """The tokenizers of a model directory alone. Raises InputError as `load_model` does."""
+    """Return the tokenizers of a model directory, without its network. Raises InputError as `load_model` does."""
     return _tokenizers(directory, *_read_files(directory))
 
 
 def _read_files(directory: Path) -> tuple[Manifest, dict[str, bytes]]:
-    """The files of a model, the weights only if they have no more bytes than the config's model can need."""
+    """Read the files of a model; a file of weights larger than the config's model can need is refused."""
 
     def limits(manifest: Manifest) -> dict[str, int]:
         if manifest.exported:
@@ -264,7 +265,7 @@ def _read_files(directory: Path) -> tuple[Manifest, dict[str, bytes]]:
         if not all(4 < size <= MOST_PIECES for size in (manifest.vocabulary.source, manifest.vocabulary.target)):
             raise InputError(f"{directory / CONFIG}: damaged: vocabulary: {manifest.vocabulary}")
         try:
-            tensors = _stored(_build(config, manifest.vocabulary))[0]
+            tensors = _unique_tensors(_build(config, manifest.vocabulary))[0]
         except InputError as error:
             raise InputError(f"{directory / CONFIG}: {error}") from None
         weights = sum(tensor.nbytes + _HEADER for tensor in tensors.values()) + _HEADER
@@ -275,14 +276,14 @@ def _read_files(directory: Path) -> tuple[Manifest, dict[str, bytes]]:
 
 def _check_device(device: str) -> None:
     try:
-        torch.empty(0, device=device).tolist()  # which a device without memory, meta, cannot answer
-    except (RuntimeError, AssertionError, TypeError) as error:  # an assertion where torch was built without CUDA
+        torch.empty(0, device=device).tolist()  # fails on a device without memory, such as meta
+    except (RuntimeError, AssertionError, TypeError) as error:  # AssertionError where torch was built without CUDA
         reason = str(error).split("\n")[0]
         raise InputError(f"device {device!r} cannot be used here: {reason}") from None
 
 
 def _tokenizers(directory: Path, manifest: Manifest, contents: dict[str, bytes]) -> TokenizerPair:
-    """From the contents, checked against what the manifest says of them."""
+    """Make the tokenizers from the files' contents. Raises InputError where they do not fit the manifest."""
     if manifest.special_ids != SPECIAL_IDS:
         stated = f"special ids {manifest.special_ids}, but this version has {SPECIAL_IDS}"
         raise InputError(f"{directory / CONFIG}: {stated}")
@@ -308,9 +309,9 @@ def _unpack(path: Path, content: bytes, expected: Mapping[str, Tensor]) -> dict[
 
 
 def refuse_nan(weights: Mapping[str, Tensor], where: str) -> None:
-    """Raise InputError for weights that are no numbers: some of what a model says would not be NaN, but wrong."""
+    """Raise InputError for weights that are NaN or infinite: some answers of the model would be wrong, not NaN."""
     for name, tensor in weights.items():
-        if not torch.stack(tensor.detach().aminmax()).isfinite().all():  # a NaN is both ends; copies nothing
+        if not torch.stack(tensor.detach().aminmax()).isfinite().all():  # a NaN makes both NaN; copies nothing
             broken = f"{name} has weights that are NaN or infinite: damaged, or its training diverged"
             raise InputError(f"{where}: {broken}; take an earlier checkpoint, or train anew")
 
@@ -319,14 +320,16 @@ def refuse_nan(weights: Mapping[str, Tensor], where: str) -> None:
 
 
 def push_model(directory: str | Path, repository: str, *, private: bool = False, token: str | None = None) -> str:
-    """Upload the model in a directory to the Hugging Face hub, as one commit; answers its address there.
+    """Upload the model in a directory to the Hugging Face hub, as one commit; return its address there.
 
-    Nothing else in the directory is uploaded but its shortlist, and only a model that loads. token: None takes the one
-    stored by `hf auth login`. Raises InputError for a bad directory or shortlist, Seq2SeqError when the hub refuses.
+    Its shortlist is uploaded too, but no other file, and a model that does not load is refused. token: None takes the
+    one stored by `hf auth login`.
+
+    Raises InputError for a bad directory or shortlist, Seq2SeqError when the hub refuses.
     """
     loaded = load_model(directory)
     directory = loaded.directory
-    settle(directory)
+    recover(directory)
     more = [SHORTLIST] if (directory / SHORTLIST).exists() else []
     if more:
         read_shortlist(directory, loaded.files, loaded.vocabulary)

@@ -1,7 +1,7 @@
-"""What on the disk belongs to a model, a run or a comparison, so that no command writes over it.
+"""The files that belong to a model, a run or a comparison, which no command may overwrite.
 
-A name belongs whether its file is there yet or not: what is missing may still be written by a training. Other files
-in these directories are their owner's own.
+A name belongs to its owner whether the file exists or not, because a training may still write it. All other files in
+these directories belong to the user.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from seq2seq.durable import final_name
 
 EXPORT = frozenset({CONFIG, CARD, *HASHED})
 MODEL = EXPORT | {SHORTLIST}
-LOG = "log.jsonl"  # of a run: the one file that is added to where it is, and not replaced
+LOG = "log.jsonl"  # of a run: the only file that is appended to rather than replaced
 RUN = MODEL | {LOG, ".lock", "training", "checkpoints", "cache"}
 REPORT = frozenset({"report.html", "report.md", "results.csv", "figures"})
 COMPARISON = REPORT | {"results.json", "costs.json", ".lock", "runs", "measured"}
 _MARKS = ("training/state", f"checkpoints/last/{CONFIG}", f"checkpoints/best/{CONFIG}")
-BEGINS = b'{"event": "start"'  # a run's log
+LOG_START = b'{"event": "start"'  # the first bytes of a run's log
 
 
 class Owner(NamedTuple):
-    """Whose a file is. kind: as in messages."""
+    """The model, run or comparison that a file belongs to; kind: its name in messages."""
 
     kind: str
     directory: Path
 
 
 def owner(path: Path) -> Owner | None:
-    """The innermost model, run or comparison that a name belongs to, or would belong to."""
+    """Return the innermost model, run or comparison that a path belongs to, or would belong to; else None."""
     inner = path
     for directory in path.parents:
         name = final_name(inner.name)
@@ -48,29 +48,29 @@ def owner(path: Path) -> Owner | None:
 
 
 def is_model(directory: Path) -> bool:
-    """Whether a model lies there, or what is left of one."""
+    """Return whether a directory holds a model, or files that are left of one."""
     return any(os.path.lexists(directory / name) for name in HASHED)
 
 
 def is_run(directory: Path) -> bool:
-    """Whether a training has been at work there."""
+    """Return whether a directory is that of a training run, finished or not."""
     if any(os.path.exists(directory / name) for name in _MARKS):
         return True
     try:
         with open(directory / LOG, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as log:
-            return log.read(len(BEGINS)) == BEGINS
+            return log.read(len(LOG_START)) == LOG_START
     except OSError:
         return False
 
 
 def is_comparison(directory: Path) -> bool:
-    """Whether a comparison has been at work there."""
+    """Return whether a directory is that of a comparison, finished or not."""
     if not os.path.isdir(directory / "runs"):
         return False
     return os.path.isdir(directory / "measured") or os.path.exists(directory / ".lock")
 
 
-def belonging(directory: str, names: Collection[str] = MODEL) -> list[Path]:
-    """The files of these names that a directory has."""
+def existing_files(directory: str, names: Collection[str] = MODEL) -> list[Path]:
+    """Return the paths of the files with these names that exist in a directory, sorted by name."""
     paths = [Path(directory) / name for name in sorted(names)]
     return [path for path in paths if os.path.isfile(path)]

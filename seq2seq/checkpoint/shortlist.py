@@ -1,7 +1,7 @@
 """The lexical shortlist of a model, as a file in its directory: shortlist.safetensors.
 
-It is no part of the model, which translates without it, and a later version of the model leaves it behind: so it says
-for which weights and tokenizers it was made, and is refused beside any others. It carries a hash of its own.
+It is no part of the model, which translates without it, and it stays when a later version of the model is saved. So it
+records the weights and tokenizers that it was made for, and is refused beside any others. It has a hash of its own.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from seq2seq.errors import InputError
 from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.special_tokens import EOS
 
-MOST_TOKENS = 1000  # target tokens that one source token allows; far more is no shortlist, and bounds the file
+MOST_TOKENS = 1000  # target tokens that one source token allows; more are of no use, and the limit bounds the file
 
 _ARRAYS = ("offsets", "tokens", "common")
-_HEADER = 1 << 16  # bytes; far more than the header of three tensors and a handful of hashes has
+_HEADER = 1 << 16  # bytes; far more than a header with three tensors and a few hashes needs
 
 
 def write_shortlist(directory: Path, shortlist: Shortlist, files: Mapping[str, str]) -> None:
-    """Put a shortlist beside the model that it was made for, or in the place of an older one, whole or not at all.
+    """Write a shortlist into the directory of its model, in place of an older one, as a whole or not at all.
 
-    files: the names and hashes of that model's files (`LoadedModel.files`). Raises Seq2SeqError when the disk refuses.
+    files: names and SHA-256 of the model's files (`LoadedModel.files`). Raises Seq2SeqError when it cannot be written.
     """
     arrays = {name: getattr(shortlist, name) for name in _ARRAYS}
     labels = {"format": "1", "files": json.dumps(dict(files), sort_keys=True), "sha256": digest(shortlist)}
@@ -41,9 +41,10 @@ def write_shortlist(directory: Path, shortlist: Shortlist, files: Mapping[str, s
 
 
 def read_shortlist(directory: Path, files: Mapping[str, str], vocabulary: Vocabulary) -> Shortlist:
-    """The shortlist of the model that consists of these files.
+    """Return the shortlist in a model directory.
 
-    Raises InputError where there is none, where it was made for another model, and where it is damaged.
+    files: names and SHA-256 of the model's files (`LoadedModel.files`). Raises InputError for a shortlist that is
+    missing, damaged, or made for another model.
     """
     path = directory / SHORTLIST
     build = f"build one from its training text: {shlex.join(['seq2seq', 'shortlist', str(directory)])}"
@@ -62,13 +63,13 @@ def read_shortlist(directory: Path, files: Mapping[str, str], vocabulary: Vocabu
 
 
 def digest(shortlist: Shortlist) -> str:
-    """SHA-256 of what it allows."""
+    """Return the SHA-256 of a shortlist's contents."""
     arrays = [(name, getattr(shortlist, name)) for name in _ARRAYS]
     return sha256(b"".join(f"{name} {len(array)} ".encode() + array.tobytes() for name, array in arrays))
 
 
 def _unpack(path: Path, content: bytes) -> tuple[dict[str, NDArray[np.int32]], dict[str, str]]:
-    """The arrays, and what the header says of them."""
+    """Return the arrays and the metadata of the header. Raises InputError for a file that is no shortlist."""
     try:
         arrays = safetensors.numpy.load(content)
         labels = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
@@ -80,7 +81,7 @@ def _unpack(path: Path, content: bytes) -> tuple[dict[str, NDArray[np.int32]], d
 
 
 def _fits(shortlist: Shortlist, vocabulary: Vocabulary) -> bool:
-    """Whether every index leads somewhere: a hash alone vouches for nothing that a stranger wrote."""
+    """Return whether every index is in range; the hash alone proves nothing for a file from a stranger."""
     offsets, tokens, common = shortlist.offsets, shortlist.tokens, shortlist.common
     whole = len(offsets) == vocabulary.source + 1 and offsets[0] == 0 and offsets[-1] == len(tokens)
     named = np.concatenate([tokens, common])

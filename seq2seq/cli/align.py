@@ -150,7 +150,7 @@ def align(
                 _check_pair(row, number, files, gold_inverse)
             for group in _groups(rows):
                 lines = list[str]()
-                for row, pair in zip(group, aligner.pairs(*zip(*(row[:2] for row in group), strict=True)), strict=True):
+                for row, pair in zip(group, aligner.align(*zip(*(row[:2] for row in group), strict=True)), strict=True):
                     done += 1
                     error = options.check_truncation(pair.truncated, too_long, max_length, f"{files[0].name}:{done}")
                     lines.append(_lines(done, pair, form, error))

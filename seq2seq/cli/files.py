@@ -87,13 +87,13 @@ class Input(NamedTuple):
 
 def identities(read: Iterable[str]) -> dict[Identity, Input]:
     """Return the files behind these names by their identity; a directory stands for the files of the model in it."""
-    from seq2seq.checkpoint.owners import belonging
+    from seq2seq.checkpoint.owners import existing_files
 
     found = dict[Identity, Input]()
     for name in read:
         directory = os.path.expanduser(name)
         if os.path.isdir(directory):
-            found = {i: Input(str(path), name) for path in belonging(directory) if (i := _identity(path))} | found
+            found = {i: Input(str(path), name) for path in existing_files(directory) if (i := _identity(path))} | found
         elif identity := _identity(name):
             found[identity] = Input(STANDARD_INPUT if name == STANDARD else name, None)
     return found

@@ -1,6 +1,6 @@
 """The network: tensors in, tensors out.
 
-Read attention.py and scores.py first, which hold the mechanism that is compared here, then decoder.py for the wirings
-and model.py for the whole. masking.py defines masks for all of them. Must not import text or config: token ids arrive
-as tensors, settings as plain arguments.
+Read attention.py and scores.py first, the mechanism that this toolkit compares, then decoder.py for the wirings and
+model.py for the whole network. masking.py defines the masks that all modules use. Must not import text or config:
+token ids arrive as tensors, settings as plain arguments.
 """

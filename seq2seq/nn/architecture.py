@@ -1,14 +1,14 @@
-"""What decides a network: its mechanisms by name, its sizes, and its dropout."""
+"""The description of a network: its mechanisms by name, its sizes, and its dropout rates."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """All that a network is built from: the keys of the config's [model] section, and the sizes of the vocabularies.
+    """Everything a network is built from: the keys of the config's [model] section, and the sizes of the vocabularies.
 
-    There are no defaults: those are the config's. An output layer that shares the weights of an embedding (`tie`) needs
-    output_dim = embedding_dim.
+    There are no defaults here: the config has them. An output layer that shares the weights of an embedding (`tie`)
+    needs output_dim = embedding_dim.
     """
 
     source_vocabulary: int  # pieces, special ones included
@@ -39,5 +39,5 @@ class Architecture:
 
     @property
     def key_dim(self) -> int:
-        """Units of an encoder state: those of both directions together."""
+        """The units of an encoder state, those of both directions together."""
         return self.encoder_dim * (2 if self.bidirectional else 1)

@@ -1,8 +1,9 @@
-"""Attention: a look at the source gives weights α and their context c = Σ α_i h_i.
+"""Attention: weights α over the source states h, and the context vector c = Σ α_i h_i.
 
-Four parts, each in its own file and each a switch of its own: the score function gives energies e_i = f(s, h_i)
-(scores.py), a window says where a step may look (windows.py), a normalisation turns energies into weights
-(normalisation.py), and heads share the work. Attention owns their order, the mask and the weighted sum.
+It has four parts, each of which a config chooses on its own: the score function gives energies e_i = f(s, h_i)
+(scores.py), a window limits the positions that a step may attend to (windows.py), a normalisation turns energies into
+weights (normalisation.py), and several heads may attend side by side. This module defines their order, the mask and
+the weighted sum.
 """
 
 from abc import ABC, abstractmethod
@@ -22,26 +23,26 @@ from seq2seq.nn.windows import WINDOWS, View, Window
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The source of a batch, bound for attention: what is compared, what is summed, and which of it is real."""
+    """The source of a batch, prepared for attention: keys to compare, values to sum, and the mask of real tokens."""
 
     keys: Repeatable  # [batch, source, projected_dim]
     values: Repeatable  # [batch, source, value_dim]
     mask: Bool[Tensor, "batch source"]
 
     def select(self, rows: Int[Tensor, " selected"]) -> "Memory":
-        """The memory of these sentences, in this order."""
+        """Return the memory of the sentences with these row numbers, in their order."""
         return Memory(*(plain(part).index_select(0, rows) for part in (self.keys, self.values, self.mask)))
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What attention knows of the steps before, for each slot (one, or the beam's); None where no part asks."""
+    """The history that attention uses, for each slot (one, or those of the beam); None where no part needs it."""
 
-    position: Int[Tensor, "batch slots"] | None  # number of the step that comes, from 0
-    coverage: Float[Tensor, "batch slots source"] | None  # sum of the weights so far
+    position: Int[Tensor, "batch slots"] | None  # number of the next step, from 0
+    coverage: Float[Tensor, "batch slots source"] | None  # sum of the weights of all steps so far
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Past":
-        """Each tensor changed in the same way."""
+        """Return a copy with `change` applied to each tensor."""
         return Past(
             None if self.position is None else change(self.position),
             None if self.coverage is None else change(self.coverage),
@@ -49,8 +50,8 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Attended:
-    """What looking at the source gives. `past` is that of the step after."""
+class AttentionOutput:
+    """Contexts and weights of one or more steps, and the history that the next step needs."""
 
     context: Float[Tensor, "batch target key_dim"]
     weights: Float[Tensor, "batch target source"]
@@ -58,7 +59,10 @@ class Attended:
 
 
 class Attention(nn.Module, ABC):
-    """α = softmax(e) over real source tokens; c = Σ α_i h_i. Bahdanau et al. (2015), equations 5 and 6."""
+    """The base of all attentions: α = softmax(e) over real source tokens and c = Σ α_i h_i.
+
+    Bahdanau et al. (2015), equations 5 and 6; other normalisations can take the place of softmax.
+    """
 
     def __init__(self, window: Window, normalisation: Normalisation) -> None:
         super().__init__()
@@ -67,17 +71,17 @@ class Attention(nn.Module, ABC):
     @property
     @abstractmethod
     def reads_coverage(self) -> bool:
-        """Whether the energies depend on where the steps before looked."""
+        """Whether the energies depend on the weights of earlier steps."""
 
     @abstractmethod
     def bind(self, states: Float[Tensor, "batch source key_dim"], mask: Bool[Tensor, "batch source"]) -> Memory:
-        """Prepare the source once; keys are projected here and nowhere else.
+        """Prepare the source once for all steps; keys are projected here and nowhere else.
 
-        Padded states are set to zero first: a weight of exactly 0 would not silence a NaN in the sum.
+        Padded states are set to zero first: a weight of exactly 0 would not remove a NaN from the sum.
         """
 
     def repeat(self, memory: Memory, steps: int) -> Memory:
-        """Prepare the source for a loop of so many steps in training; the gradients are the same."""
+        """Return the memory prepared for a training loop of `steps` steps, with the same gradients."""
         return memory
 
     @abstractmethod
@@ -88,30 +92,30 @@ class Attention(nn.Module, ABC):
         view: View,
         coverage: Float[Tensor, "batch target source"] | None,
     ) -> tuple[Float[Tensor, "batch target key_dim"], Float[Tensor, "batch target source"]]:
-        """Context and weights of every query within its view."""
+        """Return the context and the weights of every query, restricted to its view."""
 
     def begin(self, memory: Memory) -> Past:
-        """The past of the first step, with one slot."""
+        """Return the history before the first step, with one slot."""
         batch, source = memory.mask.shape
         return Past(
             memory.mask.new_zeros(batch, 1, dtype=torch.long) if self.window.reads_position else None,
             plain(memory.values).new_zeros(batch, 1, source) if self.reads_coverage else None,
         )
 
-    def look(self, query: Float[Tensor, "batch slots query_dim"], memory: Memory, past: Past) -> Attended:
-        """One step of every slot, each with its own past."""
+    def look(self, query: Float[Tensor, "batch slots query_dim"], memory: Memory, past: Past) -> AttentionOutput:
+        """Attend for one step of every slot, each with its own history."""
         view = self.window(query, memory.mask, past.position)
         context, weights = self.attend(query, memory, view, past.coverage)
         after = Past(
             None if past.position is None else past.position + 1,
             None if past.coverage is None else past.coverage + weights,
         )
-        return Attended(context, weights, after)
+        return AttentionOutput(context, weights, after)
 
-    def read(self, query: Float[Tensor, "batch target query_dim"], memory: Memory, past: Past) -> Attended:
-        """All steps of a target whose queries are known, from a past with one slot.
+    def read(self, query: Float[Tensor, "batch target query_dim"], memory: Memory, past: Past) -> AttentionOutput:
+        """Attend for all steps of a target whose queries are known, from a history with one slot.
 
-        At once, unless the energies depend on where the steps before looked.
+        All steps are computed at once, unless the energies depend on the weights of earlier steps.
         """
         if past.coverage is None:
             steps = torch.arange(query.shape[1], device=query.device)
@@ -121,20 +125,20 @@ class Attention(nn.Module, ABC):
         for one in torch.split(query, 1, dim=1):
             looks.append(self.look(one, memory, past))
             past = looks[-1].past
-        return Attended(
+        return AttentionOutput(
             torch.cat([one.context for one in looks], 1), torch.cat([one.weights for one in looks], 1), past
         )
 
     def weights(
         self, energies: Float[Tensor, "batch target source"], view: View
     ) -> Float[Tensor, "batch target source"]:
-        """Energies, normalised within the view, times its factor."""
+        """Return the energies normalised within the view, times the view's factor."""
         weights: Tensor = self.normalisation(energies, view.allowed)
         return weights if view.factor is None else weights * view.factor
 
 
 class SingleHead(Attention):
-    """One look a step, with one score function."""
+    """Attention with one head and one score function."""
 
     def __init__(self, score: ScoreFunction, window: Window, normalisation: Normalisation) -> None:
         super().__init__(window, normalisation)
@@ -142,16 +146,16 @@ class SingleHead(Attention):
 
     @property
     def reads_coverage(self) -> bool:
-        """As the score function says."""
+        """Whether the score function reads the coverage."""
         return self.score.reads_coverage
 
     def bind(self, states: Float[Tensor, "batch source key_dim"], mask: Bool[Tensor, "batch source"]) -> Memory:
-        """Keys as the score function projects them; the states themselves are summed."""
+        """Prepare the source: keys as the score function projects them, and the states themselves as values."""
         values = states.masked_fill(~mask[:, :, None], 0.0)
         return Memory(keys=self.score.project(values), values=values, mask=mask)
 
     def repeat(self, memory: Memory, steps: int) -> Memory:
-        """Prepare keys and values to get one gradient for all steps."""
+        """Prepare keys and values so that each gets one gradient for all steps."""
         keys = repeat_keys(plain(memory.keys), steps) if self.score.repeats_keys else memory.keys
         return Memory(keys, repeat_values(plain(memory.values), steps), memory.mask)
 
@@ -162,11 +166,11 @@ class SingleHead(Attention):
         view: View,
         coverage: Float[Tensor, "batch target source"] | None,
     ) -> tuple[Float[Tensor, "batch target key_dim"], Float[Tensor, "batch target source"]]:
-        """Energies, weights, weighted sum."""
+        """Return the context and the weights of every query, by the score function's energies."""
         if coverage is None:
             energies = self.score(query, memory.keys)
         else:
-            energies = self.score.after(query, plain(memory.keys), coverage)
+            energies = self.score.forward_with_coverage(query, plain(memory.keys), coverage)
         weights = self.weights(energies, view)
         return weighted_sum(weights, memory.values), weights
 
@@ -174,8 +178,8 @@ class SingleHead(Attention):
 class MultiHead(Attention):
     """c = W_o [c_1; …; c_H], c_j from W_q,j q over W_k,j h and W_v,j h. Vaswani et al. (2017), section 3.2.2.
 
-    Each head has a score function of its own, of the same kind, between vectors of an H-th of the sizes; all see
-    through the same window. The weights that are told are the mean over the heads.
+    Each head has a score function of its own, of the same class, between vectors of 1/H of the sizes; all heads share
+    one window. The weights returned are the mean over the heads.
     """
 
     def __init__(
@@ -186,7 +190,10 @@ class MultiHead(Attention):
         window: Window,
         normalisation: Normalisation,
     ) -> None:
-        """sizes: query_dim, key_dim, attention_dim of all heads together. Raises ValueError where they cannot share."""
+        """Make heads that share `sizes`: query_dim, key_dim and attention_dim of all heads together.
+
+        Raises ValueError where a size is no multiple of `heads`, and for a score function that reads the coverage.
+        """
         super().__init__(window, normalisation)
         for name, size in zip(("decoder state", "encoder state", "attention"), sizes, strict=True):
             if size % heads:
@@ -202,11 +209,11 @@ class MultiHead(Attention):
 
     @property
     def reads_coverage(self) -> bool:
-        """Never: refused when it is built."""
+        """Always False: the constructor refuses score functions that read the coverage."""
         return False
 
     def bind(self, states: Float[Tensor, "batch source key_dim"], mask: Bool[Tensor, "batch source"]) -> Memory:
-        """Keys and values of all heads, side by side."""
+        """Project keys and values of all heads, side by side in the last axis."""
         states = states.masked_fill(~mask[:, :, None], 0.0)
         keys = self.key_layer(states).chunk(len(self.scores), dim=-1)
         projected = [score.project(part) for score, part in zip(self._heads(), keys, strict=True)]
@@ -219,7 +226,7 @@ class MultiHead(Attention):
         view: View,
         coverage: Float[Tensor, "batch target source"] | None,
     ) -> tuple[Float[Tensor, "batch target key_dim"], Float[Tensor, "batch target source"]]:
-        """Each head by itself, then all contexts through one matrix."""
+        """Attend with each head by itself, then join all contexts through one matrix."""
         whole = self.query_layer(query), plain(memory.keys), plain(memory.values)
         parts = (part.chunk(len(self.scores), dim=-1) for part in whole)
         contexts, weights = [], []
@@ -231,12 +238,12 @@ class MultiHead(Attention):
 
     def _heads(self) -> Iterator[ScoreFunction]:
         for score in self.scores:
-            assert isinstance(score, ScoreFunction)  # a ModuleList forgets what it holds
+            assert isinstance(score, ScoreFunction)  # the type of a ModuleList does not say so
             yield score
 
 
 def make_attention(architecture: Architecture) -> Attention:
-    """The attention that an architecture names. Raises ValueError for parts that do not fit together."""
+    """Make the attention that an architecture names. Raises ValueError for parts that do not fit together."""
     base, heads = SCORE_FUNCTIONS[architecture.score], architecture.heads
     sizes = architecture.decoder_dim, architecture.key_dim, architecture.attention_dim
     window = WINDOWS[architecture.window](

@@ -1,6 +1,6 @@
-"""Beam slots in a batch: those that hold a hypothesis, as rows of a matrix, and back.
+"""Beam slots of a batch: from slots to a matrix with one row per hypothesis, and back.
 
-What works on each slot by itself need not do so on the empty ones, of which a beam of 5 has one in eight.
+Layers that work on each slot by itself can skip the empty ones: with a beam of 5, one slot in eight is empty.
 """
 
 from dataclasses import dataclass
@@ -12,33 +12,36 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """[sentences, beam] slots, of which some may be empty. taken: the others, numbered through; None: all are."""
+    """The slots of a batch, [sentences, beam], some of which may be empty.
+
+    occupied: the numbers of the slots that hold a hypothesis, counted through the batch; None where all do.
+    """
 
     sentences: int
     beam: int
-    taken: Int[Tensor, " rows"] | None = None
+    occupied: Int[Tensor, " rows"] | None = None
 
     @classmethod
     def of(cls, tokens: Int[Tensor, "sentences beam"]) -> "Slots":
-        """All where tokens are given, 0 or above."""
+        """Make the slots of a batch from their last tokens; a slot whose token is negative is empty."""
         given = tokens.flatten() >= 0
-        taken = None if bool(given.all()) else given.nonzero().squeeze(1)
-        return cls(tokens.shape[0], tokens.shape[1], taken)
+        occupied = None if bool(given.all()) else given.nonzero().squeeze(1)
+        return cls(tokens.shape[0], tokens.shape[1], occupied)
 
     def rows(self, slots: Shaped[Tensor, "sentences beam ..."]) -> Shaped[Tensor, "rows ..."]:
-        """A row for each slot that is taken."""
+        """Return a row for each occupied slot."""
         flat = slots.flatten(0, 1)
-        return flat if self.taken is None else flat.index_select(0, self.taken)
+        return flat if self.occupied is None else flat.index_select(0, self.occupied)
 
     def owners(self, device: torch.device) -> Int[Tensor, " rows"]:
-        """The sentence of each row."""
-        if self.taken is not None:
-            return self.taken // self.beam
+        """Return the number of the sentence that each row belongs to."""
+        if self.occupied is not None:
+            return self.occupied // self.beam
         return torch.arange(self.sentences, device=device).repeat_interleave(self.beam)
 
-    def spread(self, rows: Float[Tensor, "rows dim"]) -> Float[Tensor, "sentences beam dim"]:
-        """Each row at its slot, zeros in the empty ones."""
-        if self.taken is None:
+    def scatter(self, rows: Float[Tensor, "rows dim"]) -> Float[Tensor, "sentences beam dim"]:
+        """Return the rows at their slots, with zeros in the empty slots."""
+        if self.occupied is None:
             return rows.view(self.sentences, self.beam, -1)
         flat = rows.new_zeros(self.sentences * self.beam, rows.shape[1])
-        return flat.index_copy_(0, self.taken, rows).view(self.sentences, self.beam, -1)
+        return flat.index_copy_(0, self.occupied, rows).view(self.sentences, self.beam, -1)

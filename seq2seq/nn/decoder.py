@@ -1,8 +1,8 @@
 """The decoder wirings: which state is the query, and where the context goes.
 
-Notation: s decoder state, c context, y embedded previous target token, a attentional state (what the output layer
-reads).
-A decoder gives the same numbers for a sequence as for its steps, which a test checks.
+Notation: s is the decoder state, c the context, y the embedded previous target token, and a the attentional state,
+which the output layer reads. A decoder computes the same numbers for a whole sequence as step by step, which a test
+checks.
 """
 
 from abc import ABC, abstractmethod
@@ -23,12 +23,15 @@ from seq2seq.nn.kernels.loop_gradients import AffineSteps
 from seq2seq.nn.kernels.loop_steps import tanh_step
 from seq2seq.nn.kernels.products import SequenceLinear
 from seq2seq.nn.recurrent import RecurrentLayer, State
-from seq2seq.nn.registry import enter
+from seq2seq.nn.registry import register
 
 
 @dataclass(frozen=True, slots=True)
 class DecoderState:
-    """All that is carried from step to step. Tensors are [sentences, beam, ...]; the memory has no beam axis."""
+    """Everything that a decoder carries from step to step.
+
+    Tensors are [sentences, beam, ...]; the memory has no beam axis.
+    """
 
     memory: Memory
     cells: tuple[State, ...]  # per layer: (h,) or (h, c), each [sentences, beam, decoder_dim]
@@ -40,7 +43,7 @@ class DecoderState:
         return DecoderState(memory, cells, None if self.fed is None else change(self.fed), self.past.map(change))
 
     def select(self, parents: Int[Tensor, "sentences beam"]) -> "DecoderState":
-        """Reorder within each sentence: new slot k continues old slot parents[:, k]."""
+        """Return the state reordered within each sentence: new slot k continues old slot parents[:, k]."""
         slots = self.cells[0][0].shape[1]
         first = torch.arange(parents.shape[0], device=parents.device)[:, None] * slots
         rows, shape = (first + parents).flatten(), parents.shape
@@ -50,13 +53,13 @@ class DecoderState:
         )
 
     def keep(self, sentences: Int[Tensor, " kept"]) -> "DecoderState":
-        """Only these sentences."""
+        """Return the state of the sentences with these row numbers alone."""
         return self._map(lambda part: part.index_select(0, sentences), self.memory.select(sentences))
 
 
 @dataclass(frozen=True, slots=True)
 class DecoderOutput:
-    """What the output layer reads, and where the decoder looked."""
+    """The vectors that the output layer reads, the attention weights, and the state for the next step."""
 
     outputs: Float[Tensor, "batch target output_dim"]
     weights: Float[Tensor, "batch target source"]
@@ -67,7 +70,7 @@ Noise = list[Tensor | None]  # dropout factors [batch, target, dim] per layer, d
 
 
 class Decoder(nn.Module, ABC):
-    """Recurrent layers, an attention, and the readout a = tanh(W[...]) with output_dim units."""
+    """The base of all wirings: recurrent layers, an attention, and the readout a = tanh(W[...]) of output_dim units."""
 
     name: ClassVar[str]
     no_input_feeding: ClassVar[str] = "which has none"  # why, where there is no such class with input feeding
@@ -89,63 +92,64 @@ class Decoder(nn.Module, ABC):
 
     @classmethod
     def extra_input(cls, architecture: Architecture) -> int:
-        """Units that enter the first recurrent layer beside y."""
+        """Return the units that the first recurrent layer reads beside y."""
         return 0
 
     @classmethod
     def readout_input(cls, architecture: Architecture) -> int:
-        """Units that the readout reads."""
+        """Return the units that the readout reads."""
         return architecture.decoder_dim + architecture.key_dim
 
     def start(self, source: EncoderOutput) -> DecoderState:
-        """s_0 = tanh(W h_final) for each layer, an LSTM's c_0 = 0. Bahdanau et al. (2015), appendix A.2.2,
-        but from both directions' last states.
+        """Return the state before the first token: s_0 = tanh(W h_final) for each layer, and c_0 = 0 for an LSTM.
+
+        Bahdanau et al. (2015), appendix A.2.2, but from both directions' last states.
         """
         memory = self.attention.bind(source.states, source.mask)
-        first = self.bridge(source.final).to(self.bridge.weight.dtype)  # under autocast too: all later states are as it
+        first = self.bridge(source.final).to(self.bridge.weight.dtype)  # later states keep its dtype
         hidden = torch.tanh(first).view(-1, 1, len(self.layers), self.dim)
         rest = [torch.zeros_like(hidden[:, :, 0])] * (self.state_count - 1)
         cells = tuple((hidden[:, :, depth], *rest) for depth in range(len(self.layers)))
-        return DecoderState(memory, cells, self.first_fed(source), self.attention.begin(memory))
+        return DecoderState(memory, cells, self.initial_attentional_state(source), self.attention.begin(memory))
 
-    def first_fed(self, source: EncoderOutput) -> Float[Tensor, "batch 1 output_dim"] | None:
-        """What is fed back at the first step; None where the wiring feeds nothing."""
+    def initial_attentional_state(self, source: EncoderOutput) -> Float[Tensor, "batch 1 output_dim"] | None:
+        """Return the attentional state fed back at the first step; None for a wiring without input feeding."""
         return None
 
     @abstractmethod
     def step(self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots) -> DecoderOutput:
-        """One token for every beam slot that is taken; the output of an empty one is zeros, its state too."""
+        """Decode one token of every occupied slot; the output and the new state of an empty slot are zeros."""
 
     @abstractmethod
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
-        """Teacher forcing: all positions of known targets, from a state with one beam slot."""
+        """Decode all positions of known targets (teacher forcing), from a state with one beam slot."""
 
     def recur(
         self, inputs: Float[Tensor, "rows input"], cells: tuple[State, ...], slots: Slots
     ) -> tuple[Float[Tensor, "rows dim"], tuple[State, ...]]:
-        """All layers, one step of a search: the top layer's output and the new states."""
+        """Run all layers for one step of a search; return the top layer's output and the new states."""
         after: list[State] = []
         for depth, (layer, norm) in enumerate(self.stack()):
             new = layer.step(inputs, tuple(slots.rows(part) for part in cells[depth]))
             outputs = norm(new[0])
             inputs = outputs + inputs if self.residual and depth else outputs
-            after.append(tuple(slots.spread(part) for part in new))
+            after.append(tuple(slots.scatter(part) for part in new))
         return inputs, tuple(after)
 
     def stack(self) -> Iterator[tuple[RecurrentLayer, nn.Module]]:
-        """The recurrent layers from the bottom up, each with its normalisation."""
+        """Iterate over the recurrent layers from the bottom up, each with its layer normalisation."""
         for layer, norm in zip(self.layers, self.norms, strict=True):
-            assert isinstance(layer, RecurrentLayer)  # a ModuleList forgets what it holds
+            assert isinstance(layer, RecurrentLayer)  # the type of a ModuleList does not say so
             yield layer, norm
 
     def loops(self, embedded: Float[Tensor, "batch target input_dim"]) -> "LayerLoops":
-        """The layers for a loop in training, with what does not depend on the loop done for all positions."""
+        """Return the layers for a training loop; work that does not depend on the loop is done for all positions."""
         noise = [self.dropout.draw(embedded, self.dim) for _ in self.layers]
         return LayerLoops(self, embedded, noise)
 
 
 class LayerLoops:
-    """The recurrent layers in a loop of training: what `Decoder.recur` does, with dropout."""
+    """The recurrent layers in a training loop; each step does what `Decoder.recur` does, with dropout."""
 
     def __init__(self, decoder: Decoder, embedded: Float[Tensor, "batch target input_dim"], noise: Noise) -> None:
         self._norms = [norm for _, norm in decoder.stack()]
@@ -156,10 +160,13 @@ class LayerLoops:
         self._residual = decoder.residual
 
     def step(
-        self, position: int, late: Float[Tensor, "batch late_dim"], cells: tuple[State, ...]
+        self, position: int, extra: Float[Tensor, "batch extra_dim"], cells: tuple[State, ...]
     ) -> tuple[Float[Tensor, "batch dim"], tuple[State, ...]]:
-        """All layers at one position; late: what enters the first beside y. States are [batch, dim]."""
-        inputs, after = late, []
+        """Run all layers at one position; return the top layer's output and the new states, each [batch, dim].
+
+        extra: the input of the first layer beside y.
+        """
+        inputs, after = extra, []
         for depth, (loop, norm, noise) in enumerate(zip(self._loops, self._norms, self._noise, strict=True)):
             after.append(loop.step(inputs, cells[depth]))
             outputs = norm(after[-1][0])
@@ -173,13 +180,13 @@ Wiring = TypeVar("Wiring", bound=type[Decoder])
 
 
 def wiring(name: str, *, input_feeding: bool = False) -> Callable[[Wiring], Wiring]:
-    """Register a wiring under the name that configs use; input_feeding: what it is with model.input_feeding = true."""
+    """Register a wiring under the name that configs use; input_feeding: for model.input_feeding = true."""
     table: dict[Any, Any] = DECODERS
-    return enter(table, "wiring", name, (name, input_feeding))
+    return register(table, "wiring", name, (name, input_feeding))
 
 
 def decoder_class(architecture: Architecture) -> type[Decoder]:
-    """The wiring that an architecture names."""
+    """Return the class of the wiring that an architecture names."""
     return DECODERS[architecture.wiring, architecture.input_feeding]
 
 
@@ -194,25 +201,25 @@ class Bahdanau(Decoder):
 
     @classmethod
     def extra_input(cls, architecture: Architecture) -> int:
-        """The context."""
+        """Return the units of the context."""
         return architecture.key_dim
 
     @classmethod
     def readout_input(cls, architecture: Architecture) -> int:
-        """s_t, c_t and y_{t-1}."""
+        """Return the units of s_t, c_t and y_{t-1} together."""
         return architecture.decoder_dim + architecture.key_dim + architecture.embedding_dim
 
     def step(self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots) -> DecoderOutput:
-        """Attend with s_{t-1}, recur, read out."""
+        """Decode one token of every occupied slot: attend with s_{t-1}, run the layers, read out."""
         attended = self.attention.look(state.cells[-1][0], state.memory, state.past)
         context = slots.rows(attended.context)
         top, cells = self.recur(torch.cat([embedded, context], dim=-1), state.cells, slots)
-        outputs = slots.spread(torch.tanh(self.readout(torch.cat([top, context, embedded], dim=-1))))
+        outputs = slots.scatter(torch.tanh(self.readout(torch.cat([top, context, embedded], dim=-1))))
         return DecoderOutput(outputs, attended.weights, replace(state, cells=cells, past=attended.past))
 
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
-        """Loop over attention and cell; the readout of all positions at once."""
-        loops, past, cells = self.loops(embedded), state.past, one_slot(state.cells)
+        """Decode known targets: a loop over attention and cell, then the readout of all positions at once."""
+        loops, past, cells = self.loops(embedded), state.past, squeeze_beam(state.cells)
         memory = self.attention.repeat(state.memory, embedded.shape[1])
         tops, contexts, weights = [], [], []
         for position in range(embedded.shape[1]):
@@ -223,7 +230,7 @@ class Bahdanau(Decoder):
             contexts.append(attended.context)
             weights.append(attended.weights)
         joined = torch.cat([torch.stack(tops, 1), torch.cat(contexts, 1), embedded], dim=-1)
-        state = replace(state, cells=slotted(cells), past=past)
+        state = replace(state, cells=unsqueeze_beam(cells), past=past)
         return DecoderOutput(torch.tanh(self.readout(joined)), torch.cat(weights, 1), state)
 
 
@@ -234,25 +241,25 @@ class Luong(Decoder):
     def join(
         self, context: Float[Tensor, "*rows key_dim"], top: Float[Tensor, "*rows dim"]
     ) -> Float[Tensor, "*rows output_dim"]:
-        """What s_t saw, joined with s_t."""
+        """Return the attentional state a_t = tanh(W[c_t; s_t])."""
         return torch.tanh(self.readout(torch.cat([context, top], dim=-1)))
 
     def step(self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots) -> DecoderOutput:
-        """Recur, then attend with s_t."""
-        top, cells = self.recur(self.entering(embedded, state, slots), state.cells, slots)
-        attended = self.attention.look(slots.spread(top), state.memory, state.past)
-        outputs = slots.spread(self.join(slots.rows(attended.context), top))
+        """Decode one token of every occupied slot: run the layers, then attend with s_t."""
+        top, cells = self.recur(self.first_input(embedded, state, slots), state.cells, slots)
+        attended = self.attention.look(slots.scatter(top), state.memory, state.past)
+        outputs = slots.scatter(self.join(slots.rows(attended.context), top))
         fed = None if state.fed is None else outputs
         return DecoderOutput(outputs, attended.weights, DecoderState(state.memory, cells, fed, attended.past))
 
-    def entering(
+    def first_input(
         self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots
     ) -> Float[Tensor, "rows input"]:
-        """What the first layer reads in a step of a search: y."""
+        """Return the first layer's input in a step of a search: y."""
         return embedded
 
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
-        """Nothing of a step depends on where the last one looked, so every layer runs over all positions at once."""
+        """Decode known targets: no step depends on earlier attention, so each layer runs over all positions at once."""
         inputs, after = embedded, []
         for depth, (layer, norm) in enumerate(self.stack()):
             outputs, last = layer.sequence(inputs, tuple(part[:, 0] for part in state.cells[depth]))
@@ -270,24 +277,24 @@ class LuongInputFeeding(Luong):
 
     @classmethod
     def extra_input(cls, architecture: Architecture) -> int:
-        """The attentional state."""
+        """Return the units of the attentional state."""
         return architecture.output_dim
 
-    def first_fed(self, source: EncoderOutput) -> Float[Tensor, "batch 1 output_dim"]:
-        """Zeros: nothing has been attended to yet."""
+    def initial_attentional_state(self, source: EncoderOutput) -> Float[Tensor, "batch 1 output_dim"]:
+        """Return zeros, because no step has attended yet."""
         return source.final.new_zeros(source.final.shape[0], 1, self.output_dim)
 
-    def entering(
+    def first_input(
         self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots
     ) -> Float[Tensor, "rows input"]:
-        """[y; a]."""
-        return torch.cat([embedded, slots.rows(self.fed(state))], dim=-1)
+        """Return the first layer's input in a step of a search: [y; a]."""
+        return torch.cat([embedded, slots.rows(self.last_attentional_state(state))], dim=-1)
 
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
-        """A loop: each step needs the attentional state of the one before."""
-        loops, past, cells = self.loops(embedded), state.past, one_slot(state.cells)
+        """Decode known targets in a loop, because each step needs the attentional state of the one before."""
+        loops, past, cells = self.loops(embedded), state.past, squeeze_beam(state.cells)
         memory = self.attention.repeat(state.memory, embedded.shape[1])
-        fed = self.fed(state)[:, 0]
+        fed = self.last_attentional_state(state)[:, 0]
         readout = AffineSteps(self.readout.weight.t().contiguous(), self.readout.bias, embedded.shape[1])
         outputs, weights = [], []
         for position in range(embedded.shape[1]):
@@ -297,21 +304,21 @@ class LuongInputFeeding(Luong):
             fed = tanh_step(readout, attended.context[:, 0], top)
             outputs.append(fed)
             weights.append(attended.weights)
-        state = DecoderState(state.memory, slotted(cells), fed[:, None], past)
+        state = DecoderState(state.memory, unsqueeze_beam(cells), fed[:, None], past)
         return DecoderOutput(torch.stack(outputs, 1), torch.cat(weights, 1), state)
 
-    def fed(self, state: DecoderState) -> Float[Tensor, "sentences beam output_dim"]:
-        """a_{t-1}."""
+    def last_attentional_state(self, state: DecoderState) -> Float[Tensor, "sentences beam output_dim"]:
+        """Return a_{t-1}. Raises ValueError for a state of a wiring without input feeding."""
         if state.fed is None:
             raise ValueError("this decoder state was made by a wiring without input feeding")
         return state.fed
 
 
-def one_slot(cells: tuple[State, ...]) -> tuple[State, ...]:
-    """States with one beam slot as [batch, dim]."""
+def squeeze_beam(cells: tuple[State, ...]) -> tuple[State, ...]:
+    """Return states with one beam slot without the beam axis, as [batch, dim]."""
     return tuple(tuple(part[:, 0] for part in layer) for layer in cells)
 
 
-def slotted(cells: tuple[State, ...]) -> tuple[State, ...]:
-    """States [batch, dim] with one beam slot."""
+def unsqueeze_beam(cells: tuple[State, ...]) -> tuple[State, ...]:
+    """Return states [batch, dim] with a beam axis of one slot, as [batch, 1, dim]."""
     return tuple(tuple(part[:, None] for part in layer) for layer in cells)

@@ -1,4 +1,4 @@
-"""The encoder: embedded source in, one state per token out."""
+"""The encoder: embedded source tokens in, one state per token out."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from seq2seq.nn.recurrent import SourceLayer
 
 @dataclass(frozen=True, slots=True)
 class EncoderOutput:
-    """States of every source token, and what each direction of the top layer had read last."""
+    """The states of all source tokens, and the top layer's outputs at each direction's last token, side by side."""
 
     states: Float[Tensor, "batch source key_dim"]
     final: Float[Tensor, "batch key_dim"]
@@ -37,7 +37,7 @@ class Encoder(nn.Module):
     def forward(
         self, embedded: Float[Tensor, "batch source input_dim"], lengths: Int[Tensor, " batch"]
     ) -> EncoderOutput:
-        """Read the sentences; what stands in padded positions has no influence."""
+        """Encode the sentences; the contents of padded positions have no influence."""
         mask = length_mask(lengths, embedded.shape[1])
         inputs, final = embedded, embedded.new_zeros(())
         for depth, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):

@@ -1,4 +1,4 @@
-"""First values of all parameters, each drawn from a generator of its own name."""
+"""Initial values of all parameters, each drawn from a random generator seeded by the parameter's name."""
 
 import hashlib
 
@@ -11,9 +11,9 @@ from seq2seq.nn.scores import ScoreFunction
 def initialise(model: nn.Module, seed: int) -> None:
     """Fill every parameter from a generator of its own, seeded by `seed` and the parameter's name.
 
-    So a parameter's first value depends on nothing else: switching the score changes the score's parameters alone.
+    So an initial value depends on nothing else: another score function changes the score function's parameters alone.
     Matrices: Glorot & Bengio (2010), recurrent ones orthogonal per gate (Saxe et al. 2014); embeddings N(0, 1/dim);
-    biases 0, an LSTM's forget gate 1 (Jozefowicz et al. 2015).
+    biases 0, those of an LSTM's forget gate 1 (Jozefowicz et al. 2015).
     """
     for name, parameter in model.named_parameters():
         digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
@@ -23,7 +23,7 @@ def initialise(model: nn.Module, seed: int) -> None:
 
 
 def _first_value(model: nn.Module, name: str, parameter: Tensor, generator: torch.Generator) -> Tensor:
-    """The initial value of one parameter, on the CPU."""
+    """Return the initial value of one parameter, on the CPU."""
     owner, _, kind = name.rpartition(".")
     module = model.get_submodule(owner)
     value = torch.zeros(parameter.shape)
@@ -43,7 +43,7 @@ def _first_value(model: nn.Module, name: str, parameter: Tensor, generator: torc
 
 
 def _recurrent_value(module: nn.RNNBase, kind: str, value: Tensor, generator: torch.Generator) -> Tensor:
-    """torch stacks the gates along the first axis; each is drawn as a matrix of its own."""
+    """Fill a parameter of a GRU or LSTM; torch stacks the gates along the first axis, and each is drawn separately."""
     gates = value.chunk(value.shape[0] // module.hidden_size)
     if kind.startswith("weight_ih"):
         for gate in gates:

@@ -1,4 +1,4 @@
-"""Label-smoothed cross-entropy, as a sum in nats beside the number of tokens: never a mean of means."""
+"""Label-smoothed cross-entropy, as a sum in nats beside the number of tokens, so that no mean of means arises."""
 
 from typing import NamedTuple
 
@@ -11,11 +11,14 @@ from seq2seq.nn.kernels.precision import product_dtype
 
 
 class Loss(NamedTuple):
-    """Sums over real target tokens, the end included. A tuple, so that wrappers of modules see the tensors."""
+    """Sums over real target tokens, the end of sentence included.
 
-    total: Tensor  # nats, label-smoothed: what is minimised
-    nll: Tensor  # nats, not smoothed: what perplexity is made of
-    tokens: Tensor  # how many
+    It is a tuple, so that wrappers of modules find the tensors in it.
+    """
+
+    total: Tensor  # nats, label-smoothed; training minimises it
+    nll: Tensor  # nats, not smoothed; perplexity is computed from it
+    tokens: Tensor  # number of tokens
 
 
 def cross_entropy(
@@ -25,10 +28,10 @@ def cross_entropy(
     targets: Int[Tensor, " tokens"],
     smoothing: float,
 ) -> Loss:
-    """-Σ_t Σ_v q_v log p(v), with q = (1 - ε) onehot + ε / V. Szegedy et al. (2016), section 7.
+    """Return -Σ_t Σ_v q_v log p(v), with q = (1 - ε) onehot + ε / V and ε = `smoothing`.
 
-    Give it real positions only; it knows no padding. Under autocast to bfloat16 a CPU makes the products of that; fp16
-    could not hold the sums in the gradients, and on GPUs it was not measured.
+    Szegedy et al. (2016), section 7. Pass real positions only: padding is not recognised. Under autocast to bfloat16 on
+    a CPU, the products are in bfloat16; fp16 could not hold the sums in the gradients, and GPUs were not measured.
     """
     asked = product_dtype(weight)
     dtype = asked if outputs.device.type == "cpu" and asked == torch.bfloat16 else weight.dtype
@@ -38,9 +41,10 @@ def cross_entropy(
 
 
 def repetition(weights: Float[Tensor, "batch target source"], real: Bool[Tensor, "batch target"]) -> Tensor:
-    """Σ_t Σ_i min(α_ti, c_ti), c_ti = Σ_{t' < t} α_t'i, over real target positions. See et al. (2017), equation 12.
+    """Return Σ_t Σ_i min(α_ti, c_ti) over real target positions, where c_ti = Σ_{t' < t} α_t'i.
 
-    How much of the attention went where earlier steps had looked; a sum, as the cross-entropy is.
+    This is the coverage loss of See et al. (2017), equation 12: how much attention went to source positions that
+    earlier steps had attended to. It is a sum, as the cross-entropy is.
     """
     before = weights.cumsum(dim=1) - weights
     return torch.minimum(weights, before).sum(dim=-1)[real].sum()

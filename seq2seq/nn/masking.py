@@ -1,4 +1,4 @@
-"""Masks. True = real token, False = padding; said once, here, and meant everywhere."""
+"""Masks: in all modules, True marks a real token and False padding."""
 
 import torch
 from jaxtyping import Bool, Int
@@ -6,5 +6,5 @@ from torch import Tensor
 
 
 def length_mask(lengths: Int[Tensor, " batch"], width: int) -> Bool[Tensor, "batch width"]:
-    """True where a position is inside its sentence."""
+    """Return a mask that is True at the positions inside each sentence."""
     return torch.arange(width, device=lengths.device) < lengths[:, None]

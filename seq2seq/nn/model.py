@@ -21,16 +21,16 @@ from seq2seq.nn.windows import WINDOWS
 
 
 def mechanisms() -> dict[str, Collection[str]]:
-    """The names that each switch of an architecture can have: what is registered at the moment."""
+    """Return the names now registered for each choice of an architecture: score, window, normalisation and wiring."""
     wirings = dict.fromkeys(name for name, _ in DECODERS)
     return {"score": SCORE_FUNCTIONS, "window": WINDOWS, "normalisation": NORMALISATIONS, "wiring": wirings}
 
 
 class Seq2Seq(nn.Module):
-    """p(target | source), a token at a time."""
+    """The network, which models p(target | source) token by token."""
 
     def __init__(self, architecture: Architecture) -> None:
-        """Raises ValueError for mechanisms and sizes that do not fit together."""
+        """Make the network. Raises ValueError for mechanisms and sizes that do not fit together."""
         super().__init__()
         self.architecture = architecture
         embedding_dim, target_vocabulary = architecture.embedding_dim, architecture.target_vocabulary
@@ -47,19 +47,19 @@ class Seq2Seq(nn.Module):
         self.output_dropout = SequenceDropout(architecture.dropout_output, architecture.variational)
 
     def start(self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, " batch"]) -> DecoderState:
-        """Read the source; the state from which a target begins, with one beam slot."""
+        """Encode the source; return the state from which a target begins, with one beam slot."""
         embedded = self.embedding_dropout(self.source_embedding(source))
         return self.decoder.start(self.encoder(embedded, lengths))
 
     def step(
         self, tokens: Int[Tensor, "sentences beam"], state: DecoderState, slots: Slots | None = None
     ) -> tuple[Float[Tensor, "*slots vocabulary"], DecoderOutput]:
-        """Log-probabilities (nats) of what follows each hypothesis whose last token is given.
+        """Return the log-probabilities (nats) of the next token of each hypothesis, given its last token.
 
-        [sentences, beam, vocabulary], or, where `slots` says that some are empty, a row for each of the others.
+        They are [sentences, beam, vocabulary], or, where `slots` has empty slots, one row per occupied slot.
         """
         slots, output = self._decode(tokens, state, slots)
-        if slots.taken is None:
+        if slots.occupied is None:
             return token_log_probs(self.output_layer, output.outputs), output
         return token_log_probs(self.output_layer, slots.rows(output.outputs)), output
 
@@ -70,13 +70,13 @@ class Seq2Seq(nn.Module):
         return slots, self.decoder.step(self.target_embedding(slots.rows(tokens)), state, slots)
 
     def narrow(self, state: DecoderState, tokens: Int[Tensor, "batch width"]) -> NarrowState:
-        """A state from which each sentence goes on with its own tokens alone, padded with -1."""
+        """Return a state from which each sentence continues with its own row of `tokens` alone, padded with -1."""
         return NarrowState(state, NarrowOutput.of(self.output_layer, tokens))
 
     def narrow_step(
         self, tokens: Int[Tensor, "sentences beam"], state: NarrowState, slots: Slots | None = None
     ) -> tuple[Float[Tensor, "*slots width"], DecoderOutput]:
-        """As `step`, of each sentence's own tokens: the probabilities of the others are shared out among these."""
+        """Do what `step` does with each sentence's own tokens alone, over which the probabilities are normalised."""
         slots, output = self._decode(tokens, state.state, slots)
         return state.output.log_probs(output.outputs, slots), output
 
@@ -86,11 +86,11 @@ class Seq2Seq(nn.Module):
         source_lengths: Int[Tensor, " batch"],
         target_input: Int[Tensor, "batch target"],
     ) -> DecoderOutput:
-        """Teacher forcing: what the output layer reads at every position, and where the model looked."""
+        """Decode known targets (teacher forcing); return the output layer's inputs and the weights of all positions."""
         return self.force_on(target_input, self.start(source, source_lengths))
 
     def force_on(self, target_input: Int[Tensor, "batch target"], state: DecoderState) -> DecoderOutput:
-        """Teacher forcing of what comes next, from a state with one beam slot."""
+        """Continue teacher forcing with further target tokens, from a state with one beam slot."""
         output: DecoderOutput = self.decoder(self.embedding_dropout(self.target_embedding(target_input)), state)
         return output
 
@@ -104,13 +104,13 @@ class Seq2Seq(nn.Module):
         smoothing: float = 0.0,
         coverage_loss: float = 0.0,
     ) -> Loss:
-        """Loss over the real target positions; padding reaches neither the output layer nor the sums.
+        """Return the loss over the real target positions; padding reaches neither the output layer nor the sums.
 
-        coverage_loss: weight λ of the loss for looking twice at one place (`repetition`), part of `total` alone.
+        coverage_loss: weight λ of the loss for repeated attention (`repetition`), which is part of `total` alone.
         """
         forced = self.force(source, source_lengths, target_input)
         outputs, real = self.output_dropout(forced.outputs), length_mask(target_lengths, target_input.shape[1])
-        layer, padded = self.output_layer, not bool(real.all())  # sentences of one length are many: batches are sorted
+        layer, padded = self.output_layer, not bool(real.all())  # often False: batches are sorted by length
         outputs, wanted = (part[real] if padded else part.flatten(0, 1) for part in (outputs, target_output))
         loss = cross_entropy(outputs, layer.weight, layer.bias, wanted, smoothing)
         if not coverage_loss:

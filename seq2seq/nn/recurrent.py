@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from seq2seq.nn.kernels.cells import CellWeights, run_sequence
 from seq2seq.nn.kernels.loop_steps import CellLoop
 
-State = tuple[Tensor, ...]  # what a cell carries: (h,) of a GRU, (h, c) of an LSTM; h comes first
+State = tuple[Tensor, ...]  # the state of a cell: (h,) for a GRU, (h, c) for an LSTM
 
 
 class RecurrentLayer(nn.Module):
     """A GRU (Cho et al. 2014) or LSTM (Hochreiter & Schmidhuber 1997) layer in one direction.
 
-    The parameters are torch's own. A whole sequence runs in torch's kernels on a GPU and in ours on a CPU, where
-    torch's took 520 ms of a training step for products that take 305 ms (reference model, two threads).
+    The parameters are torch's own. A whole sequence runs in torch's kernels on a GPU and in those of nn/kernels on a
+    CPU, where torch's took 520 ms of a training step for products that take 305 ms (reference model, two threads).
     """
 
     states: ClassVar[dict[str, int]] = {"gru": 1, "lstm": 2}
@@ -45,14 +45,14 @@ class RecurrentLayer(nn.Module):
         return outputs, tuple(part[0] for part in (last if self.state_count == 2 else (last,)))
 
     def weights(self) -> CellWeights:
-        """Return the layer's weights as the kernels want them."""
+        """Return the layer's weights in the form that the kernels read."""
         return CellWeights.of(self.cell, self._own())
 
     def _own(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.rnn.weight_ih_l0, self.rnn.weight_hh_l0, self.rnn.bias_ih_l0, self.rnn.bias_hh_l0
 
     def loop(self, known: Float[Tensor, "rows time known_dim"]) -> CellLoop:
-        """Return the layer for a loop of training, whose first inputs are `known` at all steps."""
+        """Return the layer for a training loop; `known` are the first columns of its inputs, at all steps."""
         return CellLoop(self.cell, self.weights(), known)
 
     def step(self, inputs: Float[Tensor, "rows input_dim"], state: State) -> State:
@@ -65,8 +65,8 @@ class RecurrentLayer(nn.Module):
 class SourceLayer(nn.Module):
     """A layer that reads padded sentences in one direction or both, each from its own first to its own last token.
 
-    Reversal is by index, and every row then runs at full width. torch's packed sequences run no padding, but their
-    backward pass clears a tensor of all time steps at each step, a third of a training step.
+    Sentences are reversed by index, and every row then runs at full width. torch's packed sequences skip padding, but
+    their backward pass clears a tensor of all time steps at each step, which takes a third of a training step.
     """
 
     def __init__(self, cell: str, input_dim: int, dim: int, bidirectional: bool) -> None:
@@ -79,7 +79,7 @@ class SourceLayer(nn.Module):
         self, inputs: Float[Tensor, "batch source input_dim"], mask: Bool[Tensor, "batch source"]
     ) -> tuple[Float[Tensor, "batch source output_dim"], Float[Tensor, "batch output_dim"]]:
         """Return outputs, zero on padding, and the outputs of each direction at its own last token, side by side."""
-        # Padding is silenced on the way in and on the way out: a NaN there would come back through the gradient.
+        # Padding is set to zero on the way in and on the way out: a NaN there would come back through the gradient.
         inputs = inputs.masked_fill(~mask[:, :, None], 0.0)
         last = (mask.sum(dim=1) - 1)[:, None, None]
         first = tuple(inputs.new_zeros(inputs.shape[0], self.dim) for _ in range(self.forwards.state_count))

@@ -1,8 +1,8 @@
 """Score functions: the rule f of the energies e_i = f(s, h_i), between a query s and the encoder states h_i.
 
-To add one, write one class with `@score_function("name")`. Its name then is a choice of the config, the property tests
-run over it, the README's table shows it, and a comparison counts its FLOP. What else must be known of it, the class
-says: see the class attributes of ScoreFunction.
+To add one, write one class with `@score_function("name")`. Configs can then choose it, the property tests run
+over it, the README's table shows it, and a comparison counts its FLOP. Its other properties are class attributes: see
+ScoreFunction.
 """
 
 import math
@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from seq2seq.nn.kernels.additive_energies import additive_energies
 from seq2seq.nn.kernels.loop_gradients import Repeatable, compare
 from seq2seq.nn.kernels.products import SequenceLinear, linear
-from seq2seq.nn.registry import enter
+from seq2seq.nn.registry import register
 
 
 class Multiplications(NamedTuple):
-    """Numbers that a rule multiplies: for each source token, for each query, and for each pair of the two."""
+    """The multiplications of a rule: for each source token, for each query, and for each pair of the two."""
 
     source: int = 0
     query: int = 0
@@ -32,13 +32,13 @@ class Multiplications(NamedTuple):
 class ScoreFunction(nn.Module, ABC):
     """The rule f of e_i = f(s, h_i), and nothing else: no mask, no softmax.
 
-    All share one constructor signature; a rule that has no use for attention_dim ignores it.
+    All score functions have the same constructor; a rule without use for attention_dim ignores it.
 
-    attends: False where the energies of all positions are equal, whatever was read.
-    reads_coverage: whether `after` differs from `forward`.
+    attends: False where the energies of all positions are equal, whatever the source.
+    reads_coverage: whether the energies depend on the coverage, so that `forward_with_coverage` is to be called.
     repeats_keys: whether `forward` passes the keys to a kernel, and so takes `Repeated` ones.
-    first_values: parameters that begin at a number rather than at random.
-    learning_rate_factor: what the schedule's learning rate is multiplied by for the rule's parameters. A part that
+    first_values: initial values of parameters that do not begin at random, by name.
+    learning_rate_factor: factor of the schedule's learning rate for the rule's parameters. A part that
     `training.learning_rate_factors` names has that factor instead, the parameters within it included.
     """
 
@@ -55,10 +55,10 @@ class ScoreFunction(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
-        """What the rule multiplies between states of these sizes, by which FLOP are counted (comparison/flops.py)."""
+        """Return the multiplications between states of these sizes, from which comparison/flops.py counts FLOP."""
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source projected_dim"]:
-        """The part of the rule that depends on the source alone, done once per sentence."""
+        """Return the keys: the part of the rule that depends on the source alone, computed once per sentence."""
         return states
 
     @abstractmethod
@@ -67,13 +67,13 @@ class ScoreFunction(nn.Module, ABC):
     ) -> Float[Tensor, "batch target source"]:
         """Return unmasked energies of every query against every key, [batch, source, projected_dim] from `project`."""
 
-    def after(
+    def forward_with_coverage(
         self,
         query: Float[Tensor, "batch target query_dim"],
         keys: Float[Tensor, "batch source projected_dim"],
         coverage: Float[Tensor, "batch target source"],
     ) -> Float[Tensor, "batch target source"]:
-        """Energies of queries each of which knows how much attention every key has had before it."""
+        """Return energies as `forward` does, given the attention that every key received before each query."""
         energies: Tensor = self(query, keys)
         return energies
 
@@ -92,7 +92,7 @@ Score = TypeVar("Score", bound=type[ScoreFunction])
 def score_function(name: str) -> Callable[[Score], Score]:
     """Register a score function under the name that configs use."""
     table: dict[str, Any] = SCORE_FUNCTIONS
-    return enter(table, "score function", name)
+    return register(table, "score function", name)
 
 
 @score_function("additive")
@@ -109,18 +109,18 @@ class Additive(ScoreFunction):
 
     @classmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
-        """W q, U h, and v with the tanh of each pair."""
+        """Count W q, U h, and v with the tanh of each pair."""
         return Multiplications(key_dim * attention_dim, query_dim * attention_dim, attention_dim)
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source attention_dim"]:
-        """U h."""
+        """Return U h."""
         keys: Tensor = self.key_layer(states)
         return keys
 
     def forward(
         self, query: Float[Tensor, "batch target query_dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
-        """vᵀ tanh(W q + U k) for each pair."""
+        """Return vᵀ tanh(W q + U k) for each pair."""
         return additive_energies(self.query_layer(query), keys, self.v)
 
 
@@ -136,18 +136,18 @@ class Multiplicative(ScoreFunction):
 
     @classmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
-        """W h, and q with it."""
+        """Count W h, and its product with q for each pair."""
         return Multiplications(source=key_dim * query_dim, pair=query_dim)
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
-        """W h."""
+        """Return W h."""
         keys: Tensor = self.key_layer(states)
         return keys
 
     def forward(
         self, query: Float[Tensor, "batch target query_dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
-        """qᵀ (W k) for each pair."""
+        """Return qᵀ (W k) for each pair."""
         return compare(query, keys)
 
 
@@ -163,13 +163,13 @@ class Dot(ScoreFunction):
 
     @classmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
-        """q with each state."""
+        """Count the product of q and k for each pair."""
         return Multiplications(pair=query_dim)
 
     def forward(
         self, query: Float[Tensor, "batch target dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
-        """qᵀ k for each pair."""
+        """Return qᵀ k for each pair."""
         return compare(query, keys)
 
 
@@ -185,13 +185,13 @@ class ScaledDot(ScoreFunction):
 
     @classmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
-        """q with each state."""
+        """Count the product of q and k for each pair."""
         return Multiplications(pair=query_dim)
 
     def forward(
         self, query: Float[Tensor, "batch target dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
-        """qᵀ k / √dim for each pair."""
+        """Return qᵀ k / √dim for each pair."""
         return compare(query, keys) / math.sqrt(query.shape[-1])
 
 
@@ -199,11 +199,12 @@ class ScaledDot(ScoreFunction):
 class ScaledMultiplicative(Multiplicative):
     """e = qᵀ W k / √dim, dim being the query's: the scale of Vaswani et al. (2017), equation 1, on Luong's "general".
 
-    For wide states: Britz et al. (2017), Table 5, see multiplicative attention without a scale fail at 1,024 units.
+    It is meant for wide states: in Britz et al. (2017), Table 5, unscaled multiplicative attention fails at 1,024
+    units.
     """
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
-        """W h / √dim: scaled here, once for all steps."""
+        """Return W h / √dim, scaled here once for all steps."""
         return super().project(states) / math.sqrt(self.key_layer.out_features)
 
 
@@ -215,13 +216,13 @@ class Uniform(ScoreFunction):
 
     @classmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
-        """Nothing."""
+        """Count nothing."""
         return Multiplications()
 
     def forward(
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source key_dim"]
     ) -> Float[Tensor, "batch target source"]:
-        """Zero for each pair."""
+        """Return zero for each pair."""
         return query.new_zeros(query.shape[0], query.shape[1], keys.shape[1])
 
 
@@ -229,8 +230,8 @@ class Uniform(ScoreFunction):
 class Location(ScoreFunction):
     """e_i = (W q)_i, from the query alone, for the first attention_dim positions i. Luong et al. (2015), equation 8.
 
-    As there, the rest of a longer sentence is ignored: its energies are so low that their weights come out as 0. They
-    are finite, because a window may leave no other position.
+    As in the paper, the rest of a longer sentence is ignored: its energies are so low that the weights are 0. They are
+    finite, because a window may leave no other position.
     """
 
     IGNORED: ClassVar[float] = -1e4
@@ -241,13 +242,13 @@ class Location(ScoreFunction):
 
     @classmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
-        """W q alone."""
+        """Count W q alone."""
         return Multiplications(query=query_dim * attention_dim)
 
     def forward(
         self, query: Float[Tensor, "batch target query_dim"], keys: Float[Tensor, "batch source key_dim"]
     ) -> Float[Tensor, "batch target source"]:
-        """(W q)_i for each position i."""
+        """Return (W q)_i for each position i."""
         energies: Tensor = self.query_layer(query)[:, :, : keys.shape[1]]
         return F.pad(energies, (0, keys.shape[1] - energies.shape[2]), value=self.IGNORED)
 
@@ -256,8 +257,9 @@ class Location(ScoreFunction):
 class Concat(ScoreFunction):
     """e = vᵀ tanh(W [q; k]). Luong et al. (2015), section 3.1, "concat".
 
-    The family of functions is additive's, as W [q; k] = W₁ q + W₂ k. What differs: the inner size is the query's and
-    not attention_dim, and the two halves are one matrix, which begins with the smaller values that its width asks for.
+    It can represent the same functions as `additive`, because W [q; k] = W₁ q + W₂ k. Two things differ: the inner size
+    is the query's, not attention_dim, and the two halves are one matrix, whose greater width gives it smaller initial
+    values.
     """
 
     repeats_keys: ClassVar[bool] = True
@@ -270,17 +272,17 @@ class Concat(ScoreFunction):
 
     @classmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
-        """W₁ q, W₂ h, and v with the tanh of each pair."""
+        """Count W₁ q, W₂ h, and v with the tanh of each pair."""
         return Multiplications(key_dim * query_dim, query_dim**2, query_dim)
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
-        """W₂ h."""
+        """Return W₂ h."""
         return linear(states, self.layer.weight[:, self.query_dim :])
 
     def forward(
         self, query: Float[Tensor, "batch target query_dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
-        """vᵀ tanh(W₁ q + W₂ k) for each pair."""
+        """Return vᵀ tanh(W₁ q + W₂ k) for each pair."""
         return additive_energies(linear(query, self.layer.weight[:, : self.query_dim]), keys, self.v)
 
 
@@ -288,8 +290,8 @@ class Concat(ScoreFunction):
 class Cosine(ScoreFunction):
     """e = β cos(q, k), with one learned β: lengths of states say nothing. Graves et al. (2014), equations 5 and 6.
 
-    There β comes from the controller at every step; here it is a parameter that begins at 10: energies between -1 and
-    1 could not give one position of a sentence much more weight than another.
+    In the paper the controller gives β at every step; here β is a parameter that begins at 10, because energies between
+    -1 and 1 could not give one position of a sentence much more weight than another.
     """
 
     repeats_keys: ClassVar[bool] = True
@@ -302,17 +304,17 @@ class Cosine(ScoreFunction):
 
     @classmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
-        """q with each state; lengths are not counted."""
+        """Count the product of q and k for each pair, but not the division by their lengths."""
         return Multiplications(pair=query_dim)
 
     def project(self, states: Float[Tensor, "batch source dim"]) -> Float[Tensor, "batch source dim"]:
-        """h / |h|."""
+        """Return h / |h|."""
         return F.normalize(states, dim=-1)
 
     def forward(
         self, query: Float[Tensor, "batch target dim"], keys: Repeatable
     ) -> Float[Tensor, "batch target source"]:
-        """β qᵀ k / |q| |k| for each pair."""
+        """Return β qᵀ k / |q| |k| for each pair."""
         return self.beta * compare(F.normalize(query, dim=-1), keys)
 
 
@@ -320,8 +322,8 @@ class Cosine(ScoreFunction):
 class Coverage(Additive):
     """e = vᵀ tanh(W q + U k + w c_i), c_i = Σ_{t' < t} α_{t'i}. See et al. (2017), equations 10 and 11.
 
-    Additive that knows how much attention each state has had, after Tu et al. (2016), and without See's bias, as
-    `additive` has none. `training.coverage_loss` adds the loss for looking twice.
+    It is `additive` with the attention that each state has received so far, after Tu et al. (2016), and without See's
+    bias, as `additive` has none. `training.coverage_loss` adds the loss for repeated attention.
     """
 
     reads_coverage: ClassVar[bool] = True
@@ -331,12 +333,12 @@ class Coverage(Additive):
         super().__init__(query_dim, key_dim, attention_dim)
         self.w = nn.Parameter(torch.empty(attention_dim))
 
-    def after(
+    def forward_with_coverage(
         self,
         query: Float[Tensor, "batch target query_dim"],
         keys: Float[Tensor, "batch source attention_dim"],
         coverage: Float[Tensor, "batch target source"],
     ) -> Float[Tensor, "batch target source"]:
-        """vᵀ tanh(W q + U k + w c) for each pair."""
+        """Return vᵀ tanh(W q + U k + w c) for each pair."""
         inner = self.query_layer(query)[:, :, None, :] + keys[:, None, :, :]
         return torch.tanh(inner + coverage[:, :, :, None] * self.w) @ self.v

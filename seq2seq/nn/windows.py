@@ -1,4 +1,4 @@
-"""Windows: which part of the source a step may look at. Independent of score function, normalisation and wiring."""
+"""Windows: the part of the source that a step may attend to, whatever the score function, normalisation and wiring."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -9,26 +9,30 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seq2seq.nn.registry import enter
+from seq2seq.nn.registry import register
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where looking is allowed (rows: one for all queries, or one each), and what multiplies the weights afterwards."""
+    """The positions a step may attend to, and a factor on the weights after the normalisation.
+
+    allowed has one row for all queries, or one per query.
+    """
 
     allowed: Bool[Tensor, "batch rows source"]
     factor: Float[Tensor, "batch target source"] | None = None
 
 
 class Window(nn.Module, ABC):
-    """Positions of a source of S tokens, the end of sentence among them, are counted from 0.
+    """The base of all windows over a source of S tokens, the end of sentence included, counted from 0.
 
-    All share one constructor signature. half_width: D of Luong et al. (2015); D positions to either side are seen.
+    All windows have the same constructor. half_width: D of Luong et al. (2015); the window has D positions to either
+    side of its centre.
     """
 
     name: ClassVar[str]
-    reads_position: ClassVar[bool] = False  # whether the number of the step matters
-    attends: ClassVar[bool] = False  # whether it learns where to look
+    reads_position: ClassVar[bool] = False  # whether it depends on the number of the step
+    attends: ClassVar[bool] = False  # whether its position is learnt
 
     def __init__(self, query_dim: int, attention_dim: int, half_width: int) -> None:
         super().__init__()
@@ -36,7 +40,7 @@ class Window(nn.Module, ABC):
 
     @classmethod
     def multiplications(cls, query_dim: int, attention_dim: int) -> int:
-        """What it multiplies for each query, by which FLOP are counted."""
+        """Return the multiplications for each query, from which comparison/flops.py counts FLOP."""
         return 0
 
     @abstractmethod
@@ -46,12 +50,12 @@ class Window(nn.Module, ABC):
         mask: Bool[Tensor, "batch source"],
         position: Int[Tensor, "batch target"] | None,
     ) -> View:
-        """The view of every query; position: the number of its step from 0, for a window that reads it."""
+        """Return the view of every query; position: the number of its step from 0, for a window that reads it."""
 
     def _around(
         self, centre: Float[Tensor, "batch target"], mask: Bool[Tensor, "batch source"]
     ) -> tuple[Float[Tensor, "batch target source"], Bool[Tensor, "batch target source"]]:
-        """Distances from the centre, and where looking is allowed."""
+        """Return the distances from the centre, and the mask of the real tokens within half_width of it."""
         distance = torch.arange(mask.shape[1], device=mask.device) - centre[:, :, None]
         return distance, (distance.abs() <= self.half_width) & mask[:, None, :]
 
@@ -63,7 +67,7 @@ Kind = TypeVar("Kind", bound=type[Window])
 def window(name: str) -> Callable[[Kind], Kind]:
     """Register a window under the name that configs use."""
     table: dict[str, Any] = WINDOWS
-    return enter(table, "window", name)
+    return register(table, "window", name)
 
 
 @window("none")
@@ -76,7 +80,7 @@ class NoWindow(Window):
         mask: Bool[Tensor, "batch source"],
         position: Int[Tensor, "batch target"] | None,
     ) -> View:
-        """Every real token."""
+        """Return a view of every real token."""
         return View(mask[:, None, :])
 
 
@@ -84,7 +88,7 @@ class NoWindow(Window):
 class Monotonic(Window):
     """[t - D, t + D] at step t. Luong et al. (2015), section 3.2, "local-m".
 
-    Behind the end of the source the window stays at the last token, where the paper would have none left to look at.
+    Beyond the end of the source the window stays at the last token, where the paper's window would be empty.
     """
 
     reads_position: ClassVar[bool] = True
@@ -95,7 +99,7 @@ class Monotonic(Window):
         mask: Bool[Tensor, "batch source"],
         position: Int[Tensor, "batch target"] | None,
     ) -> View:
-        """Around the step's own number."""
+        """Return a view around the position with the number of the step."""
         if position is None:
             raise ValueError("the window 'monotonic' needs the number of the step")
         last = mask.sum(dim=1, keepdim=True) - 1
@@ -106,8 +110,8 @@ class Monotonic(Window):
 class Predictive(Window):
     """[p - D, p + D] with p = S sigmoid(vᵀ tanh(W q)), weights times exp(-(i - p)² / 2σ²), σ = D / 2.
 
-    Luong et al. (2015), equations 9 and 10 of section 3.2, "local-p". As there, the weights are not shared out again
-    after the factor: they sum to less than 1, and the gradient reaches p through it.
+    Luong et al. (2015), equations 9 and 10 of section 3.2, "local-p". As in the paper, the weights are not
+    normalised again after the factor: they sum to less than 1, and the gradient reaches p through the factor.
     """
 
     attends: ClassVar[bool] = True
@@ -119,7 +123,7 @@ class Predictive(Window):
 
     @classmethod
     def multiplications(cls, query_dim: int, attention_dim: int) -> int:
-        """W q, and v with its tanh."""
+        """Count W q, and v with its tanh."""
         return query_dim * attention_dim + attention_dim
 
     def forward(
@@ -128,7 +132,7 @@ class Predictive(Window):
         mask: Bool[Tensor, "batch source"],
         position: Int[Tensor, "batch target"] | None,
     ) -> View:
-        """Around the predicted position."""
+        """Return a view around the predicted position p."""
         share = torch.sigmoid(torch.tanh(self.query_layer(query)) @ self.v).float()
         distance, allowed = self._around(mask.sum(dim=1, keepdim=True) * share, mask)
         factor = torch.exp(-(distance**2) / (2 * (self.half_width / 2) ** 2))

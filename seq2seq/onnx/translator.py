@@ -19,8 +19,8 @@ from seq2seq.translation.translation import (
     Source,
     Translation,
     batches,
-    blank,
-    in_chunks,
+    blank_translation,
+    iter_chunks,
     read_sources,
     write_translation,
 )
@@ -70,7 +70,7 @@ class OnnxTranslator:
                 f"{self.models[0].directory}: an exported model has the weights of its export; leave int8 out"
             )
         sources = read_sources(self.tokenizers, texts, settings)
-        answers = [[blank(source.text)] for source in sources]
+        answers = [[blank_translation(source.text)] for source in sources]
         for batch in batches(sources, settings):
             for source, found in zip(batch, self._search(batch, settings, n_best), strict=True):
                 answers[source.row] = [write_translation(self.tokenizers, source, outcome) for outcome in found]
@@ -95,7 +95,7 @@ class OnnxTranslator:
         self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchKeywords]
     ) -> Iterator[list[Translation]]:
         """Yield the translations of lines as they arrive, as `Translator.stream` does."""
-        chunks = in_chunks(lines, chunk)
+        chunks = iter_chunks(lines, chunk)
         SearchOptions.of(self.config.search, options).check_nbest(n_best)  # at the call, not at the first line
         return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
 

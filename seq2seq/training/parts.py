@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seq2seq.checkpoint.files import CONFIG, HASHED, read_file
 from seq2seq.checkpoint.model import load_tokenizers
-from seq2seq.checkpoint.owners import BEGINS, LOG
+from seq2seq.checkpoint.owners import LOG, LOG_START
 from seq2seq.config import TrainingConfig
 from seq2seq.durable import sha256
 from seq2seq.errors import InputError
@@ -31,7 +31,7 @@ def check_no_remains(directory: Path) -> None:
     remains += sorted((directory / "training").glob("weights-*"))
     path = directory / LOG
     log = read_file(path, path.stat().st_size) if path.exists() else None
-    if log and not (log.startswith(BEGINS) or BEGINS.startswith(log)):
+    if log and not (log.startswith(LOG_START) or LOG_START.startswith(log)):
         raise InputError(f"{path}: not the log of a training; choose another directory")
     if log and _VALIDATION in log:
         remains.append(path)

@@ -1,4 +1,4 @@
-"""Pairs aligned in one direction or in both."""
+"""Alignment of pairs by a model of one direction, or by two models of both directions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OTHER: dict[Join | None, Join | None] = {"source": "target", "target": "source"
 
 @dataclass(frozen=True, slots=True)
 class AlignedPair:
-    """A pair as a model aligns it, and one of the other direction, if there is one; both read with one shift."""
+    """A pair aligned by the forward model and, if there is one, the backward model, both read with the same shift."""
 
     forward: Alignment
     backward: Alignment | None
@@ -25,12 +25,12 @@ class AlignedPair:
 
     @property
     def truncated(self) -> bool:
-        """Whether a model did not read all of it."""
+        """Whether a model did not read the whole pair."""
         return self.forward.truncated or (self.backward is not None and self.backward.truncated)
 
     @property
     def readings(self) -> dict[str, list[Link]]:
-        """The links of each model by its option, and by the method both together; the last are those to write."""
+        """The links of each model by its option's name, then those of both by the method's; the last are the result."""
         if self.backward is None:
             return {"MODEL": self.forward.links}
         backward = reverse_links(self.backward.links)
@@ -39,11 +39,11 @@ class AlignedPair:
 
     @property
     def links(self) -> list[Link]:
-        """The links to write."""
+        """The links to write: those of both models combined, or of the only model."""
         return list(self.readings.values())[-1]
 
     def read(self, shift: int) -> AlignedPair:
-        """The same attention read with another shift."""
+        """Return the pair with the same attention, but links read with another shift."""
         forward = self.forward.read(shift=shift, threshold=self.threshold)
         backward = self.backward and self.backward.read(shift=shift, threshold=self.threshold)
         return replace(self, forward=forward, backward=backward)
@@ -51,7 +51,7 @@ class AlignedPair:
 
 @dataclass(frozen=True, slots=True)
 class Aligner:
-    """What aligns pairs, and how its attention is read; the sides are those of the forward model."""
+    """One or two models that align pairs, and settings for reading links; sides are named as for the forward model."""
 
     forward: Translator
     backward: Translator | None
@@ -61,8 +61,8 @@ class Aligner:
     threshold: float | None
     max_length: int
 
-    def pairs(self, sources: Sequence[str], targets: Sequence[str]) -> list[AlignedPair]:
-        """Each pair aligned, in order."""
+    def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[AlignedPair]:
+        """Align each source with its target; return the pairs in order."""
         reading: Any = {"shift": self.shift, "threshold": self.threshold, "max_length": self.max_length}
         found = self.forward.align(sources, targets, join=self.join, **reading)
         if self.backward is None:

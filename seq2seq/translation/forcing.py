@@ -1,4 +1,4 @@
-"""Teacher forcing: what networks say of given targets, in batches."""
+"""Teacher forcing: log-probabilities and attention of given targets, in batches."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.text.budget import cut_by_budget
 from seq2seq.translation.options import BATCH_TOKENS
 
-STRETCH = 256  # positions of a target that are forced at a time; few sentences are longer
+STRETCH = 256  # positions of a target that are decoded at a time; few sentences are longer
 
 
 def forced_batches(
     sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
 ) -> Iterator[tuple[list[int], Batch]]:
-    """Pairs of ids without specials, of similar length and within the budget: their places, and the batch.
+    """Yield batches of pairs of similar length within BATCH_TOKENS, each with the row numbers of its pairs.
 
-    Those whose source is blank are left out; nothing can be attended to there.
+    sources, targets: ids without specials. Pairs whose source is blank are left out, as there is nothing to attend to.
     """
     lengths = [max(pair) for pair in zip(map(len, sources), map(len, targets), strict=True)]
     order = sorted((row for row, source in enumerate(sources) if source), key=lengths.__getitem__)
@@ -34,39 +34,39 @@ def forced_batches(
 
 
 def force(networks: Sequence[Seq2Seq], batch: Batch) -> list[list[float]]:
-    """Log-probabilities of the targets, a list a pair, the end as the last: of the networks' mean probabilities."""
+    """Return the log-probabilities (nats) of each pair's target pieces, the end last, by the mean of the networks."""
     real = length_mask(batch.target_lengths, batch.target_output.shape[1])
     found = torch.zeros(real.shape, dtype=networks[0].output_layer.weight.dtype, device=real.device)
-    for stretch, answers in _forced(networks, batch):
+    for stretch, answers in _force_stretches(networks, batch):
         wanted, here = batch.target_output[:, stretch][real[:, stretch]], list[Tensor]()
         for network, answer in zip(networks, answers, strict=True):
-            # In slices: all logits at once would be by far the largest tensor.
+            # In slices, because all logits together would be by far the largest tensor.
             outputs = answer.outputs[real[:, stretch]]
             slices = zip(torch.split(outputs, 1024), torch.split(wanted, 1024), strict=True)
             here.append(torch.cat([_log_probs(network, *part) for part in slices]))
-        mean = torch.stack(here).logsumexp(0) - math.log(len(here))  # of probabilities, as Ensemble takes it
-        refuse_nan(mean)
+        mean = torch.stack(here).logsumexp(0) - math.log(len(here))  # the mean of probabilities, as in Ensemble
+        check_finite(mean)
         found[:, stretch][real[:, stretch]] = mean
     return [row[:length].tolist() for row, length in zip(found, batch.target_lengths.tolist(), strict=True)]
 
 
 def attend(networks: Sequence[Seq2Seq], batch: Batch) -> list[Tensor]:
-    """Attention over the targets, [target, source] a pair with both ends, on the CPU: the networks' mean weights."""
+    """Return each pair's attention weights [target, source], ends included, on the CPU: the mean of the networks."""
     lengths = list(zip(batch.target_lengths.tolist(), batch.source_lengths.tolist(), strict=True))
     found = [torch.empty(target, source) for target, source in lengths]
-    for stretch, answers in _forced(networks, batch):
+    for stretch, answers in _force_stretches(networks, batch):
         mean = torch.stack([answer.weights for answer in answers]).mean(0).cpu()
-        refuse_nan(mean)
+        check_finite(mean)
         for whole, weights, (target, source) in zip(found, mean, lengths, strict=True):
             whole[stretch] = weights[: max(0, target - stretch.start), :source]
     return found
 
 
-def _forced(networks: Sequence[Seq2Seq], batch: Batch) -> Iterator[tuple[slice, list[DecoderOutput]]]:
-    """Teacher forcing, a stretch of the targets after the other: what each network gives at the positions of one.
+def _force_stretches(networks: Sequence[Seq2Seq], batch: Batch) -> Iterator[tuple[slice, list[DecoderOutput]]]:
+    """Decode the targets one stretch of positions after another; yield the stretch and each network's output for it.
 
-    Attention has a weight for every position of the target and of the source. Of one stretch that is linear in the
-    source, and what is kept of the ones before is for the caller to say.
+    Attention has a weight for every pair of a target and a source position. For one stretch, memory is linear in the
+    length of the source, and the caller decides what to keep of earlier stretches.
     """
     states = [network.start(batch.source, batch.source_lengths) for network in networks]
     for start in range(0, batch.target_input.shape[1], STRETCH):
@@ -76,21 +76,21 @@ def _forced(networks: Sequence[Seq2Seq], batch: Batch) -> Iterator[tuple[slice, 
         states = [answer.state for answer in answers]
 
 
-def refuse_nan(numbers: Tensor) -> None:
-    """Raise Seq2SeqError, as a search does, where a model answers with no numbers. Finite weights can overflow."""
+def check_finite(numbers: Tensor) -> None:
+    """Raise Seq2SeqError, as a search does, for NaN or infinite numbers, which finite weights too can produce."""
     if not numbers.isfinite().all():
         raise Seq2SeqError("the model answered NaN: its parameters are damaged, or its training diverged")
 
 
 def _log_probs(network: Seq2Seq, outputs: Tensor, tokens: Tensor) -> Tensor:
-    """Log-probability [positions] of each token, from what the output layer reads [positions, output_dim]."""
+    """Return the log-probability [positions] of each token, from the output layer's inputs [positions, output_dim]."""
     logits: Tensor = network.output_layer(outputs)
     return logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]
 
 
 @contextmanager
-def evaluating(networks: Sequence[Seq2Seq]) -> Iterator[None]:
-    """No dropout and no gradients inside; afterwards every network is as it was."""
+def evaluation_mode(networks: Sequence[Seq2Seq]) -> Iterator[None]:
+    """Turn dropout and gradients off inside the block, and restore each network's mode afterwards."""
     training = [network.training for network in networks]
     try:
         for network in networks:

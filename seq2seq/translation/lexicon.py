@@ -1,4 +1,4 @@
-"""What each source piece becomes, as a model learnt it: counted from where it looks in pairs of its training text."""
+"""The likely translations of each source piece, counted from a model's attention over pairs of its training text."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.arguments import check_pairs, list_sentences
 from seq2seq.text.special_tokens import EOS, SPECIAL_IDS
-from seq2seq.translation.forcing import evaluating, forced_batches, refuse_nan
+from seq2seq.translation.forcing import check_finite, evaluation_mode, forced_batches
 from seq2seq.translation.options import MAX_SOURCE_LENGTH
 
-LEAST_WEIGHT = 0.01  # of attention that is counted; less is nearly all noise, and most of the links
-MOST_LINKS = 1 << 23  # different pairs of pieces that are counted, in 128 MiB; beyond, the lighter half is forgotten
+LEAST_WEIGHT = 0.01  # least attention weight that counts; smaller ones are nearly all noise, and most of the links
+MOST_LINKS = 1 << 23  # most pairs of pieces counted, 128 MiB; beyond, only half as many are kept, the heaviest
 
 
 class Lexicon:
-    """How much a model looked at each source piece, summed over the steps that predict each target piece.
+    """A model's attention to each source piece, summed over the steps that predict each target piece.
 
     Sums of weights were chosen over counting the piece with most of the weight. Measured on Multi30k test_2016 (6,000
-    pieces, BLEU 29, of references): recall 95.2 % on lists of 410 pieces, against 93.5 % on lists of 361 and 95.3 % on
-    lists of 581. Counting all weights above 0.1 or 0.25 alike came between. Leaving the common pieces out of the
-    pieces' own lists gave longer lists, and no better recall for their length, and so did dividing by a power of a
-    piece's frequency; a least share of 0.002 of a source piece's weight gave 95.3 % on 364 pieces, little for one more
-    setting. By the step after the one that predicts a piece, 50 a source piece had 93.1 % in place of 95.2 %.
+    pieces, BLEU 29), the recall of references was 95.2 % on lists of 410 pieces, against 93.5 % on lists of 361 and
+    95.3 % on lists of 581. Counting all weights above 0.1 or 0.25 alike came between. Leaving the common pieces out of
+    the pieces' own lists gave longer lists and no better recall for their length, and so did dividing by a power of a
+    piece's frequency. A least share of 0.002 of a source piece's weight gave 95.3 % on 364 pieces, too little gain for
+    one more setting. With the weights of the step after the one that predicts a piece, lists of 50 pieces per source
+    piece had a recall of 93.1 % in place of 95.2 %.
 
     Memory is bounded by the vocabularies and MOST_LINKS, not by the text.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
-        """Raises InputError for a model that cannot attend."""
+        """Make an empty lexicon of a model. Raises InputError for a model that cannot attend."""
         score = loaded.config.model.score
         if not SCORE_FUNCTIONS[score].attends:
             raise InputError(
@@ -47,18 +48,17 @@ class Lexicon:
                 "to learn a shortlist from; use a model with any other score"
             )
         self._loaded = loaded
-        self._keys: NDArray[np.int64] = np.zeros(
-            0, dtype=np.int64
-        )  # source piece * target vocabulary + target piece, ascending
+        # source piece * size of the target vocabulary + target piece, ascending
+        self._keys: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._sums: NDArray[np.float64] = np.zeros(0, dtype=np.float64)
         self._waiting: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
         self._frequencies = np.zeros(loaded.vocabulary.target, dtype=np.int64)
         self.pairs = self.left_out = 0
 
     def learn(self, sources: Iterable[str], targets: Iterable[str]) -> None:
-        """Read pairs. Those with a blank side, or with more than 1,000 pieces on one, are left out and counted.
+        """Count the attention of pairs. Pairs with a blank side, or over 1,000 pieces on one, are left out and counted.
 
-        Raises InputError as `Translator.score` does for what is no sentence, and for unequal numbers.
+        Raises InputError, as `Translator.score` does, for items that are no sentences and for unequal numbers.
         """
         sources, targets = list_sentences(sources, "source"), list_sentences(targets, "target")
         check_pairs(sources, targets)
@@ -66,7 +66,7 @@ class Lexicon:
         self.pairs, self.left_out = self.pairs + len(pairs), self.left_out + len(sources) - len(pairs)
         network = self._loaded.model
         device = next(network.parameters()).device
-        with evaluating([network]):
+        with evaluation_mode([network]):
             for _, batch in forced_batches([source for source, _ in pairs], [target for _, target in pairs]):
                 self._count(batch.to(device))
         if sum(len(keys) for keys, _ in self._waiting) > len(self._keys):
@@ -74,9 +74,9 @@ class Lexicon:
 
     def _count(self, batch: Batch) -> None:
         weights = self._loaded.model.force(batch.source, batch.source_lengths, batch.target_input).weights
-        refuse_nan(weights)
+        check_finite(weights)
         real = length_mask(batch.target_lengths, batch.target_output.shape[1])
-        # Specials are never produced, but for the end, which is on every list.
+        # Special tokens are never produced, except the end, which is on every list.
         real &= ~torch.isin(batch.target_output, torch.tensor(list(SPECIAL_IDS.values()), device=real.device))
         frequencies = torch.bincount(batch.target_output[real], minlength=len(self._frequencies))
         self._frequencies += frequencies.cpu().numpy()
@@ -85,7 +85,7 @@ class Lexicon:
         self._waiting.append((keys.cpu().numpy(), weights[row, step, position].double().cpu().numpy()))
 
     def _merge(self) -> None:
-        """Bring what waits into the sorted sums."""
+        """Add the waiting weights to the sorted sums."""
         all_keys = np.concatenate([self._keys, *(keys for keys, _ in self._waiting)])
         weights = np.concatenate([self._sums, *(weights for _, weights in self._waiting)])
         self._waiting = []
@@ -97,9 +97,10 @@ class Lexicon:
         self._keys, self._sums = keys, sums
 
     def shortlist(self, size: int, common: int) -> Shortlist:
-        """For each source piece its `size` likeliest target pieces; for all, the `common` most frequent and the end.
+        """Return a shortlist: `size` likeliest target pieces for each source piece, and common ones for all.
 
-        Of equal ones those with the lower numbers. Raises InputError where no pair was read.
+        The common ones are the `common` most frequent target pieces and the end. Among equals, pieces with lower
+        ids come first. Raises InputError for a size or count out of range, and where no pair was counted.
         """
         if not 1 <= size <= MOST_TOKENS:
             raise InputError(f"--size must lie between 1 and {MOST_TOKENS:,}, given {size}")
@@ -110,7 +111,7 @@ class Lexicon:
         self._merge()
         sources, targets = np.divmod(self._keys, len(self._frequencies))
         order = np.lexsort((targets, -self._sums, sources))
-        rank = np.arange(len(order)) - np.searchsorted(sources, sources)  # among those of the same source piece
+        rank = np.arange(len(order)) - np.searchsorted(sources, sources)  # among the links of the same source piece
         kept = order[rank < size]
         per_source = np.bincount(sources[kept], minlength=self._loaded.vocabulary.source)
         frequent = np.argsort(-self._frequencies, kind="stable")[: min(common, np.count_nonzero(self._frequencies))]
@@ -124,7 +125,7 @@ class Lexicon:
 def encode_pairs(
     loaded: LoadedModel, sources: Sequence[str], targets: Sequence[str]
 ) -> list[tuple[list[int], list[int]]]:
-    """Pairs as ids without specials, but for those with a blank side or one of more than MAX_SOURCE_LENGTH pieces."""
+    """Return pairs as ids without specials, but none with a blank side or one of over MAX_SOURCE_LENGTH pieces."""
     read = loaded.tokenizers.source.encode_batch(list(sources))
     written = loaded.tokenizers.target.encode_batch(list(targets))
     texts = zip(sources, targets, strict=True)
@@ -137,24 +138,24 @@ def encode_pairs(
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """How much of human translations a shortlist lets a model write. Ends are not counted: they are on every list."""
+    """The share of human translations that a shortlist allows; ends are not counted, as they are on every list."""
 
     sentences: int
     pieces: int  # of the references
-    found: int  # of these, on the sentence's shortlist
+    found: int  # pieces of the references that are on their sentence's shortlist
     whole: int  # sentences with all their pieces found
-    tokens: int  # on all shortlists together
+    tokens: int  # on the shortlists of all sentences together
 
     @classmethod
     def measure(cls, shortlist: Shortlist, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Recall:
-        """Of sources and references as ids without specials."""
+        """Measure the recall of a shortlist on pairs of source and reference, as ids without specials."""
         lists = [shortlist.tokens_for([*source, EOS]) for source, _ in pairs]
         missed = [int((~np.isin(target, own)).sum()) for (_, target), own in zip(pairs, lists, strict=True)]
         pieces = sum(len(target) for _, target in pairs)
         return cls(len(pairs), pieces, pieces - sum(missed), missed.count(0), sum(map(len, lists)))
 
     def __add__(self, other: Recall) -> Recall:
-        """Of both texts together."""
+        """Return the recall on both texts together."""
         return Recall(
             self.sentences + other.sentences,
             self.pieces + other.pieces,
@@ -165,10 +166,10 @@ class Recall:
 
     @property
     def rate(self) -> float:
-        """Share of the pieces that are on their sentence's list."""
+        """The share of the pieces that are on their sentence's list."""
         return self.found / self.pieces
 
     @property
     def mean_size(self) -> float:
-        """Tokens of a sentence's list."""
+        """The mean number of tokens on a sentence's list."""
         return self.tokens / self.sentences

@@ -1,4 +1,4 @@
-"""The members of an ensemble, checked before they translate together."""
+"""Checks of the models of an ensemble, before they translate together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from seq2seq.search.shortlist import Shortlist
 
 
 def check_models(models: Iterable[LoadedModel]) -> list[LoadedModel]:
-    """Return the models of a translator; raise WrongType for what is none, InputError for unequal vocabularies."""
+    """Return a translator's models as a list.
+
+    Raises WrongType for anything but loaded models, InputError where their vocabularies differ, ValueError for none.
+    """
     if isinstance(models, (str, Path, LoadedModel)):
         raise WrongType("a list of loaded models is needed; Translator.load reads model directories")
     checked = list(models)
@@ -24,7 +27,7 @@ def check_models(models: Iterable[LoadedModel]) -> list[LoadedModel]:
 
 
 def check_shortlists(shortlists: Iterable[Shortlist], models: Sequence[LoadedModel]) -> list[Shortlist]:
-    """Return the shortlists; raise InputError where there is not one for each model."""
+    """Return the shortlists as a list. Raises InputError where there is not one for each model."""
     found = list(shortlists)
     if len(found) != len(models):
         raise InputError(f"{len(found)} shortlists for {len(models)} models; one a model is needed")
@@ -32,7 +35,7 @@ def check_shortlists(shortlists: Iterable[Shortlist], models: Sequence[LoadedMod
 
 
 def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
-    """One ensemble, one vocabulary a side: an id must mean the same piece to every model."""
+    """Raise InputError where the models' vocabularies differ: an id must mean the same piece to all."""
     first = models[0]
     for other in models[1:]:
         for side in ("source", "target"):

@@ -1,4 +1,4 @@
-"""How to search: what callers give by keyword, and what comes of it with the model's config."""
+"""Options of a search: the keywords of callers, and the settings made from them and the model's config."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from seq2seq.text.arguments import check_bool, check_choice, check_integer, chec
 
 MAX_SOURCE_LENGTH = 1000  # pieces
 BATCH_SIZE = 200  # sentences
-BATCH_TOKENS = 4096  # pieces of the source, or of the longer side where both are known
-SEARCH_ALONE = ("beam_size", "shortlist")  # keywords that sampling does not take
+BATCH_TOKENS = 4096  # pieces of the source, or of the longer side of pairs
+SEARCH_ALONE = ("beam_size", "shortlist")  # keywords that sampling does not have
 
 
 class SearchKeywords(TypedDict, total=False):
     """The keywords of `translate` and its relatives, for type checkers; `sample` takes all but SEARCH_ALONE.
 
-    Left out or None: what the model's config says, or the default above.
+    For a keyword that is left out or None, the model's config or the default above counts.
     """
 
     beam_size: int | None  # live hypotheses; 1 is greedy search
     length_penalty: str | None  # 'average', 'gnmt' or 'none'
     length_alpha: float | None  # exponent of the penalty
-    min_length: int | None  # fewest pieces, the end not counted
-    max_length: int | None  # most pieces, the end counted; else by the length of the source
-    max_source_length: int | None  # pieces of a source that are read; the rest is cut off and `truncated` set
+    min_length: int | None  # least number of pieces, the end not counted
+    max_length: int | None  # most pieces, the end counted; by default it depends on the length of the source
+    max_source_length: int | None  # most pieces of a source that are read; the rest is cut off, and `truncated` is set
     batch_size: int | None  # most sentences in a batch
     batch_tokens: int | None  # most source pieces in a batch, padding counted
-    shortlist: bool | None  # choose among the tokens that the model's shortlist gives each sentence; False: among all
-    int8: bool | None  # with weights in 8-bit integers, on a CPU; False: in the precision of the model
+    shortlist: bool | None  # choose among the tokens that the model's shortlist allows each sentence; False: among all
+    int8: bool | None  # weights in 8-bit integers, on a CPU; False: in the precision of the model
 
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {
@@ -50,9 +50,9 @@ _COUNT = partial(check_integer, minimum=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
-    """All options of a search or of sampling, with nothing left open."""
+    """The complete settings of a search or of sampling."""
 
-    slots: int  # hypotheses of a sentence that live together: the beam, or the samples
+    slots: int  # hypotheses of a sentence at a time: the beam, or the samples
     penalty: LengthPenalty
     min_length: int
     max_length: int | None
@@ -66,9 +66,10 @@ class SearchOptions:
 
     @classmethod
     def of(cls, search: SearchConfig, keywords: Mapping[str, Any], samples: int | None = None) -> SearchOptions:
-        """The keywords, with the config where they are silent; samples: how many to draw, None for a search.
+        """Make the settings from keywords, and from the config where a keyword is missing.
 
-        Raises InputError for wrong types, unknown keywords and values out of range.
+        samples: number of samples to draw for each sentence; None for a search. Raises InputError for wrong types,
+        unknown keywords and values out of range.
         """
         allowed = [key for key in SearchKeywords.__annotations__ if samples is None or key not in SEARCH_ALONE]
         if unknown := min(keywords.keys() - set(allowed), default=None):
@@ -97,13 +98,13 @@ class SearchOptions:
             raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
 
     def longest(self, pieces: int) -> int:
-        """Most pieces for a sentence of so many, the end counted: a matter of its own length alone."""
+        """Return the most pieces, the end counted, for the translation of a sentence of `pieces` pieces."""
         if self.max_length is not None:
             return self.max_length
         return max(int(self.ratio * pieces) + self.offset, self.min_length + 1)
 
     def check_nbest(self, n_best: int) -> None:
-        """Refuse a list of translations that the beam cannot hold."""
+        """Raise InputError for a number of translations below 1 or above the beam size."""
         if check_integer("n_best", n_best, 1) > self.slots:
             limit = f"n-best must lie between 1 and the beam size {self.slots}"
             raise InputError(f"{limit}, given {n_best}; raise the beam size")

@@ -1,4 +1,4 @@
-"""Results as plain data: they compare with ==, and `dataclasses.asdict` makes of them what json.dumps can write."""
+"""Results as plain data: they compare with ==, and json.dumps can write what `dataclasses.asdict` makes of them."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(init=False, repr=False, eq=False)
 class _Rows:
-    """Declares what `asdict` shall take of an array, which it would otherwise copy as it is."""
+    """Declaration of the field that `asdict` reads of an array, which it would otherwise copy unchanged."""
 
     rows: list[Any]
 
 
 class Matrix(np.ndarray[Any, np.dtype[Any]], _Rows):
-    """An array of numpy that `dataclasses.asdict` gives as {"rows": [[...], ...]}."""
+    """A numpy array that `dataclasses.asdict` turns into {"rows": [[...], ...]}."""
 
     @property
-    def rows(self) -> list[Any]:  # type: ignore[override]  # a field there, which asdict asks for
+    def rows(self) -> list[Any]:  # type: ignore[override]  # a field in _Rows, which asdict reads
         """The numbers as nested lists."""
         return self.tolist()  # type: ignore[no-any-return]  # numpy does not say how deep the lists are
 
 
 def matrix(values: ArrayLike) -> NDArray[Any]:
-    """The same numbers, in the same memory where they are an array, as a `Matrix`."""
+    """Return values as a `Matrix`, which shares the memory of an array."""
     return np.asarray(values).view(Matrix)
 
 
 class PlainData:
-    """A dataclass with arrays whose instances compare with ==; to be declared with eq=False."""
+    """The base of dataclasses with arrays whose instances compare with ==; declare them with eq=False."""
 
     __slots__ = ()
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        names = [field.name for field in fields(self)]  # type: ignore[arg-type]  # its heirs are dataclasses
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]  # subclasses are dataclasses
         return all(_alike(getattr(self, name), getattr(other, name)) for name in names)
 
 

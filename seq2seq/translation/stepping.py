@@ -1,4 +1,4 @@
-"""What a search steps through: networks as step functions, and the states that it begins with."""
+"""The input of a search: networks as step functions, and the states that the search begins with."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from seq2seq.text.special_tokens import EOS
 def first_step(
     networks: Sequence[Seq2Seq], sources: Sequence[Sequence[int]], shortlists: Sequence[Shortlist], device: torch.device
 ) -> tuple[StepFunction[Any], EnsembleState[Any]]:
-    """Read the sources, ids without specials; the step function of all networks together, and their states.
+    """Encode the sources, ids without specials; return the step function of the networks as an ensemble, and its state.
 
-    With shortlists, among the tokens that each sentence's source allows.
+    With shortlists, the search chooses among the tokens that they allow for each sentence's source.
     """
     ids, lengths = source_batch(sources)
     ids, lengths = ids.to(device), lengths.to(device)
@@ -37,23 +37,23 @@ def first_step(
 
 
 def _step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
-    """A network as what a search asks for."""
+    """Return a network as a step function for a search."""
 
     def step(tokens: Tensor, state: DecoderState) -> Step[DecoderState]:
         slots = Slots.of(tokens)
         log_probs, output = network.step(tokens, state, slots)
-        return Step(log_probs, output.weights, output.state, slots=slots.taken)
+        return Step(log_probs, output.weights, output.state, slots=slots.occupied)
 
     return step
 
 
 def _narrow_step_function(network: Seq2Seq) -> StepFunction[NarrowState]:
-    """As `_step_function`, among each sentence's own tokens."""
+    """Return a network as a step function over each sentence's own tokens, by its shortlist."""
 
     def step(tokens: Tensor, state: NarrowState) -> Step[NarrowState]:
         slots = Slots.of(tokens)
         log_probs, output = network.narrow_step(tokens, state, slots)
         after = NarrowState(output.state, state.output)
-        return Step(log_probs, output.weights, after, state.output.tokens, slots.taken)
+        return Step(log_probs, output.weights, after, state.output.tokens, slots.occupied)
 
     return step

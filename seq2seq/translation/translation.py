@@ -1,4 +1,4 @@
-"""What translating reads and gives: sources, batches of them, and results."""
+"""The data of translation: sources, their batches, and results."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from seq2seq.translation.options import SearchOptions
 from seq2seq.translation.plain_data import PlainData, matrix
 
 FORBIDDEN = (PAD, UNK, BOS)  # never produced
-HYPOTHESES = 1024  # most that live together in a batch: each has a row of the vocabulary's size
+HYPOTHESES = 1024  # most in a batch at a time; each has a row of the vocabulary's size
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a search found, whichever engine searched: as seq2seq.search.stepping.Hypothesis, its weights an array."""
+    """The result of a search in torch or onnxruntime: a seq2seq.search.stepping.Hypothesis with weights as an array."""
 
     tokens: list[int]
     log_prob: float
@@ -40,14 +40,14 @@ class Translation(PlainData):
     text: detokenised, on one line. log_prob: its log-probability in nats, the end included when it is finished; with a
     shortlist, under the distribution over the sentence's shortlist, which is no less than the model's (`score_tokens`).
     score: log_prob over the length penalty. For a blank source, whose translation is blank, both are 0.
-    tokens, pieces: what was produced, as ids and as subword strings, without specials; source_pieces: what was read.
-    source_words, target_words: for each piece the number of its word in source.split() or text.split(), from 0; a piece
-    in several words has the one that it has most of, one outside of words -1 where there is none.
+    tokens, pieces: the translation as ids and as subword strings, without specials; source_pieces: the source as read.
+    source_words, target_words: for each piece the number of its word in source.split() or text.split(), from 0; for a
+    piece in several words, the word with most of its characters; -1 where the text has no words.
     weights: attention [len(pieces) + 1, len(source_pieces) + 1], rows summing to 1. The last column is the end of the
     source; the last row, the step that ended the translation, is missing when it is not finished.
     alignment: (source word, target word), from 0: each target word with the source word that got most of its attention.
-    finished: False when the maximum length cut it. truncated: the source was longer than max_source_length pieces, and
-    only the first of them were read.
+    finished: False when the maximum length ended the translation. truncated: the source was longer than
+    max_source_length pieces, and only the first of them were read.
     """
 
     source: str
@@ -70,11 +70,11 @@ class Translation(PlainData):
 
 @dataclass(frozen=True, slots=True)
 class PairScore:
-    """How probable a model finds a given translation.
+    """The probability of a given translation under a model.
 
     log_prob: nats, the end included. tokens: pieces, the end counted; exp(-log_prob / tokens) is the perplexity.
-    log_probs: of each piece, and of the end as the last. truncated: a side was longer than max_length pieces, and only
-    its first were read.
+    log_probs: the log-probability of each piece, and of the end as the last. truncated: a side was longer than
+    max_length pieces, and only its first were read.
     """
 
     log_prob: float
@@ -85,9 +85,10 @@ class PairScore:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A sentence ready for the model; without ids it is blank. row: its place among the texts.
+    """A sentence as input of a model; a blank sentence has no ids.
 
-    spans: the stretch of the text that each id stands for.
+    row: its number among the texts, from 0. spans: the stretch of the text that each id stands for. truncated: only the
+    first of its pieces are here.
     """
 
     row: int
@@ -98,15 +99,15 @@ class Source:
 
 
 def batches(sources: Sequence[Source], options: SearchOptions) -> Iterator[list[Source]]:
-    """The sentences that are not blank, by length, within all limits of a batch."""
+    """Yield the sentences that are not blank in batches of similar length, within all limits of a batch."""
     order = sorted((source.row for source in sources if source.ids), key=lambda row: len(sources[row].ids))
     size = max(1, min(options.batch_size, HYPOTHESES // options.slots))
     for rows in cut_by_budget(order, [len(source.ids) for source in sources], options.batch_tokens, size):
         yield [sources[row] for row in rows]
 
 
-def blank(text: str) -> Translation:
-    """The translation of nothing."""
+def blank_translation(text: str) -> Translation:
+    """Return the translation of a blank text, which is blank."""
     return Translation(
         source=text,
         text="",
@@ -124,30 +125,30 @@ def blank(text: str) -> Translation:
     )
 
 
-def in_chunks(lines: Iterable[str], chunk: int) -> Iterator[list[str]]:
-    """The lines, `chunk` at a time, read when asked for. Raises InputError at once for what no chunk can be cut of."""
+def iter_chunks(lines: Iterable[str], chunk: int) -> Iterator[list[str]]:
+    """Iterate over lists of `chunk` lines, read when needed. Raises InputError at once for arguments of wrong type."""
     texts, size = iter_sentences(lines), check_integer("chunk", chunk, 1)
     return iter(lambda: list(islice(texts, size)), [])
 
 
-def read_sources(tokenizers: TokenizerPair, given: Iterable[str], options: SearchOptions) -> list[Source]:
-    """The texts as pieces, no more of each than is read."""
-    texts = list_sentences(given)
+def read_sources(tokenizers: TokenizerPair, texts: Iterable[str], options: SearchOptions) -> list[Source]:
+    """Encode the texts, and cut each to its first max_source_length pieces."""
+    sentences = list_sentences(texts)
     most = options.max_source_length
+    encoded = zip(sentences, encode_spans(tokenizers.source, sentences), strict=True)
     return [
-        Source(row, text, ids[:most], spans[:most], len(ids) > most)
-        for row, (text, (ids, spans)) in enumerate(zip(texts, encode_spans(tokenizers.source, texts), strict=True))
+        Source(row, text, ids[:most], spans[:most], len(ids) > most) for row, (text, (ids, spans)) in enumerate(encoded)
     ]
 
 
 def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome) -> Translation:
-    """What a search found as text, with its weights cut from the batch's width to the sentence's own."""
+    """Make a translation of a search's result, with weights cut from the batch's width to the sentence's own."""
     reader, writer = tokenizers.source, tokenizers.target
     weights = found.weights[:, : len(source.ids) + 1].copy()
     text, spans = writer.decode_spans(found.tokens)
     source_shares = word_shares(source.spans, split_words(source.text).spans)
     target_shares = word_shares(spans, split_words(text).spans)
-    ends = [(0, 0), (0, 1)], [(0, 0), (0, int(found.finished))]  # which are in no word
+    ends = [(0, 0), (0, 1)], [(0, 0), (0, int(found.finished))]  # ends, which are in no word
     shares = [np.pad(each, end) for each, end in zip((source_shares, target_shares), ends, strict=True)]
     return Translation(
         source=source.text,
@@ -168,18 +169,18 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """The ids of each text, none for a blank one."""
+    """Return the ids of each text; a blank text has none."""
     return [ids for ids, _ in encode_spans(tokenizer, texts)]
 
 
 def encode_spans(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[list[int], list[Span]]]:
-    """As `encode`, and for each id the stretch of the text that it stands for."""
+    """Return the ids of each text, and the stretch of the text that each stands for; a blank text has none."""
     found = tokenizer.encode_spans(list(texts))
     return [pieces if text.strip() else ([], []) for text, pieces in zip(texts, found, strict=True)]
 
 
-def cut(ids: Sequence[Sequence[int]], most: int | None) -> tuple[list[Sequence[int]], list[bool]]:
-    """The first pieces of each text, at most so many (None: all), and whether there were more."""
-    if most is not None:
-        check_integer("max_length", most, 1)
-    return [row[:most] for row in ids], [most is not None and len(row) > most for row in ids]
+def truncate(ids: Sequence[Sequence[int]], max_length: int | None) -> tuple[list[Sequence[int]], list[bool]]:
+    """Return the first max_length pieces of each text (None: all of them), and whether each had more."""
+    if max_length is not None:
+        check_integer("max_length", max_length, 1)
+    return [row[:max_length] for row in ids], [max_length is not None and len(row) > max_length for row in ids]

@@ -1,6 +1,6 @@
-"""Text in, translations out: the public Python API.
+"""The public Python API: text in, translations out.
 
-A sentence's translation does not depend on its batch: maximum lengths, samples and scores are its own.
+A sentence's translation does not depend on its batch: maximum lengths, samples and scores depend on it alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from seq2seq.text.arguments import (
 )
 from seq2seq.text.special_tokens import BOS, EOS
 from seq2seq.text.words import join_words, split_words
-from seq2seq.translation.forcing import attend, evaluating, force, forced_batches
+from seq2seq.translation.forcing import attend, evaluation_mode, force, forced_batches
 from seq2seq.translation.members import check_models, check_shortlists
 from seq2seq.translation.options import SearchKeywords, SearchOptions
 from seq2seq.translation.stepping import first_step
@@ -46,17 +46,17 @@ from seq2seq.translation.translation import (
     Source,
     Translation,
     batches,
-    blank,
-    cut,
+    blank_translation,
     encode,
-    in_chunks,
+    iter_chunks,
     read_sources,
+    truncate,
     write_translation,
 )
 from seq2seq.translation.weights.frozen import FrozenCopies
 from seq2seq.translation.weights.int8 import IntegerMatrix
-from seq2seq.translation.weights.packed import PackedMatrix, packs
-from seq2seq.translation.word_alignment import Alignment, Join, read_alignment, sides
+from seq2seq.translation.weights.packed import PackedMatrix, can_pack
+from seq2seq.translation.word_alignment import Alignment, Join, encode_sides, read_alignment
 
 _Search = Callable[[list[Source]], list[list[Hypothesis]]]
 
@@ -64,45 +64,45 @@ _Search = Callable[[list[Source]], list[list[Hypothesis]]]
 class Translator:
     """One model, or several as an ensemble, that translate text.
 
-    The models are used as they are: a model in training can be validated, and is left in training mode. Whoever changes
-    the weights calls `weights_changed`, for they may have been laid out anew for translating.
-    All methods take any iterable of sentences, each without its line break, and raise InputError with the place of what
-    is no sentence, and with the name of an argument that is of another type or out of range. A translator can be
-    copied, pickled and sent to other processes; one that is forked off computes in one thread.
+    The models are not copied: a model in training can be validated, and stays in training mode. After a change of the
+    weights, call `weights_changed`, because translation may use a copy of them in another layout.
+    All methods take any iterable of sentences, each without its line break, and raise InputError with the place of an
+    item that is no sentence, or the name of an argument of a wrong type or out of range. A translator can be copied,
+    pickled and sent to other processes; in a forked process it computes in one thread.
     """
 
     def __init__(self, models: Iterable[LoadedModel], shortlists: Iterable[Shortlist] | None = None) -> None:
-        """Raises InputError where models of an ensemble differ in their vocabulary.
+        """Make a translator of loaded models. Raises InputError where the models of an ensemble differ in vocabulary.
 
-        shortlists: one a model; left out, those in the model directories, read when `shortlist` asks for them.
+        shortlists: one per model; by default those in the model directories, read at the first use of `shortlist`.
         """
         self.models = check_models(models)
         self._shortlists = None if shortlists is None else check_shortlists(shortlists, self.models)
         self._copies = FrozenCopies(self._networks)
         self.config, self.tokenizers = self.models[0].config, self.models[0].tokenizers
-        _compute_alone_after_a_fork()
+        _use_one_thread_after_fork()
 
     @classmethod
     def load(cls, *names: str | Path, device: str = "cpu") -> Translator:
-        """From model directories or hub names; several make an ensemble. Raises InputError as `load_model` does."""
+        """Load model directories or hub names; several make an ensemble. Raises InputError as `load_model` does."""
         return cls([load_model(name, device=device) for name in names])
 
     def weights_changed(self) -> None:
-        """Translate with the weights that the models have now, and not with those of an earlier translation."""
+        """Make later calls use the models' present weights, not those of an earlier translation."""
         self._copies.clear()
 
     def translate(self, texts: Iterable[str], **options: Unpack[SearchKeywords]) -> list[Translation]:
-        """The best translation of each text, in their order. A blank text gives a blank translation."""
+        """Return the best translation of each text, in order; that of a blank text is blank."""
         return [found[0] for found in self._nbest(texts, 1, options)]
 
     def translate_nbest(
         self, texts: Iterable[str], n_best: int, **options: Unpack[SearchKeywords]
     ) -> list[list[Translation]]:
-        """The best translations of each text: distinct, by falling score, the unfinished last; one for a blank text.
+        """Return each text's n best translations: distinct, by falling score, unfinished last; one for a blank text.
 
-        With `shortlist` a sentence is written in the few tokens that its own pieces allow, by the shortlists of all
-        models together. With `int8` the weights are rounded to 8 bits. Raises InputError for options out of range
-        (n_best may not pass beam_size), for a shortlist that is missing or was made for other weights, and for int8
+        With `shortlist` a translation consists of the few tokens that the shortlists of all models together allow for
+        its source's pieces. With `int8` the weights are rounded to 8 bits. Raises InputError for options out of range
+        (n_best must not exceed beam_size), for a shortlist that is missing or was made for other weights, and for int8
         elsewhere than on a CPU.
         """
         return self._nbest(texts, n_best, options)
@@ -110,7 +110,7 @@ class Translator:
     def _nbest(self, texts: Iterable[str], n_best: int, options: SearchKeywords) -> list[list[Translation]]:
         settings = SearchOptions.of(self.config.search, options)
         settings.check_nbest(n_best)
-        shortlists, networks = self.shortlists if settings.shortlist else [], self._chosen(settings)
+        shortlists, networks = self.shortlists if settings.shortlist else [], self._networks_for(settings)
 
         def search(sources: list[Source]) -> list[list[Hypothesis]]:
             step, state = first_step(networks, [source.ids for source in sources], shortlists, self._device)
@@ -143,11 +143,12 @@ class Translator:
         first: int = 0,
         **options: Unpack[SearchKeywords],
     ) -> list[list[Translation]]:
-        """`count` translations of each text, drawn at random, in the order drawn; one for a blank text.
+        """Return `count` random translations of each text, in the order in which they were drawn; one for a blank text.
 
         Log-probabilities are divided by `temperature`; then only the top_k most probable pieces stay (None: all), and
-        of these the most probable that together reach top_p. A text's draws depend on `seed` and its place among the
-        texts, counted from `first`, not on batches, other texts or `count`. Raises InputError for values out of range.
+        of these the most probable that together reach probability top_p. A text's draws depend on `seed` and its place
+        among the texts, counted from `first`, not on batches, other texts or `count`. Raises InputError for values out
+        of range.
         """
         count, first, seed = (
             check_integer("count", count, 1),
@@ -158,7 +159,7 @@ class Translator:
         top_k = None if top_k is None else check_integer("top_k", top_k, 1)
         check_sampling_options(temperature, top_k, top_p)
         settings = SearchOptions.of(self.config.search, options, samples=count)
-        networks = self._chosen(settings)
+        networks = self._networks_for(settings)
 
         def search(sources: list[Source]) -> list[list[Hypothesis]]:
             step, state = first_step(networks, [source.ids for source in sources], [], self._device)
@@ -184,22 +185,22 @@ class Translator:
     def stream(
         self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchKeywords]
     ) -> Iterator[list[Translation]]:
-        """For each line, in order, its n best translations, while no more than `chunk` lines are held in memory.
+        """Iterate over the n best translations of each line, in order, with at most `chunk` lines in memory.
 
-        A line break at the end of a line is not part of it. Larger chunks fill batches better.
+        A line break at the end of a line is not part of the sentence. Larger chunks fill batches better.
         """
-        chunks = in_chunks(lines, chunk)
-        SearchOptions.of(self.config.search, options).check_nbest(n_best)  # now, not when the first is asked for
+        chunks = iter_chunks(lines, chunk)
+        SearchOptions.of(self.config.search, options).check_nbest(n_best)  # at the call, not at the first line
         return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
 
     def score(
         self, sources: Iterable[str], targets: Iterable[str], *, max_length: int | None = None
     ) -> list[PairScore]:
-        """How probable each target is as a translation of its source, by teacher forcing.
+        """Score how probable each target is as a translation of its source, by teacher forcing.
 
-        The text is cut into pieces as the tokenizer cuts it. A search may have found the same text in other pieces,
-        with another log_prob; `score_tokens` scores the very pieces. Of either side the first max_length pieces are
-        read, and an end (None: all of them). Two blanks have 0 tokens.
+        The tokenizer cuts the text into pieces. A search may have found the same text as other pieces, with another
+        log_prob; `score_tokens` scores exact pieces. Of each side the first max_length pieces and the end are read
+        (None: all pieces). A pair of two blank sides has 0 tokens.
         Raises InputError for unequal numbers, and for a blank source beside a target that is not blank.
         """
         sources, targets = list_sentences(sources, "source"), list_sentences(targets, "target")
@@ -208,20 +209,20 @@ class Translator:
     def score_tokens(
         self, sources: Iterable[str], targets: Iterable[Iterable[int]], *, max_length: int | None = None
     ) -> list[PairScore]:
-        """As `score`, of targets given as ids without specials (`Translation.tokens`).
+        """Score targets that are ids without specials (`Translation.tokens`), as `score` does with texts.
 
-        The log_prob of an unfinished translation is the sum without the last of `log_probs`, which is the end's.
+        The log_prob of an unfinished translation is the sum of `log_probs` without the last, which is the end's.
         """
         sources = list_sentences(sources, "source")
         given = check_token_ids(targets, self.tokenizers.target.vocabulary_size)
         check_pairs(sources, given)
-        ids, longer = cut(encode(self.tokenizers.source, sources), max_length)
-        tokens, also = cut(given, max_length)
+        ids, longer = truncate(encode(self.tokenizers.source, sources), max_length)
+        tokens, also = truncate(given, max_length)
         for number, (source, target) in enumerate(zip(ids, tokens, strict=True), start=1):
             if target and not source:
                 raise InputError(f"pair {number}: the source is blank but the target is not; nothing to score by")
         scores = [PairScore(0.0, 0, [])] * len(ids)
-        with evaluating(self._networks):
+        with evaluation_mode(self._networks):
             for rows, batch in forced_batches(ids, tokens):
                 for row, log_probs in zip(rows, force(self._networks, batch.to(self._device)), strict=True):
                     scores[row] = PairScore(sum(log_probs), len(log_probs), log_probs, longer[row] or also[row])
@@ -237,20 +238,21 @@ class Translator:
         join: Join | None = None,
         max_length: int | None = None,
     ) -> list[Alignment]:
-        """Which words of each pair belong together, by the attention of teacher forcing; the mean of an ensemble's.
+        """Align the words of each pair by the attention of teacher forcing, the mean over an ensemble's models.
 
-        Words are what whitespace separates. A target word is linked to the source word with most of its attention, or,
-        with `threshold`, to all that have so much of it (above 0, at most 1). shift 0 reads the step that predicts a
-        piece, shift 1 the next one; which is right depends on the wiring, so measure it (`Alignment.read` reads anew).
-        The sides named by `join` are given in words but read without spaces, as Chinese is written; a piece across the
-        border of two words is shared between them by its characters.
+        Words are separated by whitespace. A target word is linked to the source word with most of its attention, or,
+        with `threshold`, to all that have at least so much of it (above 0, at most 1). shift 0 reads the step that
+        predicts a piece, shift 1 the next step; which is better depends on the wiring, so measure it
+        (`Alignment.read` reads the same attention again). The sides named by `join` are split into words in the input,
+        but the model reads them without spaces, as Chinese is written; a piece across the border of two words is shared
+        between them by its characters.
 
-        Of either side the first max_length pieces are read (None: all of them), with the words that they reach. Two
-        blanks have no links. Raises InputError for unequal numbers, one blank side, and values out of range.
+        Of each side the first max_length pieces are read (None: all of them), with the words that they reach. A pair of
+        two blank sides has no links. Raises InputError for unequal numbers, one blank side, and values out of range.
         """
         sources, targets = list_sentences(sources, "source"), list_sentences(targets, "target")
         check_link_options(shift, threshold)
-        cut([], max_length)
+        truncate([], max_length)
         if join is not None:
             check_choice("join", join, get_args(Join))
         check_pairs(sources, targets)
@@ -258,10 +260,10 @@ class Translator:
             if bool(source.strip()) != bool(target.strip()):
                 raise InputError(f"pair {number}: one side is blank, the other is not; nothing to align it with")
         segment = [join_words if join in (side, "both") else split_words for side in ("source", "target")]
-        read = sides(self.tokenizers.source, [segment[0](text) for text in sources], max_length)
-        written = sides(self.tokenizers.target, [segment[1](text) for text in targets], max_length)
-        weights = [np.ones((len(side.ids) + 1, 1), dtype=np.float32) for side in written]  # all to the end of nothing
-        with evaluating(self._networks):
+        read = encode_sides(self.tokenizers.source, [segment[0](text) for text in sources], max_length)
+        written = encode_sides(self.tokenizers.target, [segment[1](text) for text in targets], max_length)
+        weights = [np.ones((len(side.ids) + 1, 1), dtype=np.float32) for side in written]  # blank: all on the end
+        with evaluation_mode(self._networks):
             for rows, batch in forced_batches([side.ids for side in read], [side.ids for side in written]):
                 for row, found in zip(rows, attend(self._networks, batch.to(self._device)), strict=True):
                     weights[row] = found.numpy()
@@ -271,7 +273,7 @@ class Translator:
 
     @property
     def shortlists(self) -> list[Shortlist]:
-        """One a model, read when first asked for. Raises InputError for one that is missing, stale or damaged."""
+        """The shortlist of each model, read at first use. Raises InputError for one missing, outdated or damaged."""
         if self._shortlists is None:
             self._shortlists = [read_shortlist(each.directory, each.files, each.vocabulary) for each in self.models]
         return self._shortlists
@@ -285,17 +287,17 @@ class Translator:
         return next(self._networks[0].parameters()).device
 
     def _search_all(self, texts: Iterable[str], settings: SearchOptions, search: _Search) -> list[list[Translation]]:
-        """Search the texts that are not blank, in batches of similar length; all answers in the order of the texts."""
+        """Translate the texts that are not blank in batches of similar length; return all answers in order."""
         sources = read_sources(self.tokenizers, texts, settings)
-        answers = [[blank(source.text)] for source in sources]
-        with evaluating(self._networks):
+        answers = [[blank_translation(source.text)] for source in sources]
+        with evaluation_mode(self._networks):
             for batch in batches(sources, settings):
                 for source, hypotheses in zip(batch, search(batch), strict=True):
                     answers[source.row] = [self._translation(source, hypothesis) for hypothesis in hypotheses]
         return answers
 
-    def _chosen(self, settings: SearchOptions) -> list[Seq2Seq]:
-        """The networks as the options want them, their weights laid out for translating where that is possible."""
+    def _networks_for(self, settings: SearchOptions) -> list[Seq2Seq]:
+        """Return the networks in the precision of the options, in the layout for faster products where possible."""
         if settings.int8 and self._device.type != "cpu":
             raise InputError(f"int8 is for translating on the CPU, and the model is on {self._device}; leave it out")
         if settings.int8 and not has_int8_products():
@@ -305,32 +307,32 @@ class Translator:
         if settings.int8:
             return self._copies.of(IntegerMatrix.of)
         parameters = (parameter for network in self._networks for parameter in network.parameters())
-        return self._copies.of(PackedMatrix.of) if packs(*parameters) else self._networks
+        return self._copies.of(PackedMatrix.of) if can_pack(*parameters) else self._networks
 
     def _translation(self, source: Source, hypothesis: Hypothesis) -> Translation:
         found = hypothesis.tokens, hypothesis.log_prob, hypothesis.score, hypothesis.weights.numpy()
         return write_translation(self.tokenizers, source, Outcome(*found, finished=hypothesis.finished))
 
     def shortlist_digests(self) -> list[str]:
-        """SHA-256 of what each model's shortlist allows."""
+        """Return the SHA-256 of each model's shortlist."""
         return [digest(each) for each in self.shortlists]
 
     def numerics(self) -> dict[str, Any]:
-        """What the last digits of scores depend on besides the models."""
+        """Return what the last digits of the scores depend on besides the models: threads, torch's version."""
         # Threads change the order of sums.
         return {"--threads": torch.get_num_threads(), "torch": str(torch.__version__)}
 
 
 def _seed(seed: int, row: int) -> int:
-    """Of one text's samples, whatever its batch."""
+    """Return the seed of the samples of one text, which does not depend on its batch."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{row}".encode()).digest()[:7], "big")
 
 
 @cache
-def _compute_alone_after_a_fork() -> None:
-    """Let a process that is forked off compute in one thread: torch's others stay behind, and it would wait for them.
+def _use_one_thread_after_fork() -> None:
+    """Let forked processes compute in one thread: torch's other threads are not forked, and would be waited for.
 
-    Only once there is a translator, for until then a program's forks are none of our business.
+    Called when a translator is made, so that other programs' forks are not affected.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))

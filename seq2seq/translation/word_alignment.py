@@ -1,4 +1,4 @@
-"""Which words of a given pair belong together, by where a model looks while it is made to write the target."""
+"""Word alignment of given pairs, from a model's attention under teacher forcing."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Join = Literal["source", "target", "both"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side(PlainData):
-    """One side of a pair: the words that links count, and the pieces that a model reads or writes.
+    """One side of a pair: its words, to which links refer, and the pieces that a model reads or writes.
 
-    shares [words, pieces + 1]: how much of each piece belongs to each word; the last column, 0, is that of the end.
+    shares [words, pieces + 1]: the share of each piece that belongs to each word; the last column is the end's, and 0.
     """
 
     words: list[str]
@@ -38,10 +38,10 @@ class Side(PlainData):
 class Alignment(PlainData):
     """Links between the words of a pair, and the attention that they were read from.
 
-    links: (source word, target word), from 0, sorted. weights [target words, source words]: attention in words; a row
-    sums to 1 less what went to the end of the source. piece_weights [target pieces + 1, source pieces + 1]: as the
-    model gave it, ends included; rows sum to 1, and row t is the step that predicts piece t. truncated: a side was
-    longer than max_length pieces, and only its first are here, with their words.
+    links: (source word, target word), from 0, sorted. weights [target words, source words]: attention between words; a
+    row sums to 1 minus the attention on the end of the source. piece_weights [target pieces + 1, source pieces + 1]:
+    the model's attention, ends included; rows sum to 1, and row t is the step that predicts piece t. truncated: a side
+    was longer than max_length pieces, and only its first are here, with their words.
     """
 
     source: Side
@@ -56,24 +56,24 @@ class Alignment(PlainData):
             object.__setattr__(self, name, matrix(getattr(self, name)))
 
     def read(self, *, shift: int = 0, threshold: float | None = None) -> Alignment:
-        """The same attention read anew, as `Translator.align` would with these arguments."""
+        """Return the alignment that `Translator.align` would give with these arguments, from the same attention."""
         weights = merge_weights(self.piece_weights, self.source.shares, self.target.shares, shift=shift)
         links = strongest_links(weights) if threshold is None else links_from_threshold(weights, threshold)
         return replace(self, weights=weights, links=sorted(links))
 
 
-def sides(tokenizer: Tokenizer, texts: Sequence[SegmentedText], most: int | None = None) -> list[Side]:
-    """What a model meets of each text, up to `most` pieces and the words that they reach.
+def encode_sides(tokenizer: Tokenizer, texts: Sequence[SegmentedText], max_length: int | None = None) -> list[Side]:
+    """Encode each text, up to its first max_length pieces and the words that they reach; None: all of it.
 
-    Of a text without words it reads nothing, as of a blank one elsewhere.
+    A text without words has no pieces, as a blank text in `encode`.
     """
     found = []
     for text, (ids, spans) in zip(texts, tokenizer.encode_spans([text.text for text in texts]), strict=True):
-        words, word_spans, truncated = text.words, text.spans, most is not None and len(ids) > most
+        words, word_spans, truncated = text.words, text.spans, max_length is not None and len(ids) > max_length
         if not words:
             ids, spans = [], []
         elif truncated:
-            ids, spans = ids[:most], spans[:most]
+            ids, spans = ids[:max_length], spans[:max_length]
             reached = sum(start < spans[-1][1] for start, _ in word_spans) or 1
             words, word_spans = words[:reached], word_spans[:reached]
         shares = np.pad(word_shares(spans, word_spans), ((0, 0), (0, 1)))
@@ -84,7 +84,7 @@ def sides(tokenizer: Tokenizer, texts: Sequence[SegmentedText], most: int | None
 def read_alignment(
     source: Side, target: Side, piece_weights: ArrayLike, *, shift: int, threshold: float | None
 ) -> Alignment:
-    """The alignment of a pair from the weights of a forced target [target pieces + 1, source pieces + 1]."""
+    """Make the alignment of a pair from attention weights [target pieces + 1, source pieces + 1]."""
     unread = np.zeros((len(target.words), len(source.words)))
     weights = np.asarray(piece_weights, dtype=np.float32)
     truncated = source.truncated or target.truncated

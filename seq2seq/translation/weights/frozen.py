@@ -1,4 +1,4 @@
-"""A model for translating whose weights have been laid out once, for faster products than a training's."""
+"""Copies of models for translation, whose weights are in a layout with faster products than in training."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -15,15 +15,15 @@ from seq2seq.nn.recurrent import RecurrentLayer, State
 
 @runtime_checkable
 class Matrix(Protocol):
-    """W of x Wᵀ, in whatever layout and precision."""
+    """The matrix W of products x Wᵀ, in any layout and precision."""
 
     def __call__(
         self, inputs: Float[Tensor, "*rows inputs"], bias: Float[Tensor, " outputs"] | None = None
     ) -> Float[Tensor, "*rows outputs"]:
-        """x Wᵀ + b, the caller's to write in."""
+        """Return x Wᵀ + b, in a tensor that the caller may overwrite."""
 
-    def part(self, outputs: Int[Tensor, " some"]) -> "Matrix":
-        """These rows of W alone, with the numbers that the whole gives."""
+    def select_outputs(self, outputs: Int[Tensor, " some"]) -> "Matrix":
+        """Return the matrix of these rows of W alone, whose products have the same numbers."""
 
 
 MatrixOf = Callable[[Tensor], Matrix]
@@ -37,12 +37,12 @@ class FrozenLinear(nn.Module):
         self._matrix, self._bias = matrix, bias
 
     def forward(self, inputs: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows outputs"]:
-        """x Wᵀ + b."""
+        """Return x Wᵀ + b."""
         return self._matrix(inputs, self._bias)
 
-    def part(self, outputs: Int[Tensor, " outputs"]) -> "FrozenLinear":
-        """The layer of these outputs alone."""
-        return FrozenLinear(self._matrix.part(outputs), self._bias[outputs])
+    def select_outputs(self, outputs: Int[Tensor, " outputs"]) -> "FrozenLinear":
+        """Return the layer of these outputs alone."""
+        return FrozenLinear(self._matrix.select_outputs(outputs), self._bias[outputs])
 
 
 class FrozenLayer(RecurrentLayer):
@@ -59,7 +59,7 @@ class FrozenLayer(RecurrentLayer):
     def sequence(
         self, inputs: Float[Tensor, "rows time input_dim"], state: State
     ) -> tuple[Float[Tensor, "rows time dim"], State]:
-        """As the layer's own, but for rounding."""
+        """Return what the layer itself does, up to rounding: the outputs at every position and the last state."""
         outputs = []
         for gates in self._inputs(inputs.transpose(0, 1), self._bias).unbind(0):
             state = self._advance(gates, state)
@@ -67,7 +67,7 @@ class FrozenLayer(RecurrentLayer):
         return torch.stack(outputs, dim=1), state
 
     def step(self, inputs: Float[Tensor, "rows input_dim"], state: State) -> State:
-        """The state one position later."""
+        """Return the state one position later."""
         return self._advance(self._inputs(inputs, self._bias), state)
 
     def _lstm(self, gates: Tensor, state: State) -> State:
@@ -78,12 +78,12 @@ class FrozenLayer(RecurrentLayer):
 
 
 def frozen_model(model: Seq2Seq, matrix_of: MatrixOf) -> Seq2Seq:
-    """A model that shares the embeddings and the attention, and whose other weights are made by `matrix_of`.
+    """Return a model that shares the embeddings and the attention, and whose other weights are made by `matrix_of`.
 
-    Its weights are those of now: it does not follow a training.
+    Its weights are those at the call, and do not change with a training.
     """
     parameters = {id(parameter): parameter for parameter in model.parameters()}
-    made = copy.deepcopy(model, parameters)  # which are shared
+    made = copy.deepcopy(model, parameters)  # the parameters are shared
     for name, module in list(made.named_modules()):
         if isinstance(module, RecurrentLayer):
             made.set_submodule(name, FrozenLayer(module, matrix_of))
@@ -95,14 +95,14 @@ def frozen_model(model: Seq2Seq, matrix_of: MatrixOf) -> Seq2Seq:
 
 
 class FrozenCopies:
-    """Copies of models made by `frozen_model`, each when it is first asked for."""
+    """A cache of copies of models, each made by `frozen_model` at its first use."""
 
     def __init__(self, models: Sequence[Seq2Seq]) -> None:
         self._models = list(models)
         self._copies: dict[MatrixOf, list[Seq2Seq]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What is laid out for this processor can be made anew, and oneDNN's layouts can be neither copied nor sent.
+        # The copies can be made again, and oneDNN's layouts can be neither copied nor pickled.
         return type(self), (self._models,)
 
     def of(self, matrix_of: MatrixOf) -> list[Seq2Seq]:
@@ -112,5 +112,5 @@ class FrozenCopies:
         return self._copies[matrix_of]
 
     def clear(self) -> None:
-        """Forget all copies, because the models' weights have changed."""
+        """Delete all copies, because the models' weights have changed."""
         self._copies.clear()

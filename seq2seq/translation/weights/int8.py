@@ -1,10 +1,11 @@
-"""Weights in 8-bit integers, for translating on a CPU: a quarter of the memory to read, twice the products a second.
+"""Weights in 8-bit integers, for translation on a CPU: a quarter of the memory to read, twice the products per second.
 
-A row of W has one scale, found once; a row of inputs has its own, found as it comes, so that no translation depends on
-which others are in its batch, and sums of integers are exact. Inputs take 7 bits: processors without VNNI add pairs of
-products in 16 bits, where 8 would overflow (error 1.1 % of the outputs' standard deviation with 7 bits, 3.9 % with 8).
+Each row of W has one scale, computed once; each row of inputs has a scale of its own, computed at each call, so that no
+translation depends on the others in its batch. Sums of integers are exact. Inputs have 7 bits: processors without VNNI
+add pairs of products in 16 bits, which 8-bit inputs would overflow (error 1.1 % of the outputs' standard deviation with
+7 bits, 3.9 % with 8).
 
-The products are oneDNN's, through the operators that torch's compiler uses; torch's own quantised layers are
+oneDNN computes the products, through the operators that torch's compiler uses; torch's own quantised layers are
 deprecated. Embeddings and attention stay in float32.
 """
 
@@ -16,22 +17,22 @@ from torch import Tensor
 
 from seq2seq.nn.kernels.torch_internals import int8_linear, pack_int8
 
-_LARGEST = 63  # of an input, 7 bits with their sign
-_ROWS = 64  # that the packing is told to expect
+_LARGEST = 63  # of an input: 7 bits with the sign
+_ROWS = 64  # number of input rows for which the layout is chosen
 
 
 @dataclass(frozen=True, slots=True)
 class IntegerMatrix:
-    """W of x Wᵀ, for float inputs and outputs."""
+    """The matrix W of products x Wᵀ in 8-bit integers, for float inputs and outputs."""
 
     entries: Int[Tensor, "outputs inputs"]
     scales: Float[Tensor, " outputs"]
     zeros: Int[Tensor, " outputs"]
-    packed: Tensor  # the entries, as the products read them
+    packed: Tensor  # the entries in the layout that the products read
 
     @classmethod
     def of(cls, weight: Float[Tensor, "outputs inputs"]) -> "IntegerMatrix":
-        """The nearest multiples of each row's largest entry over 127."""
+        """Round each row of a matrix to the nearest multiples of its largest absolute entry / 127."""
         weight = weight.detach().float()
         scales = weight.abs().amax(dim=1).clamp_min(torch.finfo(torch.float32).tiny) / 127
         return cls._pack((weight / scales[:, None]).round_().to(torch.int8), scales)
@@ -41,16 +42,17 @@ class IntegerMatrix:
         packed = pack_int8(entries, _ROWS)
         return cls(entries, scales, torch.zeros(len(scales), dtype=torch.int32), packed)
 
-    def part(self, outputs: Int[Tensor, " some"]) -> "IntegerMatrix":
-        """These rows of W alone. Each has its own scale, so its integers stay."""
+    def select_outputs(self, outputs: Int[Tensor, " some"]) -> "IntegerMatrix":
+        """Return the matrix of these rows of W alone, with the same integers, because each row has its own scale."""
         return self._pack(self.entries.index_select(0, outputs), self.scales[outputs])
 
     def __call__(
         self, inputs: Float[Tensor, "*rows inputs"], bias: Float[Tensor, " outputs"] | None = None
     ) -> Float[Tensor, "*rows outputs"]:
-        """x Wᵀ + b, with each row of x rounded to 127 values between its largest entry and minus that."""
+        """Return x Wᵀ + b, each row of x rounded to 127 values between plus and minus its largest absolute entry."""
         scales = inputs.abs().amax(dim=-1, keepdim=True).clamp_min_(torch.finfo(inputs.dtype).tiny) / _LARGEST
-        # Rounded, as the conversion cuts. None passes 127, so they are the same as int8, which is made 7 times as fast.
+        # 0.5 more, because the conversion truncates. No entry exceeds 127, so int8 and uint8 have the same bits, and
+        # the conversion to int8 is 7 times as fast.
         entries = (inputs / scales).add_(_LARGEST + 1.5).to(torch.int8).view(torch.uint8)
         products = int8_linear(entries, 1.0, _LARGEST + 1, self.packed, self.scales, self.zeros)
         products = products.to(inputs.dtype).mul_(scales)
