@@ -4,7 +4,7 @@
     translator = Translator.load("runs/demo")
     print(translator.translate(["ein Mann schläft ."], beam_size=5)[0].text)
 
-What is offered here is imported when it is first used, so that `import seq2seq` stays quick and loads no torch.
+Each name below is imported when it is first used, so that `import seq2seq` is fast and does not load torch.
 """
 
 from __future__ import annotations

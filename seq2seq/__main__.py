@@ -1,4 +1,6 @@
-"""`seq2seq` and `python -m seq2seq`: Ctrl-C ends them quietly also while the rest is still being loaded."""
+"""The program `seq2seq`, also `python -m seq2seq`; Ctrl-C ends it quietly even while its modules are still being
+imported.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ import sys
 
 
 def main() -> None:
-    """What the `seq2seq` executable calls."""
-    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else whoever started us wants no Ctrl-C
+    """Run the `seq2seq` executable."""
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else the parent process had Ctrl-C ignored
     if ours:
         signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
     from seq2seq.errors import MissingPackage, imports_for
@@ -23,7 +25,7 @@ def main() -> None:
             run()
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
-    except MissingPackage as error:  # of the command line's own; a command has told what it lacks
+    except MissingPackage as error:  # a package of the command line itself; commands report their own
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
 

@@ -1,8 +1,7 @@
-"""What can be set, with its meaning, unit and default. TOML in, JSON out.
+"""The keys that can be set, each with its meaning, unit and default. A config is read from TOML and saved as JSON.
 
-Keys are strict: an unknown key, a wrong type, or a key that would change nothing in the combination given is refused.
-
-What depends on the network's mechanisms is checked where the config meets them (checkpoint/model.py).
+Keys are strict: an unknown key, a wrong type, or a key that would change nothing in the given combination is refused.
+What depends on the network's mechanisms is checked when the network is built (checkpoint/model.py).
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from seq2seq.bounds import (
 )
 from seq2seq.section import Section
 
-MOST_PIECES = 1_000_000  # of a vocabulary
+MOST_PIECES = 1_000_000  # largest size of a vocabulary
 
 
 class CorpusConfig(Section):
     """One parallel text. Exactly one of: source + target, tsv, jsonl, dataset."""
 
-    TABLE: ClassVar = ("columns", "header", "quotes")  # keys that say how a table is read
+    TABLE: ClassVar = ("columns", "header", "quotes")  # keys that describe how a table is read
 
     source: str | None = Field(
         None, description="file of source sentences, one a line; plain or gzip, bzip2, xz or zstd"
@@ -213,7 +212,7 @@ class ModelConfig(Section):
 
     @property
     def outputs(self) -> int:
-        """Units that the output layer reads."""
+        """Number of units that the output layer reads."""
         return self.output_dim or self.embedding_dim
 
     @model_validator(mode="after")
@@ -330,7 +329,7 @@ class SearchConfig(Section):
 
 
 class Config(Section):
-    """A whole run."""
+    """All settings of a run."""
 
     data: DataConfig
     tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)

@@ -1,4 +1,4 @@
-"""Config files: TOML in, overrides of single keys, and errors that name line, key and what is allowed."""
+"""Config files: TOML, overrides of single keys, and errors that name the line, the key and what is allowed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import codecs
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, time
 from pathlib import Path
 from types import UnionType
@@ -17,13 +18,13 @@ from pydantic import BaseModel, ValidationError
 from seq2seq.config import Config
 from seq2seq.errors import InputError, WrongType, nearest, short_repr
 
-LARGEST_FILE = 1 << 20  # bytes of a config; the rest of a larger one, or of /dev/zero, is not read
+LARGEST_FILE = 1 << 20  # bytes of a config; a larger file, or /dev/zero, is not read further
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = (), values: Mapping[str, Any] | None = None) -> Config:
-    """Read a TOML config, put in `values` by their dotted keys, and apply `key=value` overrides (`model.score=dot`).
+    """Read a TOML config, set `values` by their dotted keys, then apply `key=value` overrides (`model.score=dot`).
 
-    Raises InputError with file and line for bad TOML, unknown keys (near name offered) and bad values.
+    Raises InputError with file and line for bad TOML, unknown keys (with the nearest known one) and bad values.
     """
     if not isinstance(path, (str, os.PathLike)):
         raise WrongType(f"the path of a config must be a string or a Path, given {short_repr(path)}")
@@ -36,18 +37,18 @@ def load_config(path: str | Path, overrides: Iterable[str] = (), values: Mapping
             f"{path}: the grid of a comparison, for `seq2seq compare`; a training takes the config it names"
         )
     for key, value in (values or {}).items():
-        _put(tree, key, value, key)
+        _set_key(tree, key, value, key)
     for override in overrides:
         _override(tree, override)
     return parse_config(tree, str(path), text, overrides, values or {})
 
 
 def read_toml(path: Path, what: str = "config") -> tuple[dict[str, Any], str]:
-    """The tree of a settings file, and its text. Raises InputError that calls the file `what`."""
+    """Return the tree of a settings file, and its text. Raises InputError, which calls the file `what`."""
     text = _read(path, what)
     try:
         return tomllib.loads(text), text
-    except (ValueError, RecursionError) as error:  # ValueError: TOMLDecodeError, and integers of thousands of digits
+    except (ValueError, RecursionError) as error:  # ValueError: bad TOML, or an integer of thousands of digits
         hint = "; text is written in quotation marks" if "Invalid value" in str(error) else ""
         raise InputError(f"{path}: not valid TOML: {error}{hint}") from None
 
@@ -63,7 +64,7 @@ def _read(path: Path, what: str) -> str:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError(f"{path}: cannot read the {what}: it is UTF-16; save it as UTF-8")
     try:
-        return content.decode("utf-8").removeprefix("\ufeff")  # a byte order mark, which TOML does not know
+        return content.decode("utf-8").removeprefix("\ufeff")  # a byte order mark, which TOML does not allow
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}:{line}: cannot read the {what}: not valid UTF-8; convert it to UTF-8") from None
@@ -76,28 +77,48 @@ def parse_config(
     overrides: Sequence[str] = (),
     values: Mapping[str, Any] | None = None,
 ) -> Config:
-    """Check a tree of keys; all other arguments are only for the messages."""
+    """Return the config in a tree of keys. Raises InputError; all other arguments serve its message only."""
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
         problem = error.errors()[0]
         keys = [str(key) for key in problem["loc"]]
         key = ".".join(keys)
-        if any(override.split("=", 1)[0] == key for override in overrides):
-            place = f"--set {key}"
-        elif any(f"{key}.".startswith(f"{given}.") for given in values or {}):  # no place of the file's
-            raise InputError(_explain(problem, keys)) from None
-        else:
-            line = _line_of(text, keys)
-            place = f"{where}:{line}" if line else where
-        raise InputError(f"{place}: {_explain(problem, keys)}") from None
+        given = any(f"{key}.".startswith(f"{name}.") for name in values or {})  # then the value comes from no file
+        place = _place(where, text, overrides, keys, in_file=not given)
+        raise InputError(f"{place}{_explain(problem, keys)}") from None
+
+
+@contextmanager
+def locate_errors(path: Path, overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Begin the message of an InputError about a key of a config file with the file and line, or the --set, of the key.
+
+    It serves checks that see only the values of a config; their messages begin with `section.key` or `section: key`.
+    """
+    text = _read(path, "config") if path.is_file() else ""  # a pipe cannot be read again
+    try:
+        yield
+    except InputError as error:
+        found = re.match(r"(\w+)(?:\.|: )(\w+)", str(error))
+        if found and found[1] in Config.model_fields and found[2] in _allowed_keys([found[1]]):
+            error.args = (f"{_place(str(path), text, overrides, [found[1], found[2]])}{error}",)
+        raise
+
+
+def _place(where: str, text: str, overrides: Sequence[str], keys: list[str], *, in_file: bool = True) -> str:
+    """Return the beginning of a message about a key: the --set that gives it, or the file and line."""
+    key = ".".join(keys)
+    if any(override.split("=", 1)[0] == key for override in overrides):
+        return f"--set {key}: "
+    line = _line_of(text, keys)
+    return "" if not in_file else f"{where}:{line}: " if line else f"{where}: "
 
 
 def _override(tree: dict[str, Any], override: str) -> None:
     """Set one `section.key=value` in the tree.
 
-    The value is TOML, or the text as it is given: where it is no TOML, and where the key is a text and the value would
-    be a number, a date or true. So 1984 may be a file and nan a language.
+    The value is read as TOML. It is taken as text if it is not TOML, or if the key takes only text and the value would
+    be a number, a date or true: so 1984 may be a file and nan a language.
     """
     key, equals, raw = override.partition("=")
     if not equals or not key:
@@ -109,11 +130,11 @@ def _override(tree: dict[str, Any], override: str) -> None:
     *sections, last = key.split(".")
     if not isinstance(value, str) and _is_text(_section_at(sections), last):
         value = raw
-    _put(tree, key, value, f"--set {override}")
+    _set_key(tree, key, value, f"--set {override}")
 
 
-def _put(tree: dict[str, Any], key: str, value: Any, place: str) -> None:
-    """Put a value under a dotted key; `place` is for the message."""
+def _set_key(tree: dict[str, Any], key: str, value: Any, place: str) -> None:
+    """Set a value under a dotted key; `place` is for the message."""
     *sections, last = key.split(".")
     for section in sections:
         tree = tree.setdefault(section, {})
@@ -123,7 +144,7 @@ def _put(tree: dict[str, Any], key: str, value: Any, place: str) -> None:
 
 
 def _is_text(section: type[BaseModel], key: str) -> bool:
-    """Whether a key takes strings and nothing else."""
+    """Return whether a key takes strings and nothing else."""
     annotation = section.model_fields[key].annotation if key in section.model_fields else None
     parts, origin = get_args(annotation), get_origin(annotation)
     kinds = {type(part) for part in parts} if origin is Literal else set(parts if origin is UnionType else [annotation])
@@ -131,7 +152,7 @@ def _is_text(section: type[BaseModel], key: str) -> bool:
 
 
 def _explain(problem: Any, keys: list[str]) -> str:
-    """One validation problem in the user's terms."""
+    """Return one validation problem in the user's terms."""
     key = ".".join(keys)
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key}; {nearest(keys[-1], _allowed_keys(keys[:-1]))}"
@@ -139,7 +160,7 @@ def _explain(problem: Any, keys: list[str]) -> str:
         return f"{key} is missing: {_description(keys)}"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if problem["type"] == "value_error":
-        return f"{key}: {message}" if key else message  # no key: a rule between sections
+        return f"{key}: {message}" if key else message  # no key: a rule about several sections
     if problem["type"] == "string_type" and isinstance(problem["input"], (bool, int, float, date, time)):
         message = f"{message}; write it in quotation marks"
     return f"{key} = {short_repr(problem['input'])}: {message}"
@@ -165,7 +186,7 @@ def _description(keys: list[str]) -> str:
 
 
 def _line_of(text: str, keys: list[str]) -> int | None:
-    """Line of a key in the TOML text, or of its section, for the message; None where it is not written there."""
+    """Return the line of a key in the TOML text, else of its section; None if neither is written there."""
     section: list[str] = []
     best = None
     for number, line in enumerate(text.split("\n"), start=1):

@@ -1,7 +1,7 @@
-"""Files that last: written whole or not at all, never through a link into another file, hashed, and sealed.
+"""Durable files: written whole or not at all, never through a link into another file, hashed, and sealed.
 
-What is to take a name waits beside it until it is whole, under one of these: `.NAME.part`; `.NAME.PID.part`, which no
-other process writes; `NAME.new`, where a reader or a later run knows what to do with it.
+Until it is complete, content waits beside its final name under one of these names: `.NAME.part`; `.NAME.PID.part`,
+which no other process writes; `NAME.new`, which a reader or a later run knows how to complete or remove.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from seq2seq.errors import Seq2SeqError
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a new file in the place of whatever has the name, and return only when it is on the disk."""
+    """Write a new file in place of whatever has the name, and return only when it is on the disk."""
     with create(path) as file:
         write_all(file, content)
         os.fsync(file.fileno())
 
 
 def create(path: Path) -> FileIO:
-    """A new, empty file of this name, without a buffer.
+    """Create a new, empty, unbuffered file of this name.
 
-    What had the name loses it and is not written into: a link to another file, or a further name of one.
+    Whatever had the name loses it and is not written into: a link to another file, or a further name of one.
     """
     path.unlink(missing_ok=True)
     return path.open("xb", buffering=0)
 
 
 def write_all(file: FileIO | BinaryIO, content: bytes) -> None:
-    """Write, also where there is no buffer and one write may take but a part."""
+    """Write all bytes, even to an unbuffered file, where one write may take only a part."""
     rest = memoryview(content)
     while rest:
         rest = rest[file.write(rest) :]
 
 
 def replace_durably(path: Path, content: bytes, waiting: Path | None = None) -> None:
-    """Put a file in the place of another, or of none: whole, or not at all.
+    """Replace a file, or create it: whole, or not at all.
 
-    waiting: where the content lies until then; by default `.NAME.part`.
+    waiting: path of the content until then; by default `.NAME.part`.
     """
     waiting = waiting or part_path(path)
     try:
@@ -57,7 +57,7 @@ def replace_durably(path: Path, content: bytes, waiting: Path | None = None) -> 
 
 
 def replace_together(files: Mapping[Path, bytes]) -> None:
-    """Put several files in the place of others: nothing is replaced before all contents are on the disk.
+    """Replace several files: none is replaced before the contents of all are on the disk.
 
     Raises Seq2SeqError that names the file which cannot be written.
     """
@@ -75,11 +75,11 @@ def replace_together(files: Mapping[Path, bytes]) -> None:
 
 
 @contextmanager
-def replacing(path: Path, name: str) -> Iterator[FileIO]:
-    """A file without a buffer, to be written in the block, which takes its name at the block's end.
+def open_replacement(path: Path, name: str) -> Iterator[FileIO]:
+    """Yield an unbuffered file to be written in the block, which takes its name at the block's end.
 
-    A block that raises leaves what had the name. name: of the file in the Seq2SeqError where it cannot be made or
-    renamed; errors of the block itself pass.
+    If the block raises, whatever had the name stays. name: how the Seq2SeqError calls the file if it cannot be created
+    or renamed; errors of the block itself are passed on.
     """
     waiting = own_part_path(path)
     try:
@@ -97,35 +97,37 @@ def replacing(path: Path, name: str) -> Iterator[FileIO]:
 
 
 def part_path(path: Path) -> Path:
-    """Where a file waits that one process at a time writes."""
+    """Return the waiting path of a file that one process at a time writes."""
     return path.with_name(f".{path.name}.part")
 
 
 def own_part_path(path: Path) -> Path:
-    """Where a file waits that several processes may write, each its own."""
+    """Return the waiting path of a file that several processes may write, a different one in each process."""
     return path.with_name(f".{path.name[:_LONGEST]}.{os.getpid()}.part")
 
 
 def new_path(path: Path) -> Path:
-    """Where new content waits that a reader or a later run may find, and complete or remove."""
+    """Return the waiting path of content that a reader or a later run may find, and complete or remove."""
     return path.with_name(f"{path.name}.new")
 
 
 def unfinished_paths(path: Path) -> tuple[Path, Path, Path]:
-    """Where an output waits that a later run goes on with: its part, the journal of the part, and the next journal."""
+    """Return the waiting paths of an output that a later run may continue: its part, the journal of the part, and the
+    next journal.
+    """
     part = part_path(path)
     journal = part.with_name(f"{part.name}.json")
     return part, journal, new_path(journal)
 
 
-def lasting_name(name: str) -> str:
-    """The name that a waiting file will take; any other name as it is."""
+def final_name(name: str) -> str:
+    """Return the final name of a waiting file; any other name as it is."""
     found = _WAITING.fullmatch(name)
     return (found[1] or found[2]) if found else name
 
 
 def sync_names(directory: Path) -> None:
-    """Bring the names in a directory to the disk."""
+    """Force the names in a directory to the disk."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -134,7 +136,7 @@ def sync_names(directory: Path) -> None:
 
 
 def sha256(content: bytes) -> str:
-    """As it stands in config.json."""
+    """Return the SHA-256 of bytes in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -144,15 +146,18 @@ _SEAL = "seal"  # key of a sealed document, for the SHA-256 of all its other key
 
 
 def seal(tree: Mapping[str, Any]) -> bytes:
-    """A JSON object with the SHA-256 of itself, so that `unseal` finds whether it was edited or damaged since."""
-    plain = json.loads(json.dumps(tree))  # as a reader will find it: keys are strings, tuples are lists
+    """Return a JSON object that includes the SHA-256 of all its other keys, by which `unseal` finds whether it was
+    edited or damaged.
+    """
+    plain = json.loads(json.dumps(tree))  # as read back: keys are strings, tuples are lists
     return (json.dumps({**plain, _SEAL: _digest(plain)}, indent=1) + "\n").encode()
 
 
 def unseal(content: bytes, *, unsealed_too: bool = False) -> dict[str, Any]:
-    """The tree of a sealed document. Raises ValueError for content that is none, or that is not what was sealed.
+    """Return the tree of a sealed document. Raises ValueError for content that is none, or differs from what was
+    sealed.
 
-    unsealed_too: also take a JSON object without a seal, as versions before there were seals wrote it.
+    unsealed_too: also accept a JSON object without a seal, as written by versions before seals existed.
     """
     try:
         tree = json.loads(content)
@@ -174,7 +179,7 @@ def _digest(tree: Mapping[str, Any]) -> str:
 def explain_write_errors(name: str, what: str = "cannot be written", hint: str = "") -> Iterator[None]:
     """Raise the system's errors as Seq2SeqError "NAME: cannot be written: REASON; HINT".
 
-    A closed pipe passes: it is standard output's or error's, and ends a command without a word.
+    A closed pipe is passed on: it is that of standard output or error, and ends a command without a message.
     """
     try:
         yield

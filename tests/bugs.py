@@ -313,7 +313,7 @@ LOSSES_OF_TRAINING = [
         "range(0, len(rows) - block + 1, block)", LOSS_OF_TORCH, every=True),
     Bug(14, "perplexity is the mean over batches of their means", "training/validation.py",
         "sum(nats), sum(len(ids) + 1 for ids in text.target_ids)",
-        "sum(part / sum(len(text.target_ids[row]) + 1 for row in rows) for part, rows in zip(nats, plan(text))), len(nats)",
+        "sum(part / sum(len(text.target_ids[row]) + 1 for row in rows) for part, rows in zip(nats, validation_batches(text))), len(nats)",
         PERPLEXITY, every=False),
     Bug(14, "perplexity is smoothed", "training/validation.py",
         "model(*batch.tensors()).nll", "model(*batch.tensors(), smoothing=0.1).total", PERPLEXITY),
@@ -424,7 +424,7 @@ RESUMING = [
     Bug(18, "a resume forgets torch's generator", "processes/group.py",
         '        torch.set_rng_state(states[f"torch/{self.index}"])\n', "", RESUMED),
     Bug(18, "subword sampling draws from torch's generator", "training/epoch.py",
-        'train.source, amount, draw(seed, number, "source")', "train.source, amount, int(torch.randint(2**31, ()))",
+        'train.source, amount, derive_seed(seed, number, "source")', "train.source, amount, int(torch.randint(2**31, ()))",
         (TRAINING + "a_resumed_run_is_the_uninterrupted_run[True]",)),
     Bug(18, "the order of an epoch comes from torch's generator", "batching.py",
         "generator = torch.Generator().manual_seed((seed << 20) + epoch)", "generator = torch.default_generator", RESUMED),
@@ -547,7 +547,7 @@ SEEDS = [
         'int.from_bytes(digest[:4], "little")) for digest in digests', "seed + number) for number in range(count)",
         (SAMPLING + "neighbouring_seeds_do_not_share_samples", SAMPLING + "seeds_matter_to_the_last_and_to_the_first_bit"), every=True),
     Bug(24, "one seed deals out every pool of a streamed epoch", "training/epoch.py",
-        'draw(seed, number, f"pool {end.pool}")', 'draw(seed, number, "pool")',
+        'derive_seed(seed, number, f"pool {end.pool}")', 'derive_seed(seed, number, "pool")',
         (STREAMING + "each_pool_is_dealt_out_by_a_draw_of_its_own",)),
 ]  # fmt: skip
 

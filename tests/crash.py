@@ -31,7 +31,7 @@ import torch._dynamo  # every optimiser does so when it is made, which takes a s
 
 from seq2seq.config import Config
 from seq2seq.config_file import parse_config
-from seq2seq.training import keeping, trainer
+from seq2seq.training import checkpointer, trainer
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}
 PHASES = ("starting", "training", "validating", "saving")
@@ -90,7 +90,11 @@ class Watch:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(hook)
-        for module, name, phase in ((trainer, "validate", 2), (keeping, "save_model", 3), (keeping, "save_state", 3)):
+        for module, name, phase in (
+            (trainer, "validate", 2),
+            (checkpointer, "save_model", 3),
+            (checkpointer, "save_state", 3),
+        ):
             setattr(module, name, self._marking(getattr(module, name), phase))
 
     def _marking(self, act: Callable[..., Any], phase: int) -> Callable[..., Any]:

@@ -30,7 +30,7 @@ from typer.testing import CliRunner, Result
 from seq2seq import Translator
 from seq2seq.bulk import chunks, job, unfinished_output, workers
 from seq2seq.bulk.chunks import Chunk, Chunks
-from seq2seq.bulk.job import Answer, Job
+from seq2seq.bulk.job import ChunkResult, Job
 from seq2seq.bulk.layout import Layout
 from seq2seq.bulk.streams import LineStream, open_input
 from seq2seq.cli import app, translate
@@ -150,7 +150,7 @@ def after_commits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, Ca
     def arrange(count: int, act: Callable[[], object]) -> None:
         original, left = unfinished_output.UnfinishedOutput.commit, [count]
 
-        def commit(self: unfinished_output.UnfinishedOutput, answer: Answer) -> None:
+        def commit(self: unfinished_output.UnfinishedOutput, answer: ChunkResult) -> None:
             original(self, answer)
             left[0] -= 1
             if left[0] == 0:
@@ -210,15 +210,15 @@ def plain_job(model: Path) -> Job:
 def test_no_more_than_a_few_chunks_are_in_memory(model: Path) -> None:
     """However slowly the answers are taken, and however many lines there are."""
     counted, most = Counted(100), 0
-    with workers.crew(plain_job(model), 2) as team:
-        for given, answer in enumerate(team.answers(counted)):
+    with workers.open_executor(plain_job(model), 2) as team:
+        for given, answer in enumerate(team.results(counted)):
             assert answer.end == given + 1
             time.sleep(0.002)
             most = max(most, counted.taken - given)
     assert 2 <= most <= 2 * workers.IN_FLIGHT
     counted = Counted(100)
-    with workers.crew(plain_job(model), None) as team:
-        assert [counted.taken - given for given, _ in enumerate(team.answers(counted))] == [1] * 100
+    with workers.open_executor(plain_job(model), None) as team:
+        assert [counted.taken - given for given, _ in enumerate(team.results(counted))] == [1] * 100
 
 
 @pytest.mark.slow
@@ -234,8 +234,8 @@ def test_a_quick_worker_is_not_far_ahead_of_a_slow_one(model: Path) -> None:
         ahead.append(counted.taken - len(ends))
         os.kill(process, signal.SIGCONT)
 
-    with workers.crew(plain_job(model), 2) as team:
-        answers = team.answers(counted)
+    with workers.open_executor(plain_job(model), 2) as team:
+        answers = team.results(counted)
         ends.append(next(answers).end)
         slow = multiprocessing.active_children()[0].pid
         assert slow is not None
@@ -320,9 +320,9 @@ def test_an_interrupt_just_after_a_commit_loses_nothing(tmp_path: Path, monkeypa
     def run() -> None:
         with unfinished_output.open_unfinished_output(target, "out.en", console.say) as held:
             held.begin({}, resume=False)
-            held.commit(Answer(1, EMPTY, "one\n", []))
+            held.commit(ChunkResult(1, EMPTY, "one\n", []))
             monkeypatch.setattr(os, "replace", interrupted)
-            held.commit(Answer(2, EMPTY, "two\n", []))
+            held.commit(ChunkResult(2, EMPTY, "two\n", []))
 
     with pytest.raises(KeyboardInterrupt):
         run()
@@ -334,7 +334,7 @@ def test_an_interrupt_just_after_a_commit_loses_nothing(tmp_path: Path, monkeypa
 
 
 def test_no_worker_takes_ctrl_c(model: Path) -> None:
-    with workers.crew(plain_job(model), 2):
+    with workers.open_executor(plain_job(model), 2):
         for process in multiprocessing.active_children():
             status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
             blocked = int(next(line for line in status.splitlines() if line.startswith("SigBlk:")).split()[1], 16)
@@ -345,21 +345,21 @@ def test_no_worker_takes_ctrl_c(model: Path) -> None:
 def test_a_worker_has_one_thread_unless_told_otherwise(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     for threads, given in ((None, 1), (2, 2)):
-        with workers.crew(replace(plain_job(model), threads=threads), 1) as team:
+        with workers.open_executor(replace(plain_job(model), threads=threads), 1) as team:
             assert team.identity()["--threads"] == given
 
 
 def test_those_who_translate_must_have_the_same_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model may be replaced while they load it one after the other."""
     found = iter([{"models": "a"}, {"models": "b"}])
-    monkeypatch.setattr(workers.Workers, "__init__", lambda self: None)
-    monkeypatch.setattr(workers.Workers, "_receive", lambda self, connection: next(found))
-    team = workers.Workers()
+    monkeypatch.setattr(workers.WorkerPool, "__init__", lambda self: None)
+    monkeypatch.setattr(workers.WorkerPool, "_receive", lambda self, connection: next(found))
+    team = workers.WorkerPool()
     team._children, team._identity = [1, 2], {}
     with pytest.raises(Seq2SeqError, match="the models were replaced while the workers loaded them"):
         team.identity()
     processes = SimpleNamespace(gather=lambda value: [value, {"models": "b"}])
-    ranks = workers.Ranks(processes, SimpleNamespace(identity=lambda: {"models": "a"}))
+    ranks = workers.DistributedExecutor(processes, SimpleNamespace(identity=lambda: {"models": "a"}))
     with pytest.raises(Seq2SeqError, match="different models, versions or threads; they must agree"):
         ranks.identity()
 
@@ -477,7 +477,7 @@ def test_stopped_runs_say_how_to_go_on(
 
 
 def test_a_run_stopped_before_its_first_commit_leaves_nothing(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job.LoadedJob, "answer", lambda *_: interrupt())
+    monkeypatch.setattr(job.LoadedJob, "translate", lambda *_: interrupt())
     assert bulk.fail(130) == ""
     assert list(bulk.folder.iterdir()) == []
 
@@ -511,7 +511,7 @@ def test_a_run_killed_while_it_finished_has_nothing_left_to_translate(
     monkeypatch.undo()
     assert bulk.target.exists() == (place == "after the rename")
     assert bulk.part.exists() == (place == "before the rename")
-    monkeypatch.setattr(job.LoadedJob, "answer", None)
+    monkeypatch.setattr(job.LoadedJob, "translate", None)
     assert bulk.finish("--resume") == expected
 
 
@@ -684,12 +684,12 @@ def test_nothing_that_a_journal_says_is_believed_unchecked(tmp_path: Path) -> No
     for key, (value, message) in SAYS.items():
         journal.write_text(json.dumps(written | {key.split()[0]: value}), encoding="utf-8")
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-        with pytest.raises(chunks.OtherRun, match=message):
+        with pytest.raises(chunks.ResumeMismatch, match=message):
             go_on(tmp_path / "out.en")
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before, key
     for content in (b"", b"[" * 9999, b"\xff", b"[1]", b" " * (2 << 20), b'{"format": 1' + b"0" * 5000 + b"}"):
         journal.write_bytes(content)
-        with pytest.raises(chunks.OtherRun, match=DAMAGED):
+        with pytest.raises(chunks.ResumeMismatch, match=DAMAGED):
             go_on(tmp_path / "out.en")
 
 
@@ -698,8 +698,8 @@ def go_on(target: Path, count: int = 2) -> None:
     text = Chunks(LineStream("text", BytesIO(b"der hund\n" * count * CHUNK)), CHUNK, fixed=True)
     with unfinished_output.open_unfinished_output(target, "out.en", console.say) as held:
         held.begin({"--n-best": 1}, resume=True)
-        for chunk in translate._after(held.journal, text):
-            held.commit(Answer(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
+        for chunk in translate._skip_done(held.journal, text):
+            held.commit(ChunkResult(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
 
 
 @pytest.fixture
@@ -710,7 +710,7 @@ def kept(tmp_path: Path) -> None:
         with unfinished_output.open_unfinished_output(tmp_path / "out.en", "out.en", console.say) as held:
             held.begin({"--n-best": 1}, resume=False)
             for chunk in islice(Chunks(LineStream("text", BytesIO(b"der hund\n" * 100)), CHUNK, fixed=True), 2):
-                held.commit(Answer(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
+                held.commit(ChunkResult(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -741,13 +741,13 @@ def test_a_journal_is_no_way_into_another_file(tmp_path: Path) -> None:
     other.write_bytes(journal.read_bytes())
     journal.unlink()
     journal.symlink_to(other)
-    with pytest.raises(chunks.OtherRun, match=DAMAGED):
+    with pytest.raises(chunks.ResumeMismatch, match=DAMAGED):
         go_on(tmp_path / "out.en")
     before = other.read_bytes()
     (tmp_path / ".out.en.part.json.new").symlink_to(other)
     with unfinished_output.open_unfinished_output(tmp_path / "out.en", "out.en", console.say) as held:
         held.begin({}, resume=False)
-        held.commit(Answer(1, EMPTY, "the dog\n", []))
+        held.commit(ChunkResult(1, EMPTY, "the dog\n", []))
     assert other.read_bytes() == before
     assert (tmp_path / "out.en").read_bytes() == b"the dog\n"
 
@@ -759,11 +759,11 @@ def test_an_output_that_has_its_name_is_not_taken_for_the_beginning_of_a_longer_
     journal.write_text(json.dumps(json.loads(journal.read_bytes()) | {"complete": True}), encoding="utf-8")
     (tmp_path / ".out.en.part").rename(target)
     whole = target.read_bytes()
-    with pytest.raises(chunks.OtherRun, match="is complete, but there is more of the input now"):
+    with pytest.raises(chunks.ResumeMismatch, match="is complete, but there is more of the input now"):
         go_on(target, count=3)
     assert target.read_bytes() == whole
     target.write_bytes(b"hand" + whole[4:])
-    with pytest.raises(chunks.OtherRun, match=r"out\.en is not what was written"):
+    with pytest.raises(chunks.ResumeMismatch, match=r"out\.en is not what was written"):
         go_on(target)
     target.write_bytes(whole)
     go_on(target)
@@ -804,7 +804,7 @@ def test_a_commit_is_on_the_disk_before_the_journal_speaks_of_it(
     with unfinished_output.open_unfinished_output(tmp_path / "out", "out", console.say) as held:
         held.begin({}, resume=False)
         for number in range(3):
-            held.commit(Answer(number + 1, EMPTY, f"text {number}\n", []))
+            held.commit(ChunkResult(number + 1, EMPTY, f"text {number}\n", []))
     assert names == [".out.part.json"] * 4 + ["out"]
     assert tmp_path.stat().st_ino in synced
 
@@ -817,7 +817,7 @@ def test_two_runs_do_not_share_an_output(bulk: Bulk) -> None:
                 f"error: {bulk.target}: another process is translating into it; "
                 "wait for it, or choose another --output\n"
             )
-        held.commit(Answer(1, EMPTY, "text\n", []))
+        held.commit(ChunkResult(1, EMPTY, "text\n", []))
     assert bulk.target.read_bytes() == b"text\n"
     assert list(bulk.folder.iterdir()) == [bulk.target]
 
@@ -1070,7 +1070,7 @@ def test_a_process_that_torchrun_ends_says_how_to_go_on(
         self.count, self.index, self.first = 2, index, index == 0
 
     monkeypatch.setattr(Processes, "__init__", of_two)
-    with pytest.raises(SystemExit), workers.ranked(plain_job(model), console.say):
+    with pytest.raises(SystemExit), workers.open_distributed(plain_job(model), console.say):
         sys.exit(128 + signal.SIGTERM)
     told = "stopped: process 2 of 2; --resume goes on after what is translated\n"
     assert capsys.readouterr().err == (told if index else "")

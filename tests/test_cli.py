@@ -31,9 +31,9 @@ from typer.testing import CliRunner, Result
 
 from seq2seq import Translator, __version__, load_config
 from seq2seq.bulk import streams
-from seq2seq.bulk.layout import Layout, aligned_weights, drawing
+from seq2seq.bulk.layout import Layout, aligned_weights, draw_attention
 from seq2seq.bulk.streams import LineStream, open_output
-from seq2seq.bulk.unknown import Unknown
+from seq2seq.bulk.unknown import UnknownCounter
 from seq2seq.cli import EXAMPLES, app, translate
 from seq2seq.cli.display import training as display
 from seq2seq.cli.examples import epilog
@@ -504,7 +504,7 @@ def test_grid_of_a_side_without_spaces_shows_pieces() -> None:
         target_words=[0, 1, 1],
         weights=np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.3, 0.5, 0.1], [0.1, 0.7, 0.1, 0.1], [0.1, 0.1, 0.1, 0.7]]),
     )
-    lines = drawing(one).split("\n")
+    lines = draw_attention(one).split("\n")
     assert [line.split()[-1] for line in lines[:3]] == ["中文", "很", "好"]
     assert [line.split()[0] for line in lines[3:5]] == ["x", "yz"]
     assert lines[3].index("[") < lines[4].index("[")  # yz: the mean of its two rows is largest at 很
@@ -689,9 +689,9 @@ def test_what_the_maximum_length_cuts_is_told_once(model: Path, folder: Path) ->
 
 
 def test_unknown_characters_are_named_where_they_can_be_seen() -> None:
-    unknown = Unknown()
+    unknown = UnknownCounter()
     for found in (["ø", "\u0301"], ["ø", "\u200b"], ["文", "½", "€", "x"]):
-        unknown.add(Unknown(len(found), 1, False, found))
+        unknown.merge(UnknownCounter(len(found), 1, False, found))
     told = "8 characters in 3 lines, such as U+00F8 ø, U+0301, U+200B, U+6587 文, U+00BD ½"
     assert unknown.describe("a.de") == f"a.de: unknown to the model: {told}"
 

@@ -24,7 +24,7 @@ from test_cli import fail, invoke, succeed, write
 
 from seq2seq.bulk import streams, workers
 from seq2seq.cli.display import comparison as comparison_display
-from seq2seq.cli.display.console import Answers, Messages, drawn
+from seq2seq.cli.display.console import MessageStream, OutputStream, render
 from seq2seq.comparison import pace, runs
 from seq2seq.errors import Seq2SeqError
 from seq2seq.processes import children
@@ -106,20 +106,23 @@ def test_answers_are_written_whole_to_a_pipe_that_blocks_no_one() -> None:
     content = os.urandom(1 << 18)
     reader = subprocess.Popen(["sha256sum"], stdin=source, stdout=subprocess.PIPE)
     os.close(source)
-    with Answers(target, "w") as stream:
+    with OutputStream(target, "w") as stream:
         assert stream.write(content) == len(content)
     assert reader.communicate()[0].split()[0].decode() == hashlib.sha256(content).hexdigest()
 
 
 def test_answers_that_cannot_be_written_are_explained() -> None:
-    with Answers(os.open("/dev/full", os.O_WRONLY), "w") as full, pytest.raises(Seq2SeqError, match="No space left"):
+    with (
+        OutputStream(os.open("/dev/full", os.O_WRONLY), "w") as full,
+        pytest.raises(Seq2SeqError, match="No space left"),
+    ):
         full.write(b"a")
-    closed = Answers(os.open(os.devnull, os.O_RDONLY), "w")  # what open_streams puts in the place of a closed one
+    closed = OutputStream(os.open(os.devnull, os.O_RDONLY), "w")  # what open_streams puts in the place of a closed one
     with closed, pytest.raises(Seq2SeqError, match=r"^standard output: cannot be written: it is closed$"):
         closed.write(b"a")
     source, target = os.pipe()
     os.close(source)
-    with Answers(target, "w") as pipe, pytest.raises(SystemExit) as ended:
+    with OutputStream(target, "w") as pipe, pytest.raises(SystemExit) as ended:
         pipe.write(b"a")
     assert ended.value.code == 128 + signal.SIGPIPE
 
@@ -128,7 +131,7 @@ def test_messages_that_cannot_be_written_end_nothing() -> None:
     source, target = os.pipe()
     os.close(source)
     for descriptor in (target, os.open("/dev/full", os.O_WRONLY), os.open(os.devnull, os.O_RDONLY)):
-        with Messages(descriptor, "w") as stream:
+        with MessageStream(descriptor, "w") as stream:
             assert stream.write(b"a message") == 9
 
 
@@ -223,7 +226,7 @@ def test_names_are_no_markup(folder: Path, name: str) -> None:
     assert f"against {name}, by paired bootstrap" in shown
     display = comparison_display.LiveRuns(1)
     display(name, {"event": "begin"})
-    assert name in drawn(display.progress.make_tasks_table(display.progress.tasks))
+    assert name in render(display.progress.make_tasks_table(display.progress.tasks))
 
 
 def test_names_that_are_no_utf8(folder: Path, tmp_path: Path) -> None:
@@ -328,9 +331,9 @@ main()
 def test_a_worker_that_is_stopped_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes no signal but SIGKILL, too."""
     monkeypatch.setattr(children, "POLL", 0.01)
-    monkeypatch.setattr(workers.Workers, "__init__", lambda self: None)
+    monkeypatch.setattr(workers.WorkerPool, "__init__", lambda self: None)
     child = subprocess.Popen(["sleep", "100"])
-    team: Any = workers.Workers()
+    team: Any = workers.WorkerPool()
     ours, theirs = multiprocessing.Pipe()
     process = SimpleNamespace(pid=child.pid, kill=child.kill, terminate=child.terminate, join=lambda: child.wait(5))
     worker: Any = object.__new__(children.Child)

@@ -21,7 +21,7 @@ from seq2seq.checkpoint.files import CARD, GRAPHS, HASHED, SHORTLIST, WEIGHTS
 from seq2seq.checkpoint.files import CONFIG as CONFIG_FILE
 from seq2seq.checkpoint.owners import COMPARISON, EXPORT, MODEL, REPORT, RUN, owner
 from seq2seq.cli import app, files
-from seq2seq.durable import lasting_name, new_path, unfinished_paths
+from seq2seq.durable import final_name, new_path, unfinished_paths
 from seq2seq.errors import InputError
 
 README = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
@@ -99,9 +99,9 @@ def test_a_waiting_file_has_a_lasting_name(ending: str, tmp_path: Path) -> None:
     for name in ("config.json", "a", ".a", "a.part", "a\nb"):
         path = tmp_path / name
         waiting = [new_path(path), *unfinished_paths(path)]
-        assert [lasting_name(each.name) for each in waiting] == [name] * 4
+        assert [final_name(each.name) for each in waiting] == [name] * 4
     for name in (ending, f".{ending}", "a.part", ".a.json"):
-        assert lasting_name(name) == name
+        assert final_name(name) == name
     files.check_files(COMMANDS["config"], {"output": str(tmp_path / f"{ending or 'a'}")})
 
 

@@ -22,7 +22,7 @@ from seq2seq.nn.kernels.products import linear, matmul, step_matmul
 from seq2seq.nn.loss import Loss, cross_entropy
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.normalisation import NORMALISATIONS
-from seq2seq.training.engine import make_accelerator, makes_bfloat16_slow
+from seq2seq.training.engine import emulates_bfloat16, make_accelerator
 
 DATA: dict[str, Any] = {
     "source_language": "de",
@@ -194,4 +194,4 @@ def test_a_processor_without_bfloat16_is_known(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     assert bfloat16_is_fast() == fast
     config = parse_config({"data": DATA, "training": {"mixed_precision": "bf16"}}, "test")
-    assert makes_bfloat16_slow(make_accelerator(config, tmp_path)) != fast
+    assert emulates_bfloat16(make_accelerator(config, tmp_path)) != fast

@@ -16,7 +16,7 @@ from test_training import Stopper, config, events, weights, write_corpus
 
 from seq2seq.durable import seal, unseal
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.training import keeping
+from seq2seq.training import checkpointer
 from seq2seq.training.run import open_run
 from seq2seq.training.state import load_note
 from seq2seq.training.trainer import train
@@ -130,7 +130,7 @@ def test_parts_that_do_not_fit_together_are_named(
     damage(run)
     before = contents(run)
     with pytest.raises(InputError, match=message) as refused, open_run(settings, run, True, False) as opened:
-        opened.take_up(load_note(stopped / "training" / "state").text)
+        opened.load_progress(load_note(stopped / "training" / "state").text)
     assert len(str(refused.value).splitlines()) == 1
     assert contents(run) == before
     with pytest.raises(InputError, match="the directory is not empty"), open_run(settings, run, False, False):
@@ -200,7 +200,7 @@ def test_a_run_that_is_killed_in_its_first_saves_goes_on(
     corpus: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saves: int
 ) -> None:
     """There may be models that are newer than the state; there is never one without a state."""
-    save, done = keeping.save_state, []
+    save, done = checkpointer.save_state, []
 
     def killed(*arguments: Any) -> None:
         if len(done) == saves:
@@ -208,7 +208,7 @@ def test_a_run_that_is_killed_in_its_first_saves_goes_on(
         done.append(save(*arguments))
 
     with monkeypatch.context() as patch:
-        patch.setattr(keeping, "save_state", killed)
+        patch.setattr(checkpointer, "save_state", killed)
         with pytest.raises(Seq2SeqError, match="No space left"):
             train(config(corpus), tmp_path / "run")
     assert (tmp_path / "run" / "model.safetensors").exists() == (saves > 0)

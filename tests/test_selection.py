@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seq2seq.training.selection import decided_by, is_better, judge
+from seq2seq.training.selection import deciding_criterion, is_better, judge
 from seq2seq.training.state import Progress
 from seq2seq.training.validation import Validation
 
@@ -82,5 +82,5 @@ def test_the_averaged_model_is_compared_in_the_same_way() -> None:
     assert is_better(Validation(79.0, 0.003, ""), progress, "bleu")
     assert not is_better(Validation(81.0, 0.003, ""), progress, "bleu")
     assert is_better(Validation(81.0, 0.3, ""), progress, "bleu")
-    assert [decided_by(bleu, "bleu") for bleu in (0.0, 0.004, None)] == ["perplexity"] * 3
-    assert decided_by(0.3, "bleu") == "bleu"
+    assert [deciding_criterion(bleu, "bleu") for bleu in (0.0, 0.004, None)] == ["perplexity"] * 3
+    assert deciding_criterion(0.3, "bleu") == "bleu"

@@ -215,7 +215,7 @@ JOB: dict[str, Any] = {
     "layout": Layout("text", numbered=False, scores=False, alignment=False),
     "n_best": 1,
     "search": {"shortlist": True},
-    "drawing": None,
+    "sampling": None,
     "bad_lines": "refuse",
     "too_long": "truncate",
 }

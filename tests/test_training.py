@@ -755,7 +755,7 @@ def test_validation_perplexity_is_per_token_and_unsmoothed(budget: int, monkeypa
     """Pitfall 14: a model of zeros is uniform, so its perplexity is the vocabulary, whatever the smoothing."""
     from mechanisms import TARGET_VOCABULARY, random_ids, tiny_model
 
-    from seq2seq.training.validation import nats_of_batches, plan, text_perplexity
+    from seq2seq.training.validation import nats_of_batches, text_perplexity, validation_batches
 
     monkeypatch.setattr("seq2seq.training.validation.BATCH_TOKENS", budget)  # a sentence a batch, or one batch
     model = tiny_model()
@@ -765,7 +765,7 @@ def test_validation_perplexity_is_per_token_and_unsmoothed(budget: int, monkeypa
     text = EncodedCorpus(random_ids([3, 8], 29, 1), random_ids([9, 2], 23, 2), ["", ""], ["", ""], {})
 
     def measured() -> float:
-        return text_perplexity(nats_of_batches(model, text, plan(text), torch.device("cpu")), text)
+        return text_perplexity(nats_of_batches(model, text, validation_batches(text), torch.device("cpu")), text)
 
     assert measured() == pytest.approx(TARGET_VOCABULARY)
     assert model.training

@@ -1,4 +1,4 @@
-"""The input of a bulk translation, cut into chunks that the next run cuts alike."""
+"""The input of a bulk translation, cut into chunks in the same way by every run."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from seq2seq.errors import InputError
 from seq2seq.text.lines import ENDLESS, iter_lines_with_problems
 
 AFRESH = "without --resume all is translated afresh"
-_MOST_BYTES = 1 << 22  # of a chunk's lines, so that long lines do not fill the memory
+_MOST_BYTES = 1 << 22  # bytes of a chunk's lines, which bounds the memory that long lines take
 
 
-class OtherRun(InputError):
-    """What a stopped run left is not the beginning of this one; it stays as it is."""
+class ResumeMismatch(InputError):
+    """What a stopped run has left does not match the beginning of this run; it is left unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some lines of the input.
+    """Consecutive lines of the input.
 
-    before: lines that come before. texts: decoded; "" for a line that is no text. problems: what is wrong with a line
-    (see seq2seq.text.lines), by its place here. source_sha256: of all bytes of the input up to the chunk's end,
-    without those that Arrivals drops.
+    before: number of lines before the chunk. texts: decoded lines; "" for a line that is not text. problems: index in
+    the chunk -> what is wrong with that line (see seq2seq.text.lines). source_sha256: SHA-256 of all bytes of the input
+    up to the chunk's end, without those that Arrivals drops.
     """
 
     before: int
@@ -37,31 +37,31 @@ class Chunk:
 
     @property
     def end(self) -> int:
-        """Lines up to the chunk's end."""
+        """Number of lines up to the chunk's end."""
         return self.before + len(self.texts)
 
 
 @dataclass(slots=True)
-class _Watched:
-    """The lines of a stream, counted and hashed as they are taken."""
+class _HashedLines:
+    """The lines of a stream, counted in bytes and hashed as they are read."""
 
     arrivals: Arrivals
     digest: Any = field(default_factory=hashlib.sha256)
-    taken: int = 0
+    size: int = 0
 
     def __iter__(self) -> Iterator[bytes]:
         for line in self.arrivals:
             self.digest.update(line)
-            self.taken += len(line)
+            self.size += len(line)
             yield line
 
 
 class Chunks:
-    """All lines, at most `size` a chunk.
+    """All lines of an input in chunks of at most `size` lines.
 
-    fixed: the cuts depend on the text alone, so that a second run finds the same batches, and with them the last digit
-    of every score. Else a chunk ends where reading on would wait, so that no answer waits for lines still to come.
-    fileno: where the next lines arrive, if they may have to be waited for.
+    fixed: whether the cuts depend on the text alone, so that a second run forms the same batches and reproduces the
+    last digit of every score. Otherwise a chunk ends where reading on would block, so that no translation waits for
+    later lines. fileno: file descriptor on which the next lines arrive, if reading may block; else None.
     """
 
     def __init__(self, source: LineStream, size: int, *, fixed: bool) -> None:
@@ -72,35 +72,37 @@ class Chunks:
     def __iter__(self) -> Iterator[Chunk]:
         return self._chunks
 
-    def at_hand(self) -> bool:
-        """Whether the next chunk can be had without waiting, as far as this can be known."""
+    def ready(self) -> bool:
+        """Return whether the next chunk can be read without blocking, as far as this can be known."""
         return self.fileno is None or self._arrivals.pending > 0 or bool(select([self.fileno], [], [], 0)[0])
 
     def _cut(self, size: int, fixed: bool) -> Iterator[Chunk]:
-        watched = _Watched(self._arrivals)
+        lines = _HashedLines(self._arrivals)
         before, begin, texts, problems = 0, 0, list[str](), dict[int, str]()
-        for text, problem in iter_lines_with_problems(watched, self.name):  # a line that may never end ends its chunk
+        for text, problem in iter_lines_with_problems(lines, self.name):  # a line that may never end closes its chunk
             if problem:
                 problems[len(texts)] = problem
             texts.append("" if problem else text)
-            full = len(texts) == size or watched.taken - begin >= _MOST_BYTES or problem == ENDLESS
+            full = len(texts) == size or lines.size - begin >= _MOST_BYTES or problem == ENDLESS
             if full or not (fixed or self._arrivals.pending):
-                yield Chunk(before, texts, problems, watched.digest.hexdigest())
-                before, begin, texts, problems = before + len(texts), watched.taken, [], {}
+                yield Chunk(before, texts, problems, lines.digest.hexdigest())
+                before, begin, texts, problems = before + len(texts), lines.size, [], {}
         if texts:
-            yield Chunk(before, texts, problems, watched.digest.hexdigest())
+            yield Chunk(before, texts, problems, lines.digest.hexdigest())
 
     def skip(self, lines: int, sha256: str) -> None:
-        """Go on after so many lines. Raises OtherRun where these are not the lines that a stopped run has read."""
+        """Skip lines. Raises ResumeMismatch unless they have the SHA-256 of the lines that the stopped run read."""
         end, found = 0, hashlib.sha256().hexdigest()
         while end < lines:
             chunk = next(self._chunks, None)
             if chunk is None:
                 ends = f"ends after line {end:,}, but the stopped run has read {lines:,} lines"
-                raise OtherRun(f"{self.name}: {ends}; {AFRESH}")
+                raise ResumeMismatch(f"{self.name}: {ends}; {AFRESH}")
             end, found = chunk.end, chunk.source_sha256
         if (end, found) != (lines, sha256):
-            raise OtherRun(f"{self.name}: its first {lines:,} lines are not those that the stopped run read; {AFRESH}")
+            raise ResumeMismatch(
+                f"{self.name}: its first {lines:,} lines are not those that the stopped run read; {AFRESH}"
+            )
 
 
 def _fileno(stream: BufferedIOBase) -> int | None:

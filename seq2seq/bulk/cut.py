@@ -1,4 +1,4 @@
-"""Translations that were cut at their maximum length, counted to be told once."""
+"""A count of translations that were cut at their maximum length, for one warning at the end."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Cut:
-    """Lines with a translation that reached its maximum length, so that its end may be missing: how many, the first."""
+class CutCounter:
+    """Number of lines with a translation that reached its maximum length, so that its end may be missing, and the first
+    such line.
+    """
 
     lines: int = 0
     first: int = 0
 
-    def see(self, number: int, translations: Iterable[Translation]) -> None:
-        """Look at what was written for a line."""
+    def update(self, number: int, translations: Iterable[Translation]) -> None:
+        """Count a line if any of its translations was cut."""
         if not all(each.finished for each in translations):
-            self.add(Cut(1, number))
+            self.merge(CutCounter(1, number))
 
-    def add(self, other: Cut) -> None:
-        """Count what was found in later lines."""
+    def merge(self, other: CutCounter) -> None:
+        """Add the count of later lines."""
         self.lines, self.first = self.lines + other.lines, self.first or other.first
 
     def describe(self, name: str) -> str:
-        """One line about an input of this name."""
+        """Return a warning of one line about the input of this name."""
         if self.lines == 1:
             return f"{name}:{self.first}: the translation was cut at its maximum length (--max-length)"
         which = f"{self.lines:,} lines, the first of them {self.first:,}"

@@ -1,4 +1,4 @@
-"""The engines that a command translates with: models of torch, or an export that onnxruntime runs."""
+"""The engines that a command translates with: models run by torch, or an export run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from seq2seq.translation.translator import Translator
 
 
-BATCH_SIZE = 200
+BATCH_SIZE = 200  # sentences
 
 
 def chunk_size(search: SearchKeywords) -> int:
-    """Lines that are translated together: a few batches, so that each finds sentences of like length."""
+    """Return the number of lines to translate together: a few batches, so that each batch finds sentences of similar
+    length.
+    """
     return 4 * (search.get("batch_size") or BATCH_SIZE)
 
 
 def set_threads(threads: int | None) -> None:
-    """As many as asked for."""
+    """Set the number of CPU threads of torch; None leaves it as it is."""
     import torch
 
     if threads is not None:
@@ -29,7 +31,7 @@ def set_threads(threads: int | None) -> None:
 
 
 def load_translator(models: list[str], device: str, threads: int | None) -> Translator:
-    """The model or ensemble, where and with as many threads as asked for."""
+    """Load a model, or several as an ensemble, onto a device, and set the number of CPU threads."""
     from seq2seq.nn.kernels.allocator import tune_memory
     from seq2seq.translation.translator import Translator
 
@@ -39,7 +41,9 @@ def load_translator(models: list[str], device: str, threads: int | None) -> Tran
 
 
 def load_engine(models: list[str], device: str, threads: int | None) -> Translator | OnnxTranslator:
-    """As `load_translator`; an exported model is run by onnxruntime, and torch is not loaded."""
+    """Load models as `load_translator` does, or an exported model into onnxruntime without loading torch. Raises
+    InputError for an export in an ensemble or on another device than the CPU.
+    """
     from seq2seq.checkpoint.files import is_export
 
     exported = next((name for name in models if is_export(name)), None)

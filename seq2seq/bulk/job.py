@@ -1,4 +1,4 @@
-"""What `seq2seq translate` does to a chunk of lines, in whichever process does it."""
+"""What `seq2seq translate` does with a chunk of lines, in whichever process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from seq2seq.bulk import engines
 from seq2seq.bulk.chunks import Chunk, Chunks
-from seq2seq.bulk.cut import Cut
+from seq2seq.bulk.cut import CutCounter
 from seq2seq.bulk.layout import Layout
 from seq2seq.bulk.streams import STANDARD, STANDARD_INPUT, LineStream
-from seq2seq.bulk.unknown import Unknown
+from seq2seq.bulk.unknown import UnknownCounter
 from seq2seq.errors import InputError
 from seq2seq.text.escaping import escape_line
 from seq2seq.text.lines import describe_problem
@@ -30,22 +30,25 @@ TooLong = Literal["truncate", "blank", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The output for a chunk. notes: what to tell of its lines, each a warning; unknown, cut: of all lines together."""
+class ChunkResult:
+    """The output for a chunk.
 
-    end: int  # lines of the input up to here
-    source_sha256: str  # as of Chunk
+    notes: warnings about single lines. unknown, cut: counts over all lines of the chunk.
+    """
+
+    end: int  # lines of the input up to the end of the chunk
+    source_sha256: str  # see Chunk
     text: str
     notes: list[str]
-    unknown: Unknown = field(default_factory=Unknown)
-    cut: Cut = field(default_factory=Cut)
+    unknown: UnknownCounter = field(default_factory=UnknownCounter)
+    cut: CutCounter = field(default_factory=CutCounter)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that a translation depends on besides its input. It can be sent to another process.
+    """Everything that a translation depends on besides its input; it can be pickled and sent to another process.
 
-    source: the input, as the user names it. drawing: options of sampling; None: search.
+    source: the input as the user names it. sampling: options of sampling; None for beam search.
     """
 
     models: list[str]
@@ -55,60 +58,61 @@ class Job:
     layout: Layout
     n_best: int
     search: SearchKeywords
-    drawing: dict[str, Any] | None
+    sampling: dict[str, Any] | None
     bad_lines: BadLines
     too_long: TooLong
 
     @property
     def name(self) -> str:
-        """The input's, in messages."""
+        """Name of the input in messages."""
         return STANDARD_INPUT if self.source == STANDARD else self.source
 
     def chunks(self, lines: LineStream) -> Chunks:
-        """The input, cut to what is translated together. Of a file, all runs make the same cuts."""
+        """Return the input in chunks of lines to translate together; all runs cut a file alike."""
         return Chunks(lines, engines.chunk_size(self.search), fixed=os.path.isfile(self.source))
 
     def load(self) -> LoadedJob:
-        """With its models. Raises InputError as Translator.load does."""
+        """Load the models. Raises InputError as Translator.load does."""
         return LoadedJob(self, engines.load_engine(self.models, self.device, self.threads))
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedJob:
-    """A job that can be done."""
+    """A job with its models loaded."""
 
     job: Job
     translator: Translator | OnnxTranslator
 
     def identity(self) -> dict[str, Any]:
-        """What the output depends on besides the input, by the names that the user knows it by."""
+        """Return what the output depends on besides the input, by the names under which the user knows it."""
         return _identity(self.job, self.translator)
 
-    def answer(self, chunk: Chunk) -> Answer:
-        """Raises InputError for the first line that is refused."""
-        job, parts, notes, unknown, cut = self.job, list[str](), list[str](), Unknown(), Cut()
+    def translate(self, chunk: Chunk) -> ChunkResult:
+        """Translate a chunk. Raises InputError for the first line that is refused."""
+        job, parts, notes, unknown, cut = self.job, list[str](), list[str](), UnknownCounter(), CutCounter()
         if chunk.problems and job.bad_lines == "refuse":
             place, problem = next(iter(chunk.problems.items()))
             raise InputError(f"{job.name}:{chunk.before + place + 1}: {describe_problem(problem)}")
-        for place, several in enumerate(self._find(chunk)):
+        for place, several in enumerate(self._translate(chunk)):
             number = chunk.before + place + 1
             error = self._error(chunk.problems.get(place), several[0], notes, f"{job.name}:{number}")
-            parts.append(job.layout.failed(number, chunk.texts[place], error) if error else "")
+            parts.append(job.layout.error_line(number, chunk.texts[place], error) if error else "")
             parts.append("" if error else job.layout.lines(number, several))
             if not error:
-                unknown.see(several[0], self.translator.tokenizers.source)
-                cut.see(number, several[:1] if job.drawing is None else several)  # a search ranks the cut ones last
-        return Answer(chunk.end, chunk.source_sha256, "".join(parts), notes, unknown, cut)
+                unknown.update(several[0], self.translator.tokenizers.source)
+                # Beam search ranks unfinished translations last, so the first one tells.
+                cut.update(number, several[:1] if job.sampling is None else several)
+        return ChunkResult(chunk.end, chunk.source_sha256, "".join(parts), notes, unknown, cut)
 
-    def _find(self, chunk: Chunk) -> Sequence[Sequence[Translation]]:
+    def _translate(self, chunk: Chunk) -> Sequence[Sequence[Translation]]:
         job = self.job
-        if job.drawing is None:
+        if job.sampling is None:
             return self.translator.translate_nbest(chunk.texts, job.n_best, **job.search)
-        # Draws depend on the seed and the number of the line alone, not on how lines arrive.
-        return self.translator.sample(chunk.texts, first=chunk.before, count=job.n_best, **job.drawing, **job.search)
+        # Samples depend only on the seed and the line number, not on how lines arrive.
+        return self.translator.sample(chunk.texts, first=chunk.before, count=job.n_best, **job.sampling, **job.search)
 
     def _error(self, problem: str | None, first: Translation, notes: list[str], place: str) -> str | None:
-        """Why a line gets no translation, if so; and a note of all that is not as it should be."""
+        """Return why a line gets no translation, or None; append a note for anything unusual about the line."""
         if problem:
             notes.append(f"{place}: {describe_problem(problem)}; it is blank in the output (--bad-lines blank)")
             return describe_problem(problem)
@@ -129,8 +133,8 @@ def _identity(job: Job, translator: Translator | OnnxTranslator) -> dict[str, An
     from seq2seq import __version__
 
     given: dict[str, Any] = {"--n-best": job.n_best, "--format": job.layout.form, "--scores": job.layout.scores}
-    given |= {"--alignment": job.layout.alignment, "--sample": job.drawing is not None}
-    for name, value in [*job.search.items(), *(job.drawing or {}).items()]:
+    given |= {"--alignment": job.layout.alignment, "--sample": job.sampling is not None}
+    for name, value in [*job.search.items(), *(job.sampling or {}).items()]:
         given[f"--{name.replace('_', '-')}"] = value
     given |= {"--bad-lines": job.bad_lines, "--too-long": job.too_long, "--device": job.device.partition(":")[0]}
     if job.search.get("shortlist"):
@@ -142,7 +146,9 @@ def _identity(job: Job, translator: Translator | OnnxTranslator) -> dict[str, An
 
 
 def _model_sha256(loaded: Any) -> str:
-    """Of the part of config.json that says how the model translates; it lists the SHA-256 of every other file."""
+    """Return the SHA-256 of the parts of config.json that determine how the model translates; they list the SHA-256 of
+    every other file.
+    """
     from seq2seq.checkpoint.files import CONFIG
 
     tree = json.loads((loaded.directory / CONFIG).read_bytes())

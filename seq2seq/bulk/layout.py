@@ -1,4 +1,4 @@
-"""How translations are written: text for people and cut(1), JSON lines for scripts, grids for looking."""
+"""Formats of translations: text for people and cut(1), JSON lines for scripts, drawings of the attention."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What is told of a translation.
+    """The format of the output of a translation.
 
-    text: columns with a tab between them: the line number, from 1 (`numbered`), the translation, score and log_prob
-    (`scores`), the links (`alignment`). jsonl: one object a translation. grid: as text, with a drawing after each line.
+    text: columns separated by tabs: the line number, from 1 (`numbered`), the translation, score and log_prob
+    (`scores`), the links (`alignment`). jsonl: one JSON object per translation. grid: as text, with a drawing after
+    each line.
     """
 
     form: Literal["text", "jsonl", "grid"]
@@ -30,12 +31,12 @@ class Layout:
     alignment: bool
 
     def lines(self, number: int, found: Sequence[Translation]) -> str:
-        """The translations of line `number`, best first."""
+        """Return the output for line `number` with its translations, best first."""
         one = {"text": self._columns, "jsonl": self._object, "grid": self._with_drawing}[self.form]
         return "".join(one(number, rank, translation) + "\n" for rank, translation in enumerate(found, start=1))
 
-    def failed(self, number: int, source: str, error: str) -> str:
-        """Line `number`, which got no translation: as a blank line, and with the error where the format has names."""
+    def error_line(self, number: int, source: str, error: str) -> str:
+        """Return the output for a line without a translation: a blank line, or in JSON an object with the error."""
         from seq2seq.translation.translation import blank_translation
 
         if self.form == "jsonl":
@@ -51,7 +52,7 @@ class Layout:
             columns += [f"{translation.score:.6f}", f"{translation.log_prob:.6f}"]
         if self.alignment:
             columns.append(format_pharaoh(translation.alignment))
-        # A tab within the text would shift the columns; where it stands alone it may stay.
+        # A tab within the text would shift the columns; in the only column it is harmless.
         return "\t".join(column.replace("\t", " ") for column in columns) if len(columns) > 1 else columns[0]
 
     def _object(self, number: int, rank: int, translation: Translation, error: str | None = None) -> str:
@@ -74,26 +75,26 @@ class Layout:
         return json.dumps(entry, ensure_ascii=False)
 
     def _with_drawing(self, number: int, rank: int, translation: Translation) -> str:
-        drawn = "".join(f"{line.rstrip()}\n" for line in drawing(translation).split("\n"))
-        return f"{self._columns(number, rank, translation)}\n{drawn}"
+        picture = "".join(f"{line.rstrip()}\n" for line in draw_attention(translation).split("\n"))
+        return f"{self._columns(number, rank, translation)}\n{picture}"
 
 
-def drawing(translation: Translation) -> str:
-    """Where the model looked, for a terminal."""
-    return drawn(*unit_weights(translation))
+def draw_attention(translation: Translation) -> str:
+    """Return a drawing of a translation's attention for a terminal."""
+    return draw_to_width(*unit_weights(translation))
 
 
-def drawn(
+def draw_to_width(
     weights: NDArray[np.float64], source: Sequence[str], target: Sequence[str], *, ascii_only: bool = False
 ) -> str:
-    """Weights [target, source] with the names of columns and rows, as wide as the terminal."""
+    """Return a drawing of weights [target, source] with the names of columns and rows, as wide as the terminal."""
     from seq2seq.metrics.drawing import draw_weights
 
     return draw_weights(weights, source, target, width=shutil.get_terminal_size().columns, ascii_only=ascii_only)
 
 
 def unit_weights(translation: Translation) -> tuple[NDArray[np.float64], list[str], list[str]]:
-    """Weights [target, source] with the names of columns and rows: words, or pieces on a side without spaces."""
+    """Return weights [target, source] and the names of columns and rows: words, or pieces on a side without spaces."""
     from seq2seq.metrics.links import NO_WORD, word_weights
 
     source_units, source_labels = _units(translation.source, translation.source_pieces, translation.source_words)
@@ -103,7 +104,9 @@ def unit_weights(translation: Translation) -> tuple[NDArray[np.float64], list[st
 
 
 def aligned_weights(alignment: Alignment, *, shift: int) -> tuple[NDArray[np.float64], list[str], list[str]]:
-    """As `unit_weights`, of a target that the model was made to write."""
+    """Return the same as `unit_weights` for a given target, whose pieces are read at the step `shift` (see
+    Translator.align).
+    """
     from seq2seq.metrics.links import merge_weights
 
     source_labels, source_shares = _shares(alignment.source)
@@ -113,7 +116,7 @@ def aligned_weights(alignment: Alignment, *, shift: int) -> tuple[NDArray[np.flo
 
 
 def _shares(side: Side) -> tuple[list[str], NDArray[np.float64]]:
-    """What each unit is called, and how much of each piece, and of the end, belongs to it."""
+    """Return the name of each unit, and the share of each piece, and of the end, that belongs to it."""
     import numpy as np
 
     if len(side.words) > 1:
@@ -122,7 +125,7 @@ def _shares(side: Side) -> tuple[list[str], NDArray[np.float64]]:
 
 
 def _units(text: str, pieces: Sequence[str], words: Sequence[int]) -> tuple[Sequence[int], list[str]]:
-    """For each piece the number of its unit, and what each unit is called; words that were not read are left out."""
+    """Return the unit index of each piece, and the name of each unit; words that were not read are left out."""
     last = max(words, default=0)
     if last > 0:
         return words, text.split()[: last + 1]

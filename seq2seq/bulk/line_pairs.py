@@ -1,4 +1,4 @@
-"""Files that belong together line by line."""
+"""Files that are aligned line by line."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from seq2seq.errors import InputError
 
 
 def check_standard_input(**files: str | None) -> None:
-    """Refuse to read two files from one standard input; the keywords are the options that name them."""
+    """Refuse two files that are both standard input; the keywords are the names of the options that give them."""
     standard = [f"--{option}" for option, file in files.items() if file == STANDARD]
     if len(standard) > 1:
         raise InputError(f"{standard[0]} and {standard[1]} cannot both be standard input")
 
 
-def in_step(size: int, *sources: LineStream) -> Iterator[list[tuple[str, ...]]]:
-    """Line n of every source together, `size` lines at a time. Raises InputError where one ends before another."""
+def iter_aligned(size: int, *sources: LineStream) -> Iterator[list[tuple[str, ...]]]:
+    """Yield tuples of line n of every source, in lists of `size`. Raises InputError if their lengths differ."""
     rows: list[tuple[str, ...]] = []
     for number, row in enumerate(zip_longest(*map(_lines, sources)), start=1):
         if None in row:

@@ -1,4 +1,4 @@
-"""Lines in and out: standard streams or files, UTF-8 whatever the locale, nothing late and nothing half-written."""
+"""Input and output of lines: standard streams or files, UTF-8 in any locale, written at once and never half."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from io import BufferedIOBase, FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from seq2seq.durable import explain_write_errors, replacing, write_all
+from seq2seq.durable import explain_write_errors, open_replacement, write_all
 from seq2seq.errors import InputError
-from seq2seq.processes.signals import termination_raises
+from seq2seq.processes.signals import raise_on_sigterm
 from seq2seq.text.compression import BLOCK, unpack
 from seq2seq.text.escaping import escape_columns
 from seq2seq.text.lines import READ_LIMIT, iter_lines, read_error
 
 STANDARD = "-"
-STANDARD_INPUT = "standard input"  # in messages
+STANDARD_INPUT = "standard input"  # name in messages
 
 
 class Arrivals:
-    """The lines of a stream as bytes, and how many more of them can be had without waiting.
+    """The lines of a stream as bytes; `pending` is how many more can be read without blocking.
 
-    Of a line that is too long (see seq2seq.text.lines) its first CUT bytes come as soon as they are there, without an
-    end; the rest is read and dropped.
+    Of a line that is too long (see seq2seq.text.lines), the first READ_LIMIT bytes are yielded as soon as they arrive,
+    without a line end; the rest is read and dropped.
     """
 
     def __init__(self, name: str, stream: BufferedIOBase) -> None:
@@ -38,7 +38,7 @@ class Arrivals:
             yield line
 
     def _lines(self) -> Iterator[bytes]:
-        begun, size, dropping = list[bytes](), 0, False  # the line whose end has not arrived
+        begun, size, dropping = list[bytes](), 0, False  # parts of the line whose end has not arrived
         while block := self._read():
             *lines, rest = block.split(b"\n")
             if lines:
@@ -64,13 +64,13 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class LineStream:
-    """Something to read lines from. name: as in messages."""
+    """A source of lines. name: its name in messages."""
 
     name: str
     stream: BufferedIOBase
 
     def chunks(self, size: int) -> Iterator[list[str]]:
-        """The lines that have arrived, at most `size` at a time, so that no answer waits for lines still to come.
+        """Yield the lines that have arrived, at most `size` at a time, so that no translation waits for later lines.
 
         What a line is, and which are refused, is the same as in training text: see seq2seq.text.lines.
         """
@@ -82,15 +82,15 @@ class LineStream:
                 chunk = []
 
     def count(self) -> int:
-        """How many lines there are; none are left to read."""
+        """Read all lines, and return their number."""
         return sum(1 for _ in Arrivals(self.name, self.stream))
 
 
 @contextmanager
 def open_input(path: str) -> Iterator[LineStream]:
-    """A file, or standard input for '-', unpacked where it is compressed."""
+    """Open a file, or standard input for '-', and decompress it if needed. Raises InputError if it cannot be read."""
     if path == STANDARD:
-        if sys.stdin is None:  # started with it closed
+        if sys.stdin is None:  # the process was started with it closed
             raise InputError("standard input is closed; give a file")
         yield LineStream(STANDARD_INPUT, unpack(cast(BufferedIOBase, sys.stdin.buffer)))
         return
@@ -103,13 +103,13 @@ def open_input(path: str) -> Iterator[LineStream]:
 
 
 def read_input_lines(path: str) -> list[str]:
-    """All lines."""
+    """Return all lines of a file, or of standard input for '-'."""
     with open_input(path) as source:
         return [line for chunk in source.chunks(BLOCK) for line in chunk]
 
 
 def count_lines(path: str) -> int | None:
-    """For a progress bar: how many lines a file has; None where it cannot be read twice."""
+    """Return the number of lines of a file, for a progress bar; None if it cannot be read twice."""
     if path == STANDARD or not os.path.isfile(path):
         return None
     with open_input(path) as source:
@@ -118,21 +118,22 @@ def count_lines(path: str) -> int | None:
 
 @contextmanager
 def open_output(path: str) -> Iterator[Callable[[str], None]]:
-    """A function that writes text: to standard output ('-') at once, to a file that appears when all is written.
+    """Return a function that writes text: to standard output ('-') at once, or to a file that appears when all is
+    written.
 
-    Raises Seq2SeqError where the disk refuses.
+    Raises Seq2SeqError when the disk refuses.
     """
     if path == STANDARD:
         yield _write_standard
         return
     target = resolve_output(path)
-    opened = replacing(target, path) if is_replaced(path) else _open_device(target, path)
-    with termination_raises(), opened as file:
+    opened = open_replacement(target, path) if is_replaced(path) else _open_device(target, path)
+    with raise_on_sigterm(), opened as file:
         yield lambda text: _write(file, text, path)
 
 
 def _open_device(path: Path, name: str) -> AbstractContextManager[FileIO]:
-    """Without a buffer: what one holds back fails once more when it is closed."""
+    """Open without a buffer: a buffer whose content cannot be written fails once more when it is closed."""
     with explain_write_errors(name):
         return path.open("wb", buffering=0)
 
@@ -148,17 +149,17 @@ def _write(file: FileIO | BinaryIO, text: str, name: str) -> None:
 
 
 def is_replaced(path: str) -> bool:
-    """Whether an output is a file, or none yet: a device or a pipe is there to write to, not to replace."""
-    # os.path, for Path.exists raises where the name is too long
+    """Return whether an output is a file, existing or new; a device or a pipe is written to, not replaced."""
+    # os.path, because Path.exists raises for a name that is too long
     return path != STANDARD and (os.path.isfile(path) or not os.path.exists(path))
 
 
 def resolve_output(path: str) -> Path:
-    """Where an output really lies, links followed. Raises InputError where it cannot.
+    """Return the real path of an output, with links followed. Raises InputError if it is a directory or lies in none.
 
-    That it is nothing which a command reads is seen to before the command begins: see seq2seq.cli.files.
+    That it is no file which the command reads is checked before: see seq2seq.cli.files.
     """
-    # /dev/stdout may lead to a pipe without a name.
+    # Links are not followed from /dev/stdout, which may lead to a pipe without a name.
     target = Path(os.path.realpath(path)) if is_replaced(path) else Path(path)
     if os.path.isdir(target):
         raise InputError(f"{path}: is a directory; --output takes a file")

@@ -1,9 +1,10 @@
 """The output of a bulk translation until it is complete: a part file and a journal, both beside the final name.
 
-.NAME.part holds translations; .NAME.part.json says how many of its bytes count, for how many lines of which input, and
-what made them. It has hashes of both, and is believed in nothing that was not compared with them or with this run. A
-commit first brings the part to the disk and then replaces the journal, so wherever a run is cut off, even by a loss of
-power, the journal speaks of bytes that are there. What comes after them is cut away by the next run.
+.NAME.part holds translations; .NAME.part.json states how many of its bytes count, for how many lines of which input,
+and what produced them. The journal holds hashes of both, and nothing in it is used that was not checked against them or
+against this run. A commit first forces the part to the disk and then replaces the journal, so wherever a run is
+interrupted, even by a power failure, the journal describes bytes that exist. The next run cuts off whatever follows
+them.
 """
 
 from __future__ import annotations
@@ -22,21 +23,21 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from seq2seq.bulk.chunks import AFRESH, OtherRun
-from seq2seq.bulk.job import Answer
+from seq2seq.bulk.chunks import AFRESH, ResumeMismatch
+from seq2seq.bulk.job import ChunkResult
 from seq2seq.durable import explain_write_errors, replace_durably, sync_names, unfinished_paths, write_all
 from seq2seq.errors import InputError, Seq2SeqError
 
 FORMAT = 2
-_LARGEST = 1 << 20  # bytes of a journal; far more than options and names of models have
+_LARGEST = 1 << 20  # bytes of a journal; far more than options and names of models take
 _BLOCK = 1 << 20
-_ITSELF = os.O_NOFOLLOW | os.O_NONBLOCK  # not what a link leads to, and no waiting at a pipe
+_ITSELF = os.O_NOFOLLOW | os.O_NONBLOCK  # follow no link, and do not wait for the other end of a pipe
 _GOES_ON = "the same command with --resume goes on"
 _EMPTY = hashlib.sha256().hexdigest()
 _SHA256 = r"\A[0-9a-f]{64}\z"
-# Choices that have had no effect yet on what was kept: had they had one, the run would have ended there.
+# Values that cannot have affected what was kept: the run would have ended at the first line concerned.
 _WITHOUT_EFFECT = {"--bad-lines": "refuse", "--too-long": "refuse"}
-# Choices that no one would expect to change a translation. torch promises no equal bits where they differ.
+# Options that no one expects to change a translation, but torch does not promise equal bits if they differ.
 _ROUNDING = ("--threads", "--batch-size")
 
 
@@ -44,7 +45,9 @@ Identity = dict[str, str | int | float | bool | list[str] | dict[str, str] | Non
 
 
 class Journal(BaseModel):
-    """What of a part counts. complete: nothing but the final name is missing, or not even that."""
+    """What of a part file counts. complete: whether all lines are translated, so that at most the final name is
+    missing.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -53,12 +56,12 @@ class Journal(BaseModel):
     lines: int = Field(0, ge=0, lt=1 << 63)
     bytes: int = Field(0, ge=0, lt=1 << 63)
     source_sha256: str = Field(_EMPTY, pattern=_SHA256)
-    sha256: str = Field(_EMPTY, pattern=_SHA256)  # of these bytes
+    sha256: str = Field(_EMPTY, pattern=_SHA256)  # of these bytes of the part
     complete: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.lines > self.bytes or bool(self.lines) != bool(self.bytes):  # every line has an end
+        if self.lines > self.bytes or bool(self.lines) != bool(self.bytes):  # every line has a line end
             raise ValueError("lines and bytes do not fit together")
         if not isinstance(self.identity.get("models", {}), dict):
             raise ValueError("models need names")
@@ -66,21 +69,23 @@ class Journal(BaseModel):
 
 
 class UnfinishedOutput:
-    """An output on its way. Of all processes one may hold it."""
+    """An output in progress, locked by this process."""
 
     def __init__(self, target: Path, name: str, tell: Callable[[str], None]) -> None:
         self._target, self._name, self._tell = target, name, tell
         self._path, self._journal_path, self._next_journal_path = unfinished_paths(target)
         self.journal = Journal(identity={})
-        self._digest = hashlib.sha256()  # of the bytes that count
+        self._digest = hashlib.sha256()  # of the committed bytes
         self._begun = False
-        self._file = self._locked()
+        self._file = self._open_locked()
 
     def begin(self, identity: dict[str, Any], *, resume: bool) -> None:
-        """Go on where the journal says, or from the start."""
+        """Continue where the journal ends if `resume`, else start anew. Raises ResumeMismatch if the journal is of
+        another run.
+        """
         found = self._read(strict=resume)
         if resume and found is not None:
-            self.journal = self._checked(found, identity)
+            self.journal = self._check_journal(found, identity)
         else:
             if found is not None and found.lines:
                 kept = f"{found.lines:,} lines of a stopped run are discarded; --resume would have gone on there"
@@ -91,27 +96,27 @@ class UnfinishedOutput:
             self.journal = Journal(identity=identity)
         self._begun = True
         with explain_write_errors(self._name):
-            self._cut()
+            self._truncate()
 
-    def commit(self, answer: Answer) -> None:
-        """Add an answer; when this returns, it is kept."""
-        if self._renamed():
-            raise OtherRun(f"{self._name}: is complete, but there is more of the input now; {AFRESH}")
-        content = answer.text.encode("utf-8")
+    def commit(self, result: ChunkResult) -> None:
+        """Append a result to the part; when this returns, it survives any interruption."""
+        if self._is_renamed():
+            raise ResumeMismatch(f"{self._name}: is complete, but there is more of the input now; {AFRESH}")
+        content = result.text.encode("utf-8")
         digest = self._digest.copy()
         digest.update(content)
-        hashes = {"source_sha256": answer.source_sha256, "sha256": digest.hexdigest()}
+        hashes = {"source_sha256": result.source_sha256, "sha256": digest.hexdigest()}
         with explain_write_errors(self._name):
             write_all(self._file, content)
             os.fsync(self._file.fileno())
-            update = {"lines": answer.end, "bytes": self._file.tell(), **hashes}
+            update = {"lines": result.end, "bytes": self._file.tell(), **hashes}
             self._write(self.journal.model_copy(update=update))
         self._digest = digest
 
     def finish(self) -> None:
-        """Give the output its name."""
+        """Give the output its final name."""
         with explain_write_errors(self._name):
-            if not self._renamed():
+            if not self._is_renamed():
                 self._write(self.journal.model_copy(update={"complete": True}))
                 os.fsync(self._file.fileno())
                 os.replace(self._path, self._target)
@@ -121,31 +126,31 @@ class UnfinishedOutput:
         self._file.close()
 
     def stop(self) -> str:
-        """Keep what is committed, if anything, for a later run; what to say about it."""
+        """Keep what is committed for a later run; return a message about it, empty if there is nothing."""
         if not self._begun:
-            self._leave()
+            self._abandon()
             return ""
-        # Ctrl-C may have come between the journal's file and what is known of it here.
+        # Ctrl-C may have come after the journal was written and before self.journal was set.
         self.journal = self._read(strict=False) or self.journal
-        with suppress(OSError):  # in the end the disk is full or gone: the next run cuts as well
+        with suppress(OSError):  # the disk may be full or gone; the next run cuts as well
             self._next_journal_path.unlink(missing_ok=True)
             if not self.journal.lines:
                 self._journal_path.unlink(missing_ok=True)
                 self._path.unlink(missing_ok=True)
-            elif not self._renamed():
-                self._cut()
+            elif not self._is_renamed():
+                self._truncate()
         self._file.close()
         return f"{self.journal.lines:,} lines are translated and kept; {_GOES_ON}" if self.journal.lines else ""
 
-    def _leave(self) -> None:
-        """As if this run had not been."""
+    def _abandon(self) -> None:
+        """Leave everything as if this run had not been."""
         if not self._journal_path.exists() and not os.fstat(self._file.fileno()).st_size:
             self._path.unlink(missing_ok=True)
         self._file.close()
 
-    def _locked(self) -> FileIO:
+    def _open_locked(self) -> FileIO:
         while True:
-            file = self._opened()
+            file = self._open_part()
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -158,32 +163,34 @@ class UnfinishedOutput:
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
                     return file
-            file.close()  # that was the part of a run which has just ended
+            file.close()  # the part belonged to a run which has just ended
 
-    def _opened(self) -> FileIO:
-        """The part itself: through a link, or under a second name, another file would be written into."""
+    def _open_part(self) -> FileIO:
+        """Open the part file itself: through a link or a second name, another file would be overwritten."""
         with explain_write_errors(self._name):
             try:
                 file = FileIO(os.open(self._path, os.O_RDWR | os.O_CREAT | _ITSELF, 0o666), "r+")
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
                     raise
-                raise self._foreign() from None
+                raise self._foreign_error() from None
         status = os.fstat(file.fileno())
-        if stat.S_ISREG(status.st_mode) and status.st_nlink < 2:  # none, where another run has just finished with it
+        if stat.S_ISREG(status.st_mode) and status.st_nlink < 2:  # 0 if another run has just finished with it
             return file
         file.close()
-        raise self._foreign()
+        raise self._foreign_error()
 
-    def _foreign(self) -> InputError:
+    def _foreign_error(self) -> InputError:
         return InputError(f"{self._name}: {self._path.name} beside it is a link or no plain file; move it away")
 
     def _read(self, *, strict: bool) -> Journal | None:
-        """The journal, if there is one. Where it is none of ours, OtherRun if strict, else None."""
+        """Return the journal, or None if there is none. An unusable one raises ResumeMismatch if strict, else counts as
+        none.
+        """
         try:
             with open(self._journal_path, "rb", opener=lambda name, flags: os.open(name, flags | _ITSELF)) as file:
                 content = file.read(_LARGEST + 1)
-            return _parsed(content)
+            return _parse(content)
         except FileNotFoundError:
             return None
         except _OtherVersion:
@@ -192,43 +199,49 @@ class UnfinishedOutput:
             problem = f"{self._journal_path.name} cannot be read or is damaged"
         if not strict:
             return None
-        raise OtherRun(f"{self._name}: {problem}; {AFRESH}")
+        raise ResumeMismatch(f"{self._name}: {problem}; {AFRESH}")
 
-    def _checked(self, found: Journal, identity: dict[str, Any]) -> Journal:
-        """The journal, if this run is the same and the part what it says. Else an error that says what differs."""
+    def _check_journal(self, found: Journal, identity: dict[str, Any]) -> Journal:
+        """Return the journal if this run is the same and the part has the hash that it states. Raises ResumeMismatch
+        that says what differs.
+        """
         changes = list(_differences(found.identity, identity))
         if changes:
-            raise OtherRun(f"{self._name}: the stopped run was another one: {'; '.join(changes)}\n{AFRESH}")
+            raise ResumeMismatch(f"{self._name}: the stopped run was another one: {'; '.join(changes)}\n{AFRESH}")
         size = os.fstat(self._file.fileno()).st_size
         self.journal = found
-        if size < found.bytes and not self._renamed():
+        if size < found.bytes and not self._is_renamed():
             short = f"{self._path.name} has {size:,} bytes, {found.bytes:,} were written"
-            raise OtherRun(f"{self._name}: {short}; {AFRESH}")
+            raise ResumeMismatch(f"{self._name}: {short}; {AFRESH}")
         self._digest = self._hash(found.bytes)
         if self._digest.hexdigest() != found.sha256:
-            name = self._target.name if self._renamed() else self._path.name
-            raise OtherRun(f"{self._name}: {name} is not what was written (SHA-256 differs); {AFRESH}")
+            name = self._target.name if self._is_renamed() else self._path.name
+            raise ResumeMismatch(f"{self._name}: {name} is not what was written (SHA-256 differs); {AFRESH}")
         return found.model_copy(update={"identity": identity})
 
     def _hash(self, size: int) -> Any:
-        """Of so many bytes of the part, or of the output where it has its name."""
+        """Return the hash object of the first `size` bytes of the part, or of the output if it has its final name
+        already.
+        """
         digest = hashlib.sha256()
-        with self._target.open("rb") if self._renamed() else open(self._file.fileno(), "rb", closefd=False) as file:
+        with self._target.open("rb") if self._is_renamed() else open(self._file.fileno(), "rb", closefd=False) as file:
             file.seek(0)
             while size and (block := file.read(min(_BLOCK, size))):
                 digest.update(block)
                 size -= len(block)
         return digest
 
-    def _renamed(self) -> bool:
-        """Whether the output already has its name, and only the journal was left when the run was cut off."""
+    def _is_renamed(self) -> bool:
+        """Return whether the output already has its final name, and only the journal was left when the run was
+        interrupted.
+        """
         size = os.fstat(self._file.fileno()).st_size
         there = self._target.is_file() and self._target.stat().st_size == self.journal.bytes
         return self.journal.complete and size < self.journal.bytes and there
 
-    def _cut(self) -> None:
-        """Remove what is not committed."""
-        if not self._renamed():
+    def _truncate(self) -> None:
+        """Cut off what is not committed."""
+        if not self._is_renamed():
             self._file.truncate(self.journal.bytes)
             self._file.seek(self.journal.bytes)
 
@@ -239,11 +252,11 @@ class UnfinishedOutput:
 
 
 class _OtherVersion(Exception):
-    """A journal in another form."""
+    """A journal in the format of another version."""
 
 
-def _parsed(content: bytes) -> Journal:
-    """Raises _OtherVersion, or ValueError for what is no journal."""
+def _parse(content: bytes) -> Journal:
+    """Return the journal in these bytes. Raises _OtherVersion, or ValueError if they are no journal."""
     tree = json.loads(content) if len(content) <= _LARGEST else None
     form = tree.get("format") if isinstance(tree, dict) else None
     if type(form) is int and form != FORMAT:
@@ -253,12 +266,14 @@ def _parsed(content: bytes) -> Journal:
 
 @contextmanager
 def open_unfinished_output(target: Path, name: str, tell: Callable[[str], None]) -> Iterator[UnfinishedOutput]:
-    """An output that gets its final name at the end. A stopped or failed run keeps what it has, and `tell` is told."""
+    """Open an output that gets its final name at the end of the block. If the run stops or fails, what it has is kept,
+    and a message about it goes to `tell` or is added to the error.
+    """
     output = UnfinishedOutput(target, name, tell)
     try:
         yield output
         output.finish()
-    except OtherRun:
+    except ResumeMismatch:
         output.stop()
         raise
     except Seq2SeqError as error:
@@ -281,14 +296,14 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
             continue
         if name != "models":
             why = " (it changes the order of sums, and so the last digits of scores)" if name in _ROUNDING else ""
-            yield f"{name} was {_shown(was)}, now {_shown(given)}{why}"
+            yield f"{name} was {_format(was)}, now {_format(given)}{why}"
         elif list(was) != list(given):
             yield f"the models were {', '.join(was)}, now {', '.join(given)}"
         else:
             yield from (f"the model {model} was replaced" for model in given if was[model] != given[model])
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return "not given" if value is None else f"{value!s:.100}"

@@ -1,4 +1,4 @@
-"""Who translates: this process, several worker processes, or the processes of torchrun. Answers come in order."""
+"""Translation of chunks by this process, by several worker processes, or by those of torchrun, in order."""
 
 from __future__ import annotations
 
@@ -11,40 +11,42 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from seq2seq.bulk.chunks import Chunk, Chunks
-from seq2seq.bulk.job import Answer, Job, LoadedJob
+from seq2seq.bulk.job import ChunkResult, Job, LoadedJob
 from seq2seq.errors import Seq2SeqError, missing_package
 from seq2seq.processes.children import Child, wait_for
 
-IN_FLIGHT = 3  # chunks a worker: one that it translates, others that are done and wait for an earlier one
+IN_FLIGHT = 3  # chunks per worker: one being translated, and finished ones that wait for an earlier chunk
 
 
-class Crew(Protocol):
-    """Something that translates."""
+class Executor(Protocol):
+    """The interface of everything that translates chunks."""
 
     def identity(self) -> dict[str, Any]:
-        """See LoadedJob."""
+        """Return what the output depends on besides the input; see LoadedJob."""
 
-    def answers(self, chunks: Chunks) -> Iterator[Answer]:
-        """An answer for every chunk, in their order. Raises what a chunk raised, when its turn comes."""
+    def results(self, chunks: Chunks) -> Iterator[ChunkResult]:
+        """Yield the output of every chunk, in their order. Raises the error of a chunk when its turn comes."""
 
 
-class Alone:
-    """This process."""
+class LocalExecutor:
+    """Translates in this process."""
 
     def __init__(self, job: LoadedJob) -> None:
         self._job = job
 
     def identity(self) -> dict[str, Any]:
-        """See LoadedJob."""
+        """Return what the output depends on besides the input; see LoadedJob."""
         return self._job.identity()
 
-    def answers(self, chunks: Chunks) -> Iterator[Answer]:
-        """One after the other."""
-        return map(self._job.answer, iter(chunks))
+    def results(self, chunks: Chunks) -> Iterator[ChunkResult]:
+        """Yield the output of each chunk, one after the other."""
+        return map(self._job.translate, iter(chunks))
 
 
-class Workers:
-    """Processes with a copy of the models each. No more than IN_FLIGHT chunks for each are in memory."""
+class WorkerPool:
+    """Translates in worker processes, each with a copy of the models; at most IN_FLIGHT chunks per worker are in
+    memory.
+    """
 
     def __init__(self, job: Job, count: int) -> None:
         self._limit = IN_FLIGHT * count
@@ -52,7 +54,9 @@ class Workers:
         self._children = [Child("a worker process", _work, job) for _ in range(count)]
 
     def identity(self) -> dict[str, Any]:
-        """See LoadedJob. Returns when all have loaded their models."""
+        """Return what the output depends on besides the input (see LoadedJob), when all workers have loaded their
+        models. Raises Seq2SeqError if they differ.
+        """
         if not self._identity:
             first, *others = [_value(self._receive(child)) for child in self._children]
             if any(other != first for other in others):
@@ -60,14 +64,14 @@ class Workers:
             self._identity = first
         return self._identity
 
-    def answers(self, chunks: Chunks) -> Iterator[Answer]:
-        """Whoever is free takes the next chunk."""
+    def results(self, chunks: Chunks) -> Iterator[ChunkResult]:
+        """Yield the output of every chunk, in their order; each chunk goes to the next free worker."""
         self.identity()
         lines, free, busy = iter(chunks), list(self._children), dict[Child, int]()
-        done, taken, given, more = dict[int, Answer | Seq2SeqError](), 0, 0, True
+        done, taken, given, more = dict[int, ChunkResult | Seq2SeqError](), 0, 0, True
         while more or given < taken:
             room = more and bool(free) and taken - given < self._limit
-            if room and (chunks.at_hand() or not (busy or given in done)):
+            if room and (chunks.ready() or not (busy or given in done)):
                 chunk = next(lines, None)
                 if chunk is None:
                     more = False
@@ -99,12 +103,12 @@ class Workers:
             raise _lost(child) from None
 
     def close(self) -> None:
-        """End them, whatever they do."""
-        Child.end(self._children)
+        """Kill the workers."""
+        Child.kill_all(self._children)
 
 
 def _lost(child: Child) -> Seq2SeqError:
-    return child.lost(timeout=5, if_killed=": out of memory? try fewer --workers")
+    return child.exit_error(timeout=5, if_killed=": out of memory? try fewer --workers")
 
 
 def _value(value: Any) -> Any:
@@ -114,20 +118,20 @@ def _value(value: Any) -> Any:
 
 
 def _work(connection: Connection, job: Job) -> None:
-    """What a worker process does, until the other end of the pipe is closed, even by a kill."""
-    os.dup2(2, 1)  # nothing but translations belongs on standard output, and only the first process writes them
+    """Translate chunks in a worker process until the other end of the pipe is closed, even by a kill."""
+    os.dup2(2, 1)  # standard output is for translations, which only the first process writes
     try:
         loaded = _attempt(replace(job, threads=job.threads or 1).load)
         connection.send(loaded if isinstance(loaded, Seq2SeqError) else loaded.identity())
         while isinstance(loaded, LoadedJob):
             chunk = connection.recv()
-            connection.send(_attempt(loaded.answer, chunk))
+            connection.send(_attempt(loaded.translate, chunk))
     except (EOFError, OSError):
         return
 
 
 def _attempt(act: Any, *arguments: Any) -> Any:
-    """What it returns, or the error that it explains."""
+    """Return what `act` returns, or the Seq2SeqError that explains its failure."""
     try:
         return act(*arguments)
     except Seq2SeqError as error:
@@ -138,45 +142,49 @@ def _attempt(act: Any, *arguments: Any) -> Any:
         raise
 
 
-class Ranks:
-    """The processes that torchrun started, each with every so-manieth chunk of an input that all of them read."""
+class DistributedExecutor:
+    """Translates in the processes that torchrun started: process k of n translates chunks k, k + n, k + 2n, …; all
+    processes read the whole input.
+    """
 
     def __init__(self, processes: Any, job: LoadedJob) -> None:
         self.processes, self._job = processes, job
 
     def identity(self) -> dict[str, Any]:
-        """See LoadedJob."""
+        """Return what the output depends on besides the input; see LoadedJob. Raises Seq2SeqError if the processes
+        differ.
+        """
         found: list[dict[str, Any]] = self.processes.gather(self._job.identity())
         if any(one != found[0] for one in found):
             raise Seq2SeqError("the processes of this job have different models, versions or threads; they must agree")
         return found[0]
 
-    def answers(self, chunks: Chunks) -> Iterator[Answer]:
-        """All answers, in every process."""
+    def results(self, chunks: Chunks) -> Iterator[ChunkResult]:
+        """Yield the output of every chunk, in their order, in every process."""
         lines = iter(chunks)
         while turn := list(islice(lines, self.processes.count)):
             mine = turn[self.processes.index] if self.processes.index < len(turn) else None
-            given = None if mine is None else _attempt(self._job.answer, mine)
-            for answer in self.processes.gather(given)[: len(turn)]:
-                yield _value(answer)
+            given = None if mine is None else _attempt(self._job.translate, mine)
+            for result in self.processes.gather(given)[: len(turn)]:
+                yield _value(result)
 
 
 @contextmanager
-def crew(job: Job, workers: int | None) -> Iterator[Crew]:
-    """Those who translate, with their models loaded or loading, until they are no longer needed."""
+def open_executor(job: Job, workers: int | None) -> Iterator[Executor]:
+    """Load the models into this process (`workers` None) or into worker processes, which end with the block."""
     if workers is None:
-        yield Alone(job.load())
+        yield LocalExecutor(job.load())
         return
-    with closing(Workers(job, workers)) as team:
+    with closing(WorkerPool(job, workers)) as team:
         yield team
 
 
 @contextmanager
-def ranked(job: Job, tell: Callable[[str], None]) -> Iterator[Ranks]:
-    """The processes of a job of torchrun. Raises LostProcess in those that are left where one goes away.
+def open_distributed(job: Job, tell: Callable[[str], None]) -> Iterator[DistributedExecutor]:
+    """Load the models in each process of a torchrun job. Raises LostProcess in those that remain if one ends early.
 
-    One that translates when another goes away hears of it by torchrun's SIGTERM, and says so too: where the first is
-    gone, no one else would tell how to go on.
+    A process that is translating when another one ends learns of it by torchrun's SIGTERM, and reports it as well: if
+    the first process is gone, no other would say how to resume.
     """
     from accelerate import Accelerator
 
@@ -189,10 +197,10 @@ def ranked(job: Job, tell: Callable[[str], None]) -> Iterator[Ranks]:
         job = replace(job, device=f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
     hint = "--resume goes on after what is translated"
     try:
-        with processes.explained(hint):
-            yield Ranks(processes, job.load())
+        with processes.explain_lost_process(hint):
+            yield DistributedExecutor(processes, job.load())
     except SystemExit:
-        if not processes.first:  # which says more
+        if not processes.first:  # the first process says more
             tell(f"stopped: process {processes.index + 1} of {processes.count}; {hint}")
         raise
     processes.accelerator.end_training()

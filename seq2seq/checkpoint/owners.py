@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seq2seq.checkpoint.files import CARD, CONFIG, HASHED, SHORTLIST
-from seq2seq.durable import lasting_name
+from seq2seq.durable import final_name
 
 EXPORT = frozenset({CONFIG, CARD, *HASHED})
 MODEL = EXPORT | {SHORTLIST}
@@ -35,7 +35,7 @@ def owner(path: Path) -> Owner | None:
     """Return the innermost model, run or comparison that a path belongs to, or would belong to; else None."""
     inner = path
     for directory in path.parents:
-        name = lasting_name(inner.name)
+        name = final_name(inner.name)
         for kind, names, found in (
             ("run", RUN, is_run),
             ("model", MODEL, is_model),

@@ -1,8 +1,8 @@
 """The command line: one module per command, and the only part of the package that prints.
 
-Read any command first, such as translate.py, then options.py and files.py, which the commands share, and exit_codes.py
-for how errors end. Must not import torch, or whatever imports it, before a command runs, so that help and usage errors
-answer at once.
+Read any command first, such as translate.py, then options.py and files.py, which the commands share, and exit_codes.py,
+which turns errors into messages and exit codes. Must not import torch, or whatever imports it, before a command runs,
+so that help and usage errors appear at once.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from seq2seq.cli import (
     train,
     translate,
 )
-from seq2seq.cli.display.console import answer, open_streams
+from seq2seq.cli.display.console import open_streams, print_text
 from seq2seq.cli.examples import epilog
-from seq2seq.cli.exit_codes import QuietEndings
+from seq2seq.cli.exit_codes import CommandGroup
 from seq2seq.cli.files import Command
 
 EXAMPLES = """
@@ -40,7 +40,7 @@ seq2seq evaluate --hypothesis test.hypothesis.en --reference test.en
 
 app = typer.Typer(
     name="seq2seq",
-    cls=QuietEndings,
+    cls=CommandGroup,
     help="Train translators with attention on your own parallel text, translate with them, and score the result.",
     epilog=epilog(EXAMPLES),
     add_completion=False,
@@ -59,7 +59,7 @@ def _print_version(asked: bool) -> None:
     if asked:
         from seq2seq import __version__
 
-        answer(f"seq2seq {__version__}")
+        print_text(f"seq2seq {__version__}")
         raise typer.Exit
 
 
@@ -69,10 +69,10 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Options of no command in particular."""
+    """Options that belong to no command in particular."""
 
 
 def main() -> None:
-    """Run a command on the streams of this process."""
+    """Run the command line on the standard streams of this process."""
     open_streams()
     app(prog_name="seq2seq")

@@ -1,4 +1,4 @@
-"""`seq2seq align`."""
+"""The command `seq2seq align`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from seq2seq.bulk import engines
-from seq2seq.bulk.line_pairs import check_standard_input, in_step
+from seq2seq.bulk.line_pairs import check_standard_input, iter_aligned
 from seq2seq.bulk.streams import STANDARD, count_lines, open_input, open_output
 from seq2seq.cli import options
 from seq2seq.cli.display.agreement import Agreement
@@ -39,7 +39,7 @@ seq2seq align runs/zh-en --source test.zh-words --target test.en \\
 """
 
 _DEFAULT_METHOD = "grow-diag-final-and"
-_LARGEST_AREA = 1 << 23  # characters of a source times those of its target, of pairs that are held together
+_LARGEST_AREA = 1 << 23  # source characters times target characters, summed over pairs that are held together
 
 
 def align(
@@ -145,14 +145,14 @@ def align(
         agreement = Agreement((0, 1) if shift is None else (shift,), inverse=gold_inverse)
         progress = stack.enter_context(progress_over(lambda: _length(source, output)))
         done = 0
-        for rows in in_step(engines.chunk_size({}), *files):
+        for rows in iter_aligned(engines.chunk_size({}), *files):
             for number, row in enumerate(rows, start=done + 1):
                 _check_pair(row, number, files, gold_inverse)
             for group in _groups(rows):
                 lines = list[str]()
                 for row, pair in zip(group, aligner.align(*zip(*(row[:2] for row in group), strict=True)), strict=True):
                     done += 1
-                    error = options.judge_pair(pair.truncated, too_long, max_length, f"{files[0].name}:{done}")
+                    error = options.check_truncation(pair.truncated, too_long, max_length, f"{files[0].name}:{done}")
                     lines.append(_lines(done, pair, form, error))
                     if gold is not None and error is None:
                         agreement.add(row[2], pair)
@@ -173,7 +173,7 @@ def _check_options(
     reverse: list[str] | None,
     method: str | None,
 ) -> None:
-    """Refuse what is out of range, and what would be read by nothing."""
+    """Refuse options that are out of range, or that would have no effect."""
     from seq2seq.metrics.links import check_link_options
 
     check_standard_input(source=source, target=target, gold=gold)
@@ -195,7 +195,9 @@ def _load(
 
 
 def _groups(rows: Sequence[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
-    """Rows whose alignments are held together: a weight has its row and its column, so few of long sentences."""
+    """Yield consecutive rows whose alignments fit in memory together: each takes a weight per source and target word,
+    so long sentences come in small groups.
+    """
     group, size = list[tuple[str, ...]](), 0
     for row in rows:
         area = (len(row[0]) + 1) * (len(row[1]) + 1)
@@ -207,7 +209,7 @@ def _groups(rows: Sequence[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
 
 
 def check_direction(forward: DataConfig, backward: DataConfig, name: str, reverse: str) -> None:
-    """Refuse a reverse model that translates as the first does. Configs need not name their languages."""
+    """Refuse a reverse model that translates in the same direction. Configs need not name their languages."""
     from seq2seq.config import DataConfig
 
     there, back = ((each.source_language, each.target_language) for each in (forward, backward))
@@ -220,7 +222,7 @@ def check_direction(forward: DataConfig, backward: DataConfig, name: str, revers
 
 
 def _check_pair(row: Sequence[str], number: int, files: Sequence[LineStream], inverse: bool) -> None:
-    """Refuse a pair of which one side is blank, and links to words that are not there."""
+    """Refuse a pair of which one side is blank, and links to words that do not exist."""
     from seq2seq.metrics.links import parse_pharaoh
 
     words = [len(text.split()) for text in row[:2]]
@@ -244,7 +246,7 @@ def _check_pair(row: Sequence[str], number: int, files: Sequence[LineStream], in
 
 
 def _lines(number: int, pair: AlignedPair, form: str, error: str | None) -> str:
-    """What is written of a pair."""
+    """Return the output for a pair."""
     if error is not None:
         return json.dumps({"line": number, "error": error}) + "\n" if form == "jsonl" else "\n"
     from seq2seq.metrics.drawing import draw_weights
@@ -273,5 +275,7 @@ def _object(number: int, pair: AlignedPair) -> dict[str, Any]:
 
 
 def _length(source: str, output: str) -> int | None:
-    """Lines to come, where a bar over them is no nuisance: links on the same terminal are progress enough."""
+    """Return the number of lines to align, for a progress bar; None if links on the same terminal already show the
+    progress.
+    """
     return None if output == STANDARD and sys.stdout.isatty() else count_lines(source)

@@ -1,4 +1,4 @@
-"""`seq2seq compare`."""
+"""The command `seq2seq compare`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seq2seq.cli.display.console import say
-from seq2seq.cli.options import as_text
+from seq2seq.cli.options import decode_text
 from seq2seq.errors import EXTRAS, require
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ seq2seq compare grid.toml --output comparisons/short \\
     --set training.max_steps=500 --workers 8
 """
 
-Told = Callable[[str, dict[str, Any]], None]
+Observe = Callable[[str, dict[str, Any]], None]
 
 
 def compare(
@@ -52,7 +52,7 @@ def compare(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            callback=as_text,
+            callback=decode_text,
             help="Set a key of the config in every run. May be repeated.",
         ),
     ] = None,
@@ -77,27 +77,29 @@ def compare(
     cost; report.md, results.json, results.csv and figures/ the same. Ctrl-C
     stops all runs after their step, and --resume goes on.
     """  # fmt: skip
-    require("seq2seq compare", *EXTRAS["compare"])  # now, and not when the trainings are done
+    require("seq2seq compare", *EXTRAS["compare"])  # checked now, not when the trainings are done
     from seq2seq.cli.files import check_folder
     from seq2seq.comparison.plan import cells, load_grid
     from seq2seq.comparison.texts import bleu_tokenizer, load_tests
 
     settings = load_grid(grid)
     plan = cells(settings, grid, overrides or [])
-    check_folder("compare", str(output), _read(grid, settings, plan))
+    check_folder("compare", str(output), _input_files(grid, settings, plan))
     tests = load_tests(settings, Path(plan[0].config.data.root))
     if note := bleu_tokenizer(settings, tests).note:
         say(f"note: {note}")
     require("seq2seq compare", "torch")  # not before: bad input is told without it, at once
 
     from seq2seq.comparison.comparison import Stopped
-    from seq2seq.comparison.comparison import compare as carry_out
+    from seq2seq.comparison.comparison import compare as run_comparison
     from seq2seq.comparison.report.report import write_report
 
     count = min(workers or os.cpu_count() or 1, len(plan))
     try:
-        with told(len(plan)) as observe:
-            results, failed = carry_out(settings, plan, tests, output, workers=count, resume=resume, observe=observe)
+        with runs_display(len(plan)) as observe:
+            results, failed = run_comparison(
+                settings, plan, tests, output, workers=count, resume=resume, observe=observe
+            )
             say(*(f"warning: {warning}" for warning in write_report(results, output)))
     except Stopped as stopped:
         repeated = [part for override in overrides or [] for part in ("--set", override)]
@@ -111,8 +113,8 @@ def compare(
         raise typer.Exit(1)
 
 
-def _read(path: Path, grid: Grid, plan: Sequence[Cell]) -> Iterator[str]:
-    """The files that are read beside the grid's own: its config, and all texts."""
+def _input_files(path: Path, grid: Grid, plan: Sequence[Cell]) -> Iterator[str]:
+    """Yield the files that are read besides the grid itself: its config and all texts."""
     from seq2seq.cli.files import config_files
 
     yield str(path.parent / grid.config)
@@ -124,8 +126,10 @@ def _read(path: Path, grid: Grid, plan: Sequence[Cell]) -> Iterator[str]:
 
 
 @contextmanager
-def told(runs: int) -> Iterator[Told]:
-    """Bars for the runs at work on a terminal; plain lines for what is begun and done elsewhere."""
+def runs_display(runs: int) -> Iterator[Observe]:
+    """Yield an observer of runs: bars for the running ones on a terminal, else plain lines on what has
+    begun and ended.
+    """
     from seq2seq.cli.display.comparison import LiveRuns, PlainRuns
     from seq2seq.cli.display.training import on_terminal
 

@@ -1,4 +1,4 @@
-"""`seq2seq config`."""
+"""The command `seq2seq config`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seq2seq.cli.options import as_text
+from seq2seq.cli.options import decode_text
 
 EXAMPLES = """
 seq2seq config > run.toml
@@ -20,30 +20,34 @@ seq2seq config --source train.de --target train.en \\
 def config(
     source: Annotated[
         str,
-        typer.Option("--source", metavar="FILE", callback=as_text, help="Source sentences to learn from, one a line."),
+        typer.Option(
+            "--source", metavar="FILE", callback=decode_text, help="Source sentences to learn from, one a line."
+        ),
     ] = "train.source",
     target: Annotated[
-        str, typer.Option("--target", metavar="FILE", callback=as_text, help="Their translations, line by line.")
+        str, typer.Option("--target", metavar="FILE", callback=decode_text, help="Their translations, line by line.")
     ] = "train.target",
     validation_source: Annotated[
         str,
         typer.Option(
             "--validation-source",
             metavar="FILE",
-            callback=as_text,
+            callback=decode_text,
             help="Source sentences to choose the best checkpoint by.",
         ),
     ] = "validation.source",
     validation_target: Annotated[
         str,
-        typer.Option("--validation-target", metavar="FILE", callback=as_text, help="Their translations, line by line."),
+        typer.Option(
+            "--validation-target", metavar="FILE", callback=decode_text, help="Their translations, line by line."
+        ),
     ] = "validation.target",
     source_language: Annotated[
-        str, typer.Option("--source-language", metavar="CODE", callback=as_text, help="For example de.")
+        str, typer.Option("--source-language", metavar="CODE", callback=decode_text, help="For example de.")
     ] = "source",
     target_language: Annotated[
         str,
-        typer.Option("--target-language", metavar="CODE", callback=as_text, help="For example en."),
+        typer.Option("--target-language", metavar="CODE", callback=decode_text, help="For example en."),
     ] = "target",
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; '-' is standard output.")

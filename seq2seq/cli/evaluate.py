@@ -1,4 +1,4 @@
-"""`seq2seq evaluate`."""
+"""The command `seq2seq evaluate`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import typer
 
 from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk import engines
-from seq2seq.bulk.cut import Cut
+from seq2seq.bulk.cut import CutCounter
 from seq2seq.bulk.streams import open_output, read_input_lines
 from seq2seq.cli import options
-from seq2seq.cli.display.console import answer_json, say
+from seq2seq.cli.display.console import print_json, say
 from seq2seq.cli.display.training import progress_over
 from seq2seq.errors import InputError
 from seq2seq.metrics.references import rows_without_reference
@@ -130,29 +130,29 @@ def evaluate(
         shortlist=shortlist or None,
         int8=int8 or None,
     )
-    sides = [_Side(models or [], hypothesis)] + ([] if against is None else [_side_of(against)])
-    _check_combination(sides, source, references or [], output, search, samples)
-    reading = _Reading(source, references or [], blank_references)
-    _check_before_work(reading.references, tokenize, lowercase, metrics)
+    systems = [_System(models or [], hypothesis)] + ([] if against is None else [_parse_system(against)])
+    _check_combination(systems, source, references or [], output, search, samples)
+    texts = _Texts(source, references or [], blank_references)
+    _check_before_work(texts.references, tokenize, lowercase, metrics)
     with nullcontext() if output is None else open_output(output) as write:
-        entrants = [_enter(side, reading, search, device, threads) for side in sides]
-        answers = [entrant.translate() for entrant in entrants]
+        loaded = [_load_system(system, texts, search, device, threads) for system in systems]
+        translations = [system.translate() for system in loaded]
         if write is not None:
-            write("".join(f"{line}\n" for line in answers[0]))
-    tokenize = tokenize or next((entrant.tokenize for entrant in entrants if entrant.tokenize), None)
+            write("".join(f"{line}\n" for line in translations[0]))
+    tokenize = tokenize or next((system.tokenize for system in loaded if system.tokenize), None)
     rules: dict[str, Any] = {"tokenize": tokenize, "lowercase": lowercase, "samples": samples}
     if metrics:
         rules["metrics"] = metrics
-    report = _report(entrants, answers, reading, rules)
+    report = _report(loaded, translations, texts, rules)
     if as_json:
-        answer_json(report.facts())
+        print_json(report.facts())
     else:
         report.show()
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """A system as it was named: models that translate, or a file with its translations."""
+class _System:
+    """A system as the command line names it: models that translate, or a file with its translations."""
 
     models: list[str]
     file: str | None
@@ -162,20 +162,20 @@ class _Side:
         return self.file if self.file is not None else " + ".join(self.models)
 
 
-def _side_of(name: str) -> _Side:
-    return _Side([], name) if os.path.isfile(name) or name == "-" else _Side([name], None)
+def _parse_system(name: str) -> _System:
+    return _System([], name) if os.path.isfile(name) or name == "-" else _System([name], None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Entrant:
-    """A system that is ready: what is wrong with its files or models has been said before any of them works."""
+class _LoadedSystem:
+    """A system that is ready to translate: its files or models are loaded and checked before any system starts."""
 
     name: str
     tokenize: str | None
     translate: Callable[[], list[str]]
 
 
-class _Reading:
+class _Texts:
     """The texts that all systems share, aligned line by line."""
 
     def __init__(self, source: str | None, references: Sequence[str], blank: BlankReferences) -> None:
@@ -184,13 +184,13 @@ class _Reading:
         if not first:
             raise InputError(f"{self.first}: no lines, nothing to score")
         self.lines = len(first)
-        self.references = [first, *(self.aligned(path) for path in references[1:])]
+        self.references = [first, *(self.read_aligned(path) for path in references[1:])]
         self._leave_out(references, blank)
         self.source_name = source or ""
-        self.source = [] if source is None else self.aligned(source)
+        self.source = [] if source is None else self.read_aligned(source)
 
     def _leave_out(self, names: Sequence[str], blank: BlankReferences) -> None:
-        """Take sentences without a reference out of all sets where that is wanted; refuse them elsewhere."""
+        """Remove sentences without a reference from all references, or refuse them, as --blank-references says."""
         rows = rows_without_reference(self.references)
         if rows and blank == "refuse":
             also = " in every reference file" if len(names) > 1 else ""
@@ -200,20 +200,20 @@ class _Reading:
         if len(rows) == self.lines:
             raise InputError(f"{self.first}: all lines are blank, nothing to score against")
         self.left_out = set(rows)
-        self.references = [self.scored(lines) for lines in self.references]
+        self.references = [self.select_scored(lines) for lines in self.references]
 
-    def scored(self, lines: Sequence[str]) -> list[str]:
-        """Of an answer to every sentence, those that are scored."""
+    def select_scored(self, lines: Sequence[str]) -> list[str]:
+        """Return the lines of the sentences that are scored, from the lines of all sentences."""
         return [line for row, line in enumerate(lines) if row not in self.left_out]
 
     @property
     def notes(self) -> list[str]:
-        """What was left out, in a sentence."""
+        """A sentence on what was left out, if anything was."""
         count = len(self.left_out)
         return [f"{count:,} of {self.lines:,} sentences have no reference and are left out."] if count else []
 
-    def aligned(self, path: str) -> list[str]:
-        """The lines of a file, as many as the first reference has."""
+    def read_aligned(self, path: str) -> list[str]:
+        """Return the lines of a file. Raises InputError unless there are as many as in the first reference."""
         lines = read_input_lines(path)
         if len(lines) != self.lines:
             counts = f"{len(lines):,} lines, but {self.first} has {self.lines:,}"
@@ -222,38 +222,38 @@ class _Reading:
 
 
 def _check_combination(
-    sides: Sequence[_Side],
+    systems: Sequence[_System],
     source: str | None,
     references: Sequence[str],
     output: str | None,
     search: SearchKeywords,
     samples: int,
 ) -> None:
-    """Refuse what is missing, and what would be read by nothing."""
-    if bool(sides[0].models) == (sides[0].file is not None):
+    """Refuse options that are missing, or that would have no effect."""
+    if bool(systems[0].models) == (systems[0].file is not None):
         raise InputError("evaluate takes either MODEL with --source, or --hypothesis FILE")
     if not references:
         raise InputError("--reference FILE is missing: the human translations to compare with")
-    translating = any(side.models for side in sides)
+    translating = any(system.models for system in systems)
     if translating and source is None:
-        named = next(side for side in sides if side.models).name
+        named = next(system for system in systems if system.models).name
         raise InputError(f"--source FILE is missing: the sentences that the model {named} is to translate")
     idle = [] if translating else [f"--{name.replace('_', '-')}" for name in search]
     idle += ["--source"] if source is not None and not translating else []
-    idle += ["--output"] if output is not None and not sides[0].models else []
+    idle += ["--output"] if output is not None and not systems[0].models else []
     if idle:
         raise InputError(f"{idle[0]} has no effect with --hypothesis, which is scored as it is")
-    read = [path for path in (source, *references, *(side.file for side in sides)) if path == "-"]
+    read = [path for path in (source, *references, *(system.file for system in systems)) if path == "-"]
     if len(read) > 1:
         raise InputError("only one of the files can be standard input")
-    if len(sides) > 1 and not samples:
+    if len(systems) > 1 and not samples:
         raise InputError("--samples 0 leaves nothing to compare with; --against needs 2 or more, 1000 is usual")
 
 
 def _check_before_work(
     references: list[list[str]], tokenize: str | None, lowercase: bool, metrics: list[str] | None
 ) -> None:
-    """Let the metrics refuse references and names now, and not after a long translation."""
+    """Let the metrics refuse references and names now, not after a long translation."""
     from seq2seq.metrics.scores import bleu
     from seq2seq.metrics.scoring_rules import check_texts
 
@@ -261,47 +261,49 @@ def _check_before_work(
     bleu(hypotheses=references[0], references=references, tokenize=tokenize, lowercase=lowercase)
 
 
-def _enter(side: _Side, reading: _Reading, search: SearchKeywords, device: str, threads: int | None) -> _Entrant:
-    if side.file is not None:
-        lines = reading.aligned(side.file)
-        return _Entrant(side.name, None, lambda: lines)
-    translator = engines.load_translator(side.models, device, threads)
+def _load_system(
+    system: _System, texts: _Texts, search: SearchKeywords, device: str, threads: int | None
+) -> _LoadedSystem:
+    if system.file is not None:
+        lines = texts.read_aligned(system.file)
+        return _LoadedSystem(system.name, None, lambda: lines)
+    translator = engines.load_translator(system.models, device, threads)
     tokenize = translator.config.training.validation_tokenize or None
-    return _Entrant(side.name, tokenize, lambda: _translate(translator, reading, search))
+    return _LoadedSystem(system.name, tokenize, lambda: _translate(translator, texts, search))
 
 
-def _translate(translator: Translator, reading: _Reading, search: SearchKeywords) -> list[str]:
-    """The best translation of each sentence."""
-    size, found, cut = engines.chunk_size(search), list[str](), Cut()
-    with progress_over(lambda: len(reading.source)) as report:
-        for start in range(0, len(reading.source), size):
-            translations = translator.translate(reading.source[start : start + size], **search)
-            options.warn_truncated(reading.source_name, start, translations)
+def _translate(translator: Translator, texts: _Texts, search: SearchKeywords) -> list[str]:
+    """Return the best translation of each sentence."""
+    size, found, cut = engines.chunk_size(search), list[str](), CutCounter()
+    with progress_over(lambda: len(texts.source)) as report:
+        for start in range(0, len(texts.source), size):
+            translations = translator.translate(texts.source[start : start + size], **search)
+            options.warn_truncated(texts.source_name, start, translations)
             for translation in translations:
                 found.append(translation.text)
-                cut.see(len(found), [translation])
+                cut.update(len(found), [translation])
             report(len(found))
     if cut.lines:
-        say(f"warning: {cut.describe(reading.source_name)}")
+        say(f"warning: {cut.describe(texts.source_name)}")
     return found
 
 
 def _report(
-    entrants: Sequence[_Entrant],
-    answers: Sequence[list[str]],
-    reading: _Reading,
+    loaded: Sequence[_LoadedSystem],
+    translations: Sequence[list[str]],
+    texts: _Texts,
     rules: dict[str, Any],
 ) -> Report:
-    """rules: what the metrics take by keyword."""
+    """Score the translations and return the report. rules: keywords of the metrics."""
     from seq2seq.cli.display.scores import Report
     from seq2seq.metrics import scores
 
-    references = reading.references
+    references = texts.references
     rules = rules | {"references": references}
-    system, sizes = reading.scored(answers[0]), (len(references[0]), len(references))
-    if len(answers) == 1:
+    system, sizes = texts.select_scored(translations[0]), (len(references[0]), len(references))
+    if len(translations) == 1:
         measured = scores.evaluate(hypotheses=system, confidence=rules["samples"] > 0, **rules)
-        return Report(entrants[0].name, *sizes, measured, None, (), reading.notes)
-    compared = scores.compare_paired(baseline=reading.scored(answers[1]), system=system, **rules)
+        return Report(loaded[0].name, *sizes, measured, None, (), texts.notes)
+    compared = scores.compare_paired(baseline=texts.select_scored(translations[1]), system=system, **rules)
     measured = [one.system for one in compared]
-    return Report(entrants[0].name, *sizes, measured, entrants[1].name, compared, reading.notes)
+    return Report(loaded[0].name, *sizes, measured, loaded[1].name, compared, texts.notes)

@@ -1,4 +1,4 @@
-"""`seq2seq export`."""
+"""The command `seq2seq export`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from seq2seq.cli.display.console import answer_path
+from seq2seq.cli.display.console import print_path
 from seq2seq.errors import InputError, nearest, require
 
 EXAMPLES = """
@@ -46,4 +46,4 @@ def export(
     target = Path(os.path.expanduser(output or f"{model.rstrip('/').replace('@', '-')}-onnx"))
     check_export_directory(target)
     export_onnx(load_model(model), target)
-    answer_path(target)
+    print_path(target)

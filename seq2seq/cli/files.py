@@ -1,6 +1,6 @@
-"""Which files a command reads and which it writes; and that it writes over none that it reads, or that is not its own.
+"""The files that a command reads and writes, and the check that it overwrites none that it reads or does not own.
 
-Both follow from the command's parameters, by the word that stands for their value in --help, and are judged by this one
+Both follow from the command's parameters, by the metavar that stands for their value in --help, and are checked by one
 class before the command does anything. A file is known by its identity: a link, a further name or another spelling of
 it is the same file.
 """
@@ -18,39 +18,39 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from typer.core import TyperCommand
 
 from seq2seq.bulk.streams import STANDARD, STANDARD_INPUT, is_replaced
-from seq2seq.durable import lasting_name, unfinished_paths
+from seq2seq.durable import final_name, unfinished_paths
 from seq2seq.errors import InputError
 
 if TYPE_CHECKING:
     from seq2seq.config import Config
 
-READ = {"FILE", "CONFIG.toml", "GRID.toml", "RESULTS.json", "OTHER", "MODEL"}  # what stands for a value in --help
-MODELS = {"OTHER", "MODEL"}  # those that may be a directory
-OUTPUT = "output"  # the parameter that names what is written
-FOLDER = "DIR"  # stands for a directory that is written, in place of a file
+READ = {"FILE", "CONFIG.toml", "GRID.toml", "RESULTS.json", "OTHER", "MODEL"}  # metavars of values that are read
+MODELS = {"OTHER", "MODEL"}  # metavars of values that may be a directory
+OUTPUT = "output"  # name of the parameter that gives the output
+FOLDER = "DIR"  # metavar of an output that is a directory, not a file
 _ANOTHER = "choose another name"
 
 Identity = tuple[int, int]
 
 
 class Command(TyperCommand):
-    """A command whose files are judged before it runs."""
+    """A command whose files are checked before it runs."""
 
     def invoke(self, ctx: Any) -> Any:
-        """As typer's."""
+        """Check the files, then run the command as typer does."""
         check_files(self, ctx.params)
         return super().invoke(ctx)
 
 
 def role(parameter: Any) -> str | None:
-    """What a parameter of a command names: "reads", "writes" or, for anything but a file, None."""
+    """Return what a parameter of a command names: "reads", "writes", or None for anything but a file."""
     if parameter.name == OUTPUT:
         return "writes"
     return "reads" if parameter.metavar in READ else None
 
 
 def check_files(command: Any, values: Mapping[str, Any]) -> None:
-    """Raises InputError where a command was given something to write over that it must not."""
+    """Refuse an empty file name, or an output that the command must not overwrite. Raises InputError."""
     for one in command.params:
         if role(one) and "" in _names(values.get(one.name)):
             raise InputError(f"{one.opts[0] if one.opts[0].startswith('-') else one.metavar}: an empty name")
@@ -59,7 +59,7 @@ def check_files(command: Any, values: Mapping[str, Any]) -> None:
         for one in command.params
         if role(one) == "reads"
         for name in _names(values.get(one.name))
-        if one.metavar in MODELS or not os.path.isdir(name)  # which the command refuses
+        if one.metavar in MODELS or not os.path.isdir(name)  # a command refuses a directory in place of a file
     ]
     inputs = identities(read)
     _check_standard(inputs)
@@ -79,14 +79,14 @@ def _names(value: Any) -> list[str]:
 
 
 class Input(NamedTuple):
-    """Something that is read. model: whose file it is, if it was given as a model."""
+    """A file that is read. model: the model argument that it belongs to, if any."""
 
     path: str
     model: str | None
 
 
 def identities(read: Iterable[str]) -> dict[Identity, Input]:
-    """The files behind these names: those of a model where a name is a directory, which can only be meant as one."""
+    """Return the files behind these names by their identity; a directory stands for the files of the model in it."""
     from seq2seq.checkpoint.owners import existing_files
 
     found = dict[Identity, Input]()
@@ -100,7 +100,7 @@ def identities(read: Iterable[str]) -> dict[Identity, Input]:
 
 
 def _identity(path: str | Path) -> Identity | None:
-    """Of a regular file; None for anything else, and for nothing."""
+    """Return device and inode of a regular file; None for anything else, or if it does not exist."""
     with suppress(OSError, ValueError, AttributeError):
         status = os.fstat(sys.stdin.fileno()) if path == STANDARD else os.stat(path)
         return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
@@ -108,7 +108,7 @@ def _identity(path: str | Path) -> Identity | None:
 
 
 def _check_standard(inputs: Mapping[Identity, Input]) -> None:
-    """Standard output may be one of the inputs too, which a shell has by then emptied, or which would grow for ever."""
+    """Refuse standard output that is also an input: the shell has already emptied it, or it would grow for ever."""
     with suppress(OSError, ValueError, AttributeError):
         status = os.fstat(sys.stdout.fileno())
         if stat.S_ISREG(status.st_mode) and (found := inputs.get((status.st_dev, status.st_ino))):
@@ -118,7 +118,7 @@ def _check_standard(inputs: Mapping[Identity, Input]) -> None:
 def _check_file(output: str, inputs: Mapping[Identity, Input]) -> None:
     from seq2seq.checkpoint.owners import owner
 
-    if not is_replaced(output):  # a device, or a pipe; or a directory, which the command refuses
+    if not is_replaced(output):  # a device or a pipe; or a directory, which the command itself refuses
         return
     real = Path(os.path.realpath(output))
     if found := inputs.get(_identity(real) or (-1, -1)):
@@ -132,16 +132,16 @@ def _check_file(output: str, inputs: Mapping[Identity, Input]) -> None:
     for path in (real, Path(os.path.abspath(output))):
         if whose := owner(path):
             raise InputError(f"{output}: --output belongs to the {whose.kind} {whose.directory}; {_ANOTHER}")
-        part, journal, next_journal = unfinished_paths(path.with_name(lasting_name(path.name)))
+        part, journal, next_journal = unfinished_paths(path.with_name(final_name(path.name)))
         if path in (part, journal, next_journal) and os.path.exists(journal):
             raise InputError(f"{output}: --output is what a stopped translation has kept for --resume; {_ANOTHER}")
 
 
 def check_folder(command: str, output: str | None, read: Iterable[str]) -> None:
-    """The same for a command that writes several files into a directory.
+    """Refuse an output directory of a command that writes several files into it.
 
-    Raises InputError where one of these would be an input, where the directory lies among what belongs to another
-    model, run or comparison, and where a log, which is added to and not replaced, is also a file elsewhere.
+    Raises InputError if one of these files is an input, if the directory lies among what belongs to another model, run
+    or comparison, or if a log, which is appended to and not replaced, has a second name elsewhere.
     """
     from seq2seq.checkpoint.owners import LOG, is_comparison, owner
 
@@ -154,7 +154,7 @@ def check_folder(command: str, output: str | None, read: Iterable[str]) -> None:
     begun = os.path.isdir(directory) and any(directory.iterdir())
     if not begun and (whose := owner(directory)):
         raise InputError(f"{output}: --output belongs to the {whose.kind} {whose.directory}; {_ANOTHER}")
-    if not begun and command in ("train", "compare"):  # whose texts may be folders, and all files below count
+    if not begun and command in ("train", "compare"):  # their texts may be folders, of which all files count
         for name in read:
             if os.path.isdir(name) and Path(os.path.realpath(name)) in (directory, *directory.parents):
                 raise InputError(f"{output}: lies in {name}, all of which is read; {_ANOTHER}")
@@ -168,7 +168,7 @@ def check_folder(command: str, output: str | None, read: Iterable[str]) -> None:
 
 
 def _check_inside(directory: str, names: Collection[str], inputs: Mapping[Identity, Input]) -> None:
-    """Refuse inputs that lie where these names of a directory are, or below them."""
+    """Refuse inputs that are one of these names in a directory, or lie below one."""
     real = Path(os.path.realpath(os.path.expanduser(directory)))
     written = {identity: name for name in sorted(names) if (identity := _identity(real / name))}
     for identity, found in inputs.items():
@@ -180,7 +180,7 @@ def _check_inside(directory: str, names: Collection[str], inputs: Mapping[Identi
 
 
 def _written() -> dict[str, Collection[str]]:
-    """What each command writes into a directory."""
+    """Return the names that each command writes into a directory."""
     from seq2seq.checkpoint.files import SHORTLIST
     from seq2seq.checkpoint.owners import COMPARISON, EXPORT, REPORT, RUN
 
@@ -188,7 +188,7 @@ def _written() -> dict[str, Collection[str]]:
 
 
 def config_files(config: Config) -> Iterator[str]:
-    """The files that a training reads beside its config."""
+    """Yield the files that a training reads besides its config."""
     root = Path(config.data.root)
     for text in (config.data.train, config.data.validation):
         named = (text.source, text.target, text.tsv, text.jsonl, text.dataset)

@@ -1,4 +1,4 @@
-"""`seq2seq inspect`."""
+"""The command `seq2seq inspect`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq.cli.display.console import answer, answer_json
+from seq2seq.cli.display.console import print_json, print_text
 from seq2seq.errors import short_repr
 from seq2seq.text.escaping import escape_line, escape_text
 
@@ -18,7 +18,7 @@ EXAMPLES = """
 seq2seq inspect runs/demo
 seq2seq inspect runs/demo --json
 """
-_LARGEST = 1 << 63  # a number that training records is far below
+_LARGEST = 1 << 63  # far above any number that training records
 
 
 def inspect(
@@ -36,13 +36,13 @@ def inspect(
 
     facts = describe(load_model(model))
     if as_json:
-        answer_json(facts)
+        print_json(facts)
     else:
-        answer(escape_text("\n".join(_paragraphs(facts))))
+        print_text(escape_text("\n".join(_paragraphs(facts))))
 
 
 def describe(loaded: LoadedModel) -> dict[str, Any]:
-    """The facts, by section; "parameters" counts tied weights once."""
+    """Return the facts about a model, by section; "parameters" counts tied weights once."""
     config, source, target = loaded.config, loaded.tokenizers.source, loaded.tokenizers.target
     settings = config.model.model_dump()
     counts = count_parameters(loaded)
@@ -50,8 +50,8 @@ def describe(loaded: LoadedModel) -> dict[str, Any]:
         "model": str(loaded.directory),
         "languages": {"source": config.data.source_language, "target": config.data.target_language},
         "tokenizer": {
-            "kind": _both(source.kind, target.kind),
-            "normalisation": _both(source.normalisation, target.normalisation),
+            "kind": _join(source.kind, target.kind),
+            "normalisation": _join(source.normalisation, target.normalisation),
             "vocabulary": "joint" if loaded.tokenizers.joint else "one a side",
             "source_pieces": source.vocabulary_size,
             "target_pieces": target.vocabulary_size,
@@ -64,12 +64,12 @@ def describe(loaded: LoadedModel) -> dict[str, Any]:
     }
 
 
-def _both(source: str, target: str) -> str:
+def _join(source: str, target: str) -> str:
     return source if source == target else f"{source} and {target}"
 
 
 def count_parameters(loaded: LoadedModel) -> dict[str, int]:
-    """Parameters by part of the network, the attention's apart from the decoder's."""
+    """Return the number of parameters of each part of the network, with attention apart from the decoder."""
     counts: dict[str, int] = {}
     for name, parameter in loaded.model.named_parameters():
         part = "attention" if ".attention." in name else name.partition(".")[0]
@@ -78,7 +78,7 @@ def count_parameters(loaded: LoadedModel) -> dict[str, int]:
 
 
 def _sizes(loaded: LoadedModel) -> dict[str, int]:
-    """Bytes of the model's own files; those of a training stay out."""
+    """Return the sizes in bytes of the model's own files, without those of a training."""
     from seq2seq.checkpoint.files import CARD, CONFIG, HASHED
 
     paths = [loaded.directory / name for name in (CONFIG, *HASHED, CARD)]
@@ -86,16 +86,16 @@ def _sizes(loaded: LoadedModel) -> dict[str, int]:
 
 
 def _paragraphs(facts: dict[str, Any]) -> Iterator[str]:
-    """A section a paragraph: its name, then `key  value` lines."""
+    """Yield one paragraph per section: its name, then lines of `key value`."""
     yield f"model {escape_line(facts['model'])}"
     for name, section in facts.items():
         if isinstance(section, dict) and section:
             yield f"\n{name}"
             width = min(40, max(len(escape_line(key)) for key in section))
-            yield from (f"  {escape_line(key):<{width}}  {_shown(name, value)}" for key, value in section.items())
+            yield from (f"  {escape_line(key):<{width}}  {_format(name, value)}" for key, value in section.items())
 
 
-def _shown(section: str, value: Any) -> str:
+def _format(section: str, value: Any) -> str:
     if value is None:
         return "not measured"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Options that several commands share, said once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -170,10 +170,12 @@ Threads = Annotated[
 ]
 
 
-def as_text(parameter: typer.CallbackParam, value: Any) -> Any:
-    """Check that the text of an option is UTF-8, as it is in files; a locale may have taken it for something else."""
+def decode_text(parameter: typer.CallbackParam, value: Any) -> Any:
+    """Return the text of an option, re-read as UTF-8 if the locale has decoded it otherwise. Raises InputError if it is
+    not UTF-8.
+    """
     if isinstance(value, list):
-        return [as_text(parameter, each) for each in value]
+        return [decode_text(parameter, each) for each in value]
     if value is None or not any("\ud800" <= character <= "\udfff" for character in value):
         return value
     try:
@@ -183,12 +185,14 @@ def as_text(parameter: typer.CallbackParam, value: Any) -> Any:
 
 
 def search_options(**values: Any) -> SearchKeywords:
-    """Those that were given; the model's config speaks for the others."""
+    """Return the options that were given; the model's config decides the others."""
     return cast("SearchKeywords", {name: value for name, value in values.items() if value is not None})
 
 
-def judge_pair(truncated: bool, too_long: str, most: int, place: str) -> str | None:
-    """Why a pair gets no answer, if so; of one that is too long, a warning says what becomes of it."""
+def check_truncation(truncated: bool, too_long: str, most: int, place: str) -> str | None:
+    """Return why a pair gets no output, or None; warn about a pair that is too long. Raises InputError if --too-long
+    refuses it.
+    """
     if not truncated:
         return None
     error = f"too long, more than {most:,} pieces on one side (--max-length)"
@@ -200,7 +204,7 @@ def judge_pair(truncated: bool, too_long: str, most: int, place: str) -> str | N
 
 
 def warn_truncated(name: str, before: int, translations: Iterable[Translation]) -> None:
-    """Name the lines whose end was not translated; the first of them is the one after `before`."""
+    """Warn about each line whose end was not translated; the first translation is of line `before` + 1."""
     for number, translation in enumerate(translations, start=before + 1):
         if translation.truncated:
             read = f"only its first {len(translation.source_pieces):,} pieces were translated"

@@ -1,4 +1,4 @@
-"""`seq2seq plot`: pictures of attention, and the report of a comparison once more."""
+"""The commands `seq2seq plot attention` and `seq2seq plot results`, which draws the report of a comparison again."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seq2seq.bulk import engines
-from seq2seq.bulk.layout import aligned_weights, drawn, unit_weights
+from seq2seq.bulk.layout import aligned_weights, draw_to_width, unit_weights
 from seq2seq.bulk.streams import STANDARD, is_replaced, resolve_output
 from seq2seq.cli import options
-from seq2seq.cli.display.console import answer, say, speaks_unicode
+from seq2seq.cli.display.console import print_text, say, supports_unicode
 from seq2seq.cli.display.training import progress_over
 from seq2seq.cli.examples import epilog
 from seq2seq.cli.files import Command
 from seq2seq.durable import explain_write_errors, own_part_path, replace_durably
 from seq2seq.errors import InputError, Seq2SeqError, require
-from seq2seq.processes.signals import termination_raises
+from seq2seq.processes.signals import raise_on_sigterm
 
 if TYPE_CHECKING:
     from seq2seq.comparison.report.pictures import Form
@@ -49,14 +49,14 @@ plot = typer.Typer(
 def attention(
     models: options.Models,
     source: Annotated[
-        str, typer.Option("--source", metavar="TEXT", callback=options.as_text, help="The sentence to translate.")
+        str, typer.Option("--source", metavar="TEXT", callback=options.decode_text, help="The sentence to translate.")
     ],
     target: Annotated[
         str | None,
         typer.Option(
             "--target",
             metavar="TEXT",
-            callback=options.as_text,
+            callback=options.decode_text,
             help="What the model is made to write.",
             show_default="its own translation",
         ),
@@ -89,7 +89,7 @@ def attention(
     has no spaces. In an SVG, words stay text.
     """
     form = _format_of(output)
-    if form is not None:  # else it is drawn without
+    if form is not None:  # the terminal needs no matplotlib
         require("seq2seq plot attention --output", "torch", "matplotlib")
     _check_texts(source, target, shift, beam_size)
     translator = engines.load_translator(models, device, threads)
@@ -103,7 +103,7 @@ def attention(
     if not drawing[2]:
         raise Seq2SeqError("the translation is empty: there is no attention to draw")
     if form is None:
-        answer(drawn(*drawing, ascii_only=not speaks_unicode()))
+        print_text(draw_to_width(*drawing, ascii_only=not supports_unicode()))
         return
     from seq2seq.comparison.report.heatmaps import attention_map
     from seq2seq.comparison.report.pictures import encode, missing_glyphs
@@ -135,7 +135,7 @@ def results(
     from seq2seq.comparison.report.plots import pictures
     from seq2seq.comparison.report.report import write_report
 
-    with termination_raises(), progress_over(lambda: len(list(pictures(found)))) as tell:
+    with raise_on_sigterm(), progress_over(lambda: len(list(pictures(found)))) as tell:
         notes = write_report(found, Path(output), tell)
     say(*(f"warning: {note}" for note in notes))
 
@@ -151,7 +151,9 @@ def _check_texts(source: str, target: str | None, shift: int | None, beam_size: 
 
 
 def _format_of(output: str) -> Form | None:
-    """What a file's ending asks for; None for the terminal. The file can be written, or this raises InputError."""
+    """Return the format that a file's ending asks for; None for the terminal. Raises InputError if the file cannot be
+    written.
+    """
     if output == STANDARD:
         return None
     ending = Path(output).suffix.lower()
@@ -162,9 +164,9 @@ def _format_of(output: str) -> Form | None:
 
 
 def _write(output: str, content: bytes) -> None:
-    """To a file that appears when all is written; a device is written to."""
+    """Write a file that appears when all is written; a device is written to directly."""
     target = resolve_output(output)
-    with termination_raises(), explain_write_errors(output):
+    with raise_on_sigterm(), explain_write_errors(output):
         if is_replaced(output):
             replace_durably(target, content, own_part_path(target))
         else:

@@ -1,4 +1,4 @@
-"""`seq2seq push`."""
+"""The command `seq2seq push`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seq2seq.cli.display.console import answer
+from seq2seq.cli.display.console import print_text
 from seq2seq.text.escaping import escape_line
 
 EXAMPLES = """
@@ -29,4 +29,4 @@ def push(
     """
     from seq2seq.checkpoint.model import push_model
 
-    answer(escape_line(push_model(model, repository, private=private)))
+    print_text(escape_line(push_model(model, repository, private=private)))

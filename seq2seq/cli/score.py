@@ -1,4 +1,4 @@
-"""`seq2seq score`."""
+"""The command `seq2seq score`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from seq2seq.bulk import engines
-from seq2seq.bulk.line_pairs import check_standard_input, in_step
+from seq2seq.bulk.line_pairs import check_standard_input, iter_aligned
 from seq2seq.bulk.streams import open_input, open_output
 from seq2seq.cli import options
 from seq2seq.cli.display.console import say
@@ -56,13 +56,13 @@ def score(
     log_prob, tokens, pairs = 0.0, 0, 0
     with open_input(source) as sources, open_input(target) as targets, open_output(output) as write:
         translator = engines.load_translator(models, device, threads)
-        for rows in in_step(engines.chunk_size({}), sources, targets):
+        for rows in iter_aligned(engines.chunk_size({}), sources, targets):
             for number, row in enumerate(rows, start=pairs + 1):
                 _check(row, number, sources.name)
             lines = list[str]()
             for one in translator.score(*zip(*rows, strict=True), max_length=max_length):
                 pairs += 1
-                error = options.judge_pair(one.truncated, too_long, max_length, f"{sources.name}:{pairs}")
+                error = options.check_truncation(one.truncated, too_long, max_length, f"{sources.name}:{pairs}")
                 lines.append(_line(pairs, one, form, error) + "\n")
                 if error is None:
                     log_prob, tokens = log_prob + one.log_prob, tokens + one.tokens
@@ -83,7 +83,7 @@ def _line(number: int, pair: PairScore, form: str, error: str | None) -> str:
 
 
 def _check(row: Sequence[str], number: int, name: str) -> None:
-    """Refuse a pair that cannot be scored."""
+    """Refuse a pair with a blank source and a target that is not blank."""
     text, translation = row
     if translation.strip() and not text.strip():
         raise InputError(f"{name}:{number}: blank, but its translation is not; nothing to score that by")

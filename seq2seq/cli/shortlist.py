@@ -1,4 +1,4 @@
-"""`seq2seq shortlist`."""
+"""The command `seq2seq shortlist`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import typer
 
 from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk import engines
-from seq2seq.bulk.line_pairs import check_standard_input, in_step
+from seq2seq.bulk.line_pairs import check_standard_input, iter_aligned
 from seq2seq.bulk.streams import count_lines, open_input, read_input_lines
 from seq2seq.cli import options
-from seq2seq.cli.display.console import answer, answer_json
+from seq2seq.cli.display.console import print_json, print_text
 from seq2seq.cli.display.training import progress_over
 from seq2seq.errors import InputError
-from seq2seq.processes.signals import termination_raises
+from seq2seq.processes.signals import raise_on_sigterm
 from seq2seq.text.escaping import escape_text
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def shortlist(
     engines.set_threads(threads)
     loaded = load_model(model, device=device)
     lexicon = Lexicon(loaded)
-    with termination_raises():
+    with raise_on_sigterm():
         _read(lexicon, source, target)
         built = lexicon.shortlist(size, common)
         write_shortlist(loaded.directory, built, loaded.files)
@@ -102,15 +102,15 @@ def shortlist(
     if validation is not None:
         facts["validation"] = _measure(loaded, built, str(validation_source), *validation, bleu)
     if as_json:
-        answer_json(facts)
+        print_json(facts)
     else:
-        answer(escape_text("\n".join(_lines(facts))))
+        print_text(escape_text("\n".join(_lines(facts))))
 
 
 def _check_options(
     model: str, source: str, target: str, validation_source: str | None, validation_target: str | None, bleu: bool
 ) -> None:
-    """Refuse what lacks its other half, before anything is read."""
+    """Refuse options that lack their counterpart, before anything is read."""
     if not os.path.isdir(model):
         raise InputError(f"{model}: no such directory; the shortlist is kept in the model directory, so give one")
     check_standard_input(source=source, target=target)
@@ -121,21 +121,21 @@ def _check_options(
 
 
 def _read(lexicon: Lexicon, source: str, target: str) -> None:
-    """The whole training text, a few batches at a time."""
+    """Read the whole training text into the lexicon, a few batches at a time."""
     done = 0
     with (
         open_input(source) as sources,
         open_input(target) as targets,
         progress_over(lambda: count_lines(source)) as progress,
     ):
-        for rows in in_step(8 * engines.BATCH_SIZE, sources, targets):
+        for rows in iter_aligned(8 * engines.BATCH_SIZE, sources, targets):
             lexicon.learn([row[0] for row in rows], [row[1] for row in rows])
             done += len(rows)
             progress(done)
 
 
 def _validation(source: str, target: str, bleu: bool) -> tuple[list[str], list[str]]:
-    """The text to measure on, checked before the long reading of the other."""
+    """Return the text to measure on, checked before the long reading of the training text."""
     from seq2seq.metrics.references import rows_without_reference
 
     sources, references = read_input_lines(source), read_input_lines(target)
@@ -150,7 +150,7 @@ def _validation(source: str, target: str, bleu: bool) -> tuple[list[str], list[s
 def _measure(
     loaded: LoadedModel, built: Shortlist, source: str, sources: list[str], references: list[str], bleu: bool
 ) -> dict[str, Any]:
-    """How good the lists are for text that they were not built from."""
+    """Return how well the lists cover text that they were not built from."""
     from seq2seq.translation.lexicon import Recall, encode_pairs
 
     pairs = encode_pairs(loaded, sources, references)
@@ -169,7 +169,7 @@ def _measure(
 
 
 def _compare(loaded: LoadedModel, built: Shortlist, sources: list[str], references: list[str]) -> dict[str, Any]:
-    """Translations without and with the lists."""
+    """Return scores and times of translations without and with the lists."""
     import torch
 
     from seq2seq.metrics.scores import bleu
@@ -197,7 +197,7 @@ def _compare(loaded: LoadedModel, built: Shortlist, sources: list[str], referenc
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
-    """The facts in words."""
+    """Return the facts in words, one line each."""
     out = f", {facts['pairs_left_out']:,} left out" if facts["pairs_left_out"] else ""
     lines = [f"{facts['links']:,} links from {facts['pairs']:,} pairs{out}"]
     if found := facts.get("validation"):

@@ -1,4 +1,4 @@
-"""A config as TOML, every key with its meaning, choices and default, made from the classes that will read it."""
+"""A config as TOML, every key with its meaning, choices and default, generated from the classes that read it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def render(config: Config, names: Names) -> str:
-    """The TOML text. names: by dotted key, what is allowed for keys whose choices the classes leave open."""
+    """Return the TOML text. names: dotted key -> allowed values, for keys whose classes do not list them."""
     lines = [
         "# Config of `seq2seq train`. Only the texts, [data.train] and [data.validation], are required;",
         "# a key that is left out has the value it has here, unless it was set for you.",
@@ -42,19 +42,19 @@ def _section(path: str, section: BaseModel, summary: str, names: Names) -> Itera
 def _entry(path: str, key: str, value: Any, field: FieldInfo, names: Names) -> Iterator[str]:
     yield f"# {_capital(str(field.description))}{_allowed(field, names.get(f'{path}.{key}', ()))}"
     example = field.examples[0] if field.examples else ""
-    yield f"# {key} = {_written(example)}" if value is None else f"{key} = {_written(value)}"
+    yield f"# {key} = {_toml(example)}" if value is None else f"{key} = {_toml(value)}"
 
 
-def _written(value: Any) -> str:
-    """As TOML."""
+def _toml(value: Any) -> str:
+    """Return a value as TOML."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_written(key)} = {_written(item)}" for key, item in value.items()) + "}"
-    # JSON's strings, numbers, booleans and arrays are TOML's as well, but for one character that may not stand bare.
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    # JSON's strings, numbers, booleans and arrays are valid TOML, except for one character that TOML wants escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _allowed(field: FieldInfo, names: Iterable[str]) -> str:
-    """What may be set, where that is not any text or number."""
+    """Return the allowed values or range of a key in parentheses; empty if any text or number is allowed."""
     choices = [*names, *(get_args(field.annotation) if get_origin(field.annotation) is Literal else ())]
     bounds = {name: bound for mark in field.metadata for name, bound in asdict(mark).items()}
     limits = [f"{sign} {bounds[name]}" for name, sign in _SIGNS.items() if name in bounds]

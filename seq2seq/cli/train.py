@@ -1,4 +1,4 @@
-"""`seq2seq train`."""
+"""The command `seq2seq train`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from seq2seq.cli.display.console import say
-from seq2seq.cli.options import as_text
+from seq2seq.cli.options import decode_text
 
 EXAMPLES = """
 seq2seq train run.toml --output runs/additive
@@ -29,7 +29,7 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            callback=as_text,
+            callback=decode_text,
             help="Set a key of the config, e.g. model.score=dot. May be repeated.",
         ),
     ] = None,
@@ -46,7 +46,7 @@ def train(
     for 'seq2seq translate DIR', every event in log.jsonl, and the state.
     """
     from seq2seq.cli.files import check_folder, config_files
-    from seq2seq.config_file import load_config
+    from seq2seq.config_file import load_config, locate_errors
     from seq2seq.errors import InputError
 
     if allow_changes and not resume:
@@ -54,15 +54,15 @@ def train(
     settings = load_config(config, overrides or [])
     check_folder("train", str(output), config_files(settings))
 
-    from seq2seq.cli.display.console import speaks
+    from seq2seq.cli.display.console import is_main_process
     from seq2seq.cli.display.training import training_display
     from seq2seq.training.trainer import train as run
 
-    if speaks():
+    if is_main_process():
         say("reading the text")
-    with training_display() as observe:
+    with locate_errors(config, overrides or []), training_display() as observe:
         record = run(settings, output, resume=resume, allow_changes=allow_changes, observe=observe)
-    if not speaks():
+    if not is_main_process():
         raise typer.Exit(128 + record["signal"] if record["reason"] == "interrupted" else 0)
     if record.get("reason") != "interrupted":
         say(f"the model is in {output}; try: {shlex.join(['seq2seq', 'translate', str(output)])}")

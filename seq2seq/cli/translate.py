@@ -1,4 +1,4 @@
-"""`seq2seq translate`."""
+"""The command `seq2seq translate`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import typer
 
 from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk.chunks import Chunks
-from seq2seq.bulk.cut import Cut
-from seq2seq.bulk.job import Answer, BadLines, Job, TooLong
+from seq2seq.bulk.cut import CutCounter
+from seq2seq.bulk.job import BadLines, ChunkResult, Job, TooLong
 from seq2seq.bulk.layout import Layout
 from seq2seq.bulk.streams import STANDARD, count_lines, is_replaced, open_input, open_output, resolve_output
-from seq2seq.bulk.unknown import Unknown
+from seq2seq.bulk.unknown import UnknownCounter
 from seq2seq.cli import options
-from seq2seq.cli.display.console import say, speaks
+from seq2seq.cli.display.console import is_main_process, say
 from seq2seq.cli.display.training import progress_over
 from seq2seq.errors import InputError
-from seq2seq.processes.signals import termination_raises
+from seq2seq.processes.signals import raise_on_sigterm
 
 if TYPE_CHECKING:
     from seq2seq.bulk.unfinished_output import Journal
-    from seq2seq.bulk.workers import Crew
+    from seq2seq.bulk.workers import Executor
 
 EXAMPLES = """
 echo "ein Mann schläft ." | seq2seq translate runs/demo
@@ -194,10 +194,10 @@ def translate(
         shortlist=shortlist or None,
         int8=int8 or None,
     )
-    drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    drawing = {name: value for name, value in drawing.items() if value is not None}
-    if drawing and not sample:
-        raise InputError(f"--{next(iter(drawing)).replace('_', '-')} has no effect without --sample")
+    sampling = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    sampling = {name: value for name, value in sampling.items() if value is not None}
+    if sampling and not sample:
+        raise InputError(f"--{next(iter(sampling)).replace('_', '-')} has no effect without --sample")
     if sample and beam_size is not None:
         raise InputError("--beam-size has no effect with --sample, which draws --n-best translations")
     if sample and shortlist:
@@ -210,97 +210,99 @@ def translate(
         layout=Layout(form, numbered=n_best > 1, scores=scores, alignment=alignment),
         n_best=n_best,
         search=search,
-        drawing=drawing if sample else None,
+        sampling=sampling if sample else None,
         bad_lines=bad_lines,
         too_long=too_long,
     )
     bulk = os.path.isfile(source) and is_replaced(output)
-    if _launched():
+    if _is_distributed():
         if not bulk:
             raise InputError("torchrun's processes all read and one writes: give --input FILE and --output FILE")
         if workers is not None:
             raise InputError("--workers has no effect under torchrun, which has started the processes")
-        _in_ranks(job, output, resume=resume)
+        _translate_distributed(job, output, resume=resume)
     elif bulk:
-        _to_file(job, output, workers, resume=resume)
+        _translate_file(job, output, workers, resume=resume)
     elif resume:
         raise InputError("--resume needs files to go on in: --input FILE and --output FILE")
     else:
-        _as_they_come(job, output, workers)
+        _translate_stream(job, output, workers)
 
 
-def _as_they_come(job: Job, output: str, workers: int | None) -> None:
-    """From or to a pipe, which cannot be read or written a second time."""
-    from seq2seq.bulk.workers import crew
+def _translate_stream(job: Job, output: str, workers: int | None) -> None:
+    """Translate from or to a pipe, which cannot be read or written a second time."""
+    from seq2seq.bulk.workers import open_executor
 
-    with open_input(job.source) as lines, open_output(output) as write, crew(job, workers) as team:
+    with open_input(job.source) as lines, open_output(output) as write, open_executor(job, workers) as team:
         if job.source == STANDARD and sys.stdin.isatty():
             say("reading from the terminal, one sentence a line; Ctrl-D ends")
-        _translate(job, output, team, job.chunks(lines), lambda answer: write(answer.text))
+        _translate(job, output, team, job.chunks(lines), lambda result: write(result.text))
 
 
-def _to_file(job: Job, output: str, workers: int | None, *, resume: bool) -> None:
-    """From file to file: what is done survives whatever ends this process."""
+def _translate_file(job: Job, output: str, workers: int | None, *, resume: bool) -> None:
+    """Translate from file to file; what is done survives whatever ends this process."""
     from seq2seq.bulk.unfinished_output import open_unfinished_output
-    from seq2seq.bulk.workers import crew
+    from seq2seq.bulk.workers import open_executor
 
     target = resolve_output(output)
     with (
         open_input(job.source) as lines,
-        termination_raises(),
+        raise_on_sigterm(),
         open_unfinished_output(target, output, say) as held,
-        crew(job, workers) as team,
+        open_executor(job, workers) as team,
     ):
         held.begin(team.identity(), resume=resume)
-        _translate(job, output, team, _after(held.journal, job.chunks(lines)), held.commit)
+        _translate(job, output, team, _skip_done(held.journal, job.chunks(lines)), held.commit)
 
 
-def _in_ranks(job: Job, output: str, *, resume: bool) -> None:
-    """As `_to_file`, with the processes that torchrun started: all translate, the first alone writes."""
+def _translate_distributed(job: Job, output: str, *, resume: bool) -> None:
+    """Translate from file to file in the processes that torchrun started: all translate, only the first one writes."""
     from seq2seq.bulk.unfinished_output import UnfinishedOutput, open_unfinished_output
-    from seq2seq.bulk.workers import ranked
+    from seq2seq.bulk.workers import open_distributed
 
     target = resolve_output(output)
-    with open_input(job.source) as lines, termination_raises(), ranked(job, say) as team, ExitStack() as stack:
-        lead, identity, parts = team.processes.lead, team.identity(), list[UnfinishedOutput]()
+    with open_input(job.source) as lines, raise_on_sigterm(), open_distributed(job, say) as team, ExitStack() as stack:
+        on_first, identity, parts = team.processes.on_first, team.identity(), list[UnfinishedOutput]()
 
         def begin() -> Journal:
             parts.append(stack.enter_context(open_unfinished_output(target, output, say)))
             parts[0].begin(identity, resume=resume)
             return parts[0].journal
 
-        chunks = _after(lead(begin), job.chunks(lines))
-        _translate(job, output, team, chunks, lambda answer: lead(lambda: parts[0].commit(answer)))
+        chunks = _skip_done(on_first(begin), job.chunks(lines))
+        _translate(job, output, team, chunks, lambda result: on_first(lambda: parts[0].commit(result)))
 
 
-def _after(journal: Journal, chunks: Chunks) -> Chunks:
-    """What a stopped run has left."""
+def _skip_done(journal: Journal, chunks: Chunks) -> Chunks:
+    """Skip what a stopped run has translated, and return the rest."""
     chunks.skip(journal.lines, journal.source_sha256)
-    if journal.lines and speaks():
+    if journal.lines and is_main_process():
         say(f"going on after line {journal.lines:,}")
     return chunks
 
 
-def _translate(job: Job, output: str, team: Crew, chunks: Chunks, write: Callable[[Answer], None]) -> None:
-    unknown, cut = Unknown(), Cut()
+def _translate(job: Job, output: str, team: Executor, chunks: Chunks, write: Callable[[ChunkResult], None]) -> None:
+    unknown, cut = UnknownCounter(), CutCounter()
     with progress_over(lambda: _length(job.source, output)) as report:
-        for answer in team.answers(chunks):
-            unknown.add(answer.unknown)
-            cut.add(answer.cut)
-            say(*(f"warning: {note}" for note in answer.notes if speaks()))
-            write(answer)
-            report(answer.end)
+        for result in team.results(chunks):
+            unknown.merge(result.unknown)
+            cut.merge(result.cut)
+            say(*(f"warning: {note}" for note in result.notes if is_main_process()))
+            write(result)
+            report(result.end)
     found = [each.describe(job.name) for each, any_ in ((unknown, unknown.count), (cut, cut.lines)) if any_]
-    say(*(f"warning: {each}" for each in found if speaks()))
+    say(*(f"warning: {each}" for each in found if is_main_process()))
 
 
-def _launched() -> bool:
-    """Whether torchrun or `accelerate launch` started this process beside others."""
+def _is_distributed() -> bool:
+    """Return whether torchrun or `accelerate launch` started several processes, of which this is one."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def _length(source: str, output: str) -> int | None:
-    """Lines to come, where a bar over them is no nuisance: translations on the same terminal are progress enough."""
-    if not speaks():
+    """Return the number of lines to translate, for a progress bar; None if translations on the same terminal already
+    show the progress.
+    """
+    if not is_main_process():
         return None
     return None if output == "-" and sys.stdout.isatty() else count_lines(source)

@@ -221,13 +221,13 @@ def side_by_side(name: str, function: Callable[..., T], arguments: Sequence[Sequ
             try:
                 answer = child.receive()
             except EOFError:
-                raise child.lost() from None
+                raise child.exit_error() from None
             child.join()
             if isinstance(answer, Seq2SeqError):
                 raise answer
             found.append(answer)
     finally:
-        Child.end(children)  # after an error the others would run on beside what is measured next
+        Child.kill_all(children)  # after an error the others would run on beside what is measured next
     return found
 
 

@@ -20,9 +20,9 @@ from seq2seq.comparison.texts import Test, fingerprint, load_tests
 from seq2seq.config import Config
 from seq2seq.durable import replace_durably, seal, unseal
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.processes.children import Child, readable
+from seq2seq.processes.children import Child, poll_readable
 from seq2seq.processes.signals import StopRequest
-from seq2seq.training.run import FREE, as_written_now
+from seq2seq.training.run import FREE, with_new_defaults
 from seq2seq.training.state import find_state, load_note
 
 RUNS, MEASURED = "runs", "measured"
@@ -65,7 +65,7 @@ def trained(task: Task) -> bool:
     if found is None:
         return False
     note = load_note(found)
-    before, now = as_written_now(note.config), task.config.model_dump(mode="json")
+    before, now = with_new_defaults(note.config), task.config.model_dump(mode="json")
     return bool(note.progress.kept) and _binding(before) == _binding(now)
 
 
@@ -115,7 +115,7 @@ def carry_out(
             passed_on = True
             for child in at_work:
                 child.terminate()
-        for ready in readable(list(at_work), timeout=0.5):
+        for ready in poll_readable(list(at_work), timeout=0.5):
             assert isinstance(ready, Child)
             one = at_work[ready]
             try:
@@ -123,7 +123,7 @@ def carry_out(
             except EOFError:
                 del at_work[ready]
                 if ready.join() and not stop.requested:
-                    failed.setdefault(one.name, str(ready.lost()))
+                    failed.setdefault(one.name, str(ready.exit_error()))
                 observe(one.name, {"event": "end", "failed": one.name in failed})
                 continue
             if event["event"] == "failed":

@@ -1,4 +1,4 @@
-"""Processes that this one starts, and that end with it."""
+"""Child processes that end with this process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from seq2seq.errors import Seq2SeqError
 T = TypeVar("T")
 R = TypeVar("R")
 
-POLL, PATIENCE = 1.0, 30  # seconds, and how many times a child may be found stopped (SIGSTOP) in a row
+POLL, PATIENCE = 1.0, 30  # seconds between checks; checks in a row that may find a child stopped (SIGSTOP)
 
 
 class Child:
-    """A process that was spawned to call `work(connection, *arguments)`, and this end of the pipe to it.
+    """A spawned process that calls `work(connection, *arguments)`, and this end of the pipe to it.
 
-    what: the process in messages. daemon: it ends when this process ends well, and may start no process itself.
+    what: how messages call the process. daemon: whether the process ends when this one exits normally; it may then
+    start no processes itself.
     """
 
     def __init__(
@@ -33,54 +34,60 @@ class Child:
         self._what, self._times_stopped = what, 0
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=work, args=(theirs, *arguments), name=name, daemon=daemon)
-        with without_ctrl_c():
+        with block_ctrl_c():
             self._process.start()
-        theirs.close()  # so that the end of the process is the end of its pipe
+        theirs.close()  # so that the pipe ends when the process does
 
     def fileno(self) -> int:
-        """Of the pipe, which can be waited for."""
+        """Return the file descriptor of the pipe, which can be waited for."""
         return self._connection.fileno()
 
     def send(self, message: object) -> None:
-        """Raises OSError where the process has ended."""
+        """Send an object to the process. Raises OSError if it has ended."""
         self._connection.send(message)
 
     def receive(self) -> Any:
-        """The next message. Raises EOFError or another OSError where the process has ended and there is none."""
+        """Return the next object from the process, waiting for it. Raises EOFError or another OSError if the process
+        has ended and none is left.
+        """
         return self._connection.recv()
 
     def join(self, timeout: float | None = None) -> int | None:
-        """Wait for the end of the process; its exit code, negative for a signal; None where it has not ended."""
+        """Wait for the end of the process, at most `timeout` seconds; return its exit code, negative for a signal, or
+        None if it has not ended.
+        """
         self._process.join(timeout)
         return self._process.exitcode
 
-    def lost(self, timeout: float | None = None, *, if_killed: str = "") -> Seq2SeqError:
-        """The error that says how the process ended.
+    def exit_error(self, timeout: float | None = None, *, if_killed: str = "") -> Seq2SeqError:
+        """Return the error that says how the process ended.
 
-        timeout: seconds to wait for its end. if_killed: what to add where SIGKILL ended it.
+        timeout: most seconds to wait for its end. if_killed: text to add if SIGKILL ended it.
         """
         code = self.join(timeout)
         how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
         return Seq2SeqError(f"{self._what} {how}{if_killed if code == -signal.SIGKILL else ''}")
 
     def terminate(self) -> None:
-        """Ask the process to end, by SIGTERM; one that is stopped is waked, or it would never hear of it."""
+        """Ask the process to end, by SIGTERM; a stopped process is continued, as it would not receive the signal
+        otherwise.
+        """
         self._process.terminate()
         if self._process.pid:
             os.kill(self._process.pid, signal.SIGCONT)
 
-    def check_goes_on(self) -> None:
-        """Raise Seq2SeqError where the process is stopped, for the PATIENCE-th time in a row.
+    def check_running(self) -> None:
+        """Raise Seq2SeqError if the process was found stopped more than PATIENCE times in a row.
 
-        Times are counted, not seconds, for Ctrl-Z stops this process as well.
+        Checks are counted, not seconds, because Ctrl-Z stops this process as well.
         """
         self._times_stopped = self._times_stopped + 1 if _is_stopped(self._process.pid) else 0
         if self._times_stopped > PATIENCE:
             raise Seq2SeqError(f"{self._what} ({self._process.pid}) was stopped from outside and does not go on")
 
     @staticmethod
-    def end(children: Sequence[Child]) -> None:
-        """End processes, whatever they do; one that is stopped takes no milder signal."""
+    def kill_all(children: Sequence[Child]) -> None:
+        """Kill processes and wait for their ends; SIGKILL is the only signal that also ends a stopped process."""
         for child in children:
             child._process.kill()
         for child in children:
@@ -89,37 +96,39 @@ class Child:
 
 
 def _is_stopped(process: int | None) -> bool:
-    """Whether a process has been stopped, by SIGSTOP for one, and has not been told to go on."""
+    """Return whether a process has been stopped, by SIGSTOP for example, and not been continued."""
     try:
         return os.waitid(os.P_PID, process or 0, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
     except (ChildProcessError, AttributeError):  # it has ended; macOS has no waitid before Python 3.13
         return False
 
 
-def readable(sources: Sequence[Child | int], timeout: float) -> list[Child | int]:
-    """Those children and file descriptors that can be read, or have ended; none, where no one can within seconds."""
+def poll_readable(sources: Sequence[Child | int], timeout: float) -> list[Child | int]:
+    """Return the children and file descriptors that can be read or have ended; none if that is true of none within
+    `timeout` seconds.
+    """
     return cast("list[Child | int]", wait(cast(Any, sources), timeout))
 
 
 def wait_for(sources: Sequence[Child | int]) -> list[Child | int]:
-    """Those children and file descriptors that can be read, when one can.
+    """Wait until at least one child or file descriptor can be read, and return those that can.
 
-    Raises Seq2SeqError where a child is stopped, and so may never be read.
+    Raises Seq2SeqError if a child is stopped, and so may never become readable.
     """
-    while not (ready := readable(sources, POLL)):
+    while not (ready := poll_readable(sources, POLL)):
         for child in sources:
             if isinstance(child, Child):
-                child.check_goes_on()
+                child.check_running()
     return ready
 
 
 @contextmanager
-def without_ctrl_c() -> Iterator[None]:
-    """Start processes within it, and Ctrl-C never reaches them: it is for this one, which ends the others.
+def block_ctrl_c() -> Iterator[None]:
+    """Keep Ctrl-C from child processes that are started in this block: it is for this process, which ends them.
 
-    A process begins with what is blocked here, so not even a signal during its first imports does.
+    A child inherits the signals blocked here, so it is protected even during its first imports.
     """
-    # The tracker comes before, for the first start would start it, and that unblocks SIGINT on its way.
+    # The resource tracker is started before: the first child would start it otherwise, which unblocks SIGINT.
     resource_tracker.ensure_running()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -129,29 +138,30 @@ def without_ctrl_c() -> Iterator[None]:
 
 
 def map_in_processes(function: Callable[[T], R], items: Iterable[T], *, processes: int) -> Iterator[R]:
-    """What the function gives for each item, in order, computed in so many processes that are spawned for it.
+    """Yield `function(item)` for each item, in order, computed in `processes` spawned processes.
 
-    The function is pickled once for each process, an item once. One process computes here, without a pool.
+    The function is pickled once per process, each item once. With fewer than two processes, all is computed in this
+    one.
     """
     if processes < 2:
         yield from map(function, items)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_keep, initargs=(function,))
+    pool = ProcessPoolExecutor(processes, context, initializer=_set_function, initargs=(function,))
     try:
-        with without_ctrl_c():
-            answers = pool.map(_apply_kept, items)  # which starts them
-        yield from answers
+        with block_ctrl_c():
+            results = pool.map(_apply, items)  # starts the processes
+        yield from results
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-_kept: list[Callable[[Any], Any]] = []  # in a process of the pool: its function
+_function: list[Callable[[Any], Any]] = []  # in a process of the pool: the function that it applies
 
 
-def _keep(function: Callable[[Any], Any]) -> None:
-    _kept.append(function)
+def _set_function(function: Callable[[Any], Any]) -> None:
+    _function.append(function)
 
 
-def _apply_kept(item: Any) -> Any:
-    return _kept[0](item)
+def _apply(item: Any) -> Any:
+    return _function[0](item)

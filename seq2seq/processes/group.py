@@ -1,4 +1,4 @@
-"""The processes of a job: one, or as many as torchrun or `accelerate launch` started."""
+"""The process group of a job: one process, or as many as torchrun or `accelerate launch` started."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ T = TypeVar("T")
 
 
 def join(backend: str) -> None:
-    """Form the group of processes, as accelerate would, but so that it can be formed again after a restart.
+    """Form the process group as accelerate would, but in a way that works again after a restart by torchrun.
 
-    torchrun keeps one store over its restarts, in which the addresses of processes now dead would be found.
+    torchrun keeps one store over its restarts, in which the addresses of dead processes would be found.
     """
     if torch.distributed.is_initialized():
         return
-    if "OMP_NUM_THREADS" not in os.environ:  # torchrun sets it, others may not
+    if "OMP_NUM_THREADS" not in os.environ:  # torchrun sets it, other launchers may not
         share = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
         os.environ["OMP_NUM_THREADS"] = str(share)
         torch.set_num_threads(share)
@@ -38,15 +38,19 @@ def join(backend: str) -> None:
 
 
 class Processes:
-    """Who does what: all compute, the first alone writes. With one process every method is the plain thing."""
+    """The processes of a job: all compute, only the first one writes. With one process, each method does its work
+    directly.
+    """
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.accelerator = accelerator
         self.count, self.index = int(accelerator.num_processes), int(accelerator.process_index)
         self.first = self.index == 0
 
-    def lead(self, act: Callable[[], T]) -> T:
-        """What `act` gives in the first process, in all of them; the others wait. An explained error is shared too."""
+    def on_first(self, act: Callable[[], T]) -> T:
+        """Call `act` in the first process while the others wait, and return its result in all of them; a Seq2SeqError
+        is raised in all as well.
+        """
         if self.count == 1:
             return act()
         box: list[Any] = [None, None]
@@ -62,22 +66,22 @@ class Processes:
         return result
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
-        """This process's part of items that all of them have."""
+        """Return this process's share of items that all processes hold."""
         return items[self.index :: self.count]
 
     def merge(self, shares: Sequence[Sequence[T]]) -> list[T]:
-        """The items again, in order, from the parts that `share` made and `gather` brought."""
+        """Return the items in their order from the shares that `share` made and `gather` collected."""
         merged: list[Any] = [None] * sum(map(len, shares))
         for index, part in enumerate(shares):
             merged[index :: self.count] = part
         return merged
 
     def gather(self, value: T) -> list[T]:
-        """The value of every process, in their order, in all of them. Values are pickled on the way."""
+        """Return the values of all processes, ordered by process, in each of them. Values are pickled."""
         return [value] if self.count == 1 else list(gather_object([value]))
 
     def gather_numbers(self, values: Sequence[float]) -> list[list[float]]:
-        """As `gather`, for a row of numbers; quick enough for every step."""
+        """Return each process's row of numbers, as `gather` does, but fast enough for every step."""
         if self.count == 1:
             return [list(values)]
         row = torch.tensor([values], dtype=torch.float64, device=self.accelerator.device)
@@ -85,8 +89,10 @@ class Processes:
         return rows
 
     @contextmanager
-    def explained(self, hint: str = "--resume goes on after the last validation") -> Iterator[None]:
-        """Say in words that another process went away, which torch reports as a failed connection, and what to do."""
+    def explain_lost_process(self, hint: str = "--resume goes on after the last validation") -> Iterator[None]:
+        """Raise LostProcess, with a hint what to do, if another process has ended, which torch reports as a failed
+        connection.
+        """
         try:
             yield
         except RuntimeError as error:
@@ -96,7 +102,7 @@ class Processes:
             raise LostProcess(f"{who}: another process of this job has ended, so the job ends; {hint}") from None
 
     def random_states(self) -> dict[str, Tensor]:
-        """The states of torch's generators in all processes, by name, for a resume."""
+        """Return the states of torch's generators in all processes, by name, for a resume."""
         own = {"torch": torch.get_rng_state()}
         if torch.cuda.is_available():
             own["cuda"] = torch.cuda.get_rng_state()
@@ -104,7 +110,9 @@ class Processes:
         return {f"{name}/{index}": state for index, states in enumerate(every) for name, state in states.items()}
 
     def set_random_states(self, states: dict[str, Tensor], seed: int) -> None:
-        """Put this process's generators back; where it had none, because the job had fewer, draw from a new seed."""
+        """Restore this process's generators; if none were saved for it, because the job had fewer processes, seed it
+        with `seed`.
+        """
         if f"torch/{self.index}" not in states:
             torch.manual_seed(seed)
             return

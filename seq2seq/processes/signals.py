@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to stop after the step."""
+"""Ctrl-C and SIGTERM as a request to stop after the current step."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ from seq2seq.errors import LostProcess
 
 
 class StopRequest:
-    """While entered, the first signal asks; a second one of the same kind acts as it would have without us."""
+    """Within its block, the first SIGINT or SIGTERM sets `requested`; a second one of the same kind acts as it would
+    outside.
+    """
 
     def __init__(self) -> None:
-        self.requested: int | None = None  # the signal's number
+        self.requested: int | None = None  # number of the signal, None before one arrives
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        # Only the main thread may set handlers; elsewhere whoever started the thread decides how it stops.
+        # Only the main thread may set handlers; other threads are stopped by whoever started them.
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._ask)
+                self._before[number] = signal.signal(number, self._request)
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         for number, handler in self._before.items():
-            # A launcher that sees a process die ends the others at once, perhaps before they have said what happened.
+            # A launcher ends all processes as soon as one dies, perhaps before they have said what happened.
             if number != signal.SIGTERM or not isinstance(error, LostProcess):
                 signal.signal(number, handler)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _request(self, number: int, frame: FrameType | None) -> None:
         self.requested = number
         signal.signal(number, self._before[number])
 
 
 @contextmanager
-def termination_raises() -> Iterator[None]:
-    """SIGTERM as an exception, so that what is half-written is removed, or put in order for a resume."""
+def raise_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise SystemExit in this block, so that what is half-written is removed, or prepared for a resume."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         sys.exit(128 + number)

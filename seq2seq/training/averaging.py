@@ -14,14 +14,14 @@ from seq2seq.errors import InputError
 
 
 class Averager:
-    """Files of weights, one a validation; the newest `window` of them make the average."""
+    """Weight files of the latest validations in a directory, one file each; the newest `window` are averaged."""
 
     def __init__(self, directory: Path, window: int) -> None:
         self.directory, self.window = directory, window
-        self.sha256: dict[int, str] = {}  # step -> hash of its file, where it is known
+        self.sha256: dict[int, str] = {}  # step -> SHA-256 of its file, where known
 
     def add(self, step: int, weights: dict[str, Tensor]) -> list[int]:
-        """Put the weights of a step aside; the steps that now make the average."""
+        """Save the weights of a step, and return the steps whose weights are now averaged (none with a window of 1)."""
         if self.window == 1:
             return []
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -31,19 +31,23 @@ class Averager:
         return self.steps()[-self.window :]
 
     def steps(self) -> list[int]:
-        """Steps that have a file, in order."""
+        """Return the steps that have a file, in rising order."""
         names = [path.stem.removeprefix("weights-") for path in self.directory.glob("weights-*.safetensors")]
         return sorted(int(name) for name in names if name.isdecimal() and str(int(name)) == name)
 
     def keep_only(self, steps: list[int]) -> None:
-        """Delete every other file: older ones, and those that a crash left beyond the saved state or half-written."""
+        """Delete the files of all other steps: older ones, and those that a crash left beyond the saved state or
+        half-written.
+        """
         for unfinished in self.directory.glob("weights-*.new"):
             unfinished.unlink()
         for step in set(self.steps()) - set(steps):
             self.path(step).unlink()
 
     def mean(self, steps: list[int]) -> dict[str, Tensor]:
-        """The mean over these steps, summed in float64 so that the order does not matter."""
+        """Return the mean weights of these steps in float32, summed in float64 so that their order does not matter.
+        Raises InputError for a file that is missing or damaged.
+        """
         total: dict[str, Tensor] = {}
         for step in steps:
             for name, value in self._load(step).items():
@@ -57,5 +61,5 @@ class Averager:
             raise InputError(f"{self.path(step)}: cannot be averaged: {error}; start the training anew") from None
 
     def path(self, step: int) -> Path:
-        """The file of the weights of a step."""
+        """Return the path of the weight file of a step."""
         return self.directory / f"weights-{step}.safetensors"

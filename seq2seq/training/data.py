@@ -1,4 +1,4 @@
-"""The text of a run: read, checked and cut into pieces."""
+"""The training and validation text of a run: read, checked and encoded as pieces."""
 
 from __future__ import annotations
 
@@ -21,28 +21,30 @@ from seq2seq.translation.options import MAX_SOURCE_LENGTH
 
 @dataclass(frozen=True, slots=True)
 class TrainingText:
-    """What a run reads."""
+    """The encoded text of a run, its tokenizers, and what was left out of it."""
 
     train: EncodedCorpus | Stream
     validation: EncodedCorpus
     tokenizers: TokenizerPair
-    fingerprint: dict[str, str]  # what is read -> its hash
-    dropped: dict[str, int]
+    fingerprint: dict[str, str]  # name of a text or tokenizer -> its SHA-256
+    dropped: dict[str, int]  # reason -> pairs left out when the training text was read
     notes: tuple[str, ...] = ()
 
     @property
     def pairs(self) -> int:
-        """To learn from; of a stream, whose filters work as it is read, before the filters."""
+        """Number of sentence pairs to learn from; for a stream, which filters as it is read, before the filters."""
         return self.train.pairs if isinstance(self.train, Stream) else len(self.train.source)
 
     @property
     def removed(self) -> dict[str, int]:
-        """Reason -> pairs that the filters removed; of a stream, told after each pass instead."""
+        """Number of pairs that the filters removed, by reason; empty for a stream, which reports it after each pass."""
         return {} if isinstance(self.train, Stream) else self.train.removed
 
 
 def read_texts(config: Config) -> tuple[Corpus | Stream, Corpus]:
-    """Training and validation text."""
+    """Read the training text (or open its stream) and the validation text, and return both. Raises InputError for text
+    that cannot be read, or whose lines are too long for BLEU.
+    """
     data = config.data
     validation = read_corpus(data.validation, data)
     if config.training.validation_bleu:
@@ -58,36 +60,38 @@ def prepare(
     processes: Processes,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> TrainingText:
-    """Train the tokenizers where none are given, and encode both texts: the first process does, the others take it.
+    """Train the tokenizers unless they are given, and encode both texts; the first process does this, the others use
+    its results.
 
-    report: is told how many pairs of how many are encoded, in the first process.
+    cache: directory of encoded text. report: called in the first process with the numbers of pairs encoded and of all
+    pairs. Raises InputError if the filters leave no training pair.
     """
     train, validation = texts
-    told = report if processes.first else lambda done, total: None
+    progress = report if processes.first else lambda done, total: None
 
     def encode(corpus: Corpus, pair: TokenizerPair, *, filters: bool) -> EncodedCorpus:
         parts = -(-len(corpus.source) // CHUNK_PAIRS)
         apply = partial(map_in_processes, processes=min(config.data.processes, parts))
-        return encode_corpus(corpus, pair, config.data, cache, filters=filters, apply=apply, report=told)
+        return encode_corpus(corpus, pair, config.data, cache, filters=filters, apply=apply, report=progress)
 
-    def lead() -> TokenizerPair:
+    def build() -> TokenizerPair:
         pair = tokenizers or _train_tokenizers(config, train)
-        if processes.count > 1:  # what is encoded now, all find in the cache
+        if processes.count > 1:  # the first process fills the cache, from which all processes read
             for corpus in (text for text in texts if isinstance(text, Corpus)):
                 encode(corpus, pair, filters=False)
         return pair
 
-    tokenizers = processes.lead(lead)
+    tokenizers = processes.on_first(build)
     encoded = encode(validation, tokenizers, filters=False)
     if isinstance(train, Stream):
-        # It is encoded as it is read, and has no more need of its sample.
-        learned: EncodedCorpus | Stream = replace(train, sample=None)
+        # A stream is encoded as it is read; its sample was only for training the tokenizers.
+        training: EncodedCorpus | Stream = replace(train, sample=None)
     else:
-        learned = encode(train, tokenizers, filters=True)
-        if not learned.source:
-            raise nothing_left(learned.removed)
+        training = encode(train, tokenizers, filters=True)
+        if not training.source:
+            raise no_pairs_error(training.removed)
     return TrainingText(
-        train=learned,
+        train=training,
         validation=encoded,
         tokenizers=tokenizers,
         fingerprint={
@@ -97,12 +101,12 @@ def prepare(
             "target tokenizer": tokenizers.target.sha256,
         },
         dropped=train.dropped or {},
-        notes=(*train.notes, *validation.notes, *_cut(config, encoded)),
+        notes=(*train.notes, *validation.notes, *_truncation_notes(config, encoded)),
     )
 
 
-def _cut(config: Config, validation: EncodedCorpus) -> Iterator[str]:
-    """A note where validations translate no more than the beginnings of some sentences."""
+def _truncation_notes(config: Config, validation: EncodedCorpus) -> Iterator[str]:
+    """Yield a note if validations translate no more than the beginnings of some sentences."""
     long = sum(len(ids) > MAX_SOURCE_LENGTH for ids in validation.source_ids)
     if long and config.training.validation_bleu:
         limit = f"{MAX_SOURCE_LENGTH:,} pieces"
@@ -119,7 +123,7 @@ def _train_tokenizers(config: Config, train: Corpus | Stream) -> TokenizerPair:
     return train_tokenizers(text.source, text.target, config.tokenizer, Path(config.data.root))
 
 
-def nothing_left(removed: dict[str, int]) -> InputError:
-    """Says that the filters removed every pair, and which did."""
+def no_pairs_error(removed: dict[str, int]) -> InputError:
+    """Return the error that the filters removed every pair, with the count of each filter."""
     counts = ", ".join(f"{reason}: {count}" for reason, count in removed.items() if count)
     return InputError(f"no training pair is left after the filters ({counts}); see data.max_length, data.max_ratio")

@@ -1,4 +1,4 @@
-"""What runs the steps: the accelerator and the optimiser."""
+"""The accelerator (device, precision, processes) and the optimiser of a training."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ from seq2seq.nn.scores import ScoreFunction
 from seq2seq.processes.group import join
 
 
-def with_trackers(config: Config) -> Config:
-    """The config with the trackers that this training has, where it names none: TensorBoard if it is installed."""
+def with_default_trackers(config: Config) -> Config:
+    """Return the config with training.trackers filled in where it is left out: TensorBoard if it is installed, else
+    none.
+    """
     if config.training.trackers is not None:
         return config
     found = ["tensorboard"] if installed("tensorboard") else []
@@ -37,7 +39,9 @@ def with_trackers(config: Config) -> Config:
 
 
 def check_trackers(training: TrainingConfig) -> None:
-    """Refuse a tracker that accelerate does not know, or whose package is missing: it would be left out in silence."""
+    """Refuse a tracker that accelerate does not know, or whose package is missing: accelerate would silently leave it
+    out.
+    """
     for name in training.trackers or ():
         if name not in LOGGER_TYPE_TO_CLASS:
             raise InputError(f"training.trackers: unknown tracker {name!r}; {nearest(name, LOGGER_TYPE_TO_CLASS)}")
@@ -47,7 +51,9 @@ def check_trackers(training: TrainingConfig) -> None:
 
 
 def check_factors(training: TrainingConfig, parameters: Iterable[str]) -> None:
-    """Refuse a key of training.learning_rate_factors that is neither a parameter nor a part that has some."""
+    """Refuse a key of training.learning_rate_factors that names neither a parameter nor a part of the model that has
+    some.
+    """
     parts = {name.rsplit(".", depth)[0] for name in parameters for depth in range(name.count(".") + 1)}
     for part in training.learning_rate_factors:
         if part not in parts:
@@ -58,13 +64,15 @@ def check_factors(training: TrainingConfig, parameters: Iterable[str]) -> None:
 
 
 def make_accelerator(config: Config, directory: Path) -> Accelerator:
-    """The best device at hand, which ACCELERATE_USE_CPU=1 overrides; one process, or those of a launcher."""
+    """Return an accelerator on the best available device (ACCELERATE_USE_CPU=1 overrides it), for one process or for
+    all that a launcher started. Raises Seq2SeqError where the processes of a launcher do not find each other.
+    """
     training = config.training
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         join("nccl" if torch.cuda.is_available() else "gloo")
-    AcceleratorState._reset_state()  # or a second training of one process could not have another precision
+    AcceleratorState._reset_state()  # a second training in this process may have another precision
     accelerator = Accelerator(
-        cpu=not torch.accelerator.is_available(),  # else accelerate starts no group, and each process trains alone
+        cpu=not torch.accelerator.is_available(),  # else accelerate starts no group on CPUs
         mixed_precision=training.mixed_precision,
         log_with=list(training.trackers or ()) or None,
         project_dir=str(directory),
@@ -78,20 +86,20 @@ def make_accelerator(config: Config, directory: Path) -> Accelerator:
 
 
 def check_precision(training: TrainingConfig) -> None:
-    """Refuse numbers that no device here can compute with."""
+    """Refuse a training.mixed_precision that no device of this machine can compute with."""
     if training.mixed_precision == "fp16" and not torch.cuda.is_available():
         raise InputError("training.mixed_precision = 'fp16' needs a GPU; use 'bf16' or 'no'")
 
 
-def makes_bfloat16_slow(accelerator: Accelerator) -> bool:
-    """Whether this training asks its CPU for products that it has no instructions for."""
+def emulates_bfloat16(accelerator: Accelerator) -> bool:
+    """Return whether a training computes in bfloat16 on a CPU without instructions for it."""
     return accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16" and not bfloat16_is_fast()
 
 
 def make_optimizer(config: Config, model: Seq2Seq) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019); no decay on vectors.
+    """Return Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019), without weight decay on vectors.
 
-    Each group of parameters carries its `factor`, which the trainer multiplies the schedule's rate by.
+    Each group of parameters carries its `factor`, by which the trainer multiplies the schedule's learning rate.
     """
     training = config.training
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -109,8 +117,8 @@ def make_optimizer(config: Config, model: Seq2Seq) -> torch.optim.Optimizer:
 
 
 def _factors(training: TrainingConfig, model: Seq2Seq) -> dict[str, float]:
-    """The factors of parameters: what training.learning_rate_factors says of one, by its name or by the part that it
-    is in, else what the class of its score function says.
+    """Return the learning-rate factors of parameters by name: from training.learning_rate_factors, by the parameter's
+    name or by the part that it is in, else from the class of its score function.
     """
     factors: dict[str, float] = {}
     for prefix, module in model.named_modules():
@@ -118,6 +126,6 @@ def _factors(training: TrainingConfig, model: Seq2Seq) -> dict[str, float]:
             own = module.learning_rate_factor
             factors |= {name: own for name, _ in module.named_parameters(prefix)}
     names = [name for name, _ in model.named_parameters()]
-    for part, factor in sorted(training.learning_rate_factors.items()):  # a part comes before what is in it
+    for part, factor in sorted(training.learning_rate_factors.items()):  # an inner part overrides what is around it
         factors |= {name: factor for name in names if f"{name}.".startswith(f"{part}.")}
     return factors

@@ -1,4 +1,4 @@
-"""What happened: every event to the observer, and all but the fleeting ones to log.jsonl."""
+"""The events of a training: all go to an observer, and all but the transient ones to log.jsonl."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from seq2seq.durable import sha256
 
 
 class EventLog:
-    """One JSON object a line, appended and flushed at once.
+    """A log file of one JSON object per line, each flushed as it is written.
 
-    observe is None in all processes but the first, which neither write nor tell.
+    observe: called with every event; None in all processes but the first, where nothing is written or passed on.
     """
 
     def __init__(self, path: Path, observe: Callable[[dict[str, Any]], None] | None) -> None:
         self.path, self.observe = path, observe
 
     def write(self, event: str, **values: Any) -> None:
-        """Keep an event and tell of it; `time` is seconds since 1970."""
+        """Append an event to the log and pass it to the observer; its `time` is in seconds since 1970."""
         if self.observe is None:
             return
         entry = {"event": event, **values, "time": round(time.time(), 3)}
@@ -30,13 +30,13 @@ class EventLog:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
         self.observe(entry)
 
-    def tell(self, event: str, **values: Any) -> None:
-        """Tell of an event that is not kept."""
+    def notify(self, event: str, **values: Any) -> None:
+        """Pass an event to the observer without writing it to the log."""
         if self.observe is not None:
             self.observe({"event": event, **values})
 
-    def settle(self) -> tuple[int, str]:
-        """Bring to the disk what has been written; its bytes and their SHA-256."""
+    def sync(self) -> tuple[int, str]:
+        """Force the log to the disk, and return its length in bytes and its SHA-256."""
         if not self.path.exists():
             return 0, sha256(b"")
         with self.path.open("rb") as file:
@@ -44,13 +44,15 @@ class EventLog:
             content = file.read()
         return len(content), sha256(content)
 
-    def cut(self, size: int) -> None:
-        """Forget what was written after a point, so that a resumed run does not tell things twice."""
+    def truncate(self, size: int) -> None:
+        """Truncate the log to `size` bytes, so that a resumed run does not write events twice."""
         if self.observe is not None and self.path.exists() and self.path.stat().st_size > size:
-            os.truncate(self.path, size)  # never longer, which would fill the file with NUL bytes
+            os.truncate(self.path, size)  # a greater size would fill the file with NUL bytes
 
     def end_line(self) -> None:
-        """Let what comes next begin a line, after a log that is not as this run left it."""
+        """Append a line break if the log does not end with one, as after an edit by hand, so that the next event begins
+        a line.
+        """
         if self.observe is not None and self.path.exists() and not self.path.read_bytes().endswith(b"\n"):
             with self.path.open("ab") as file:
                 file.write(b"\n")

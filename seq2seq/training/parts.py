@@ -1,7 +1,7 @@
-"""Whether the parts of a run directory fit together: state, log, weights that wait to be averaged, and models.
+"""Check whether the parts of a run directory fit together: state, log, weights to be averaged, and models.
 
-What is missing, damaged or edited is named before anything is touched. The state knows the hash of each part but the
-models, which may be newer than it and have hashes of their own.
+What is missing, damaged or edited is named before anything is changed. The state holds the hash of each part except the
+models, which may be newer than the state and have hashes of their own.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from seq2seq.training.state import TENSORS, Progress, load_note
 _VALIDATION = b'\n{"event": "validation"'
 
 
-def check_nothing_is_lost(directory: Path) -> None:
-    """Refuse to begin in a directory without a state, where that would replace what an earlier training has left.
+def check_no_remains(directory: Path) -> None:
+    """Refuse to begin in a directory without a state, if that would overwrite what an earlier training has left.
 
-    The state is saved before the first step, so a training that was killed before it has left the head of a log alone.
+    The state is saved before the first step, so a training that was killed before has left nothing but the head of a
+    log.
     """
     remains = [path for name in (CONFIG, *HASHED, "checkpoints") if (path := directory / name).exists()]
     remains += sorted((directory / "training").glob("weights-*"))
@@ -45,28 +46,29 @@ def check_nothing_is_lost(directory: Path) -> None:
 
 
 def lost_parts(directory: Path, training: TrainingConfig) -> dict[str, str]:
-    """What is wrong with parts that a resume can do without: part -> problem.
+    """Return the parts that are damaged but not needed for a resume, as part -> problem.
 
-    Raises InputError that names every other part that is missing, damaged or not the one that the state was saved with.
+    Raises InputError that names every needed part that is missing, damaged or not the one that the state was saved
+    with.
     """
     state = directory / "training" / "state"
     progress = load_note(state).progress
     if not (state / TENSORS).is_file():
         raise InputError(f"{state / TENSORS}: missing; put it back, or start anew")
-    finished = progress.kept and progress.limit(training)  # then nothing but the model is asked for
-    problems = [] if finished else list(_of_weights(directory, progress))
-    lost = dict(_of_log(directory, progress))
+    finished = progress.kept and progress.limit(training)  # a finished run needs nothing but its model
+    problems = [] if finished else list(_weight_problems(directory, progress))
+    lost = dict(_log_problems(directory, progress))
     if progress.validated:
-        problems += [problem] if (problem := _of_model(directory)) else []
+        problems += [problem] if (problem := _model_problem(directory)) else []
         for name in () if finished else ("checkpoints/best", "checkpoints/last"):
-            if problem := _of_model(directory / name):
+            if problem := _model_problem(directory / name):
                 lost[name] = problem
     if problems:
         raise InputError(f"--resume: {'; '.join(problems)}; put back what the training left, or start anew")
     return lost
 
 
-def _of_weights(directory: Path, progress: Progress) -> Iterator[str]:
+def _weight_problems(directory: Path, progress: Progress) -> Iterator[str]:
     averager = Averager(directory / "training", window=1)
     for step in progress.averaged:
         path = averager.path(step)
@@ -79,7 +81,7 @@ def _of_weights(directory: Path, progress: Progress) -> Iterator[str]:
             yield f"{path}: not the file that the training state lists (SHA-256 differs)"
 
 
-def _of_log(directory: Path, progress: Progress) -> Iterator[tuple[str, str]]:
+def _log_problems(directory: Path, progress: Progress) -> Iterator[tuple[str, str]]:
     path = directory / LOG
     if not path.exists():
         if progress.log_bytes:
@@ -92,10 +94,10 @@ def _of_log(directory: Path, progress: Progress) -> Iterator[tuple[str, str]]:
         yield LOG, "has been edited"
 
 
-def _of_model(directory: Path) -> str:
-    """What is wrong with a model; empty where it is whole."""
+def _model_problem(directory: Path) -> str:
+    """Return what is wrong with a model directory; empty if it is whole."""
     try:
-        load_tokenizers(directory)  # which reads all files, and checks their hashes
+        load_tokenizers(directory)  # reads all files and checks their hashes
     except InputError as error:
         return str(error)
     return ""

@@ -16,62 +16,66 @@ from seq2seq.checkpoint.model import load_tokenizers
 from seq2seq.config import Config
 from seq2seq.errors import InputError
 from seq2seq.text.tokenizer import TokenizerPair
-from seq2seq.training.parts import check_nothing_is_lost, lost_parts
-from seq2seq.training.state import Progress, find_state, load_note, settle_state
+from seq2seq.training.parts import check_no_remains, lost_parts
+from seq2seq.training.state import Progress, find_state, load_note, recover_state
 
-# Keys that may change between the sittings of a run: they say how long to go on and how to watch, not what is learnt.
+# Keys that may change between the sittings of a run: they set how long it goes on and how it is watched, not what is
+# learnt.
 FREE = {
     "training.max_steps", "training.max_epochs", "training.patience", "training.threads", "training.trackers",
     "data.processes", "data.root",
 }  # fmt: skip
-# What the order of an epoch's steps follows from: where it changes, the run goes on with the next epoch.
+# What determines the order of an epoch's steps: if any of it changes, the run goes on with the next epoch.
 _PLAN = ("data.", "training text", "tokenizer.sampling", "training.batch_tokens", "training.seed")
-# What the criterion follows from: where it changes, the best value so far is no longer comparable.
+# What determines the criterion: if any of it changes, the best value so far is no longer comparable.
 _CRITERION = ("validation text", "training.criterion", "training.validation_", "search.")
 LOCK = ".lock"
-_OURS = {"cache", LOCK}  # what a start that failed leaves behind
+_OURS = {"cache", LOCK}  # names that a failed start leaves behind
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run directory that is ours for now."""
+    """A run directory that this process has locked."""
 
     directory: Path
     config: Config
     resumed: bool
     allow_changes: bool
-    lost: dict[str, str] = field(default_factory=dict)  # part -> what is wrong with it, where a resume can do without
+    lost: dict[str, str] = field(default_factory=dict)  # part -> its problem, for parts that a resume does not need
 
     @property
     def state(self) -> Path:
-        """Where the state for a resume is."""
+        """Folder of the state for a resume."""
         return self.directory / "training" / "state"
 
     def tokenizers(self) -> TokenizerPair | None:
-        """Those of the stopped run; None before its first validation, when they are trained, or trained again."""
+        """Return the tokenizers of the stopped run; None before its first validation, when they are to be trained
+        (again).
+        """
         last = self.directory / "checkpoints" / "last"
         found = self.resumed and "checkpoints/last" not in self.lost and (last / "config.json").is_file()
         return load_tokenizers(last) if found else None
 
-    def take_up(self, text: dict[str, str]) -> tuple[Progress, str, list[str]]:
-        """Of the stopped run: its progress, the hash of its tensors, and what has changed since, where that is allowed.
+    def load_progress(self, text: dict[str, str]) -> tuple[Progress, str, list[str]]:
+        """Return the stopped run's progress, the SHA-256 of its tensors, and what has changed since, if changes are
+        allowed.
 
-        text: name -> hash of what is read now. Raises InputError that lists every change where changes are not
-        allowed, and for one that cannot be followed at all.
+        text: name -> SHA-256 of each text and tokenizer that is read now. Raises InputError that lists every change if
+        changes are not allowed, and for a change that a run cannot continue with at all.
         """
         note = load_note(self.state)
-        # The rate of cosine's every step follows from where it ends.
+        # With the cosine schedule, the rate of every step depends on max_steps.
         free = FREE - {"training.max_steps"} if self.config.training.schedule == "cosine" else FREE
-        changes = dict(_differences(as_written_now(note.config), self.config.model_dump(mode="json"), free))
+        changes = dict(_differences(with_new_defaults(note.config), self.config.model_dump(mode="json"), free))
         changes |= {name: "has changed" for name in sorted(text) if note.text.get(name) != text[name]}
         changes |= self.lost
-        told = [f"{name}: {change}" for name, change in sorted(changes.items())]
+        listed = [f"{name}: {change}" for name, change in sorted(changes.items())]
         fixed = [name for name in changes if "tokenizer" in name and name != "tokenizer.sampling"]
         if fixed:
-            raise InputError(f"--resume: {'; '.join(told)}; a run keeps its vocabulary: undo that, or start anew")
-        if told and not self.allow_changes:
+            raise InputError(f"--resume: {'; '.join(listed)}; a run keeps its vocabulary: undo that, or start anew")
+        if listed and not self.allow_changes:
             raise InputError(
-                f"--resume: this differs from the stopped run: {'; '.join(told)}; "
+                f"--resume: this differs from the stopped run: {'; '.join(listed)}; "
                 "undo that, start anew, or accept it with --allow-changes"
             )
         progress = note.progress
@@ -80,12 +84,14 @@ class Run:
             progress.position, progress.pool, progress.rows, progress.removed = 0, 0, 0, {}
         if any(name.startswith(_CRITERION) for name in changes):
             progress.best, progress.waited, progress.silent = None, 0, 0
-        return progress, note.sha256, told
+        return progress, note.sha256, listed
 
 
 @contextmanager
 def open_run(config: Config, directory: Path, resume: bool, allow_changes: bool) -> Iterator[Run]:
-    """Make or reopen the directory and keep others out; refuse one that is in use or holds something else."""
+    """Create or reopen a run directory and lock it for the block. Raises InputError for a directory that is in use,
+    holds something else, or cannot be created.
+    """
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: is a file; --output takes a directory")
     _check(directory, resume)
@@ -99,15 +105,15 @@ def open_run(config: Config, directory: Path, resume: bool, allow_changes: bool)
         raise InputError(f"{directory}: cannot make the directory: {error.strerror}") from None
     try:
         _check(directory, resume)
-        # Without a state it was stopped before its first step, or never started: begin.
-        resumed = settle_state(directory / "training" / "state")
+        # A directory without a state was stopped before its first step, or never started: begin anew.
+        resumed = recover_state(directory / "training" / "state")
         yield Run(directory, config, resumed, allow_changes, lost_parts(directory, config.training) if resumed else {})
     finally:
         lock.release()
 
 
 def _check(directory: Path, resume: bool) -> None:
-    """Refuse a directory with something else in it, or with nothing that could be resumed. Touches nothing."""
+    """Refuse a directory that holds something else, or nothing that could be resumed. Changes nothing."""
     if not directory.is_dir() or all(entry.name in _OURS for entry in directory.iterdir()):
         return
     state = find_state(directory / "training" / "state")
@@ -115,21 +121,23 @@ def _check(directory: Path, resume: bool) -> None:
         hint = "go on with --resume, or choose another" if state else "choose another"
         raise InputError(f"{directory}: the directory is not empty; {hint}")
     if state is None:
-        check_nothing_is_lost(directory)
+        check_no_remains(directory)
 
 
-def as_written_now(config: dict[str, Any]) -> dict[str, Any]:
-    """A stopped run's config with the keys that its version did not know yet, at the defaults that it lived by."""
+def with_new_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a stopped run's config with the keys that its version did not have yet, at their defaults, which it used
+    in effect.
+    """
     try:
         return Config.model_validate(config).model_dump(mode="json")
-    except ValidationError:  # of a version that knew others
+    except ValidationError:  # written by a version with other keys
         return config
 
 
 def _differences(
     before: dict[str, Any], now: dict[str, Any], free: set[str], prefix: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """(key, `old -> new`) for every key that differs and is not free to."""
+    """Yield (key, 'old -> new') for every key that differs and is not in `free`."""
     for key in before.keys() | now.keys():
         name, old, new = prefix + key, before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):

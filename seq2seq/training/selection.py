@@ -1,62 +1,65 @@
-"""Which validation is the best so far, and what decides where the criterion says nothing."""
+"""Choice of the best validation so far, by the criterion or, where BLEU is 0, by perplexity."""
 
 from __future__ import annotations
 
 from seq2seq.training.state import Progress
 from seq2seq.training.validation import Validation
 
-SILENT = 3
-"""Validations in a row without any BLEU after which perplexity is said to decide."""
+ZERO_BLEU_LIMIT = 3
+"""Number of validations in a row with a BLEU of 0 after which the log says that perplexity decides."""
 
-_NOTHING = 0.005  # BLEU below is shown as 0.00
-_HARDLY = 1.0  # a best BLEU below, followed by none, was an accident
+_NOTHING = 0.005  # a BLEU below this is shown as 0.00
+_HARDLY = 1.0  # a best BLEU below this, followed by zeros, was chance
 
 
-def says_nothing(bleu: float | None) -> bool:
-    """Whether a BLEU orders nothing: there is none, or it is 0 as it is shown."""
+def bleu_is_zero(bleu: float | None) -> bool:
+    """Return whether a BLEU cannot rank models: it is missing, or would be shown as 0.00."""
     return bleu is None or bleu < _NOTHING
 
 
-def is_better(measured: Validation, progress: Progress, criterion: str) -> bool:
-    """Whether this is better than the best so far. Perplexity decides between two of the same BLEU."""
+def is_better(validation: Validation, progress: Progress, criterion: str) -> bool:
+    """Return whether a validation is better than the best so far. Between equal values of the criterion, the lower
+    perplexity is better.
+    """
     if progress.best is None:
         return True
     best = progress.best_record
-    return _rank(measured.criterion(criterion), measured.perplexity, criterion) > _rank(
+    return _rank(validation.criterion(criterion), validation.perplexity, criterion) > _rank(
         progress.best, best["perplexity"], criterion
     )
 
 
 def _rank(value: float, perplexity: float, criterion: str) -> tuple[float, float]:
-    return (0.0 if criterion == "bleu" and says_nothing(value) else value, -perplexity)
+    return (0.0 if criterion == "bleu" and bleu_is_zero(value) else value, -perplexity)
 
 
-def judge(measured: Validation, progress: Progress, criterion: str) -> tuple[bool, str | None]:
-    """Count a validation: whether it is the best so far, and the criterion that decides from now on where that changes.
+def judge(validation: Validation, progress: Progress, criterion: str) -> tuple[bool, str | None]:
+    """Count a validation in `progress`; return whether it is the best so far, and the criterion that decides from now
+    on if that has changed, else None.
 
     While BLEU is 0 perplexity decides, so that patience and the best checkpoint follow what is learnt.
     """
     if criterion != "bleu":
-        return _count(measured, progress, criterion), None
+        return _count(validation, progress, criterion), None
     before = progress.silent
-    progress.silent = before + 1 if says_nothing(measured.bleu) else 0
-    if progress.silent >= SILENT and progress.best is not None and progress.best < _HARDLY:
+    progress.silent = before + 1 if bleu_is_zero(validation.bleu) else 0
+    if progress.silent >= ZERO_BLEU_LIMIT and progress.best is not None and progress.best < _HARDLY:
         progress.best = 0.0
-    best = _count(measured, progress, criterion)
-    if before < SILENT <= progress.silent:
+    best = _count(validation, progress, criterion)
+    if before < ZERO_BLEU_LIMIT <= progress.silent:
         return best, "perplexity"
-    return best, "bleu" if progress.silent < SILENT <= before else None
+    return best, "bleu" if progress.silent < ZERO_BLEU_LIMIT <= before else None
 
 
-def _count(measured: Validation, progress: Progress, criterion: str) -> bool:
-    best = is_better(measured, progress, criterion)
+def _count(validation: Validation, progress: Progress, criterion: str) -> bool:
+    best = is_better(validation, progress, criterion)
     if best:
-        progress.best, progress.waited = measured.criterion(criterion), 0
+        progress.best, progress.waited = validation.criterion(criterion), 0
     else:
         progress.waited += 1
     return best
 
 
-def decided_by(bleu: float | None, criterion: str) -> str:
-    """What chose a model that was kept."""
-    return "perplexity" if says_nothing(bleu) else criterion
+def deciding_criterion(bleu: float | None, criterion: str) -> str:
+    """Return the criterion by which the model that was kept was chosen."""
+    return "perplexity" if bleu_is_zero(bleu) else criterion

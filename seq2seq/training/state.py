@@ -1,7 +1,7 @@
-"""Everything that a resumed run needs, in safetensors and JSON: no pickle.
+"""Save and load everything that a resumed run needs, in safetensors and JSON: no pickle.
 
 A state is a folder. The new one is written beside the old and takes its name when it is complete and on the disk, so
-wherever a save is cut off, one of the two is whole.
+wherever a save is interrupted, one of the two is whole.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ NOTE, TENSORS = _FILES = "state.json", "state.safetensors"
 _LARGEST_NOTE = 64 << 20  # bytes; more than the keys of a config and the numbers of a run can take
 
 
-def _described(record: dict[str, Any]) -> dict[str, Any]:
-    """Refuse a record of a model that lacks what is told of it at the end of a run."""
+def _check_record(record: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a model's record that lacks, or has of a wrong type, a value that is reported at the end of a run."""
     kinds = {"kind": (str,), "perplexity": (int, float), "bleu": (int, float, NoneType), "signature": (str, NoneType)}
     wrong = [key for key, kind in kinds.items() if key not in record or not isinstance(record[key], kind)]
     if record and wrong:
@@ -42,12 +42,14 @@ def _described(record: dict[str, Any]) -> dict[str, Any]:
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
-ModelRecord = Annotated[dict[str, Any], AfterValidator(_described)]
+ModelRecord = Annotated[dict[str, Any], AfterValidator(_check_record)]
 
 
 @dataclass(slots=True)
 class Progress:
-    """Where a run stands. Plain numbers, so that JSON holds all of it; their types are checked when they are read."""
+    """How far a run has come. All values are plain numbers, texts and containers of them, so that JSON can hold them;
+    their types are checked on reading.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -55,25 +57,25 @@ class Progress:
     epoch: Count = 0
     position: Count = 0  # steps done in this pool
     pool: Count = 0  # pools done in this epoch; a text in memory is one pool
-    rows: Count = 0  # rows of the stream read for them
-    removed: dict[str, Count] = field(default_factory=dict)  # reason -> rows of these left out
+    rows: Count = 0  # rows of the stream read for these pools
+    removed: dict[str, Count] = field(default_factory=dict)  # reason -> how many of these rows were left out
     seconds: Amount = 0.0  # spent so far, over all sittings
     best: float | None = None  # criterion at its best; higher is better
-    waited: Count = 0  # validations since then
+    waited: Count = 0  # validations since the best
     silent: Count = 0  # validations in a row whose BLEU was 0
     validated: Count = 0  # step of the last validation
     schedule_reductions: Count = 0
     schedule_waited: Count = 0
-    averaged: list[Count] = field(default_factory=list)  # steps whose weights wait to be averaged
-    averaged_sha256: dict[str, str] = field(default_factory=dict)  # step -> hash of the file of its weights
-    log_bytes: Count = 0  # length of log.jsonl at this point
-    log_sha256: str = ""  # hash of so much of log.jsonl; empty: of a version that kept none
+    averaged: list[Count] = field(default_factory=list)  # steps whose weights are saved, to be averaged
+    averaged_sha256: dict[str, str] = field(default_factory=dict)  # step -> SHA-256 of its weights' file
+    log_bytes: Count = 0  # length of log.jsonl when the state was saved
+    log_sha256: str = ""  # SHA-256 of these bytes; empty in states of versions that stored none
     best_record: ModelRecord = field(default_factory=dict)
     tally: dict[str, Amount] = field(default_factory=dict)  # sums since the last progress line
     kept: ModelRecord = field(default_factory=dict)  # record of the model that a finished run kept
 
     def limit(self, training: TrainingConfig) -> str | None:
-        """The limit of the config that has been reached."""
+        """Return the name of the config's limit that has been reached, or None."""
         if self.step >= training.max_steps:
             return "max_steps"
         if training.max_epochs and self.epoch >= training.max_epochs:
@@ -89,9 +91,9 @@ class Note(BaseModel):
     model_config = ConfigDict(strict=True)
 
     progress: Progress
-    sha256: str  # of the tensors
+    sha256: str  # of the tensors' file
     config: dict[str, dict[str, Any]]
-    text: dict[str, str]  # what was read -> its hash
+    text: dict[str, str]  # name of a text or tokenizer -> its SHA-256
 
 
 def save_state(
@@ -102,7 +104,7 @@ def save_state(
     random_states: dict[str, Tensor],
     note: dict[str, Any],
 ) -> None:
-    """Write a complete state beside the old one, then put it in its place. Raises OSError when the disk refuses."""
+    """Write a complete state beside the old one, then replace that one. Raises OSError when the disk refuses."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     fresh, old = new_path(directory), _old(directory)
     for leftover in (fresh, old):
@@ -111,10 +113,10 @@ def save_state(
     tensors: dict[str, Tensor] = {f"weights/{name}": parameter for name, parameter in model.named_parameters()}
     tensors |= {f"optimizer/{name}/{slot}": value for name, slot, value in _slots(model, optimizer)}
     tensors |= {f"random/{name}": state for name, state in random_states.items()}
-    content = save(_unshared(tensors))
+    content = save(_copies(tensors))
     write_durably(fresh / TENSORS, content)
     document = seal({"progress": asdict(progress), "sha256": sha256(content), **note})
-    replace_durably(fresh / NOTE, document)  # the last file to appear: a folder that has it is complete
+    replace_durably(fresh / NOTE, document)  # written last, so a folder that has it is complete
     sync_names(fresh)
     if directory.exists():
         directory.rename(old)
@@ -123,8 +125,10 @@ def save_state(
     shutil.rmtree(old, ignore_errors=True)
 
 
-def settle_state(directory: Path) -> bool:
-    """Whether there is a state; a save that was cut off is completed or undone, so that it has its own name alone."""
+def recover_state(directory: Path) -> bool:
+    """Return whether there is a state, after completing or undoing a save that was interrupted, so that no other name
+    is left.
+    """
     found = find_state(directory)
     if found is not None and found != directory:
         found.rename(directory)
@@ -135,7 +139,7 @@ def settle_state(directory: Path) -> bool:
 
 
 def find_state(directory: Path) -> Path | None:
-    """Where the state is: under its name, or where a save was cut off, under another; None where there is none.
+    """Return the folder of the state: under its own name or, after an interrupted save, another; None if there is none.
 
     No save leaves an incomplete folder under the name itself, so one that is there counts, and is damaged.
     """
@@ -144,7 +148,7 @@ def find_state(directory: Path) -> Path | None:
 
 
 def load_note(directory: Path) -> Note:
-    """The JSON part of a state. Raises InputError where it is missing, damaged or edited."""
+    """Read the JSON part of a state. Raises InputError if it is missing, damaged or edited."""
     path = directory / NOTE
     try:
         tree = unseal(read_file(path, _LARGEST_NOTE), unsealed_too=True)
@@ -160,9 +164,10 @@ def load_note(directory: Path) -> Note:
 def load_tensors(
     directory: Path, digest: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
-    """Put weights and optimiser back, bit for bit; the states of the random generators, by name.
+    """Restore weights and optimiser bit for bit, and return the states of the random generators by name.
 
-    digest: the SHA-256 that the note has of the tensors.
+    digest: the SHA-256 of the tensors' file that the note states. Raises InputError for a file that is missing,
+    damaged, another, or does not fit the model.
     """
     path = directory / TENSORS
     try:
@@ -192,7 +197,9 @@ def load_tensors(
 
 
 def _slots(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, str, Tensor]]:
-    """What the optimiser remembers, by the parameter's name: its own numbers move when the groups change."""
+    """Yield (parameter name, slot, value) of the optimiser's state: names, because its own numbering changes when the
+    groups change.
+    """
     names = _names(model, optimizer)
     for index, slot in optimizer.state_dict()["state"].items():
         for kind, value in slot.items():
@@ -200,7 +207,7 @@ def _slots(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Iterator
 
 
 def _names(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> list[str]:
-    """The parameters' names in the order in which the optimiser counts them."""
+    """Return the parameters' names in the order of the optimiser's numbering."""
     known = {id(parameter): name for name, parameter in model.named_parameters()}
     return [known[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
 
@@ -209,6 +216,6 @@ def _old(directory: Path) -> Path:
     return directory.with_name(directory.name + ".old")
 
 
-def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """safetensors refuses tensors that share memory; a copy of each settles it."""
+def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a copy of each tensor on the CPU, as safetensors refuses tensors that share memory."""
     return {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}

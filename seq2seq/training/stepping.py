@@ -1,4 +1,4 @@
-"""The steps of a training: gradients over the rows of all processes, clipped, then one update of the weights."""
+"""Optimisation steps: gradients over the rows of all processes, clipping, and one update of the weights."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from seq2seq.processes.group import Processes
 from seq2seq.processes.signals import StopRequest
 from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.training.engine import make_optimizer
-from seq2seq.training.epoch import Pool, draw
+from seq2seq.training.epoch import Pool, derive_seed
 from seq2seq.training.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step did.
+    """Result of one step.
 
-    sums: over all processes, to be added up between two progress lines: smoothed loss and nats of the tokens, tokens,
-    padded cells, and seconds. rate: the learning rate. norm: of the whole gradient in nats per token, before it was
-    clipped. signal: the number of one that asked any process to stop, else 0.
+    sums: sums over all processes, to be added up between two progress lines: smoothed loss and negative log-likelihood
+    of the tokens in nats, tokens, padded cells, and seconds. rate: the learning rate. norm: norm of the whole gradient
+    in nats per token, before clipping. signal: number of the signal by which any process was asked to stop, else 0.
     """
 
     sums: dict[str, float]
@@ -41,29 +41,32 @@ class Step:
 
 
 class Stepper:
-    """The model of a run, from fresh weights, with its optimiser and its schedule, in all processes."""
+    """The freshly initialised model of a run with its optimiser and its learning-rate schedule, in each process."""
 
     def __init__(self, config: Config, tokenizers: TokenizerPair, processes: Processes) -> None:
         self._training, self._processes, self._accelerator = config.training, processes, processes.accelerator
         set_seed(config.training.seed)
-        if not processes.first:  # each process drops other units
+        if not processes.first:  # each process needs its own dropout masks
             torch.manual_seed(self.process_seed(0))
         model = build_model(config, tokenizers)
         initialise(model, config.training.seed)
         self.optimizer = make_optimizer(config, model)
         self._wrapped, self._prepared = self._accelerator.prepare(model, self.optimizer)
-        # Without accelerate's wrapper of `forward`, under which validation would have the precision of training.
+        # Without accelerate's wrapper of `forward`, which would impose the precision of training on validation.
         self.model: Seq2Seq = self._accelerator.unwrap_model(self._wrapped, keep_fp32_wrapper=False)
         self.schedule = Schedule(config.training)
 
     def process_seed(self, step: int) -> int:
-        """A seed for the generators of a process that has no saved ones; the first takes the config's own seed."""
-        return draw(self._training.seed, step, f"process {self._processes.index}")
+        """Return a seed for a process whose generators have no saved state; the first process starts from the config's
+        own seed.
+        """
+        return derive_seed(self._training.seed, step, f"process {self._processes.index}")
 
-    def take(self, pool: Pool, position: int, number: int, stop: StopRequest) -> Step:
-        """Update the weights by the gradient of the mean loss per token over all rows of a step of the pool.
+    def step(self, pool: Pool, position: int, number: int, stop: StopRequest) -> Step:
+        """Update the weights by the gradient of the mean loss per token over all rows of one step of the pool.
 
-        number: of the step in the run, from 1. Raises Seq2SeqError where the loss is no finite number.
+        position: index of the step in the pool. number: index of the step in the run, from 1. Raises Seq2SeqError if
+        the loss is not finite.
         """
         began = time.monotonic()
         rate = self.schedule.rate(number)
@@ -73,7 +76,7 @@ class Stepper:
         tokens = pool.tokens(rows)
         every = self._processes.gather_numbers([*self._gradients(pool, rows, tokens), float(stop.requested or 0)])
         total, nll, cells, _ = (sum(column) for column in zip(*every, strict=True))
-        signal = int(max(row[-1] for row in every))  # one that any process got stops all, after the same step
+        signal = int(max(row[-1] for row in every))  # a signal to any process stops all, after the same step
         if not math.isfinite(total):
             raise Seq2SeqError(
                 f"the loss is {total} at step {number}; training.learning_rate = {self._training.learning_rate} "
@@ -87,7 +90,9 @@ class Stepper:
         return Step(sums, rate, norm, signal)
 
     def _gradients(self, pool: Pool, rows: list[int], tokens: int) -> tuple[float, float, float]:
-        """Add up the gradients of this process's parts of the rows; their smoothed loss, nats and padded cells."""
+        """Accumulate the gradients of this process's share of the rows; return its smoothed loss, nats and padded
+        cells.
+        """
         count, training = self._processes.count, self._training
         parts = split_round_robin(rows, count * training.accumulation)[self._processes.index :: count]
         if count == 1:
@@ -95,32 +100,33 @@ class Stepper:
         self._wrapped.train()
         total, nll, cells = 0.0, 0.0, 0
         for place, part in enumerate(parts, start=1):
-            # All processes must take as many turns, so one without rows of its own takes a row that counts nothing.
+            # All processes must make equally many passes; one without rows takes a row whose loss does not count.
             batch = pool.batch(part or rows[:1]).to(self._accelerator.device)
             waiting = self._accelerator.no_sync(self._wrapped) if place < len(parts) else nullcontext()
             with waiting:
                 with self._accelerator.autocast():
                     loss = self._wrapped(*batch.tensors(), training.label_smoothing, training.coverage_loss)
-                # Gradients are averaged over the processes, and the sum is wanted.
+                # DDP averages gradients over the processes, and the sum is wanted.
                 self._accelerator.backward(loss.total * (count if part else 0) / tokens)
             if part:
                 total, nll = total + float(loss.total.detach()), nll + float(loss.nll)
                 cells += batch.target_output.numel()
-            del loss  # what its graph holds would stay beside the next part's
+            del loss  # else its graph stays in memory beside the next part's
         return total, nll, cells
 
     def _clip(self) -> float:
-        """Clip the gradient; its norm before, in nats per token."""
+        """Clip the gradient, and return its norm before clipping in nats per token."""
         limit = self._training.clip_norm or math.inf
         return float(self._accelerator.clip_grad_norm_(self._wrapped.parameters(), limit))
 
     def close(self) -> None:
-        """End trackers and the group of processes, which must not outlive it in DDP's wrapper.
+        """End the trackers and the process group, which must not outlive this object in DDP's wrapper.
 
-        A group that goes with the wrapper waits for Gloo's thread while it holds Python's lock, and that thread may
-        want the lock to let go of a tensor: the process would never end. By itself the group waits without the lock.
+        A group destroyed with the wrapper waits for Gloo's thread while it holds Python's lock, and that thread may
+        want the lock to let go of a tensor: the process would never end. Destroyed by itself, the group waits without
+        the lock.
         """
         del self._wrapped, self._prepared
         self._accelerator.free_memory()
-        gc.collect()  # nothing of ours makes it part of a cycle; torch or accelerate may
+        gc.collect()  # torch or accelerate may have made the wrapper part of a reference cycle
         self._accelerator.end_training()

@@ -1,4 +1,4 @@
-"""The training loop: steps, validations, checkpoints, and a clean end whenever one is asked for."""
+"""The training loop: steps, validations, checkpoints, and a clean end whenever a stop is requested."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from seq2seq.nn.kernels.allocator import tune_memory
 from seq2seq.processes.group import Processes
 from seq2seq.processes.signals import StopRequest
 from seq2seq.text.tokenizer_training import check_symbols
+from seq2seq.training.checkpointer import Checkpointer
 from seq2seq.training.data import TrainingText, prepare, read_texts
 from seq2seq.training.engine import (
     check_factors,
     check_precision,
     check_trackers,
+    emulates_bfloat16,
     make_accelerator,
-    makes_bfloat16_slow,
-    with_trackers,
+    with_default_trackers,
 )
 from seq2seq.training.epoch import Place, Pool, make_pools
 from seq2seq.training.event_log import EventLog
-from seq2seq.training.keeping import Keeper
 from seq2seq.training.reports import Reports
 from seq2seq.training.run import Run, open_run
 from seq2seq.training.selection import is_better, judge
@@ -50,13 +50,13 @@ def train(
 ) -> dict[str, Any]:
     """Train as the config says, into the directory `output`, and return the record of the model that was kept.
 
-    `observe` is told every event as it happens. A run that was stopped goes on with `resume`, as it would have; with
-    `allow_changes` config and text may differ from the stopped run's, where the weights still fit.
-    Raises InputError for a bad config, text or directory, before anything is written where that is possible, and
-    Seq2SeqError when the disk refuses, which leaves the last state as it was.
+    `observe` is called with every event as it happens. With `resume`, a stopped run goes on as it would have without
+    the stop; with `allow_changes`, config and text may differ from the stopped run's if the weights still fit. Raises
+    InputError for a bad config, text or directory, before anything is written where that is possible, and Seq2SeqError
+    when the disk refuses, which leaves the last state as it was.
     """
     check_config(config)
-    config = with_trackers(config)
+    config = with_default_trackers(config)
     tune_memory()
     processes = Processes(make_accelerator(config, output / "training"))
     if config.training.threads:
@@ -67,8 +67,8 @@ def train(
         "a file of the run cannot be written",
         "what was saved before is whole: mend that, then go on with --resume",
     )
-    with ExitStack() as stack, StopRequest() as stop, processes.explained(), explained:
-        run = processes.lead(lambda: stack.enter_context(open_run(config, output, resume, allow_changes)))
+    with ExitStack() as stack, StopRequest() as stop, processes.explain_lost_process(), explained:
+        run = processes.on_first(lambda: stack.enter_context(open_run(config, output, resume, allow_changes)))
         text = prepare(
             config,
             texts,
@@ -77,12 +77,14 @@ def train(
             processes,
             lambda done, total: observe({"event": "encode", "done": done, "total": total}),
         )
-        del texts  # a long training need not hold what was only read to be encoded
+        del texts  # only needed for encoding; frees memory for the training
         return Trainer(config, run, text, processes, observe).run_to_end(stop)
 
 
 def check_config(config: Config) -> None:
-    """Refuse a config that no run can follow to its end, as far as that can be told without its text."""
+    """Refuse a config that no run can follow to its end, as far as this can be known without its text. Raises
+    InputError, and MissingPackage for a tracker that is not installed.
+    """
     check_factors(config.training, check_model_config(config))
     check_trackers(config.training)
     check_precision(config.training)
@@ -96,29 +98,31 @@ class Trainer:
     def __init__(self, config: Config, run: Run, text: TrainingText, processes: Processes, observe: Observe) -> None:
         self.config, self.run, self.text, self.processes = config, run, text, processes
         self.progress = Progress()
-        self.signal = 0  # the number of one that asked to stop
+        self.signal = 0  # number of the signal that asked to stop, else 0
         self.stepper = Stepper(config, text.tokenizers, processes)
-        self.keeper = Keeper(config, run, text, processes, self.stepper.model)
+        self.checkpointer = Checkpointer(config, run, text, processes, self.stepper.model)
         self.log = EventLog(run.directory / LOG, observe if processes.first else None)
         self.reports = Reports(config, self.log, processes.accelerator)
         loaded = LoadedModel(run.directory, config, text.tokenizers, self.stepper.model, {})
         self.validator = Validator(loaded, text.validation, processes)
 
     def run_to_end(self, stop: StopRequest) -> dict[str, Any]:
-        """Start or go on, until a limit of the config or a stop request."""
+        """Start or continue the run until a limit of the config or a stop request; return the record of the kept model
+        with the `reason` and `signal` of the end.
+        """
         self._begin()
         reason = self.progress.limit(self.config.training)
         if reason and self.progress.kept:
-            self.log.tell("finish", step=self.progress.step, **self._outcome(self.progress.kept))
+            self.log.notify("finish", step=self.progress.step, **self._outcome(self.progress.kept))
             return {**self.progress.kept, "reason": reason, "signal": None}
         self.progress.kept = {}
         while reason is None:
             reason = self._run_epoch(stop)
         if reason == "interrupted":
-            self._save_state()  # first: a resumed run's log does not tell of the stop
+            self._save_state()  # before the log tells of the stop, so that a resumed run cuts that off
             record = dict(self.progress.best_record)
         elif self.progress.validated != self.progress.step:
-            self._validate()  # before "stop", which a run killed after this and resumed would tell of twice
+            self._validate()  # before "stop", or a run killed in between and resumed would log it twice
         self.log.write("stop", reason=reason, step=self.progress.step)
         if reason != "interrupted":
             record = self._finish()
@@ -126,41 +130,41 @@ class Trainer:
         return {**record, "reason": reason, "signal": self.signal or None}
 
     def _begin(self) -> None:
-        """Take up a stopped run where it stood, or write the first lines of a new one."""
-        if makes_bfloat16_slow(self.processes.accelerator):
-            self.log.tell("slow_bfloat16")
+        """Restore a stopped run, or write the first lines of a new one."""
+        if emulates_bfloat16(self.processes.accelerator):
+            self.log.notify("slow_bfloat16")
         if self.run.resumed:
-            self.progress, digest, changes = self.run.take_up(self.text.fingerprint)
+            self.progress, digest, changes = self.run.load_progress(self.text.fingerprint)
             self._choose_tokenizer()
             states = load_tensors(self.run.state, digest, self.stepper.model, self.stepper.optimizer)
             self.processes.set_random_states(states, self.stepper.process_seed(self.progress.step))
             self.stepper.schedule.reductions = self.progress.schedule_reductions
             self.stepper.schedule.waited = self.progress.schedule_waited
-            self.keeper.take_up(self.progress)
+            self.checkpointer.restore(self.progress)
             self.reports.open_trackers(self.progress.step)
             if LOG in self.run.lost:
                 self.log.end_line()
             else:
-                self.log.cut(self.progress.log_bytes)
+                self.log.truncate(self.progress.log_bytes)
             if changes:
                 self.log.write("change", step=self.progress.step, changes=changes)
-            self.log.tell("resume", step=self.progress.step, epoch=self.progress.epoch)
+            self.log.notify("resume", step=self.progress.step, epoch=self.progress.epoch)
             return
-        self.log.cut(0)
+        self.log.truncate(0)
         parameters = sum(parameter.numel() for parameter in self.stepper.model.parameters())
         self.reports.start(self.run, self.text, parameters)
         if note := self._choose_tokenizer():
             self.log.write("tokenizer", step=0, tokenize=self.validator.tokenize, note=note)
         self.reports.open_trackers(0)
-        self._save_state()  # before any model, so that one without a state is never what a kill left
+        self._save_state()  # before any model, so that a kill never leaves a model without a state
 
     def _choose_tokenizer(self) -> str | None:
-        """Settle what BLEU is counted with in all validations; a note on what would fit better."""
+        """Choose BLEU's tokenizer for all validations; return a note on one that would fit better, if any."""
         stopped = self.progress.best_record.get("signature") if self.progress.best is not None else None
         return self.validator.choose_tokenizer(stopped)
 
     def _run_epoch(self, stop: StopRequest) -> str | None:
-        """The rest of the current epoch; a reason where the run ends in it."""
+        """Train for the rest of the current epoch; return a reason if the run ends in it."""
         place = Place(self.progress.pool, self.progress.rows, self.progress.removed)
         reason = None
         for pool in make_pools(self.text, self.config, self.progress.epoch, place):
@@ -170,7 +174,7 @@ class Trainer:
         return reason
 
     def _run_pool(self, pool: Pool, stop: StopRequest) -> str | None:
-        """The rest of the current pool; a reason where the run ends in it."""
+        """Train on the rest of the current pool; return a reason if the run ends in it."""
         progress, training = self.progress, self.config.training
         if progress.position >= len(pool.steps):
             found = f"position {progress.position}, but there are {len(pool.steps)} steps"
@@ -179,7 +183,7 @@ class Trainer:
             self._step(pool, stop)
             ended = progress.position == len(pool.steps)
             if ended:
-                self._turn(pool)
+                self._next_pool(pool)
             due = progress.step % training.validation_interval == 0 if training.validation_interval else ended
             if due and (pool.last or training.validation_interval):
                 self._validate()
@@ -189,8 +193,8 @@ class Trainer:
             if reason or ended:
                 return reason
 
-    def _turn(self, pool: Pool) -> None:
-        """Stand at the begin of the next pool, or of the next epoch."""
+    def _next_pool(self, pool: Pool) -> None:
+        """Move on to the beginning of the next pool, or of the next epoch."""
         progress, streaming = self.progress, self.config.data.train.streaming
         place = Place() if pool.last else pool.end
         progress.position, progress.pool, progress.rows, progress.removed = 0, place.pool, place.rows, place.removed
@@ -202,51 +206,51 @@ class Trainer:
 
     def _step(self, pool: Pool, stop: StopRequest) -> None:
         progress = self.progress
-        taken = self.stepper.take(pool, progress.position, progress.step + 1, stop)
-        self.signal = taken.signal
+        result = self.stepper.step(pool, progress.position, progress.step + 1, stop)
+        self.signal = result.signal
         progress.step, progress.position = progress.step + 1, progress.position + 1
-        for name, value in taken.sums.items():
+        for name, value in result.sums.items():
             progress.tally[name] = progress.tally.get(name, 0.0) + value
-        self.reports.step(taken, progress, pool)
+        self.reports.step(result, progress, pool)
 
     def _validate(self) -> None:
-        """Measure, keep what is best, and save everything that a resume needs."""
+        """Validate, save the model (also as the best, if it is), and save everything that a resume needs."""
         progress, training = self.progress, self.config.training
         progress.validated = progress.step
         measured = self.validator.measure()
         best, decides = judge(measured, progress, training.criterion)
         self.stepper.schedule.observe(best)
         self.reports.validation(measured, progress, best, decides)
-        record = self.keeper.record("last", measured, progress)
+        record = self.checkpointer.record("last", measured, progress)
         if best:
             progress.best_record = {**record, "kind": "best"}
-        progress.averaged = self.keeper.save_validated(record, best, progress)
+        progress.averaged = self.checkpointer.save_validated(record, best, progress)
         self._save_state()
 
     def _finish(self) -> dict[str, Any]:
-        """Average, and keep the better model."""
+        """Average the last weights, keep the better model, and return its record."""
         progress, training = self.progress, self.config.training
-        record, last = progress.best_record, self.keeper.weights()
+        record, last = progress.best_record, self.checkpointer.weights()
         if len(progress.averaged) > 1:
-            self.keeper.put_mean(progress.averaged)
+            self.checkpointer.set_mean_weights(progress.averaged)
             measured = self.validator.measure()
-            averaged = self.keeper.record("averaged", measured, progress)
+            averaged = self.checkpointer.record("averaged", measured, progress)
             averaged["averaged_steps"] = list(progress.averaged)
             places = ["checkpoints/averaged"]
             if is_better(measured, progress, training.criterion):
                 record = averaged
                 places.append(".")
-            self.keeper.save_model(places, averaged)
-            self.keeper.put(last)
+            self.checkpointer.save_model(places, averaged)
+            self.checkpointer.set_weights(last)
         if record is progress.best_record:
-            self.keeper.restore_best(record)
+            self.checkpointer.restore_best(record)
         self.log.write("finish", step=progress.step, **self._outcome(record))
         progress.kept = record
         self._save_state()
         return record
 
     def _outcome(self, record: dict[str, Any]) -> dict[str, Any]:
-        return self.reports.outcome(record, self.keeper.seconds(self.progress))
+        return self.reports.outcome(record, self.checkpointer.seconds(self.progress))
 
     def _save_state(self) -> None:
-        self.keeper.save_state(self.progress, self.stepper, self.log)
+        self.checkpointer.save_state(self.progress, self.stepper, self.log)

@@ -1,4 +1,4 @@
-"""How good the model is now: perplexity per token, and BLEU of what it translates."""
+"""Validation: the model's perplexity per token, and BLEU of its translations."""
 
 from __future__ import annotations
 
@@ -29,14 +29,16 @@ BATCH_TOKENS = 4096  # bounds memory; the result does not depend on it
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Perplexity is exp(nats / token), unsmoothed, the end token counted; BLEU is of detokenised text."""
+    """Scores of one validation: perplexity is exp(nats / token), not smoothed, end tokens included; BLEU is of
+    detokenised text.
+    """
 
     perplexity: float
     bleu: float | None
     signature: str | None
 
     def criterion(self, name: str) -> float:
-        """The number to maximise."""
+        """Return the value of the criterion `name`, of which higher is better."""
         if name == "bleu":
             assert self.bleu is not None  # the config refuses criterion = 'bleu' without validation_bleu
             return self.bleu
@@ -44,16 +46,16 @@ class Validation:
 
 
 def check_tokenizer(tokenize: str | None) -> None:
-    """Refuse a tokenizer of BLEU that does not exist or cannot be loaded, before a training and not after its start."""
+    """Refuse a BLEU tokenizer that does not exist or cannot be loaded, before a training begins."""
     if tokenize:
         bleu(hypotheses=["a"], references=[["a"]], tokenize=tokenize)
 
 
 def bleu_tokenizer(config: Config, references: Sequence[str], signature: str | None) -> TokenizerChoice:
-    """What BLEU is counted with in a whole run: what the config names, else what fits the references.
+    """Return the BLEU tokenizer of a whole run: the one that the config names, else one that fits the references.
 
-    signature: of the best BLEU so far of a run that goes on, which later ones are compared with; its tokenizer stays,
-    whatever has been installed since.
+    signature: signature of the best BLEU so far of a resumed run; its tokenizer is kept, so that later scores stay
+    comparable, whatever has been installed since.
     """
     named = config.training.validation_tokenize or (signature and tokenizer_in_signature(signature))
     if not named:
@@ -63,14 +65,16 @@ def bleu_tokenizer(config: Config, references: Sequence[str], signature: str | N
 
 
 def text_perplexity(nats: Sequence[float], text: EncodedCorpus) -> float:
-    """From the nats of all batches of the text."""
+    """Return the perplexity per target token of a text from the nats of all its batches."""
     return perplexity(sum(nats), sum(len(ids) + 1 for ids in text.target_ids))
 
 
 def nats_of_batches(
     model: Seq2Seq, text: EncodedCorpus, batches: Sequence[Sequence[int]], device: torch.device
 ) -> list[float]:
-    """Σ nats of each batch of rows, not smoothed. Raises Seq2SeqError where the model has lost its numbers."""
+    """Return the summed negative log-likelihood of each batch of rows, in nats, not smoothed. Raises Seq2SeqError if
+    any is NaN.
+    """
     nats = []
     training = model.training
     model.eval()
@@ -78,7 +82,7 @@ def nats_of_batches(
         for rows in batches:
             batch = make_batch([text.source_ids[row] for row in rows], [text.target_ids[row] for row in rows])
             batch = batch.to(device)
-            if batch.target_input.shape[1] > STRETCH:  # whose attention all at once could fill the memory
+            if batch.target_input.shape[1] > STRETCH:  # attention over so many steps at once could fill the memory
                 nats.append(-sum(map(sum, force([model], batch))))
             else:
                 nats.append(float(model(*batch.tensors()).nll))
@@ -91,14 +95,14 @@ def nats_of_batches(
     return nats
 
 
-def plan(text: EncodedCorpus) -> list[list[int]]:
-    """All rows of the text, in batches of similar length."""
+def validation_batches(text: EncodedCorpus) -> list[list[int]]:
+    """Return all rows of the text in batches of similar length."""
     lengths = [max(len(source), len(target)) for source, target in zip(text.source_ids, text.target_ids, strict=True)]
     return cut_by_budget(sorted(range(len(lengths)), key=lengths.__getitem__), lengths, BATCH_TOKENS)
 
 
 class Validator:
-    """Measures the model of a run on its validation text, as the model is at that moment."""
+    """Validates the model of a run with its current weights."""
 
     def __init__(self, loaded: LoadedModel, text: EncodedCorpus, processes: Processes) -> None:
         self._loaded, self._text, self._processes = loaded, text, processes
@@ -106,19 +110,19 @@ class Validator:
         self.tokenize: str | None = None  # BLEU's tokenizer
 
     def choose_tokenizer(self, signature: str | None) -> str | None:
-        """Settle what BLEU is counted with in all validations; a note on what would fit better.
+        """Choose BLEU's tokenizer for all validations; return a note on one that would fit better, if any.
 
-        signature: of the best BLEU so far of a run that goes on.
+        signature: signature of the best BLEU so far of a resumed run.
         """
         config = self._loaded.config
         if not config.training.validation_bleu:
             return None
-        choice = self._processes.lead(lambda: bleu_tokenizer(config, self._text.target, signature))
+        choice = self._processes.on_first(lambda: bleu_tokenizer(config, self._text.target, signature))
         self.tokenize = choice.name
         return choice.note
 
     def measure(self) -> Validation:
-        """Perplexity, and BLEU where the config asks for it."""
+        """Return the perplexity on the validation text, and BLEU if the config asks for it."""
         loaded = self._loaded
         self._translator.weights_changed()
         return validate(
@@ -134,14 +138,13 @@ def validate(
     processes: Processes,
     tokenize: str | None = None,
 ) -> Validation:
-    """Perplexity, and BLEU of the model's own translations where the config asks for it.
+    """Return the perplexity, and BLEU of the model's own translations if the config asks for it.
 
-    tokenize: see `bleu_tokenizer`; None takes what fits the references.
-
-    Each process takes its share; the shares are put together once, in an order that does not depend on their number.
+    tokenize: see `bleu_tokenizer`; None chooses one that fits the references. Each process takes its share; the shares
+    are merged once, in an order that does not depend on the number of processes.
     """
     training = config.training
-    nats = nats_of_batches(model, text, processes.share(plan(text)), processes.accelerator.device)
+    nats = nats_of_batches(model, text, processes.share(validation_batches(text)), processes.accelerator.device)
     found: list[str] = []
     if training.validation_bleu:
         translations = translator.translate(processes.share(text.source), beam_size=training.validation_beam_size)
@@ -151,8 +154,8 @@ def validate(
     if not training.validation_bleu:
         return Validation(measured, None, None)
     found = [compose(line) for line in processes.merge([share[1] for share in shares])]
-    metric = bleu(  # of composed text, for a model may write letters as one that the text has in parts
-        # Cut, for a training does not end because a model does not: what is refused of the text is refused before it.
+    metric = bleu(  # of composed text: a model may write letters composed that the text has decomposed
+        # Cut, so that a model that writes too long lines does not end the training; the text itself was checked before.
         hypotheses=[line[:LONGEST_LINE] for line in found],
         references=[[compose(line) for line in text.target]],
         tokenize=tokenize,

@@ -1,4 +1,4 @@
-"""How far links agree with a human's, as a table."""
+"""A table of how well links agree with a human's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from seq2seq.cli.display.console import drawn
+from seq2seq.cli.display.console import render
 
 if TYPE_CHECKING:
     from seq2seq.metrics.links import AlignmentIntervals, AlignmentScores, Link
@@ -20,7 +20,7 @@ _MEASURES = {"aer": "AER", "precision": "precision", "recall": "recall", "f1": "
 class Agreement:
     """Collects the links of pairs, read with each of `shifts`; the first of these is the one that is written.
 
-    inverse: true links count target words first.
+    inverse: whether true links name the target word first.
     """
 
     def __init__(self, shifts: Sequence[int], *, inverse: bool = False) -> None:
@@ -30,7 +30,7 @@ class Agreement:
         self._found: dict[tuple[str, int], list[set[Link]]] = {}
 
     def add(self, gold: str, pair: AlignedPair) -> None:
-        """One more pair, and the Pharaoh line of its true links."""
+        """Add a pair, and the line of its true links in Pharaoh format."""
         from seq2seq.metrics.links import parse_pharaoh
 
         sure, possible = parse_pharaoh(gold, "gold", inverse=self._inverse)
@@ -41,7 +41,7 @@ class Agreement:
                 self._found.setdefault((name, shift), []).append(set(links))
 
     def report(self, name: str) -> str:
-        """The table, and whether another shift would be better; `name` is the file of the true links."""
+        """Return the table, with a note if another shift would be better; `name` is the file of the true links."""
         rows = [self._row(*key) for key in self._found]
         table = Table(box=None, pad_edge=False)
         table.add_column("links")
@@ -50,7 +50,7 @@ class Agreement:
             table.add_column(heading, justify="right")
         for row in rows:
             table.add_row(row.name, str(row.shift), *row.cells())
-        shown = drawn(table, width=120)  # a little more than 80 with a long name
+        shown = render(table, width=120)  # more than the usual 80, for long names
         sure, possible = rows[0].scores.sure_links, rows[0].scores.possible_links
         title = f"{name}: {len(self._sure):,} pairs, {sure:,} sure links, {possible - sure:,} more are possible"
         lines = [line.rstrip() for line in shown.split("\n")]
@@ -67,7 +67,7 @@ class Agreement:
         return _Row(name, shift, scores, intervals)
 
     def _advice(self, rows: Sequence[_Row]) -> Iterator[str]:
-        """A hint where the links that were written are not those of the better shift."""
+        """Yield a hint if the links that were written are not those of the better shift."""
         name = rows[-1].name
         written, *others = [row for row in rows if row.name == name]
         for other in others:
@@ -77,7 +77,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One way to link, and how far it agrees."""
+    """The scores of one way to link."""
 
     name: str
     shift: int
@@ -85,7 +85,7 @@ class _Row:
     intervals: AlignmentIntervals
 
     def cells(self) -> Iterator[str]:
-        """Each measure with its interval below."""
+        """Yield each measure with its interval below it."""
         for measure in _MEASURES:
             low, high = getattr(self.intervals, measure)
             yield f"{100 * getattr(self.scores, measure):.1f}\n{100 * low:.1f} to {100 * high:.1f}"

@@ -1,4 +1,4 @@
-"""What a person sees while a comparison works, always on standard error."""
+"""The progress of a comparison, on standard error."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _WHAT = {"cost": "measuring speed and memory", "summarise": "comparing"}
 
 
 class PlainRuns:
-    """A line for every run that is done, for logs."""
+    """Prints a line for every run that ends, for logs."""
 
     def __init__(self, runs: int) -> None:
         self.runs, self.done = runs, 0
         self.shown = ""
 
     def __call__(self, run: str, event: dict[str, Any]) -> None:
-        """Tell what matters."""
+        """Print the events that matter."""
         if event["event"] == "end":
             self.done += 1
             say(f"{run}: {'failed' if event['failed'] else 'done'}, {self.done} of {self.runs}")
@@ -33,7 +33,7 @@ class PlainRuns:
 
 
 class LiveRuns:
-    """A bar for the whole, and one for each run at work."""
+    """Shows a bar for the whole comparison, and one for each running run."""
 
     def __init__(self, runs: int) -> None:
         columns = (column("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -42,7 +42,7 @@ class LiveRuns:
         self.bars: dict[str, TaskID] = {}
 
     def __call__(self, run: str, event: dict[str, Any]) -> None:
-        """Move the bar that the event is about."""
+        """Move the bar that the event concerns."""
         kind = event["event"]
         if kind == "end":
             self.progress.remove_task(self.bars.pop(run))

@@ -1,8 +1,8 @@
-"""What people read, and the only place that prints it: answers on standard output, messages on standard error.
+"""The only module that prints: output on standard output, messages on standard error.
 
-Answers that are data are UTF-8 whatever the locale, as translations are. What is for people is written in the locale's
-encoding, with escapes for what that lacks. A string that a file, a name or a model brought along is text and nothing
-else: no markup of rich's, and nothing that steers the terminal.
+Output that is data is UTF-8 in any locale, as translations are. Text for people is in the locale's encoding, with
+escapes for characters that it lacks. Strings from a file, a name or a model are printed as plain text: rich reads no
+markup in them, and control characters do not reach the terminal.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from seq2seq.errors import Seq2SeqError
 from seq2seq.text.escaping import escape_text, json_text
 
 
-class Answers(FileIO):
-    """Standard output. It takes all that is written; a closed pipe ends the program as its signal would."""
+class OutputStream(FileIO):
+    """Standard output. It writes all bytes; a closed pipe ends the program as SIGPIPE would."""
 
     def write(self, data: Any) -> int:
-        """Write all of it. Raises Seq2SeqError where the system refuses, and SystemExit where no one reads on."""
+        """Write all bytes. Raises Seq2SeqError if the system refuses, and SystemExit if the pipe's reader has gone."""
         rest = memoryview(data)
         while rest:
             try:
@@ -38,14 +38,14 @@ class Answers(FileIO):
             except OSError as error:
                 why = "it is closed" if error.errno == errno.EBADF else error.strerror
                 raise Seq2SeqError(f"standard output: cannot be written: {why}") from None
-            if taken is None:  # another program made it non-blocking, and it is full
+            if taken is None:  # it is full, and another program has made it non-blocking
                 select.select([], [self], [])
             rest = rest[taken or 0 :]
         return len(data)
 
 
-class Messages(FileIO):
-    """Standard error. That no one can read what is told is no reason to end the work."""
+class MessageStream(FileIO):
+    """Standard error. A message that cannot be written does not end the program."""
 
     def write(self, data: Any) -> int:
         """Write what can be written."""
@@ -55,59 +55,62 @@ class Messages(FileIO):
 
 
 def open_streams() -> None:
-    """Put our own streams in the place of Python's, before anything else is opened."""
+    """Replace sys.stdout and sys.stderr by these streams, before any other file is opened."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
-        except OSError:  # closed: the next file to be opened would get its number, and what libraries print there
+        except OSError:  # closed: the next file that is opened would get its number, and the output of libraries
             os.set_inheritable(os.open(os.devnull, os.O_RDONLY if descriptor < 2 else os.O_WRONLY), True)
-    for name, stream in (("stdout", Answers(1, "w", closefd=False)), ("stderr", Messages(2, "w", closefd=False))):
+    for name, stream in (
+        ("stdout", OutputStream(1, "w", closefd=False)),
+        ("stderr", MessageStream(2, "w", closefd=False)),
+    ):
         encoding = getattr(getattr(sys, name), "encoding", "utf-8")
         setattr(sys, name, TextIOWrapper(stream, encoding, "backslashreplace", write_through=True))
 
 
 def say(*messages: object) -> None:
-    """Tell on standard error, a line or more each."""
+    """Print messages on standard error, each on a line or more."""
     for message in messages:
         print(escape_text(str(message)), file=sys.stderr, flush=True)
 
 
-def answer(text: str) -> None:
-    """Lines for people, on standard output. What came from others in them is `visible`."""
+def print_text(text: str) -> None:
+    """Print text for people on standard output. Foreign strings in it must be escaped (see seq2seq.text.escaping)."""
     print(text, flush=True)
 
 
-def answer_json(facts: Any) -> None:
-    """One object, for scripts, on standard output."""
-    _answer_bytes(json_text(facts).encode())
+def print_json(facts: Any) -> None:
+    """Print one JSON object, for scripts, on standard output."""
+    _print_bytes(json_text(facts).encode())
 
 
-def answer_path(path: Path) -> None:
-    """The name of a file on standard output: to a script its very bytes, of whatever encoding."""
+def print_path(path: Path) -> None:
+    """Print the name of a file on standard output; for a script, its exact bytes in whatever encoding."""
     if sys.stdout.isatty():
-        answer(escape_text(str(path)))
+        print_text(escape_text(str(path)))
     else:
-        _answer_bytes(os.fsencode(path))
+        _print_bytes(os.fsencode(path))
 
 
-def _answer_bytes(line: bytes) -> None:
+def _print_bytes(line: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.flush()
 
 
-def speaks_unicode() -> bool:
-    """Whether standard output can show every character."""
+def supports_unicode() -> bool:
+    """Return whether standard output can show every character."""
     return sys.stdout.encoding.lower().replace("-", "").startswith("utf")
 
 
 def console(*, messages: bool = False, width: int | None = None) -> Console:
-    """Where tables and bars are drawn: standard output, or standard error for messages."""
+    """Return the rich console for tables and bars: on standard output, or on standard error for messages."""
     return Console(stderr=messages, width=width, markup=False, emoji=False, highlight=False)
 
 
-def drawn(*parts: Any, width: int | None = None) -> str:
-    """What rich makes of tables and lines, as text for standard output; lines are not broken."""
+def render(*parts: Any, width: int | None = None) -> str:
+    """Return tables and lines as rich renders them for standard output; lines are not wrapped."""
     board = console(width=width)
     with board.capture() as shown:
         for part in parts:
@@ -116,10 +119,12 @@ def drawn(*parts: Any, width: int | None = None) -> str:
 
 
 def column(text: str) -> TextColumn:
-    """A column of a progress bar, with text in the braces' places."""
+    """Return a text column of a progress bar; fields in braces are filled in."""
     return TextColumn(text, markup=False)
 
 
-def speaks() -> bool:
-    """Whether this process prints: the only one, or the first of those that torchrun or accelerate launch started."""
+def is_main_process() -> bool:
+    """Return whether this process prints: it is alone, or the first of those that torchrun or accelerate launch
+    started.
+    """
     return os.environ.get("RANK", "0") == "0"

@@ -1,4 +1,4 @@
-"""An evaluation for people, as tables, and for scripts, as JSON."""
+"""The result of an evaluation: tables for people, JSON for scripts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from seq2seq.cli.display.console import answer, drawn
+from seq2seq.cli.display.console import print_text, render
 from seq2seq.text.escaping import escape_line, escape_text
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was scored, and how it did. baseline and comparisons: of a comparison, else empty.
+    """What was scored, and the scores. baseline, comparisons: of a comparison, else empty.
 
-    references: sets; a sentence may lack one, as the notes of the metrics then say. notes: on the text as a whole.
+    references: number of reference sets; if a sentence lacks one, the notes of the metrics say so. notes: notes on the
+    text as a whole.
     """
 
     system: str
@@ -31,7 +32,7 @@ class Report:
     notes: Sequence[str] = ()
 
     def facts(self) -> dict[str, Any]:
-        """Of one object; "comparisons" is empty where nothing was compared."""
+        """Return the report as a JSON object; "comparisons" is empty if nothing was compared."""
         comparisons = [
             {
                 "name": one.name,
@@ -55,11 +56,11 @@ class Report:
         }
 
     def show(self) -> None:
-        """The table, then what must travel with its numbers, on lines of their own that are not broken."""
+        """Print the table, then the signatures and notes that its numbers need, each on a line that is not wrapped."""
         most = "up to " if any("nrefs:var" in metric.signature for metric in self.metrics) else ""
         references = f"{most}{self.references} reference{'s' if self.references > 1 else ''} each"
         title = f"{escape_line(self.system)}: {self.sentences:,} sentences, {references}"
-        answer(drawn(title, self._table(), *map(escape_text, self._lines())))
+        print_text(render(title, self._table(), *map(escape_text, self._lines())))
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)

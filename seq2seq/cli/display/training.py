@@ -1,4 +1,4 @@
-"""What a person sees while a command works: moving on a terminal, plain lines elsewhere, always on standard error."""
+"""The progress of a command on standard error: moving bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from seq2seq.cli.display.console import column, console, say, speaks
+from seq2seq.cli.display.console import column, console, is_main_process, say
 from seq2seq.text.escaping import escape_text
 
 Event = dict[str, Any]
 
 
 def on_terminal() -> bool:
-    """Whether standard error can show something that moves."""
+    """Return whether standard error is a terminal that can show moving bars."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager
 def training_display() -> Iterator[Callable[[Event], None]]:
-    """What to tell the events of a training to."""
-    if not speaks():
+    """Yield the observer of a training's events: a bar on a terminal, else plain lines; silent in all processes but the
+    first.
+    """
+    if not is_main_process():
         yield lambda event: None
         return
     if not on_terminal():
@@ -45,7 +47,9 @@ def training_display() -> Iterator[Callable[[Event], None]]:
 
 @contextmanager
 def progress_over(count: Callable[[], int | None]) -> Iterator[Callable[[int], None]]:
-    """A bar over so many units of input, told how many are done; none without their number or a terminal."""
+    """Yield a function that moves a bar to the number of units done; it does nothing without a terminal, or if `count`
+    returns None.
+    """
     total = count() if on_terminal() else None
     if total is None:
         yield lambda done: None
@@ -57,31 +61,33 @@ def progress_over(count: Callable[[], int | None]) -> Iterator[Callable[[int], N
 
 
 class Clock:
-    """How long the rest of a training takes at the speed of this sitting, if no patience ends it before."""
+    """Estimates how long the rest of a training takes at the speed of this sitting, if patience does not end it
+    earlier.
+    """
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
 
     def observe(self, step: int, now: float) -> None:
-        """Remember where this sitting began."""
+        """Remember the first step of this sitting."""
         self._first = self._first or (step, now)
 
-    def left(self, step: int, end: int, now: float) -> float | None:
-        """Seconds, or None before anything is known."""
+    def remaining(self, step: int, end: int, now: float) -> float | None:
+        """Return the seconds left until step `end`, or None while nothing is known."""
         if self._first is None or step <= self._first[0]:
             return None
         return (now - self._first[1]) / (step - self._first[0]) * (end - step)
 
 
 def end_step(event: Event) -> int:
-    """The last step that the limits of the config allow, from a progress event."""
-    # 0 steps an epoch: not known, as the text is a stream.
+    """Return the last step that the limits of the config allow, from a progress event."""
+    # 0 steps per epoch: unknown, as the text is a stream.
     by_epochs = event.get("max_epochs", 0) * event.get("steps_per_epoch", 0)
     return int(min(limit for limit in (event["max_steps"], by_epochs) if limit))
 
 
 class PlainDisplay:
-    """One line an event, for logs."""
+    """Prints one line per event, for logs."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -92,7 +98,7 @@ class PlainDisplay:
             self.end = end_step(event)
             self.clock.observe(event["step"], time.monotonic())
         elif event["event"] == "train":
-            left = self.clock.left(event["step"], self.end, time.monotonic())
+            left = self.clock.remaining(event["step"], self.end, time.monotonic())
             suffix = "" if left is None else f", {duration(left)} left"
             say(f"step {event['step']:,} of {self.end:,}: {train_line(event)}{suffix}")
         elif line := event_line(event):
@@ -100,7 +106,7 @@ class PlainDisplay:
 
 
 class LiveDisplay:
-    """A bar with the newest numbers; what is worth keeping scrolls by above it."""
+    """Shows a bar with the newest numbers; other events scroll by above it."""
 
     def __init__(self) -> None:
         self.progress = Progress(
@@ -127,7 +133,7 @@ class LiveDisplay:
             self.progress.console.print(escape_text(line), soft_wrap=True)
 
     def _encode(self, event: Event) -> None:
-        """Move a bar of its own over the pairs of a text that are encoded, until all are."""
+        """Show a second bar of the pairs that are encoded, until all are."""
         if self.encoding is None:
             self.encoding = self.progress.add_task("", epoch="-", numbers="encoding the text")
         self.progress.update(self.encoding, completed=event["done"], total=event["total"])
@@ -137,7 +143,7 @@ class LiveDisplay:
 
     def _advance(self, event: Event) -> None:
         if self.task is None:
-            # The bar begins where this sitting does, so that rich's estimate counts only steps made in it.
+            # The bar begins at the first step of this sitting, so that rich estimates from steps made in it alone.
             self.task = self.progress.add_task(
                 "", epoch=1, numbers="", completed=event["step"] - 1, total=end_step(event)
             )
@@ -145,12 +151,12 @@ class LiveDisplay:
 
 
 def train_line(event: Event) -> str:
-    """The numbers of a "train" event."""
+    """Return the numbers of a "train" event in words."""
     return f"loss {event['loss']:.3f}, perplexity {event['perplexity']:.2f}, {event['tokens_per_second']:,.0f} tokens/s"
 
 
 def event_line(event: Event) -> str | None:
-    """An event in words; None for one that is shown otherwise or not at all."""
+    """Return an event in words; None for one that is shown otherwise or not at all."""
     words = _WORDS.get(event["event"])
     return words(event) if words else None
 
@@ -166,7 +172,7 @@ def _data(event: Event) -> str:
 
 
 def _left_out(event: Event) -> str:
-    """The pairs that checks and filters left out, by reason."""
+    """Return the pairs that checks and filters left out, by reason, in words."""
     gone = [
         f"{count:,} {why}" for part in ("dropped", "removed") for why, count in (event.get(part) or {}).items() if count
     ]
@@ -224,7 +230,7 @@ _WORDS: dict[str, Callable[[Event], str]] = {
 
 
 def duration(seconds: float) -> str:
-    """1:02:03, or 2:03 below an hour."""
+    """Return seconds as 1:02:03, or 2:03 below an hour."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

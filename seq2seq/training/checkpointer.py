@@ -1,4 +1,4 @@
-"""What a run keeps on the disk: models, the weights that wait to be averaged, and the state for a resume."""
+"""What a run saves to disk: models, the weights to be averaged, and the state for a resume."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from seq2seq.training.stepping import Stepper
 from seq2seq.training.validation import Validation
 
 
-class Keeper:
-    """Writes what survives the process. Of all processes the first alone writes; see Processes.lead."""
+class Checkpointer:
+    """Saves models and states of a run. Only the first process writes; see Processes.on_first."""
 
     def __init__(self, config: Config, run: Run, text: TrainingText, processes: Processes, model: Seq2Seq) -> None:
         self._config, self._run, self._text = config, run, text
@@ -33,45 +33,47 @@ class Keeper:
         self._averager = Averager(run.directory / "training", config.training.average)
         self._began = time.monotonic()
 
-    def take_up(self, progress: Progress) -> None:
-        """Drop the weights that wait to be averaged, but those that this progress knows of."""
+    def restore(self, progress: Progress) -> None:
+        """Delete the saved weights of all validations but those that this progress lists, and remember their hashes."""
         self._averager.sha256 = {int(step): digest for step, digest in progress.averaged_sha256.items()}
-        self._processes.lead(lambda: self._averager.keep_only(progress.averaged))
+        self._processes.on_first(lambda: self._averager.keep_only(progress.averaged))
 
     def weights(self) -> dict[str, Tensor]:
-        """The live weights under their own names, tied ones once."""
+        """Return copies of the current weights on the CPU by parameter name; tied weights appear once."""
         return {name: parameter.detach().cpu().clone() for name, parameter in self._model.named_parameters()}
 
-    def put(self, weights: dict[str, Tensor]) -> None:
-        """Make these the live weights."""
+    def set_weights(self, weights: dict[str, Tensor]) -> None:
+        """Set the model's weights to these."""
         with torch.no_grad():
             for name, parameter in self._model.named_parameters():
                 parameter.copy_(weights[name])
 
-    def put_mean(self, averaged: list[int]) -> None:
-        """Make the mean of the weights of these steps the live ones."""
-        self.put(self._averager.mean(averaged))
+    def set_mean_weights(self, averaged: list[int]) -> None:
+        """Set the model's weights to the mean of the saved weights of these steps."""
+        self.set_weights(self._averager.mean(averaged))
 
     def seconds(self, progress: Progress) -> float:
-        """Of the whole run, over all sittings."""
+        """Return the seconds spent on the whole run, over all sittings."""
         return progress.seconds + time.monotonic() - self._began
 
-    def record(self, kind: str, measured: Validation, progress: Progress) -> dict[str, Any]:
-        """What the model directory says about where its weights come from."""
+    def record(self, kind: str, validation: Validation, progress: Progress) -> dict[str, Any]:
+        """Return the record that a model directory keeps of its weights: their origin, size and scores."""
         return {
             "kind": kind,
             "step": progress.step,
             "epoch": progress.epoch,
             "train_pairs": self._text.pairs,
             "parameters": sum(parameter.numel() for parameter in self._model.parameters()),
-            "perplexity": measured.perplexity,
-            "bleu": measured.bleu,
-            "signature": measured.signature,
+            "perplexity": validation.perplexity,
+            "bleu": validation.bleu,
+            "signature": validation.signature,
             "seconds": round(self.seconds(progress), 1),
         }
 
     def save_validated(self, record: dict[str, Any], best: bool, progress: Progress) -> list[int]:
-        """Write the weights wherever a validation wants them; the steps that now make the average."""
+        """Save the weights after a validation, as last, to be averaged and, if `best`, as best; return the steps whose
+        weights are now averaged.
+        """
 
         def write() -> list[int]:
             weights = self.weights()
@@ -81,17 +83,17 @@ class Keeper:
                 self._save(["checkpoints/best", "."], weights, progress.best_record)
             return averaged
 
-        return self._processes.lead(write)
+        return self._processes.on_first(write)
 
     def save_model(self, places: Sequence[str], record: dict[str, Any]) -> None:
-        """Write the live weights as model directories, under the run's own ('.' is that itself)."""
+        """Save the current weights as model directories; places are relative to the run directory, '.' being itself."""
         weights = self.weights()
-        self._processes.lead(lambda: self._save(places, weights, record))
+        self._processes.on_first(lambda: self._save(places, weights, record))
 
     def restore_best(self, record: dict[str, Any]) -> None:
-        """Make the best checkpoint the run's model where that is an average of an earlier end of the run.
+        """Make the best checkpoint the run's model, if that is an average from an earlier end of the run.
 
-        A run that is given more steps ends with the model that it would have kept without the stop.
+        A run that is extended by more steps then ends with the model that it would have kept without the stop.
         """
 
         def write() -> None:
@@ -100,7 +102,7 @@ class Keeper:
                 best = load_model(self._run.directory / "checkpoints" / "best").model
                 self._save(["."], dict(best.named_parameters()), record)
 
-        self._processes.lead(write)
+        self._processes.on_first(write)
 
     def _save(self, places: Sequence[str], weights: dict[str, Tensor], record: dict[str, Any]) -> None:
         parts: dict[str, Any] = {"weights": weights, "tokenizers": self._text.tokenizers, "record": record}
@@ -108,7 +110,7 @@ class Keeper:
             save_model(self._run.directory / place, config=self._config, **parts)
 
     def save_state(self, progress: Progress, stepper: Stepper, log: EventLog) -> None:
-        """Everything that a resume needs; then drop what only older states needed."""
+        """Save everything that a resume needs, then delete the weights that only older states needed."""
         schedule = stepper.schedule
         progress.schedule_reductions, progress.schedule_waited = schedule.reductions, schedule.waited
         now = time.monotonic()
@@ -116,11 +118,11 @@ class Keeper:
         random_states = self._processes.random_states()
 
         def write() -> None:
-            progress.log_bytes, progress.log_sha256 = log.settle()
+            progress.log_bytes, progress.log_sha256 = log.sync()
             known = self._averager.sha256
             progress.averaged_sha256 = {str(step): known[step] for step in progress.averaged if step in known}
             note = {"config": self._config.model_dump(mode="json"), "text": self._text.fingerprint}
             save_state(self._run.state, progress, self._model, stepper.optimizer, random_states, note)
             self._averager.keep_only(progress.averaged)
 
-        self._processes.lead(write)
+        self._processes.on_first(write)
