@@ -355,12 +355,12 @@ def test_ctrl_c_reaches_no_process_that_was_started(start: str, monkeypatch: pyt
     process = SimpleNamespace(start=masked)
     context = SimpleNamespace(Process=lambda **arguments: process, Pipe=multiprocessing.Pipe)
     monkeypatch.setattr(children.multiprocessing, "get_context", lambda method: context)
-    monkeypatch.setattr(runs, "finished", lambda task, tests: False)
+    monkeypatch.setattr(runs, "is_finished", lambda task, tests: False)
     pool = SimpleNamespace(map=masked, shutdown=lambda cancel_futures: None)
     monkeypatch.setattr(children, "ProcessPoolExecutor", lambda *arguments, **options: pool)
     going_on = SimpleNamespace(requested=None)
     begin = {
-        "a run of a comparison": lambda: runs.carry_out([SimpleNamespace(name="a")], {}, 1, print, going_on),
+        "a run of a comparison": lambda: runs.run_tasks([SimpleNamespace(name="a")], {}, 1, print, going_on),
         "a measurement of its costs": lambda: pace.apart("a", print),
         "encoding": lambda: list(children.map_in_processes(len, ["a", "b"], processes=2)),
     }
@@ -403,7 +403,7 @@ def test_a_run_that_is_stopped_hears_that_the_comparison_ends(monkeypatch: pytes
 
     context = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=process)
     monkeypatch.setattr(children.multiprocessing, "get_context", lambda method: context)
-    monkeypatch.setattr(runs, "finished", lambda task, tests: False)
+    monkeypatch.setattr(runs, "is_finished", lambda task, tests: False)
     stop = SimpleNamespace(requested=None)
 
     def observe(run: str, event: dict[str, Any]) -> None:
@@ -411,5 +411,5 @@ def test_a_run_that_is_stopped_hears_that_the_comparison_ends(monkeypatch: pytes
             os.kill(begun[0].pid, signal.SIGSTOP)
             stop.requested = signal.SIGINT
 
-    assert runs.carry_out([SimpleNamespace(name="a")], {}, 1, observe, stop) == {}
+    assert runs.run_tasks([SimpleNamespace(name="a")], {}, 1, observe, stop) == {}
     assert begun[0].exitcode == -signal.SIGTERM

@@ -123,7 +123,7 @@ def test_curves_are_mean_and_range_of_the_seeds() -> None:
     run = few.systems[0].runs[0]
     short = run.model_copy(update={"curve": [*run.curve[:4], CurvePoint(step=5, perplexity=1, bleu=None)]})
     system = few.systems[0].model_copy(update={"runs": [short, *few.systems[0].runs[1:]]})
-    line = curves._curve(system, "bleu", 40)
+    line = curves._learning_line(system, "bleu", 40)
     assert line.x == [100, 200, 300, 400]
     values = np.array([[point.bleu for point in each.curve[:4]] for each in few.systems[0].runs])
     np.testing.assert_allclose([line.y, line.low, line.high], [values.mean(0), values.min(0), values.max(0)])
