@@ -19,8 +19,7 @@ import pytest
 
 from seq2seq.checkpoint.model import load_model
 from seq2seq.checkpoint.owners import owner
-from seq2seq.comparison import comparison, runs
-from seq2seq.comparison import texts as test_sets
+from seq2seq.comparison import comparison, runs, texts
 from seq2seq.comparison.measuring import read_history
 from seq2seq.comparison.plan import Grid, load_grid, planned_runs
 from seq2seq.comparison.results import Cost, Results, load_results
@@ -239,8 +238,8 @@ def test_all_tests_have_one_tokenizer_and_what_is_installed_counts(
     paths = {"source": "s", "reference": "r"}
     grid = Grid.model_validate({**tree, "tests": {"long": paths, "short": paths}})
     tests = {
-        "long": test_sets.Test(["x"], ["x"], [line] * 9, None, None),
-        "short": test_sets.Test(["x"], ["x"], ["a cat"], None, None),
+        "long": texts.Test(["x"], ["x"], [line] * 9, None, None),
+        "short": texts.Test(["x"], ["x"], ["a cat"], None, None),
     }
     monkeypatch.setattr("seq2seq.metrics.bleu_tokenizer._FLORES", "/nowhere")
     assert bleu_tokenizer(grid, tests).name == with_mecab
@@ -334,13 +333,13 @@ def test_a_finished_run_needs_no_process(
     weights, state = (tasks[place].run / name for place, name in ((1, "model.safetensors"), (2, "training/state")))
     weights.write_bytes(weights.read_bytes()[:-4] + b"bits")
     (state / "state.json").write_text("{", encoding="utf-8")
-    tasks[3].measured.unlink()
+    tasks[3].measurement_file.unlink()
     assert not any(runs.is_finished(one, tests) for one in tasks[1:])
     assert runs.is_finished(tasks[0], tests)
-    measured = json.loads(tasks[0].measured.read_text(encoding="utf-8"))
+    measured = json.loads(tasks[0].measurement_file.read_text(encoding="utf-8"))
     measured["result"]["tests"]["test"]["bleu"]["value"] += 1
     for content in (json.dumps(measured), "[]", "3", "", "[" * 99999, json.dumps({**measured, "seal": 3})):
-        tasks[0].measured.write_text(content, encoding="utf-8")
+        tasks[0].measurement_file.write_text(content, encoding="utf-8")
         assert not runs.is_finished(tasks[0], tests)
         assert runs.load_measurement(tasks[0], tests) is None
 
@@ -356,8 +355,10 @@ def test_a_run_without_numbers_is_never_missing_in_silence(
     plan, tests = planned_runs(grid, folder / "grid.toml"), load_tests(grid, Path())
     monkeypatch.setattr(comparison, "run_tasks", lambda *arguments: {})
     tasks = [runs.make_task(run, grid, tmp_path / "copy") for run in plan]
-    tasks[0].measured.unlink()
-    tasks[1].measured.write_bytes(tasks[1].measured.read_bytes().replace(b'"parameters": ', b'"parameters": 1'))
+    tasks[0].measurement_file.unlink()
+    tasks[1].measurement_file.write_bytes(
+        tasks[1].measurement_file.read_bytes().replace(b'"parameters": ', b'"parameters": 1')
+    )
     (tasks[2].run / "model.safetensors").unlink()
     results, failed = comparison.compare(grid, plan, tests, tmp_path / "copy", workers=1, resume=True)
     assert list(failed) == results.missing == [one.name for one in tasks[:3]]

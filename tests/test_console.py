@@ -23,7 +23,7 @@ from test_checkpoint import SOURCE, TARGET, make_config, save
 from test_cli import fail, invoke, succeed, write
 
 from seq2seq.bulk import streams, workers
-from seq2seq.cli.display import comparison as comparison_display
+from seq2seq.cli.display import comparison
 from seq2seq.cli.display.console import Answers, Messages, drawn
 from seq2seq.comparison import pace, runs
 from seq2seq.errors import Seq2SeqError
@@ -221,7 +221,7 @@ def test_names_are_no_markup(folder: Path, name: str) -> None:
     assert shown.split("\n")[0] == f"{name}: 1 sentences, 1 reference each"
     shown = succeed("evaluate", "--hypothesis", name, "--against", name, "--reference", name, "--samples", 10)
     assert f"against {name}, by paired bootstrap" in shown
-    display = comparison_display.LiveRuns(1)
+    display = comparison.LiveRuns(1)
     display(name, {"event": "begin"})
     assert name in drawn(display.progress.make_tasks_table(display.progress.tasks))
 
@@ -361,7 +361,7 @@ def test_ctrl_c_reaches_no_process_that_was_started(start: str, monkeypatch: pyt
     going_on = SimpleNamespace(requested=None)
     begin = {
         "a run of a comparison": lambda: runs.run_tasks([SimpleNamespace(name="a")], {}, 1, print, going_on),
-        "a measurement of its costs": lambda: pace.apart("a", print),
+        "a measurement of its costs": lambda: pace.call_in_process("a", print),
         "encoding": lambda: list(children.map_in_processes(len, ["a", "b"], processes=2)),
     }
     with pytest.raises(LookupError):
