@@ -1,4 +1,4 @@
-"""The pages on which scripts/results-table writes, each part between the two markers that carry its name."""
+"""The pages on which scripts/results-table writes: each generated part stands between two markers with its name."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def fill(pages: dict[str, str], parts: dict[str, str]) -> dict[str, str]:
             sys.exit(f"markers of {name}: no such part is written; take them out of the page")
         if marked.count(name) != 1:
             sys.exit(f"markers of {name}: needed once, found {marked.count(name)} times in {', '.join(pages)}")
-    return {page: _filled(page, text, parts) for page, text in pages.items()}
+    return {page: _fill_page(page, text, parts) for page, text in pages.items()}
 
 
-def _filled(page: str, text: str, parts: dict[str, str]) -> str:
+def _fill_page(page: str, text: str, parts: dict[str, str]) -> str:
     def part(found: re.Match[str]) -> str:
         return f"{found[1]}{parts[found[2]]}\n{found[3]}"
 

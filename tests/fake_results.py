@@ -1,4 +1,4 @@
-"""A comparison that never was: Results with everything that a report can meet, or as little as it can."""
+"""Invented results of a comparison, with everything that a report must handle, or with as little as possible."""
 
 from __future__ import annotations
 
@@ -58,16 +58,18 @@ def make_results(
     buckets: int = 5,
     seed: int = 1,
 ) -> Results:
-    """`count` systems (24 at most of 40). With three or more of them and two seeds or more, the results have gaps: the
-    second has no gold links, the third no cost, and the last seed of the last is missing.
+    """Return random results of `count` systems, at most 40.
+
+    With three or more systems and two or more seeds, the results have gaps: the second system has no gold links, the
+    third no cost, and the last seed of the last is missing.
     """
-    draw = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     cells = list(product(SCORES, WIRINGS, CELLS, DIMENSIONS) if count > len(SCORES) else product(SCORES, ["luong"]))
     chosen = [cells[number * len(cells) // count] for number in range(count)]
     gaps = count >= 3 and len(seeds) >= 2
     systems = [
         _system(
-            draw,
+            generator,
             cell,
             seeds[:-1] if gaps and number == count - 1 else seeds,
             tests,
@@ -91,18 +93,18 @@ def make_results(
         machine=Machine(processor="x86_64", cores=2, threads=1, matmul_gflops=107.25, torch="2.13.0", python="3.11.9"),
         systems=systems,
         contrasts=[
-            _contrast(draw, systems[0], system, test, metric)
+            _contrast(generator, systems[0], system, test, metric)
             for test in tests
             for metric in ("BLEU", "chrF2++")
             for system in systems[1:]
         ],
-        examples=[_example(draw, tests[0], number, systems) for number in range(min(examples, len(TEXTS)))],
+        examples=[_example(generator, tests[0], number, systems) for number in range(min(examples, len(TEXTS)))],
         missing=[f"{systems[-1].name}, seed {seeds[-1]}: stopped at step 400 of 1,200"] if gaps else [],
     )
 
 
-def minimal() -> Results:
-    """One system, one seed, one test; no noise, no gold links, no example, no validation with BLEU."""
+def minimal_results() -> Results:
+    """Return results of one system, one seed and one test: no noise, gold links, examples or validation BLEU."""
     results = make_results(1, seeds=[7], tests=["test"], kinds=[], examples=0, links=False, curve=1)
     (system,) = results.systems
     run = system.runs[0].model_copy(update={"curve": [CurvePoint(step=100, perplexity=9.5, bleu=None)]})
@@ -110,7 +112,7 @@ def minimal() -> Results:
 
 
 def _system(
-    draw: np.random.Generator,
+    generator: np.random.Generator,
     cell: Sequence[str | int],
     seeds: Sequence[int],
     tests: Sequence[str],
@@ -121,12 +123,14 @@ def _system(
     costless: bool,
 ) -> System:
     keys = ("model.score", "model.wiring", "model.cell", "model.decoder_dim")
-    skill = (0.45 if cell[0] == "uniform" else 0.9) + float(draw.normal(0, 0.02))
-    runs = [_run(draw, "-".join(map(str, cell)), seed, skill, tests, kinds, links, curve, buckets) for seed in seeds]
+    skill = (0.45 if cell[0] == "uniform" else 0.9) + float(generator.normal(0, 0.02))
+    runs = [
+        _run(generator, "-".join(map(str, cell)), seed, skill, tests, kinds, links, curve, buckets) for seed in seeds
+    ]
     return System(
         name=" ".join(map(str, cell)),
         values=dict(zip(keys, cell, strict=False)),
-        parameters=int(draw.integers(900_000, 4_200_000)),
+        parameters=int(generator.integers(900_000, 4_200_000)),
         runs=runs,
         summary={test: _summary([run.tests[test] for run in runs]) for test in tests},
         noise={
@@ -139,17 +143,17 @@ def _system(
         cost=None
         if costless
         else Cost(
-            training_tokens=float(draw.uniform(3e3, 9e3)),
-            training_peak=int(draw.integers(600 << 20, 900 << 20)),
-            translation_sentences=float(draw.uniform(20, 90)),
-            training_spread=float(draw.uniform(0.01, 0.2)),
+            training_tokens=float(generator.uniform(3e3, 9e3)),
+            training_peak=int(generator.integers(600 << 20, 900 << 20)),
+            translation_sentences=float(generator.uniform(20, 90)),
+            training_spread=float(generator.uniform(0.01, 0.2)),
             translation_spread=None,
         ),
     )
 
 
 def _run(
-    draw: np.random.Generator,
+    generator: np.random.Generator,
     name: str,
     seed: int,
     skill: float,
@@ -159,39 +163,40 @@ def _run(
     curve: int,
     buckets: int,
 ) -> RunResult:
-    level = skill + float(draw.normal(0, 0.015))
+    level = skill + float(generator.normal(0, 0.015))
     steps = [100 * (place + 1) for place in range(curve)]
     return RunResult(
         seed=seed,
         directory=f"runs/{name}-{seed}",
         step=steps[-1],
         steps=steps[-1],
-        seconds=float(draw.uniform(300, 500)),
+        seconds=float(generator.uniform(300, 500)),
         curve=[
             CurvePoint(
                 step=step,
-                perplexity=1.2 / level + 60 * math.exp(-step / 150) + float(draw.uniform(0, 0.1)),
+                perplexity=1.2 / level + 60 * math.exp(-step / 150) + float(generator.uniform(0, 0.1)),
                 bleu=100 * level * (1 - math.exp(-step / 300)),
             )
             for step in steps
         ],
-        tests={test: _test(draw, level * 0.6**place, links, buckets) for place, test in enumerate(tests)},
+        tests={test: _test(generator, level * 0.6**place, links, buckets) for place, test in enumerate(tests)},
         noise={
             kind: [
-                NoisePoint(rate=rate, bleu=around(100 * level * math.exp(-(place + 2) * rate), 1.5)) for rate in RATES
+                NoisePoint(rate=rate, bleu=interval_around(100 * level * math.exp(-(place + 2) * rate), 1.5))
+                for rate in RATES
             ]
             for place, kind in enumerate(kinds)
         },
     )
 
 
-def _test(draw: np.random.Generator, level: float, links: bool, buckets: int) -> TestResult:
-    jitter: Callable[[float], float] = lambda width: float(draw.normal(0, width))  # noqa: E731
+def _test(generator: np.random.Generator, level: float, links: bool, buckets: int) -> TestResult:
+    jitter: Callable[[float], float] = lambda width: float(generator.normal(0, width))  # noqa: E731
     return TestResult(
-        bleu=around(100 * level, 1.1),
-        chrf=around(100 * level**0.7, 0.8),
+        bleu=interval_around(100 * level, 1.1),
+        chrf=interval_around(100 * level**0.7, 0.8),
         perplexity=1.1 / level + abs(jitter(0.05)),
-        exact=around(level * 0.8, 0.02),
+        exact=interval_around(level * 0.8, 0.02),
         attention=AttentionNumbers(
             entropy=abs(0.6 + jitter(0.1)),
             relative_entropy=abs(0.25 + jitter(0.05)),
@@ -203,14 +208,14 @@ def _test(draw: np.random.Generator, level: float, links: bool, buckets: int) ->
                 shortest=5 * place + 1,
                 longest=5 * place + 5,
                 sentences=200 - 30 * place,
-                bleu=around(100 * level * (1 - 0.08 * place) + jitter(1), 2.0),
-                exact=around(level * (0.8 - 0.12 * place), 0.04),
+                bleu=interval_around(100 * level * (1 - 0.08 * place) + jitter(1), 2.0),
+                exact=interval_around(level * (0.8 - 0.12 * place), 0.04),
             )
             for place in range(buckets)
         ],
         alignment={
             side: AlignmentNumbers(
-                aer=around(0.5 - 0.2 * (side == "shifted") + jitter(0.03), 0.02),
+                aer=interval_around(0.5 - 0.2 * (side == "shifted") + jitter(0.03), 0.02),
                 precision=0.6 + jitter(0.02),
                 recall=0.55 + jitter(0.02),
                 f1=0.57 + jitter(0.02),
@@ -220,7 +225,7 @@ def _test(draw: np.random.Generator, level: float, links: bool, buckets: int) ->
     )
 
 
-def around(value: float, half: float) -> Interval:
+def interval_around(value: float, half: float) -> Interval:
     return Interval(value=value, low=value - half, high=value + half)
 
 
@@ -243,10 +248,10 @@ def _summary(results: Sequence[TestResult]) -> Summary:
     )
 
 
-def _contrast(draw: np.random.Generator, baseline: System, system: System, test: str, metric: str) -> Contrast:
+def _contrast(generator: np.random.Generator, baseline: System, system: System, test: str, metric: str) -> Contrast:
     field = {"BLEU": "bleu", "chrF2++": "chrf"}[metric]
     difference = getattr(system.summary[test], field).mean - getattr(baseline.summary[test], field).mean
-    values = sorted(float(value) for value in draw.uniform(0, 0.2, size=3) ** 2)
+    values = sorted(float(value) for value in generator.uniform(0, 0.2, size=3) ** 2)
     corrected = min(1.0, 3 * values[-1])
     found = f"{'better' if difference > 0 else 'worse'} than" if corrected < 0.05 else "not told apart from"
     return Contrast(
@@ -263,19 +268,19 @@ def _contrast(draw: np.random.Generator, baseline: System, system: System, test:
     )
 
 
-def _example(draw: np.random.Generator, test: str, number: int, systems: Sequence[System]) -> Example:
+def _example(generator: np.random.Generator, test: str, number: int, systems: Sequence[System]) -> Example:
     source, reference = (text.split() for text in TEXTS[number])
     return Example(
         test=test,
         number=number,
         source=source,
         reference=" ".join(reference),
-        rows=[_row(draw, system, source, reference) for system in systems],
+        rows=[_row(generator, system, source, reference) for system in systems],
     )
 
 
-def _row(draw: np.random.Generator, system: System, source: Sequence[str], reference: Sequence[str]) -> ExampleRow:
-    words = [word for place, word in enumerate(reference) if place != int(draw.integers(0, 2 * len(reference)))]
+def _row(generator: np.random.Generator, system: System, source: Sequence[str], reference: Sequence[str]) -> ExampleRow:
+    words = [word for place, word in enumerate(reference) if place != int(generator.integers(0, 2 * len(reference)))]
     flat = "uniform" in system.name
     centres = np.linspace(0, len(source) - 1, len(words))
     energies = np.array(

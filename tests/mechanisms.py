@@ -1,4 +1,4 @@
-"""Small models over every mechanism of attention, every wiring and cell, for tests that run over all of them."""
+"""Small models with every attention mechanism, wiring and cell, for tests that are parametrised over them."""
 
 from __future__ import annotations
 
@@ -32,40 +32,41 @@ def _takes_unequal_sizes(score: str) -> bool:
     return True
 
 
-# What is set in [model], by a name for it: every score function; every window, normalisation and number of heads over
-# `additive`. Encoder states have 14 units, and scores that need equal sizes get them.
+# Keys of [model] by the name of a mechanism: every score function; every window and normalisation with `additive`; and
+# several heads. Encoder states have 14 units, and scores that need equal sizes get decoder states of 14.
 MECHANISMS: dict[str, dict[str, object]] = {
     **{name: {"score": name} | ({} if _takes_unequal_sizes(name) else {"decoder_dim": 14}) for name in SCORES},
     **{name: {"window": name, "window_size": 2} for name in sorted(WINDOWS) if name != "none"},
     **{name: {"normalisation": name} for name in sorted(NORMALISATIONS) if name != "softmax"},
     "heads": {"heads": 2, "score": "scaled_dot", "decoder_dim": 14, "attention_dim": 6},
 }
-# (mechanism, wiring, cell). Attention does not know the cell, so most meet one cell in each wiring, in turns.
+# (mechanism, wiring, cell). Attention does not depend on the cell, so most mechanisms are tested with one of the two
+# cells in each wiring, alternately.
 CASES = [
     (mechanism, wiring, cell)
     for place, (mechanism, wiring) in enumerate(itertools.product(MECHANISMS, WIRINGS))
     for cell in (CELLS if mechanism in ("additive", "coverage") else CELLS[place % 2 :][:1])
 ]
-# Of those, one wiring a mechanism, in turns, and additive attention in all, with one cell each. A mistake in a
-# mechanism, a wiring or a cell shows in these; one in a pair of them may show only with --slow.
-IN_TURNS = []
+# Those that are not slow: one wiring per mechanism, alternately, and additive attention in all wirings, with one cell
+# each. A mistake in a mechanism, a wiring or a cell shows in these; one in a pair of them may show only with --slow.
+QUICK_CASES = []
 for place, pair in enumerate(itertools.product(MECHANISMS, WIRINGS)):
     row, column = divmod(place, len(WIRINGS))
     if pair[0] == "additive" or row % len(WIRINGS) == column:
         found = [case for case in CASES if case[:2] == pair]
-        IN_TURNS.append(found[place % len(found)])
+        QUICK_CASES.append(found[place % len(found)])
 
 
-def thinned(cases: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """Parameters that begin with a mechanism, a wiring and a cell: all but those in turns are slow."""
-    return [pytest.param(*case, marks=[] if case[:3] in IN_TURNS else [pytest.mark.slow]) for case in cases]
+def mark_slow(cases: Iterable[tuple[Any, ...]]) -> list[Any]:
+    """Return the cases as pytest parameters; those whose mechanism, wiring and cell are not in QUICK_CASES are slow."""
+    return [pytest.param(*case, marks=[] if case[:3] in QUICK_CASES else [pytest.mark.slow]) for case in cases]
 
 
-EVERY = thinned(CASES)
-SPENDS_ALL = sorted(set(MECHANISMS) - {"predictive"})  # whose weights sum to one
+EVERY = mark_slow(CASES)
+SUM_TO_ONE = sorted(set(MECHANISMS) - {"predictive"})  # mechanisms whose weights sum to one
 
 
-# Another prime for every dimension; output_dim is that of an embedding where weights are tied.
+# A different number for every dimension, so that a mix-up shows; with tied weights, output_dim is embedding_dim.
 TINY = Architecture(
     source_vocabulary=SOURCE_VOCABULARY,
     target_vocabulary=TARGET_VOCABULARY,
@@ -102,7 +103,7 @@ def tiny_model(
     seed: int = 1,
     **changes: Any,
 ) -> Seq2Seq:
-    """TINY with a mechanism, a wiring and a cell, and other changes."""
+    """Return an initialised model of TINY with this mechanism, (wiring, input feeding), cell and other changes."""
     tied = {} if changes.get("tie", "none") == "none" else {"output_dim": TINY.embedding_dim}
     settings: dict[str, Any] = {"cell": cell, "wiring": wiring[0], "input_feeding": wiring[1], **tied}
     model = Seq2Seq(replace(TINY, **(settings | MECHANISMS[mechanism] | changes)))
@@ -110,8 +111,11 @@ def tiny_model(
     return model
 
 
-def stirred(model: Seq2Seq) -> Seq2Seq:
-    """The model with every parameter moved, as training does: fresh biases are 0, so that zeros pass through a cell."""
+def perturb(model: Seq2Seq) -> Seq2Seq:
+    """Add noise to every parameter, as training would, and return the model.
+
+    Initial biases are 0, so a cell would map zeros to zeros and hide mistakes.
+    """
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -120,6 +124,6 @@ def stirred(model: Seq2Seq) -> Seq2Seq:
 
 
 def random_ids(lengths: list[int], vocabulary: int, seed: int) -> list[list[int]]:
-    """Sentences of ordinary tokens."""
+    """Return sentences of these lengths with random ids of ordinary tokens, 4 and above."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randint(4, vocabulary, (length,), generator=generator).tolist() for length in lengths]

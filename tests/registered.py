@@ -1,6 +1,6 @@
-"""One new mechanism of each kind, each in one class or function; run as a program it is `seq2seq` with all of them.
+"""One new mechanism of each kind, each in one class or function; as a program, this is `seq2seq` with all of them.
 
-A file of its own, because processes of a comparison begin by running the program's file again.
+It is a file of its own, because the processes of a comparison start by running the program's file again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from seq2seq.text.readers import Row, decode_pair
 
 @score_function("content")
 class Content(ScoreFunction):
-    """e = wᵀ h: what a state says of itself, whatever asks."""
+    """e = wᵀ h: the energy depends only on the encoder state, not on the query."""
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
@@ -48,7 +48,7 @@ class Content(ScoreFunction):
 
 @window("open")
 class Open(NoWindow):
-    """The whole source."""
+    """Attend to the whole source."""
 
 
 @normalisation("sharp")
@@ -61,11 +61,11 @@ class Sharp(Softmax):
 
 @wiring("late")
 class Late(Luong):
-    """Luong under another name."""
+    """The Luong wiring under another name."""
 
 
 class ExactMatch(Metric):
-    """Share of the hypotheses that are a reference, in per cent."""
+    """Share of the hypotheses that equal a reference, in per cent."""
 
     _SIGNATURE_TYPE = Signature
 
@@ -92,7 +92,7 @@ def exact(rules: Rules, lowercase: bool) -> Any:
 
 @text_reader("bars", ".bars")
 def read_bars(path: Path, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
-    """Lines of SOURCE ||| TARGET."""
+    """Yield the pairs of a file with lines of SOURCE ||| TARGET."""
     for number, line in enumerate(iter_byte_lines(path), start=1):
         source, _, target = line.partition(b" ||| ")
         yield decode_pair((source, target), (f"{path}:{number}", f"{path}:{number}"))

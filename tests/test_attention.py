@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from mechanisms import MECHANISMS, SCORES, SPENDS_ALL, TINY
+from mechanisms import MECHANISMS, SCORES, SUM_TO_ONE, TINY
 
 from seq2seq.nn.attention import Attention, AttentionOutput, Memory, SingleHead, make_attention
 from seq2seq.nn.loss import repetition
@@ -84,7 +84,7 @@ def test_weights_are_zero_on_padding_and_sum_to_one(name: str) -> None:
     attended = read(attention, torch.randn(BATCH, TARGET, QUERY), attention.bind(torch.randn(BATCH, SOURCE, KEY), mask))
     assert torch.equal(attended.weights[1, :, 2:], torch.zeros(TARGET, 3))
     assert (attended.weights >= 0).all()
-    if name in SPENDS_ALL:
+    if name in SUM_TO_ONE:
         torch.testing.assert_close(attended.weights.sum(-1), torch.ones(BATCH, TARGET))
     else:
         assert (attended.weights.sum(-1) <= 1).all()

@@ -13,8 +13,8 @@ import torch
 
 from seq2seq.checkpoint.model import LoadedModel, build_model
 from seq2seq.comparison import pace
-from seq2seq.comparison.flops import Work, forward_flops, work_of
-from seq2seq.comparison.pace import Turn, apart, side_by_side, training_turns
+from seq2seq.comparison.flops import Work, forward_flops, pair_work
+from seq2seq.comparison.pace import StepSpeed, call_in_process, call_in_processes, measure_interleaved_steps
 from seq2seq.config import Config
 from seq2seq.config_file import load_config, parse_config
 from seq2seq.errors import InputError, Seq2SeqError
@@ -53,7 +53,7 @@ def test_greedy_work_is_the_work_of_what_it_wrote(loaded: LoadedModel) -> None:
     written = Translator([loaded]).translate(LINES, beam_size=1)
     read = loaded.tokenizers.source.encode_batch(LINES)
     tokens = [len(one.tokens) + one.finished for one in written]
-    work = work_of([len(ids) + 1 for ids in read], tokens)
+    work = pair_work([len(ids) + 1 for ids in read], tokens)
     flops = forward_flops(loaded.model.architecture, loaded.tokenizers.target.vocabulary_size, work)
     assert counted["slots_per_token"] == 1
     assert counted["flop_per_token"] == pytest.approx(sum(flops.values()) / sum(tokens), rel=1e-12)
@@ -75,15 +75,17 @@ def test_workers_share_the_lines_and_keep_their_order(monkeypatch: pytest.Monkey
             for job, number, _ in arguments
         ]
 
-    monkeypatch.setattr(translation, "side_by_side", answer)
-    found = translation._together(translation.Job(Path("run"), "float32", 5, None, 2, ["a", "b", "c", "d", "e"]))
+    monkeypatch.setattr(translation, "call_in_processes", answer)
+    found = translation._translate_in_processes(
+        translation.Job(Path("run"), "float32", 5, None, 2, ["a", "b", "c", "d", "e"])
+    )
     assert found == {"seconds": 3.0, "tokens": 20, "matmul": 5.0, "peak": 200, "texts": ["A", "B", "C", "D", "E"]}
 
 
 def test_only_what_the_translator_knows_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     unknown = {"none such": translation.Variant(options={"no_such_option": True}), "beam": translation.Variant()}
     monkeypatch.setattr(translation, "VARIANTS", unknown)
-    assert translation.available() == ["beam"]
+    assert translation.available_variants() == ["beam"]
 
 
 @pytest.mark.parametrize("precision", ["no", "bf16"])
@@ -117,12 +119,12 @@ def test_steps_are_taken_in_turns_beside_a_matmul(config: Config, monkeypatch: p
     monkeypatch.setattr(pace, "_Training", Training)
     monkeypatch.setattr(pace, "matmul_rate", lambda: next(rates))
     systems = [training._config(config, score, "luong", "no") for score in ("dot", "additive")]
-    dot, additive = training_turns(systems, Path("run"), steps=2, warm_up=1)
+    dot, additive = measure_interleaved_steps(systems, Path("run"), steps=2, warm_up=1)
     turns = [("dot", -1), ("additive", -1), ("additive", 0), ("dot", 0), ("dot", 1), ("additive", 1)]
     assert order == turns
-    assert additive == [Turn(4.0, 52.5, 125), Turn(4.0, 52.5, 155)]
-    assert dot == [Turn(2.0, 105, 135), Turn(2.0, 105, 145)]
-    found = training._beside("additive", "luong", additive, dot)
+    assert additive == [StepSpeed(4.0, 52.5, 125), StepSpeed(4.0, 52.5, 155)]
+    assert dot == [StepSpeed(2.0, 105, 135), StepSpeed(2.0, 105, 145)]
+    found = training._relative_entry("additive", "luong", additive, dot)
     assert found["time"] == {"median": 2.0, "first": 2.0, "third": 2.0}
     assert found["flops"] == {"median": 0.5, "first": 0.5, "third": 0.5}
     assert found["fraction_of_bound"]["third"] == round((3 * 52.5 / 125 + 52.5 / 155) / 4, 4)
@@ -147,9 +149,9 @@ def test_memory_is_measured_of_the_formula_that_is_meant() -> None:
 def test_a_measurement_that_fails_says_so() -> None:
     """In its own words where it has some; elsewhere its name and the process's code."""
     with pytest.raises(InputError, match="cannot read the config"):
-        apart("speed of nothing", load_config, Path("nowhere.toml"))
+        call_in_process("speed of nothing", load_config, Path("nowhere.toml"))
     with pytest.raises(Seq2SeqError, match="speed of nothing: its measurement ended with exit code 3"):
-        apart("speed of nothing", sys.exit, 3)
+        call_in_process("speed of nothing", sys.exit, 3)
 
 
 def test_a_run_is_measured_with_the_threads_that_are_told(
@@ -158,7 +160,7 @@ def test_a_run_is_measured_with_the_threads_that_are_told(
     alone = loaded.config.training.model_copy(update={"threads": 1})
     trained = replace(loaded, config=loaded.config.model_copy(update={"training": alone}))
     monkeypatch.setattr(setting, "load_model", lambda run: trained)
-    config = setting.config_of(Path("run"), tmp_path)
+    config = setting.run_config(Path("run"), tmp_path)
     assert config.training.threads == 0
     assert config.data.root == str(tmp_path)
 
@@ -166,5 +168,5 @@ def test_a_run_is_measured_with_the_threads_that_are_told(
 def test_when_one_of_several_fails_the_others_end() -> None:
     """Or they would run beside what is measured next."""
     with pytest.raises(Seq2SeqError, match="two: its measurement ended with exit code 3"):
-        side_by_side("two", eval, [["__import__('os')._exit(3)"], ["__import__('time').sleep(600)"]])
+        call_in_processes("two", eval, [["__import__('os')._exit(3)"], ["__import__('time').sleep(600)"]])
     assert multiprocessing.active_children() == []

@@ -21,7 +21,7 @@ import safetensors.torch
 import torch
 from mechanisms import CELLS, MECHANISMS, WIRINGS
 
-from seq2seq.checkpoint import files as directory
+from seq2seq import checkpoint
 from seq2seq.checkpoint.card import model_card
 from seq2seq.checkpoint.files import Manifest, Vocabulary
 from seq2seq.checkpoint.model import (
@@ -490,10 +490,10 @@ def power(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
 
         monkeypatch.setattr(module, name, call)
 
-    tap(directory.os, "replace")
-    tap(directory.os, "fsync")
-    tap(directory.Path, "unlink")
-    tap(directory.Path, "open")
+    tap(checkpoint.files.os, "replace")
+    tap(checkpoint.files.os, "fsync")
+    tap(checkpoint.files.Path, "unlink")
+    tap(checkpoint.files.Path, "open")
 
     def cut(calls: int) -> None:
         left[0] = calls
@@ -512,7 +512,7 @@ def put(path: Path, files: Files) -> None:
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     sizes = Vocabulary(source=61, target=59)
     manifest = Manifest(format=1, seq2seq="0", config={}, special_ids={}, vocabulary=sizes, files=hashes, record={})
-    directory.write_files(path, manifest, files, "card")
+    checkpoint.files.write_files(path, manifest, files, "card")
 
 
 def cut_off(path: Path, files: Files, power: Callable[[int], None], calls: int) -> bool:
@@ -534,7 +534,7 @@ def test_a_crash_leaves_the_old_model_or_the_new(tmp_path: Path, power: Callable
         path = tmp_path / str(calls)
         put(path, JOINT_FILES[0])
         late = cut_off(path, new, power, calls)
-        found.append(directory.read_files(path, boundless)[1])
+        found.append(checkpoint.files.read_files(path, boundless)[1])
         if late:
             break
     change = found.index(new)
@@ -555,8 +555,8 @@ def test_what_config_asks_for_is_on_the_disk_before_config_is(tmp_path: Path, mo
         events.append(("sync", Path(os.readlink(f"/proc/self/fd/{handle}")).name))
         fsync(handle)
 
-    monkeypatch.setattr(directory.os, "replace", log_replace)
-    monkeypatch.setattr(directory.os, "fsync", log_fsync)
+    monkeypatch.setattr(checkpoint.files.os, "replace", log_replace)
+    monkeypatch.setattr(checkpoint.files.os, "fsync", log_fsync)
     put(tmp_path, JOINT_FILES[0])
     commit = events.index(("replace", "config.json"))
     synced = ["model.safetensors.new", "tokenizer.model.new", "config.json.new", "README.md.new", tmp_path.name]
@@ -571,13 +571,13 @@ def test_a_second_crash_does_no_more_harm(tmp_path: Path, power: Callable[[int],
         path = tmp_path / f"{first}-{second}"
         put(path, JOINT_FILES[0])
         cut_off(path, JOINT_FILES[1], power, first)
-        before = directory.read_files(path, boundless)[1]
+        before = checkpoint.files.read_files(path, boundless)[1]
         late = cut_off(path, JOINT_FILES[2], power, second)
-        after = directory.read_files(path, boundless)[1]
+        after = checkpoint.files.read_files(path, boundless)[1]
         assert after in (before, JOINT_FILES[2])
         assert after == JOINT_FILES[2] or not late
         put(path, JOINT_FILES[1])
-        assert directory.read_files(path, boundless)[1] == JOINT_FILES[1]
+        assert checkpoint.files.read_files(path, boundless)[1] == JOINT_FILES[1]
         assert not list(path.glob("*.new"))
     assert late
 
@@ -587,14 +587,14 @@ def test_a_reader_sees_one_model_while_it_is_replaced(
 ) -> None:
     old, new = make_config(cell="gru"), make_config(cell="lstm")
     save(tmp_path, joint, old, seed=1)
-    original, calls = directory._content, []
+    original, calls = checkpoint.files._content, []
 
     def content(path: Path, digest: str, limit: int) -> bytes:
         if not calls:
             calls.append(save(tmp_path, joint, new, seed=2))
         return original(path, digest, limit)
 
-    monkeypatch.setattr(directory, "_content", content)
+    monkeypatch.setattr(checkpoint.files, "_content", content)
     loaded = load_model(tmp_path)
     assert loaded.config == new
     assert same(loaded.model.state_dict(), calls[0])

@@ -34,8 +34,7 @@ from seq2seq.bulk import streams
 from seq2seq.bulk.layout import Layout, aligned_weights, draw_attention
 from seq2seq.bulk.streams import LineStream, open_output
 from seq2seq.bulk.unknown import UnknownCounter
-from seq2seq.cli import EXAMPLES, app, translate
-from seq2seq.cli.display import training as display
+from seq2seq.cli import EXAMPLES, app, display, translate
 from seq2seq.cli.examples import epilog
 from seq2seq.cli.template import render
 from seq2seq.config import Config
@@ -388,8 +387,8 @@ VALIDATION = {
 
 def test_plain_display(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([100.0, 100.0, 110.0, 110.0])
-    monkeypatch.setattr(display.time, "monotonic", lambda: next(times))
-    show = display.PlainDisplay()
+    monkeypatch.setattr(display.training.time, "monotonic", lambda: next(times))
+    show = display.training.PlainDisplay()
     for event in [*events(10), *events(30), VALIDATION, {**VALIDATION, "bleu": None, "best": False}]:
         show(event)
     captured = capsys.readouterr()
@@ -404,9 +403,9 @@ def test_plain_display(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
 
 
 def test_live_display(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(display, "on_terminal", lambda: True)
-    with display.training_display() as show:
-        assert isinstance(show, display.LiveDisplay)
+    monkeypatch.setattr(display.training, "on_terminal", lambda: True)
+    with display.training.training_display() as show:
+        assert isinstance(show, display.training.LiveDisplay)
         for event in [*events(29), *events(30), VALIDATION]:
             show(event)
         (task,) = show.progress.tasks
@@ -419,7 +418,7 @@ def test_live_display(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3723, "1:02:03")])
 def test_duration(seconds: float, text: str) -> None:
-    assert display.duration(seconds) == text
+    assert display.training.duration(seconds) == text
 
 
 # ------------------------------------------------------------------------------------------------------------ translate
@@ -726,7 +725,7 @@ def test_ensemble_of_a_model_with_itself_is_the_model(model: Path) -> None:
 def test_terminal_sees_progress_of_a_file(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write(tmp_path / "in.de", INPUT)
     expected = succeed("translate", model, "--input", source)
-    monkeypatch.setattr(display, "on_terminal", lambda: True)
+    monkeypatch.setattr(display.training, "on_terminal", lambda: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
     result = invoke("translate", model, "--input", source)
     assert result.stdout == expected

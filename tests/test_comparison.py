@@ -19,10 +19,9 @@ import pytest
 
 from seq2seq.checkpoint.model import load_model
 from seq2seq.checkpoint.owners import owner
-from seq2seq.comparison import comparison, runs
-from seq2seq.comparison import texts as test_sets
+from seq2seq.comparison import comparison, runs, texts
 from seq2seq.comparison.measuring import read_history
-from seq2seq.comparison.plan import Grid, cells, load_grid
+from seq2seq.comparison.plan import Grid, load_grid, planned_runs
 from seq2seq.comparison.results import Cost, Results, load_results
 from seq2seq.comparison.texts import bleu_tokenizer, fingerprint, load_tests
 from seq2seq.errors import InputError
@@ -136,7 +135,7 @@ def test_everything_that_a_comparison_leaves_belongs_to_it(finished: Path) -> No
 def plan_of(folder: Path, text: str) -> list[Any]:
     path = folder / "other.toml"
     path.write_text(text, encoding="utf-8")
-    return cells(load_grid(path), path)
+    return planned_runs(load_grid(path), path)
 
 
 def test_every_combination_is_a_system_and_seeds_come_last(folder: Path) -> None:
@@ -144,20 +143,20 @@ def test_every_combination_is_a_system_and_seeds_come_last(folder: Path) -> None
     further = '[[systems]]\nname = "slow"\n"training.learning_rate_factors" = {"decoder.attention.score" = 0.1}\n'
     plan = plan_of(folder, GRID.replace("[tests.test]", f"{wiring}\n{further}[tests.test]"))
     names = ["additive feeding", "additive bahdanau", "dot feeding", "dot bahdanau", "slow"]
-    assert [(cell.seed, cell.system) for cell in plan] == [(seed, name) for seed in (1, 2) for name in names]
+    assert [(run.seed, run.system) for run in plan] == [(seed, name) for seed in (1, 2) for name in names]
     assert plan[3].name == "dot-bahdanau-seed-1"
     assert plan[3].values == {"model.score": "dot", "model.wiring": "bahdanau"}
     assert (plan[3].config.model.wiring, plan[3].config.model.score) == ("bahdanau", "dot")
     assert plan[5].config.training.seed == 2
     assert plan[4].config.training.learning_rate_factors == {"decoder.attention.score": 0.1}
-    assert all(cell.config.training.label_smoothing == 0 for cell in plan)
+    assert all(run.config.training.label_smoothing == 0 for run in plan)
 
 
 def test_names_of_values_that_are_no_words(folder: Path) -> None:
     plan = plan_of(folder, GRID.replace('model.score = ["additive", "dot"]', "model.heads = [1, 2]"))
-    assert [cell.system for cell in plan[:2]] == ["heads 1", "heads 2"]
+    assert [run.system for run in plan[:2]] == ["heads 1", "heads 2"]
     plan = plan_of(folder, GRID.replace('model.score = ["additive", "dot"]', "model.input_feeding = [true, false]"))
-    assert [cell.system for cell in plan[:2]] == ["input_feeding", "no input_feeding"]
+    assert [run.system for run in plan[:2]] == ["input_feeding", "no input_feeding"]
 
 
 @pytest.mark.parametrize(
@@ -197,9 +196,9 @@ def test_bad_grids_are_explained(folder: Path, old: str, new: str, message: str)
 def test_values_come_to_the_config_as_they_are(folder: Path) -> None:
     """Not through text: JSON spells signs above U+FFFF as two, which TOML refuses, and knows no infinity."""
     plain = 'data.root = "\U0001f600 \U00020000"\ntokenizer.symbols = ["\U0001f600", "\\"\\u0007="]\n[grid]'
-    cell = plan_of(folder, GRID.replace("[grid]", plain))[0]
-    assert cell.config.data.root == "\U0001f600 \U00020000"
-    assert cell.config.tokenizer.symbols == ["\U0001f600", '"\x07=']
+    run = plan_of(folder, GRID.replace("[grid]", plain))[0]
+    assert run.config.data.root == "\U0001f600 \U00020000"
+    assert run.config.tokenizer.symbols == ["\U0001f600", '"\x07=']
 
 
 @pytest.mark.parametrize(
@@ -239,8 +238,8 @@ def test_all_tests_have_one_tokenizer_and_what_is_installed_counts(
     paths = {"source": "s", "reference": "r"}
     grid = Grid.model_validate({**tree, "tests": {"long": paths, "short": paths}})
     tests = {
-        "long": test_sets.Test(["x"], ["x"], [line] * 9, None, None),
-        "short": test_sets.Test(["x"], ["x"], ["a cat"], None, None),
+        "long": texts.Test(["x"], ["x"], [line] * 9, None, None),
+        "short": texts.Test(["x"], ["x"], ["a cat"], None, None),
     }
     monkeypatch.setattr("seq2seq.metrics.bleu_tokenizer._FLORES", "/nowhere")
     assert bleu_tokenizer(grid, tests).name == with_mecab
@@ -325,24 +324,24 @@ def test_a_finished_run_needs_no_process(
     monkeypatch.setattr(children.multiprocessing, "get_context", lambda _: None)
     shutil.copytree(finished, tmp_path / "copy")
     grid = load_grid(folder / "grid.toml")
-    tasks = [runs.task(cell, grid, tmp_path / "copy") for cell in cells(grid, folder / "grid.toml")]
+    tasks = [runs.make_task(run, grid, tmp_path / "copy") for run in planned_runs(grid, folder / "grid.toml")]
     tests, seen = load_tests(grid, Path()), []
-    assert runs.carry_out(tasks, tests, 2, lambda run, event: seen.append((run, event["event"])), StopRequest()) == {}
+    assert runs.run_tasks(tasks, tests, 2, lambda run, event: seen.append((run, event["event"])), StopRequest()) == {}
     assert seen == [(one.name, event) for one in tasks for event in ("begin", "end")]
     changed = replace(tests["test"], reference=[*tests["test"].reference[1:], "other"])
-    assert not runs.finished(tasks[0], {"test": changed})
+    assert not runs.is_finished(tasks[0], {"test": changed})
     weights, state = (tasks[place].run / name for place, name in ((1, "model.safetensors"), (2, "training/state")))
     weights.write_bytes(weights.read_bytes()[:-4] + b"bits")
     (state / "state.json").write_text("{", encoding="utf-8")
-    tasks[3].measured.unlink()
-    assert not any(runs.finished(one, tests) for one in tasks[1:])
-    assert runs.finished(tasks[0], tests)
-    measured = json.loads(tasks[0].measured.read_text(encoding="utf-8"))
+    tasks[3].measurement_file.unlink()
+    assert not any(runs.is_finished(one, tests) for one in tasks[1:])
+    assert runs.is_finished(tasks[0], tests)
+    measured = json.loads(tasks[0].measurement_file.read_text(encoding="utf-8"))
     measured["result"]["tests"]["test"]["bleu"]["value"] += 1
     for content in (json.dumps(measured), "[]", "3", "", "[" * 99999, json.dumps({**measured, "seal": 3})):
-        tasks[0].measured.write_text(content, encoding="utf-8")
-        assert not runs.finished(tasks[0], tests)
-        assert runs.load_measured(tasks[0], tests) is None
+        tasks[0].measurement_file.write_text(content, encoding="utf-8")
+        assert not runs.is_finished(tasks[0], tests)
+        assert runs.load_measurement(tasks[0], tests) is None
 
 
 @pytest.mark.slow
@@ -353,11 +352,13 @@ def test_a_run_without_numbers_is_never_missing_in_silence(
     monkeypatch.chdir(folder)
     shutil.copytree(finished, tmp_path / "copy")
     grid = load_grid(folder / "grid.toml")
-    plan, tests = cells(grid, folder / "grid.toml"), load_tests(grid, Path())
-    monkeypatch.setattr(comparison, "carry_out", lambda *arguments: {})
-    tasks = [runs.task(cell, grid, tmp_path / "copy") for cell in plan]
-    tasks[0].measured.unlink()
-    tasks[1].measured.write_bytes(tasks[1].measured.read_bytes().replace(b'"parameters": ', b'"parameters": 1'))
+    plan, tests = planned_runs(grid, folder / "grid.toml"), load_tests(grid, Path())
+    monkeypatch.setattr(comparison, "run_tasks", lambda *arguments: {})
+    tasks = [runs.make_task(run, grid, tmp_path / "copy") for run in plan]
+    tasks[0].measurement_file.unlink()
+    tasks[1].measurement_file.write_bytes(
+        tasks[1].measurement_file.read_bytes().replace(b'"parameters": ', b'"parameters": 1')
+    )
     (tasks[2].run / "model.safetensors").unlink()
     results, failed = comparison.compare(grid, plan, tests, tmp_path / "copy", workers=1, resume=True)
     assert list(failed) == results.missing == [one.name for one in tasks[:3]]
@@ -367,7 +368,7 @@ def test_a_run_without_numbers_is_never_missing_in_silence(
 def test_edited_costs_are_measured_anew(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grid = load_grid(folder / "grid.toml")
     grid = grid.model_copy(update={"cost": grid.cost.model_copy(update={"repeats": 1})})
-    tasks = [runs.task(cell, grid, tmp_path) for cell in cells(grid, folder / "grid.toml")[:1]]
+    tasks = [runs.make_task(run, grid, tmp_path) for run in planned_runs(grid, folder / "grid.toml")[:1]]
     number = {"training_peak": 7, **dict.fromkeys(("training_tokens", "training_spread", "translation_sentences"), 1.0)}
     cost, machine = Cost(**number, translation_spread=0.0), comparison.describe_machine()
     asked = []

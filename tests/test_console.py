@@ -23,7 +23,7 @@ from test_checkpoint import SOURCE, TARGET, make_config, save
 from test_cli import fail, invoke, succeed, write
 
 from seq2seq.bulk import streams, workers
-from seq2seq.cli.display import comparison as comparison_display
+from seq2seq.cli.display import comparison
 from seq2seq.cli.display.console import MessageStream, OutputStream, render
 from seq2seq.comparison import pace, runs
 from seq2seq.errors import Seq2SeqError
@@ -224,7 +224,7 @@ def test_names_are_no_markup(folder: Path, name: str) -> None:
     assert shown.split("\n")[0] == f"{name}: 1 sentences, 1 reference each"
     shown = succeed("evaluate", "--hypothesis", name, "--against", name, "--reference", name, "--samples", 10)
     assert f"against {name}, by paired bootstrap" in shown
-    display = comparison_display.LiveRuns(1)
+    display = comparison.LiveRuns(1)
     display(name, {"event": "begin"})
     assert name in render(display.progress.make_tasks_table(display.progress.tasks))
 
@@ -358,13 +358,13 @@ def test_ctrl_c_reaches_no_process_that_was_started(start: str, monkeypatch: pyt
     process = SimpleNamespace(start=masked)
     context = SimpleNamespace(Process=lambda **arguments: process, Pipe=multiprocessing.Pipe)
     monkeypatch.setattr(children.multiprocessing, "get_context", lambda method: context)
-    monkeypatch.setattr(runs, "finished", lambda task, tests: False)
+    monkeypatch.setattr(runs, "is_finished", lambda task, tests: False)
     pool = SimpleNamespace(map=masked, shutdown=lambda cancel_futures: None)
     monkeypatch.setattr(children, "ProcessPoolExecutor", lambda *arguments, **options: pool)
     going_on = SimpleNamespace(requested=None)
     begin = {
-        "a run of a comparison": lambda: runs.carry_out([SimpleNamespace(name="a")], {}, 1, print, going_on),
-        "a measurement of its costs": lambda: pace.apart("a", print),
+        "a run of a comparison": lambda: runs.run_tasks([SimpleNamespace(name="a")], {}, 1, print, going_on),
+        "a measurement of its costs": lambda: pace.call_in_process("a", print),
         "encoding": lambda: list(children.map_in_processes(len, ["a", "b"], processes=2)),
     }
     with pytest.raises(LookupError):
@@ -406,7 +406,7 @@ def test_a_run_that_is_stopped_hears_that_the_comparison_ends(monkeypatch: pytes
 
     context = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=process)
     monkeypatch.setattr(children.multiprocessing, "get_context", lambda method: context)
-    monkeypatch.setattr(runs, "finished", lambda task, tests: False)
+    monkeypatch.setattr(runs, "is_finished", lambda task, tests: False)
     stop = SimpleNamespace(requested=None)
 
     def observe(run: str, event: dict[str, Any]) -> None:
@@ -414,5 +414,5 @@ def test_a_run_that_is_stopped_hears_that_the_comparison_ends(monkeypatch: pytes
             os.kill(begun[0].pid, signal.SIGSTOP)
             stop.requested = signal.SIGINT
 
-    assert runs.carry_out([SimpleNamespace(name="a")], {}, 1, observe, stop) == {}
+    assert runs.run_tasks([SimpleNamespace(name="a")], {}, 1, observe, stop) == {}
     assert begun[0].exitcode == -signal.SIGTERM

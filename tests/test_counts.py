@@ -14,7 +14,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from speed.counts import COUNTS, KINDS, SCORES, WIRINGS, Requests, counts_of
+from speed.counts import COUNTS, KINDS, SCORES, WIRINGS, RequestCounter, step_counts
 
 RECORDED = json.loads(COUNTS.read_text(encoding="utf-8"))
 
@@ -23,7 +23,7 @@ RECORDED = json.loads(COUNTS.read_text(encoding="utf-8"))
 @pytest.mark.parametrize("wiring", WIRINGS, ids=lambda name: name.replace(" ", "-"))
 @pytest.mark.parametrize("score", SCORES)
 def test_a_step_takes_what_it_took(score: str, wiring: str, kind: str) -> None:
-    found, recorded = counts_of(kind, score, wiring), RECORDED[f"{kind}, {score}, {wiring}"]
+    found, recorded = step_counts(kind, score, wiring), RECORDED[f"{kind}, {score}, {wiring}"]
     changed = {name: (recorded[name], count) for name, count in found.items() if count != recorded[name]}
     assert not changed, (
         f"not as in tests/operator_counts.json (was, is); where it is meant, scripts/benchmark --counts: {changed}"
@@ -32,7 +32,7 @@ def test_a_step_takes_what_it_took(score: str, wiring: str, kind: str) -> None:
 
 def test_what_is_counted() -> None:
     """Operators that are asked for, autograd's too; storages, views being none; the most bytes that lived at a time."""
-    with Requests() as found:
+    with RequestCounter() as found:
         left = torch.ones(2, 3, requires_grad=True)  # 24 bytes
         right = torch.ones(2, 5)  # 40 bytes
         product = left.t() @ right  # t, mm: 60 bytes
@@ -44,8 +44,8 @@ def test_what_is_counted() -> None:
     assert found.bytes == 24 + 40 + 60 + 60
     assert found.peak_bytes == 24 + 60 + 60
     assert doubled.sum() == 60
-    with Requests() as backwards:
+    with RequestCounter() as backwards:
         (left * left).backward(torch.ones(2, 3))
-    with Requests() as forwards:
+    with RequestCounter() as forwards:
         _ = left * left
     assert backwards.operators > forwards.operators + 2  # ones, and products of the gradient

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_results import minimal
+from fake_results import minimal_results
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from test_translator import pair, tiny
@@ -88,7 +88,7 @@ def folder(pair: TokenizerPair, tmp_path_factory: pytest.TempPathFactory) -> Pat
         (folder / f"text.{side}").write_text("der hund schläft heute nicht\n" * 8, encoding="utf-8")
     (folder / "run.toml").write_text(RUN, encoding="utf-8")
     (folder / "grid.toml").write_text(GRID, encoding="utf-8")
-    (folder / "results.json").write_text(minimal().model_dump_json(), encoding="utf-8")
+    (folder / "results.json").write_text(minimal_results().model_dump_json(), encoding="utf-8")
     return folder
 
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, stirred, thinned, tiny_model
+from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, mark_slow, perturb, random_ids, tiny_model
 from torch import Tensor
 
 from seq2seq.batching import make_batch
+from seq2seq.nn import kernels
 from seq2seq.nn.beam_slots import Slots
 from seq2seq.nn.dropout import SequenceDropout
-from seq2seq.nn.kernels import additive_energies as additive
 from seq2seq.nn.kernels import vocabulary
 from seq2seq.nn.kernels.additive_energies import additive_energies
 from seq2seq.nn.kernels.allocator import KERNELS, tune_memory
@@ -47,7 +47,7 @@ def gradients(outputs: list[Tensor], inputs: list[Tensor]) -> tuple[Tensor, ...]
 @pytest.mark.parametrize("scale", [1.0, 30.0])  # of numbers whose exp is in range, and beyond
 @pytest.mark.parametrize("block", [1, 50, 300, 1 << 18])  # one query, two of five, all of two sentences of three, all
 def test_additive_energies_equal_the_formula(block: int, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(additive.BLOCK, "cpu", block)
+    monkeypatch.setitem(kernels.additive_energies.BLOCK, "cpu", block)
     query, keys, v = numbers(3, 5, 7, seed=1, scale=scale), numbers(3, 3, 7, seed=2, scale=scale), numbers(7, seed=3)
     plain = torch.tanh(query[:, :, None] + keys[:, None]) @ v
     ours = additive_energies(query, keys, v)
@@ -146,7 +146,7 @@ def test_the_gradient_of_a_repeated_tensor_is_made_once(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("wiring", [("bahdanau", False), ("luong", True)])
 def test_a_gradient_of_little_leaves_nothing_for_the_next(score: str, wiring: tuple[str, bool]) -> None:
     """A backward pass that asks for few gradients does not come to all that gathers them, and the graph stays."""
-    model = stirred(tiny_model(score, wiring, "lstm"))
+    model = perturb(tiny_model(score, wiring, "lstm"))
     batch = make_batch(random_ids([4, 6], SOURCE_VOCABULARY, 1), random_ids([5, 3], TARGET_VOCABULARY, 2))
     parameters = [part for name, part in model.named_parameters() if ".rnn.bias_hh" not in name]
     wanted = torch.autograd.grad(model(*batch.tensors(), 0.1, 0.0).total, parameters)
@@ -157,13 +157,13 @@ def test_a_gradient_of_little_leaves_nothing_for_the_next(score: str, wiring: tu
 
 def test_large_keys_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that exp would carry out of float32, too."""
-    asked, exponential = list[torch.Size](), additive._exponential
+    asked, exponential = list[torch.Size](), kernels.additive_energies._exponential
 
     def watched(values: Tensor) -> Tensor | None:
         asked.append(values.shape)
         return exponential(values)
 
-    monkeypatch.setattr(additive, "_exponential", watched)
+    monkeypatch.setattr(kernels.additive_energies, "_exponential", watched)
     keys, query, v = repeat_keys(numbers(2, 3, 4, scale=1000.0), 3), numbers(2, 1, 4), numbers(4)
     for _ in range(3):
         additive_energies(query, keys, v)
@@ -301,7 +301,7 @@ def test_dropout_falls_on_every_layer_and_position(wiring: tuple[str, bool], mon
 
 @pytest.mark.parametrize(
     ("mechanism", "wiring", "cell"),
-    thinned(itertools.product(["additive", "multiplicative", "coverage", "monotonic", "heads"], WIRINGS, CELLS)),
+    mark_slow(itertools.product(["additive", "multiplicative", "coverage", "monotonic", "heads"], WIRINGS, CELLS)),
 )
 def test_training_has_the_gradients_of_the_steps_of_search(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
     model = tiny_model(mechanism, wiring, cell, decoder_layers=2).double().eval()

@@ -11,12 +11,12 @@ from mechanisms import CELLS, EVERY, MECHANISMS, TARGET_VOCABULARY, WIRINGS, ran
 from torch.utils.flop_counter import FlopCounterMode
 
 from seq2seq.batching import make_batch
-from seq2seq.comparison.flops import Work, forward_flops, training_flops, work_of
+from seq2seq.comparison.flops import Work, forward_flops, pair_work, training_flops
 from seq2seq.nn.kernels.products import kernel_preparation, onednn_is_better
 from seq2seq.nn.model import Seq2Seq
 
 SENTENCES, SOURCE, TARGET = 3, 17, 19  # every sentence as long, so that nothing is padding
-WORK = work_of([SOURCE] * SENTENCES, [TARGET] * SENTENCES)
+WORK = pair_work([SOURCE] * SENTENCES, [TARGET] * SENTENCES)
 
 
 def by_matrices(model: Seq2Seq, work: Work, pair: int) -> int:
@@ -49,7 +49,7 @@ def pair_width(model: Seq2Seq, mechanism: str) -> int:
 
 @pytest.mark.parametrize(("mechanism", "wiring", "cell"), EVERY)
 def test_forward_is_every_matrix_times_what_it_meets(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
-    work = work_of([3, 8, 5], [7, 2, 4])
+    work = pair_work([3, 8, 5], [7, 2, 4])
     assert work.pairs == 3 * 7 + 8 * 2 + 5 * 4
     for layers in ({}, {"encoder_layers": 2, "decoder_layers": 3}, {"bidirectional": False, "decoder_dim": 14}):
         if layers.get("bidirectional") is False and "decoder_dim" in MECHANISMS[mechanism]:

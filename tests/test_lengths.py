@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.comparison.lengths import SMALLEST, default_edges, length_buckets
+from seq2seq.comparison.lengths import MIN_SENTENCES, default_edges, length_buckets
 from seq2seq.comparison.statistics import proportion
 from seq2seq.errors import InputError
 from seq2seq.metrics.scores import evaluate
@@ -105,7 +105,7 @@ def test_default_edges_of_long_texts_are_wider():
 def test_default_buckets_are_large_enough(lengths, generator):
     edges = default_edges(lengths)
     sizes = np.histogram(lengths, [-1, *(edge + 0.5 for edge in edges), 1000])[0]
-    assert (sizes >= min(SMALLEST, len(lengths))).all()
+    assert (sizes >= min(MIN_SENTENCES, len(lengths))).all()
     assert len(sizes) <= 11
     shuffled = list(lengths)
     generator.shuffle(shuffled)

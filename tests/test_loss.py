@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from seq2seq.nn.kernels import cross_entropy as fused
+from seq2seq.nn import kernels
 from seq2seq.nn.loss import cross_entropy
 
 TOKENS, DIM, VOCABULARY = 7, 3, 5
@@ -36,9 +36,9 @@ def test_value_by_hand() -> None:
 @pytest.mark.parametrize("chunk", [2, 4, 100])
 def test_equals_torch_in_value_and_gradient(smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pitfall 14: smoothed or not, in chunks or at once, each in blocks of 3 rows."""
-    monkeypatch.setattr(fused, "LEAST", chunk)
-    monkeypatch.setattr(fused, "LOGITS", 1)
-    monkeypatch.setattr(fused, "BLOCK", 3 * VOCABULARY)
+    monkeypatch.setattr(kernels.cross_entropy, "LEAST", chunk)
+    monkeypatch.setattr(kernels.cross_entropy, "LOGITS", 1)
+    monkeypatch.setattr(kernels.cross_entropy, "BLOCK", 3 * VOCABULARY)
     outputs, weight, bias, targets = parts()
     loss = cross_entropy(outputs, weight, bias, targets, smoothing)
     ours = torch.autograd.grad(loss.total, (outputs, weight, bias))
@@ -62,7 +62,7 @@ def test_gradients_numerically() -> None:
 @pytest.mark.parametrize("size", [10.0, 1e3, 1e6])
 def test_energies_of_any_size(smoothing: float, size: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some of the targets are so unlikely that float32 has no number for it, others certain."""
-    monkeypatch.setattr(fused, "LEAST", 2)
+    monkeypatch.setattr(kernels.cross_entropy, "LEAST", 2)
     outputs, weight, bias, targets = parts(torch.float32)
     wide = (size * outputs).detach().requires_grad_()
     loss = cross_entropy(wide, weight, bias, targets, smoothing)

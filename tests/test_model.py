@@ -13,12 +13,12 @@ from mechanisms import (
     MECHANISMS,
     SCORES,
     SOURCE_VOCABULARY,
-    SPENDS_ALL,
+    SUM_TO_ONE,
     TARGET_VOCABULARY,
     WIRINGS,
+    mark_slow,
+    perturb,
     random_ids,
-    stirred,
-    thinned,
     tiny_model,
 )
 
@@ -37,7 +37,7 @@ SHAPES: dict[str, dict[str, int]] = {
     "deep": {"encoder_layers": 3, "decoder_layers": 2, "residual": True, "layer_norm": True},
     "oneway": {"bidirectional": False, "encoder_dim": 14},
 }
-SHAPED = thinned(
+SHAPED = mark_slow(
     (*case, shape)
     for shape, case in itertools.product(SHAPES, CASES)
     if shape == "plain" or case[0] in ("additive", "coverage", "monotonic")
@@ -69,10 +69,10 @@ def test_a_sequence_equals_its_steps(mechanism: str, wiring: tuple[str, bool], c
 def test_a_sentence_does_not_feel_its_batch(mechanism: str, wiring: tuple[str, bool], cell: str, shape: str) -> None:
     """Pitfalls 1 to 5: alone or padded, in any order: same outputs, weights zero on padding, summing to one."""
     model = (
-        stirred(tiny_model(mechanism, wiring, cell, **SHAPES[shape])).double().eval()
-    )  # stirred, its rounding is large
+        perturb(tiny_model(mechanism, wiring, cell, **SHAPES[shape])).double().eval()
+    )  # perturb, its rounding is large
     outputs, weights = forced(model, SOURCES, TARGETS)
-    if mechanism in SPENDS_ALL:
+    if mechanism in SUM_TO_ONE:
         torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:2], dtype=weights.dtype))
     assert (weights >= 0).all()
     assert (weights.sum(-1) < 1 + 1e-5).all()
@@ -87,7 +87,7 @@ def test_a_sentence_does_not_feel_its_batch(mechanism: str, wiring: tuple[str, b
 @pytest.mark.parametrize(("wiring", "cell"), list(itertools.product(WIRINGS, CELLS)))
 def test_padding_does_not_leak_through_the_encoder(wiring: tuple[str, bool], cell: str, poison: float) -> None:
     """Pitfall 3: whatever the embedding of the padding token holds, in values and in gradients."""
-    model = stirred(tiny_model(wiring=wiring, cell=cell, encoder_layers=2))
+    model = perturb(tiny_model(wiring=wiring, cell=cell, encoder_layers=2))
     clean, _ = forced(model, SOURCES, TARGETS)
     with torch.no_grad():
         model.source_embedding.weight[0] = poison
@@ -103,7 +103,7 @@ def test_padding_does_not_leak_through_the_encoder(wiring: tuple[str, bool], cel
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_initial_state_is_read_from_real_tokens(cell: str) -> None:
     """Pitfall 4: the state of a sentence read alone, and beside longer ones."""
-    model = stirred(tiny_model(cell=cell))
+    model = perturb(tiny_model(cell=cell))
     together = model.start(*source_batch(SOURCES))
     for row, source in enumerate(SOURCES):
         alone = model.start(*source_batch([source]))
@@ -160,7 +160,7 @@ def test_every_part_of_the_state_follows_its_hypothesis(wiring: tuple[str, bool]
 @pytest.mark.parametrize(("mechanism", "wiring", "cell"), EVERY)
 def test_beam_slots_are_independent(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
     """Two steps, so that what a slot remembers is its own."""
-    model = stirred(tiny_model(mechanism, wiring, cell)).eval()
+    model = perturb(tiny_model(mechanism, wiring, cell)).eval()
     first, second = torch.tensor([[4, 5], [6, 7], [8, 9]]), torch.tensor([[10, 11], [12, 13], [14, 15]])
     wide = model.start(*source_batch(SOURCES)).select(torch.zeros(3, 2, dtype=torch.long))
     together, _ = model.step(second, model.step(first, wide)[1].state)
@@ -173,7 +173,7 @@ def test_beam_slots_are_independent(mechanism: str, wiring: tuple[str, bool], ce
 @pytest.mark.parametrize(("mechanism", "wiring", "cell"), EVERY)
 def test_empty_slots_change_nothing(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
     """A step for the taken slots alone, and one more from what it leaves."""
-    model = stirred(tiny_model(mechanism, wiring, cell, decoder_layers=2)).eval()
+    model = perturb(tiny_model(mechanism, wiring, cell, decoder_layers=2)).eval()
     first, second = torch.tensor([[4, 5], [6, 7], [8, 9]]), torch.tensor([[10, 11], [12, 13], [14, 15]])
     plain = wide = model.start(*source_batch(SOURCES)).select(torch.zeros(3, 2, dtype=torch.long))
     empty = torch.tensor([[False, False], [False, True], [True, True]])

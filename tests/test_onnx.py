@@ -22,7 +22,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mechanisms import IN_TURNS, TARGET_VOCABULARY, random_ids, stirred, tiny_model
+from mechanisms import QUICK_CASES, TARGET_VOCABULARY, perturb, random_ids, tiny_model
 from test_arguments import BAD_OPTIONS, BAD_TEXTS, ITERABLES, TEXTS, check_copies, check_results
 from test_translator import TARGETS, make_config, sentences
 from typer.testing import CliRunner
@@ -54,7 +54,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     model = build_model(config, tokenizers)
     initialise(model, 1)
     directory = tmp_path_factory.mktemp("onnx") / "model"
-    save_model(directory, config=config, weights=stirred(model).state_dict(), tokenizers=tokenizers, record={})
+    save_model(directory, config=config, weights=perturb(model).state_dict(), tokenizers=tokenizers, record={})
     return load_model(directory)
 
 
@@ -65,9 +65,9 @@ def export(loaded: LoadedModel) -> Path:
     return directory
 
 
-@pytest.mark.parametrize(("mechanism", "wiring", "cell"), IN_TURNS)
+@pytest.mark.parametrize(("mechanism", "wiring", "cell"), QUICK_CASES)
 def test_graphs_give_the_numbers_of_the_network(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
-    network = stirred(tiny_model(mechanism, wiring, cell, decoder_layers=1 + (mechanism == "dot"))).eval()
+    network = perturb(tiny_model(mechanism, wiring, cell, decoder_layers=1 + (mechanism == "dot"))).eval()
     graphs = export_graphs(network)
     for graph in graphs.values():
         check_graph(Path(), graph, make_config().model)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, random_ids, stirred, tiny_model
+from mechanisms import CELLS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIRINGS, perturb, random_ids, tiny_model
 from test_translator import close, pair, sentences, tiny
 from torch import Tensor
 
@@ -56,7 +56,7 @@ def test_products_are_those_of_float32(rows: int) -> None:
 def test_a_model_laid_out_is_near_its_model(
     matrix_of: Callable[[Tensor], Matrix], error: float, wiring: tuple[str, bool], cell: str
 ) -> None:
-    model = stirred(tiny_model("additive", wiring, cell, decoder_layers=2, encoder_layers=2)).eval()
+    model = perturb(tiny_model("additive", wiring, cell, decoder_layers=2, encoder_layers=2)).eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     made = frozen_model(model, matrix_of)
     batch = make_batch(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from mechanisms import EVERY, SOURCE_VOCABULARY, TARGET_VOCABULARY, random_ids, stirred, tiny_model
+from mechanisms import EVERY, SOURCE_VOCABULARY, TARGET_VOCABULARY, perturb, random_ids, tiny_model
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -62,7 +62,7 @@ def learned(model: Seq2Seq, dtype: torch.dtype) -> tuple[Loss, dict[str, Tensor]
 @pytest.mark.parametrize(("mechanism", "wiring", "cell"), EVERY)
 def test_gradients_point_where_those_of_float32_do(mechanism: str, wiring: tuple[str, bool], cell: str) -> None:
     """To 8 bits of every factor: within 3 degrees, as long to 3 %."""
-    model = stirred(tiny_model(mechanism, wiring, cell))
+    model = perturb(tiny_model(mechanism, wiring, cell))
     (exact, wanted), (rounded, found) = (learned(model, dtype) for dtype in (torch.float32, torch.bfloat16))
     assert {value.dtype for value in found.values()} == {torch.float32}
     assert found.keys() == wanted.keys()

@@ -53,8 +53,8 @@ import mechanisms
 from typer.testing import CliRunner
 from seq2seq.checkpoint.model import check_model_config
 from seq2seq.cli import app
-from seq2seq.comparison.flops import forward_flops, work_of
-from seq2seq.comparison.plan import cells, load_grid
+from seq2seq.comparison.flops import forward_flops, pair_work
+from seq2seq.comparison.plan import load_grid, planned_runs
 from seq2seq.config_file import load_config
 from seq2seq.text.corpus import read_corpus
 from seq2seq.text.streaming import open_stream
@@ -73,10 +73,10 @@ print(json.dumps({
     "cases": sorted({case[0] for case in mechanisms.CASES} & set(named)),
     "wirings": mechanisms.WIRINGS,
     "flops": [
-        forward_flops(mechanisms.tiny_model(name, ("late", False)).architecture, 7, work_of([3], [5]))["attention"]
+        forward_flops(mechanisms.tiny_model(name, ("late", False)).architecture, 7, pair_work([3], [5]))["attention"]
         for name in ("content", "uniform")
     ],
-    "plan": [cell.name for cell in cells(load_grid(Path("grid.toml")), Path("grid.toml"))],
+    "plan": [run.name for run in planned_runs(load_grid(Path("grid.toml")), Path("grid.toml"))],
     "pairs": len(read_corpus(config.data.train, config.data)),
     "streamed": open_stream(streamed).pairs,
 }))
@@ -129,7 +129,8 @@ def test_a_config_takes_its_name_and_says_so(found: dict[str, Any]) -> None:
 
 
 def test_the_readme_shows_it(found: dict[str, Any]) -> None:
-    assert "| `content` | e = wᵀ h: what a state says of itself, whatever asks. |" in found["table"].splitlines()
+    row = "| `content` | e = wᵀ h: the energy depends only on the encoder state, not on the query. |"
+    assert row in found["table"].splitlines()
 
 
 def test_the_property_tests_run_over_it(found: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from fake_results import make_results, minimal
+from fake_results import make_results, minimal_results
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -77,7 +77,7 @@ def test_every_kind_of_picture_is_drawn(written: Path, results: Results) -> None
 
 
 def test_the_least_results_have_all_pictures_they_can() -> None:
-    drawn = figures(minimal())
+    drawn = figures(minimal_results())
     assert list(drawn) == ["quality", "learning", "length-bleu", "length-exact"]
     for name, figure in drawn.items():
         assert encode(figure, "pdf", name)[0].startswith(b"%PDF")
@@ -87,7 +87,7 @@ def test_the_least_results_have_all_pictures_they_can() -> None:
 
 
 def test_a_comparison_of_which_nothing_is_finished_has_a_report(tmp_path: Path) -> None:
-    least = minimal()
+    least = minimal_results()
     system = least.systems[0].model_copy(update={"runs": [], "summary": {}})
     write_report(least.model_copy(update={"systems": [system], "missing": ["additive, seed 7"]}), tmp_path)
     assert "additive, seed 7" in (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -123,14 +123,14 @@ def test_curves_are_mean_and_range_of_the_seeds() -> None:
     run = few.systems[0].runs[0]
     short = run.model_copy(update={"curve": [*run.curve[:4], CurvePoint(step=5, perplexity=1, bleu=None)]})
     system = few.systems[0].model_copy(update={"runs": [short, *few.systems[0].runs[1:]]})
-    line = curves._curve(system, "bleu", 40)
+    line = curves._learning_line(system, "bleu", 40)
     assert line.x == [100, 200, 300, 400]
     values = np.array([[point.bleu for point in each.curve[:4]] for each in few.systems[0].runs])
     np.testing.assert_allclose([line.y, line.low, line.high], [values.mean(0), values.min(0), values.max(0)])
 
 
 def test_a_validation_without_a_number_is_left_out() -> None:
-    least = minimal()
+    least = minimal_results()
     values = {10: 9.0, 20: float("inf"), 30: float("nan"), 40: 3.0}
     curve = [CurvePoint(step=step, perplexity=value, bleu=None) for step, value in values.items()]
     run = least.systems[0].runs[0].model_copy(update={"curve": curve})
@@ -231,7 +231,7 @@ def test_the_same_results_give_the_same_bytes(form: pictures.Form) -> None:
 
 
 def test_the_users_own_style_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    (picture,) = plots.quality(minimal())
+    (picture,) = plots.quality(minimal_results())
     before = encode(picture.draw(), "svg")[0]
     for key, value in {"axes.labelsize": 30, "xtick.direction": "in"}.items():
         monkeypatch.setitem(pictures.matplotlib.rcParams, key, value)
@@ -294,7 +294,7 @@ def test_a_full_disk_replaces_nothing(monkeypatch: pytest.MonkeyPatch, results: 
 
     monkeypatch.setattr(durable, "write_durably", write)
     with pytest.raises(Seq2SeqError, match=r"report\.md: cannot be written: No space left on device"):
-        write_report(minimal(), tmp_path)
+        write_report(minimal_results(), tmp_path)
     assert {path.name for path in tmp_path.rglob("*")} == {"figures", "report.html", "results.csv"}
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == "old"
 
@@ -505,7 +505,12 @@ def test_markdown_links_the_figures(written: Path) -> None:
 
 def test_strangers_strings_only_show(tmp_path: Path) -> None:
     """Such as are in results.json: nothing turns the writing direction or is a formula, numbers stay numbers."""
-    text = minimal().model_dump_json().replace('"value":', '"value": -').replace(minimal().systems[0].name, "=1+1")
+    text = (
+        minimal_results()
+        .model_dump_json()
+        .replace('"value":', '"value": -')
+        .replace(minimal_results().systems[0].name, "=1+1")
+    )
     tree = json.loads(text)
     tree["title"] = "a\u202eb\x1b[2J\nc"
     tree["systems"][0]["values"] = {"@key": "-2", "b": -2}
@@ -596,7 +601,7 @@ def test_paper_shows_what_is_folded_and_cuts_nothing_off(browser: Any, written: 
 
 
 def test_plot_results_writes_the_report_again(tmp_path: Path) -> None:
-    few = minimal()
+    few = minimal_results()
     write_report(few, tmp_path / "first")
     (tmp_path / "results.json").write_text(few.model_dump_json(), encoding="utf-8")
     done = invoke("plot", "results", str(tmp_path / "results.json"), "--output", str(tmp_path / "new" / "again"))
@@ -611,8 +616,8 @@ def test_plot_results_writes_the_report_again(tmp_path: Path) -> None:
 
 
 def test_plot_results_names_characters_without_a_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    system = minimal().systems[0].model_copy(update={"name": "狗"})
-    few = minimal().model_copy(update={"systems": [system], "baseline": "狗"})
+    system = minimal_results().systems[0].model_copy(update={"name": "狗"})
+    few = minimal_results().model_copy(update={"systems": [system], "baseline": "狗"})
     (tmp_path / "results.json").write_text(few.model_dump_json(), encoding="utf-8")
     monkeypatch.setattr(pictures, "_installed", lambda: ())
     done = invoke("plot", "results", str(tmp_path / "results.json"), "-o", str(tmp_path / "report"))

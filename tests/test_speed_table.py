@@ -11,8 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from speed.table import history, load, section
-from speed.turns import in_turns, summary
+from speed.table import history, load_results, section
+from speed.turns import run_in_turns, summary
 
 pytestmark = pytest.mark.scripts
 
@@ -106,7 +106,7 @@ def test_training_has_a_table_for_each_kind_of_cores(folder: Path) -> None:
 
 
 def test_history_sets_a_figure_beside_itself(folder: Path) -> None:
-    lines = [line for line in history(load(folder)) if "training dot" in line]
+    lines = [line for line in history(load_results(folder)) if "training dot" in line]
     for line, (figure, name) in zip(
         lines, [("2,000", "luong "), ("2,500", "luong "), ("3,500", "luong, bf16")], strict=True
     ):
@@ -121,7 +121,7 @@ def test_systems_take_turns() -> None:
         order.append(name)
         return len(order)
 
-    found = in_turns({"a": ("a",), "b": ("b",)}, measure, 3, lambda name, number: None)
+    found = run_in_turns({"a": ("a",), "b": ("b",)}, measure, 3, lambda name, number: None)
     assert order == ["a", "b"] * 3
     assert found == {"a": [1, 3, 5], "b": [2, 4, 6]}
     assert summary([4.0, 1.0, 2.0], 1) == {"median": 2.0, "spread": 1.5, "values": [4.0, 1.0, 2.0]}

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-from seq2seq.comparison.plan import cells, load_grid
+from seq2seq.comparison.plan import load_grid, planned_runs
 from seq2seq.comparison.results import load_results
 
 pytestmark = pytest.mark.scripts
@@ -32,7 +32,7 @@ def like_gold() -> Any:
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_every_grid_can_be_planned_and_has_its_numbers(name: str) -> None:
-    planned = cells(load_grid(STUDY / f"{name}.toml"), STUDY / f"{name}.toml")
+    planned = planned_runs(load_grid(STUDY / f"{name}.toml"), STUDY / f"{name}.toml")
     results = load_results(STUDY / f"{name.replace('-', '_')}.json")
     ran = {(system.name, run.seed) for system in results.systems for run in system.runs}
     assert ran == {(cell.system, cell.seed) for cell in planned}

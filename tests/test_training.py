@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from seq2seq.batching import make_batch
 from seq2seq.checkpoint.model import load_model
 from seq2seq.cli.display.training import event_line
-from seq2seq.comparison.pace import training_pace
+from seq2seq.comparison.pace import measure_training
 from seq2seq.config import Config, TrainingConfig
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
@@ -641,7 +641,7 @@ def test_bfloat16_reaches_every_step_and_is_advised_against_where_it_is_slow(
     slow = [line for line in seen if line and "no instructions for bfloat16" in line]
     assert len(slow) == (precision == "bf16" and not able)
     asked.clear()
-    training_pace(settings, tmp_path / "run")
+    measure_training(settings, tmp_path / "run")
     assert set(asked) == {precision == "bf16"}
 
 

@@ -20,7 +20,7 @@ from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.metrics.links import word_weights
 from seq2seq.nn.initialisation import initialise
-from seq2seq.nn.kernels import additive_energies as additive
+from seq2seq.nn.kernels import additive_energies
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair, train_tokenizers
 from seq2seq.text.words import word_owners
@@ -288,7 +288,7 @@ def test_forcing_keeps_nothing_of_the_steps_before(
 ) -> None:
     """So that memory is linear in both lengths. A pair of 2,100 pieces a side once took 2.75 GB."""
     prepared, widths = list[weakref.ref[torch.Tensor]](), set[int]()
-    prepare, force_on = additive._prepare, Seq2Seq.force_on
+    prepare, force_on = additive_energies._prepare, Seq2Seq.force_on
 
     def watched(*arguments: Any) -> Any:
         found = prepare(*arguments)
@@ -300,7 +300,7 @@ def test_forcing_keeps_nothing_of_the_steps_before(
         widths.add(output.weights.shape[1])
         return output
 
-    monkeypatch.setattr(additive, "_prepare", watched)
+    monkeypatch.setattr(additive_energies, "_prepare", watched)
     monkeypatch.setattr(Seq2Seq, "force_on", measured)
     monkeypatch.setattr("seq2seq.translation.forcing.STRETCH", 8)
     translator = Translator([tiny(pair, "additive", wiring)])

@@ -1,1 +1,1 @@
-"""The parts of scripts/benchmark, one measurement each: they answer plain dictionaries, which become JSON."""
+"""The parts of scripts/benchmark, one module per measurement; their results are plain dictionaries, stored as JSON."""

@@ -1,8 +1,9 @@
-"""What a step asks of torch, counted and not timed: operators, allocations, their bytes, and the peak of what lives.
+"""Counts of what a step requests from torch: operators, allocations, allocated bytes, and the peak of live bytes.
 
-Deterministic, so that CI can hold on to it: keys projected anew at every step, one more copy of the logits, or one more
-operator inside a loop raises a count. Counted is what this code and autograd ask of torch's dispatcher. What a kernel
-does inside differs between processors; which library multiplies does so too, so it is given and not found out.
+Unlike times, counts are deterministic, so a test can compare them exactly: keys projected again at every step, one more
+copy of the logits, or one more operator inside a loop raises a count. Only the requests of this code and of autograd to
+torch's dispatcher are counted. Kernels work differently on different processors inside. Which library multiplies also
+depends on the processor, so it is set here instead of detected.
 """
 
 from __future__ import annotations
@@ -37,40 +38,40 @@ WIRINGS = {"luong": ("luong", False), "luong, input feeding": ("luong", True), "
 SCORES = ("additive", "multiplicative")
 KINDS = ("training", "training, products by oneDNN", "search")
 SENTENCES, SOURCE, VOCABULARY = 6, 9, 211
-SHORT, LONG = 8, 16  # target positions; what the longer takes more than the shorter is the loop's own
+SHORT, LONG = 8, 16  # target positions; the difference between the two counts is that of the loop
 
 
 def write_counts() -> None:
-    """Make the counts of today those that tests/test_counts.py allows no more than."""
+    """Write the present counts to the file with which tests/test_counts.py compares."""
     COUNTS.write_text(json.dumps(all_counts(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def all_counts() -> dict[str, dict[str, int]]:
-    """Of a training step and of a beam search, by score function and wiring."""
+    """Return the counts of training steps and of beam search by kind, score function and wiring."""
     return {
-        f"{kind}, {score}, {name}": counts_of(kind, score, name)
+        f"{kind}, {score}, {name}": step_counts(kind, score, name)
         for kind in KINDS
         for score in SCORES
         for name in WIRINGS
     }
 
 
-def counts_of(kind: str, score: str, wiring: str) -> dict[str, int]:
-    """One row: of KINDS, SCORES and WIRINGS."""
-    model = tiny(score, WIRINGS[wiring])
-    with multiplying(by_onednn="oneDNN" in kind):
-        return counted(lambda length: (search if kind == "search" else train)(model, length))
+def step_counts(kind: str, score: str, wiring: str) -> dict[str, int]:
+    """Return the counts of one of KINDS with one of SCORES and one of WIRINGS."""
+    model = tiny_model(score, WIRINGS[wiring])
+    with float32_products(by_onednn="oneDNN" in kind):
+        return count_requests(lambda length: (search if kind == "search" else train)(model, length))
 
 
 @contextmanager
-def multiplying(*, by_onednn: bool) -> Iterator[None]:
-    """As on a CPU where oneDNN is asked for products of float32, or on one where it is not."""
+def float32_products(*, by_onednn: bool) -> Iterator[None]:
+    """Run the block as on a CPU where oneDNN computes float32 products, or as on one where it does not."""
     with mock.patch.object(products, "onednn_is_better", return_value=by_onednn):
         yield
 
 
-def tiny(score: str, wiring: tuple[str, bool]) -> Seq2Seq:
-    """The reference model in small: what is counted does not depend on the sizes, and bytes do in proportion."""
+def tiny_model(score: str, wiring: tuple[str, bool]) -> Seq2Seq:
+    """Return a small version of the reference model: operators do not depend on its sizes, bytes only in proportion."""
     fixed = {"embedding_dim": 16, "encoder_dim": 16, "decoder_dim": 32, "attention_dim": 32, "output_dim": 32}
     fixed |= {"tie": "none", "dropout_embedding": 0.3, "dropout_layer": 0.3, "dropout_output": 0.3}
     settings = ModelConfig(score=score, wiring=wiring[0], input_feeding=wiring[1], **fixed)
@@ -80,7 +81,7 @@ def tiny(score: str, wiring: tuple[str, bool]) -> Seq2Seq:
 
 
 def train(model: Seq2Seq, length: int) -> None:
-    """Loss and gradients of one batch."""
+    """Compute loss and gradients of one batch with targets of this length."""
     model.train()
     batch = make_batch([[5] * (SOURCE - 1)] * SENTENCES, [[7] * (length - 1)] * SENTENCES)
     model(*batch.tensors(), 0.1, 0.0).total.backward()
@@ -89,7 +90,7 @@ def train(model: Seq2Seq, length: int) -> None:
 
 @torch.inference_mode()
 def search(model: Seq2Seq, length: int) -> None:
-    """Beam search with 5 slots that ends nowhere before its length."""
+    """Run a beam search with 5 slots in which no hypothesis ends before this length."""
     model.eval()
     state = model.start(*source_batch([[5] * (SOURCE - 1)] * SENTENCES))
 
@@ -101,23 +102,23 @@ def search(model: Seq2Seq, length: int) -> None:
     beam_search(step, state, sentences=SENTENCES, beam_size=5, bos=2, eos=3, nbest=5, **limits)
 
 
-def counted(work: Callable[[int], None]) -> dict[str, int]:
-    """Counts at the longer length, and the operators of one position; on one thread, once it has run."""
+def count_requests(work: Callable[[int], None]) -> dict[str, int]:
+    """Return the counts at the longer length and the operators of one position, on one thread, after a warm-up run."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         work(SHORT)
-        short, long = _requests(lambda: work(SHORT)), _requests(lambda: work(LONG))
+        short, long = _count(lambda: work(SHORT)), _count(lambda: work(LONG))
     finally:
         torch.set_num_threads(threads)
     return {**long, "operators_per_position": -((short["operators"] - long["operators"]) // (LONG - SHORT))}
 
 
-def _requests(work: Callable[[], None]) -> dict[str, int]:
+def _count(work: Callable[[], None]) -> dict[str, int]:
     gc.collect()
-    gc.disable()  # else what lives in a cycle would end whenever Python looks
+    gc.disable()  # else objects in reference cycles would be freed at unpredictable times
     try:
-        with Requests() as found:
+        with RequestCounter() as found:
             work()
     finally:
         gc.enable()
@@ -129,8 +130,8 @@ def _requests(work: Callable[[], None]) -> dict[str, int]:
     }
 
 
-class Requests(TorchDispatchMode):
-    """Counts the operators that are asked for within it, and the storages that their results bring."""
+class RequestCounter(TorchDispatchMode):
+    """A context that counts the operators called within it, and the storages that their results allocate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -138,7 +139,7 @@ class Requests(TorchDispatchMode):
         self._live: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Do as asked, and count. A result that shares an argument's storage brings none."""
+        """Call the operator and count it; a result that shares an argument's storage is no allocation."""
         results = func(*args, **(kwargs or {}))
         self.operators += 1
         given = {

@@ -1,4 +1,4 @@
-"""What a measurement was made on, so that a number never stands alone."""
+"""The setting of a measurement: date, commit, machine, and the run and config that it uses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parents[1]
 
 
 def describe() -> dict[str, Any]:
-    """Date, commit (with + where files differ from it), machine."""
+    """Return date, commit (with + if files differ from it) and machine."""
     import torch
 
     return {
@@ -43,12 +43,12 @@ def _commit() -> str:
 
     try:
         return git("rev-parse", "--short=10", "HEAD") + ("+" if git("status", "--porcelain", "seq2seq") else "")
-    except (OSError, subprocess.CalledProcessError):  # a copy without its history
+    except (OSError, subprocess.CalledProcessError):  # not a git checkout
         return "unknown"
 
 
-def untrained(config: str, data: Path) -> Path:
-    """A run of one step, for its tokenizers and its encoded text; it is removed when the program ends."""
+def train_one_step(config: str, data: Path) -> Path:
+    """Train a run for one step, to have its tokenizers and encoded text; it is removed when the program ends."""
     place = Path(tempfile.mkdtemp(prefix="benchmark-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     command = [sys.executable, "-m", "seq2seq", "train", str(HERE / "configs" / config), "--output", str(place / "run")]
@@ -58,8 +58,8 @@ def untrained(config: str, data: Path) -> Path:
     return place / "run"
 
 
-def config_of(run: Path, data: Path) -> Config:
-    """A run's config, its texts read from here, with the threads that `describe` tells of."""
+def run_config(run: Path, data: Path) -> Config:
+    """Return a run's config with the texts in this folder and the default number of threads, as in `describe`."""
     config = load_model(run).config
     changes = {
         "data": config.data.model_copy(update={"root": str(data.resolve())}),

@@ -1,4 +1,4 @@
-"""The command line, from its start to the first translation."""
+"""Start-up time of the command line: from its start to the first translation."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from speed.translation import VARIANTS, directory
-from speed.turns import Show, in_turns, summary
+from speed.translation import VARIANTS, model_directory
+from speed.turns import Show, run_in_turns, summary
 
 
 def measure(run: Path, line: str, variants: Sequence[str], repeats: int, show: Show) -> list[dict[str, Any]]:
-    """Seconds of `seq2seq translate MODEL` until a line comes out, and until it ends; and of `seq2seq --help`."""
-    words = {f"translate, {name}": ["translate", str(directory(run, name)), *_flags(name)] for name in variants}
+    """Return the seconds of `seq2seq translate MODEL` and `seq2seq --help` to the first line and to the end."""
+    words = {f"translate, {name}": ["translate", str(model_directory(run, name)), *_flags(name)] for name in variants}
     jobs = {name: (arguments, line) for name, arguments in {**words, "--help": ["--help"]}.items()}
 
-    def told(name: str, turn: tuple[float, float]) -> None:
+    def show_turn(name: str, turn: tuple[float, float]) -> None:
         show(name, f"{turn[0]:.2f} s to the first line, {turn[1]:.2f} s to the end")
 
-    found = in_turns(jobs, _once, repeats, told)
+    found = run_in_turns(jobs, _time_command, repeats, show_turn)
     return [
         {
             "command": name,
@@ -33,13 +33,13 @@ def measure(run: Path, line: str, variants: Sequence[str], repeats: int, show: S
 
 
 def _flags(variant: str) -> list[str]:
-    """The options of a variant as the command line has them."""
+    """Return the command-line options of a variant."""
     chosen = VARIANTS[variant].load | VARIANTS[variant].options
     named = {f"--{name.replace('_', '-')}": value for name, value in chosen.items()}
     return [word for flag, value in named.items() for word in ([flag] if value is True else [flag, str(value)])]
 
 
-def _once(arguments: list[str], line: str) -> tuple[float, float]:
+def _time_command(arguments: list[str], line: str) -> tuple[float, float]:
     began = time.perf_counter()
     command = [sys.executable, "-m", "seq2seq", *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""The tables of speed, from the newest committed measurement of each part and the peers' file."""
+"""Tables of speed, from the newest committed measurement of each part and from peers.toml, the other toolkits."""
 
 from __future__ import annotations
 
@@ -8,31 +8,34 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from speed.training import name_of
+from speed.training import system_name
 
-OF_CORES = ("training", "scores-in-turns")  # parts that are shown for each kind of cores
+PARTS_BY_CORES = ("training", "scores-in-turns")  # parts with one table per kind of cores
 
 
 def section(results: Path, peers: Path) -> str:
-    """Return all tables, as they stand between the markers of `speed`."""
-    return "\n\n".join([*ours(load(results)), others(tomllib.loads(peers.read_text(encoding="utf-8")))])
+    """Return all tables, the text between the markers of `speed`."""
+    return "\n\n".join(
+        [*measurement_tables(load_results(results)), peers_table(tomllib.loads(peers.read_text(encoding="utf-8")))]
+    )
 
 
-def load(folder: Path) -> list[dict[str, Any]]:
-    """Every committed result, the oldest first."""
+def load_results(folder: Path) -> list[dict[str, Any]]:
+    """Return every committed result, the oldest first."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
     return sorted(found, key=lambda result: str(result["date"]))
 
 
-def ours(history: list[dict[str, Any]]) -> list[str]:
-    """A table for each part that has been measured, with what it was measured on.
+def measurement_tables(history: list[dict[str, Any]]) -> list[str]:
+    """Return a table for each measured part, with the setting of the measurement below it.
 
-    Of trainings one for each kind of cores: products go other ways there, and the peers were run on but one kind.
+    Trainings have one table per kind of cores, because matrix products use other kernels there, and the other toolkits
+    were run on only one kind.
     """
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for result in reversed(history):
         for part in TABLES.keys() & result.keys():
-            newest.setdefault((part, result["machine"]["vectors"] if part in OF_CORES else ""), result)
+            newest.setdefault((part, result["machine"]["vectors"] if part in PARTS_BY_CORES else ""), result)
     return [
         "\n".join([*table(result[part]["results"]), "", provenance(result, part)])
         for part, table in TABLES.items()
@@ -42,7 +45,7 @@ def ours(history: list[dict[str, Any]]) -> list[str]:
 
 
 def provenance(result: dict[str, Any], part: str) -> str:
-    """Machine, threads, date, commit, repeats."""
+    """Return a sentence with the date, commit, machine, threads and repeats of a measurement."""
     machine, repeats = result["machine"], result[part]["repeats"]
     range_of = "first and third quartile" if part == "scores-in-turns" else "± half of largest - smallest"
     turns = f"median of {repeats} turns, {range_of}" if repeats > 1 else "one turn"
@@ -54,8 +57,8 @@ def provenance(result: dict[str, Any], part: str) -> str:
     )
 
 
-def value(summary: dict[str, Any], form: str = ",.0f", scale: float = 1.0) -> str:
-    """A median, with half its range where it was measured more than once."""
+def median(summary: dict[str, Any], form: str = ",.0f", scale: float = 1.0) -> str:
+    """Return a median, with ± half the range of the values if there are several."""
     middle = f"{summary['median'] * scale:{form}}"
     if len(summary["values"]) == 1:
         return middle
@@ -64,25 +67,25 @@ def value(summary: dict[str, Any], form: str = ",.0f", scale: float = 1.0) -> st
 
 
 def _system(one: dict[str, Any]) -> str:
-    """Results from before 2026-11-26 know of float32 alone."""
-    return name_of(one["score"], one["wiring"], one.get("mixed_precision", "no"))
+    """Return the name of a measured system; results from before 2026-11-26 are all in float32."""
+    return system_name(one["score"], one["wiring"], one.get("mixed_precision", "no"))
 
 
 def training(results: list[dict[str, Any]]) -> list[str]:
-    """Every system, and how near it comes to the bound."""
+    """Return the rows of the training table: the speed of every system, and its fraction of the matmul's FLOP/s."""
     heads = "real target tokens/s | of the matmul's FLOP/s | matmul, GFLOP/s | MFLOP/token | padding | peak RSS"
     lines = [f"| training | {heads} |", "|---|---|---|---|---|---|---|"]
     for one in results:
         lines.append(
-            f"| {_system(one)} | {value(one['tokens_per_second'])} "
-            f"| {value(one['fraction_of_bound'], '.2f')} | {value(one['matmul_gflops'])} "
+            f"| {_system(one)} | {median(one['tokens_per_second'])} "
+            f"| {median(one['fraction_of_bound'], '.2f')} | {median(one['matmul_gflops'])} "
             f"| {one['mflop_per_token']:.1f} | {one['padding']:.1%} | {one['peak_bytes'] / 1e9:.2f} GB |"
         )
     return lines
 
 
 def scores_in_turns(results: list[dict[str, Any]]) -> list[str]:
-    """Every score, beside one of them."""
+    """Return the rows of the table of scores in turns, each relative to one of them."""
     heads = (
         f"time of a step, {results[0]['beside']}'s = 1 | FLOP/s, {results[0]['beside']}'s = 1 | of the matmul's FLOP/s"
     )
@@ -97,7 +100,7 @@ def scores_in_turns(results: list[dict[str, Any]]) -> list[str]:
 
 
 def translation(found: dict[str, Any]) -> list[str]:
-    """Every variant and setting, with its BLEU."""
+    """Return the rows of the translation table: every variant and setting, with its BLEU."""
     heads = "tokens/s | sentences/s | of exact's bound | peak RSS | BLEU"
     lines = [f"| translating {found['sentences']:,} sentences | {heads} |", "|---|---|---|---|---|---|"]
     for one in found["results"]:
@@ -105,8 +108,9 @@ def translation(found: dict[str, Any]) -> list[str]:
         workers = f", {one['workers']} workers" if one["workers"] > 1 else ""
         lines.append(
             f"| {one['variant']}, {'greedy' if one['beam'] == 1 else 'beam ' + str(one['beam'])}{batch}{workers} "
-            f"| {value(one['tokens_per_second'])} | {value(one['sentences_per_second'])} "
-            f"| {value(one['fraction_of_exact_bound'], '.2f')} | {one['peak_bytes'] / 1e9:.2f} GB | {one['bleu']:.2f} |"
+            f"| {median(one['tokens_per_second'])} | {median(one['sentences_per_second'])} "
+            f"| {median(one['fraction_of_exact_bound'], '.2f')} | {one['peak_bytes'] / 1e9:.2f} GB "
+            f"| {one['bleu']:.2f} |"
         )
     costs = ", ".join(f"{kind} {work['flop_per_token'] / 1e6:.0f}" for kind, work in found["work"].items())
     signatures = sorted({one["signature"] for one in found["results"]})
@@ -114,25 +118,25 @@ def translation(found: dict[str, Any]) -> list[str]:
 
 
 def latency(results: list[dict[str, Any]]) -> list[str]:
-    """One sentence at a time."""
+    """Return the rows of the latency table."""
     lines = ["| one sentence at a time, beam 5 | p50, ms | p95, ms | p99, ms |", "|---|---|---|---|"]
     for one in results:
-        lines.append(f"| {one['variant']} | {' | '.join(value(one[rank]) for rank in ('p50', 'p95', 'p99'))} |")
+        lines.append(f"| {one['variant']} | {' | '.join(median(one[rank]) for rank in ('p50', 'p95', 'p99'))} |")
     return lines
 
 
 def startup(results: list[dict[str, Any]]) -> list[str]:
-    """The command line."""
+    """Return the rows of the start-up table."""
     lines = ["| `seq2seq ...` | to the first line, s | to the end, s |", "|---|---|---|"]
     for one in results:
         lines.append(
-            f"| {one['command']} | {value(one['first_line_seconds'], '.2f')} | {value(one['end_seconds'], '.2f')} |"
+            f"| {one['command']} | {median(one['first_line_seconds'], '.2f')} | {median(one['end_seconds'], '.2f')} |"
         )
     return lines
 
 
 def attention_memory(found: dict[str, Any]) -> list[str]:
-    """Ours against the plain formula."""
+    """Return a sentence on the memory and gradients of additive attention and of its literal formula."""
     shape = found["shape"]
     return [
         f"Additive attention, forward and backward, batch {shape['batch']}, source = target = {shape['source']}, "
@@ -152,8 +156,8 @@ TABLES: dict[str, Callable[[Any], list[str]]] = {
 }
 
 
-def others(peers: dict[str, Any]) -> str:
-    """What other toolkits reached, and how they were run."""
+def peers_table(peers: dict[str, Any]) -> str:
+    """Return the table of the other toolkits' speed, and how they were run."""
     setting = peers["setting"]
     lines = ["| others | attention | training, tokens/s | peak RSS, GB | beam 5, tokens/s | sentences/s | |"]
     lines += ["|---|---|---|---|---|---|---|"]
@@ -173,7 +177,7 @@ def others(peers: dict[str, Any]) -> str:
 
 
 def history(results: list[dict[str, Any]]) -> list[str]:
-    """A line for each figure of each result, so that a regression is seen: its date, commit, and name."""
+    """Return a line per number of each result, sorted by name to show regressions: date, commit, name, number."""
     lines = []
     for result in results:
         mark = f"{result['date']}  {result['commit']:11}"

@@ -1,4 +1,4 @@
-"""Translating a test: many sentences at once by one or several processes, and one sentence at a time."""
+"""Translation speed on a test: many sentences at once by one or several processes, and one sentence at a time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq.comparison.pace import apart, matmul_rate, peak_memory, side_by_side
-from speed.turns import Show, in_turns, summary
+from seq2seq.comparison.pace import call_in_process, call_in_processes, matmul_rate, peak_memory
+from speed.turns import Show, run_in_turns, summary
 
 if TYPE_CHECKING:
     from seq2seq.checkpoint.model import LoadedModel
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A way to translate: keywords of Translator.load, and of `translate`."""
+    """A way to translate: keyword arguments of Translator.load and of `translate`."""
 
     load: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
-    exported: bool = False  # by onnxruntime, from `directory`
+    exported: bool = False  # translated by onnxruntime, from the export
 
 
-VARIANTS = {  # the first is exact, and the measure of the others' BLEU
+VARIANTS = {  # the first is exact search in float32, with which the BLEU of the others is compared
     "float32": Variant(),
     "shortlist": Variant(options={"shortlist": True}),
     "int8": Variant(options={"int8": True}),
@@ -39,24 +39,24 @@ VARIANTS = {  # the first is exact, and the measure of the others' BLEU
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is translated how. Plain values, as they travel."""
+    """One measurement of translation, in plain values that can be pickled and sent to a process."""
 
     run: Path
     variant: str
     beam: int
-    batch: int | None  # sentences; None: the translator's own
+    batch: int | None  # sentences; None: the translator's default
     workers: int
     lines: Sequence[str]
 
     @property
     def name(self) -> str:
-        """For a person who waits."""
+        """The name of the measurement on the screen."""
         batch = f"batch {self.batch}" if self.batch else "batch as it is"
         return f"{self.variant}, beam {self.beam}, {batch}, {self.workers} worker{'s' * (self.workers > 1)}"
 
 
-def available() -> list[str]:
-    """The variants that this version's Translator knows."""
+def available_variants() -> list[str]:
+    """Return the variants that this version's Translator supports."""
     from seq2seq.translation.options import SearchKeywords
     from seq2seq.translation.translator import Translator
 
@@ -68,12 +68,12 @@ def available() -> list[str]:
     ]
 
 
-def usable(run: Path, line: str, show: Show) -> list[str]:
-    """Those of them that this model can be used with; why another cannot is shown."""
-    names = available()
+def usable_variants(run: Path, line: str, show: Show) -> list[str]:
+    """Return the variants that work with this model, and show why another does not."""
+    names = available_variants()
     if any(VARIANTS[name].exported for name in names):
-        apart("the export", export, run)
-    problems = {name: apart(f"trying {name}", _problem, run, name, line) for name in names}
+        call_in_process("the export", export, run)
+    problems = {name: call_in_process(f"trying {name}", _problem, run, name, line) for name in names}
     for name, problem in problems.items():
         if problem:
             show(name, f"left out: {problem}")
@@ -81,7 +81,7 @@ def usable(run: Path, line: str, show: Show) -> list[str]:
 
 
 def _problem(run: Path, variant: str, line: str) -> str:
-    """Why the variant refuses, or nothing."""
+    """Return the error message of a variant on this line, "" if it works."""
     from seq2seq.errors import InputError
 
     try:
@@ -100,14 +100,14 @@ def bulk(
     repeats: int,
     show: Show,
 ) -> dict[str, Any]:
-    """Tokens and sentences per second of each variant, and BLEU, so that a fast wrong answer shows."""
+    """Return tokens and sentences per second of each variant, and BLEU, so that fast but wrong translations show."""
     jobs = _jobs(run, lines, variants, batches)
-    work = {beam: apart(f"work of beam {beam}", count_work, run, lines[::5], beam) for beam in (1, 5)}
+    work = {beam: call_in_process(f"work of beam {beam}", count_work, run, lines[::5], beam) for beam in (1, 5)}
 
-    def told(name: str, turn: dict[str, Any]) -> None:
+    def show_turn(name: str, turn: dict[str, Any]) -> None:
         show(name, f"{turn['tokens'] / turn['seconds']:,.0f} tokens/s beside {turn['matmul'] / 1e9:.0f} GFLOP/s")
 
-    found = in_turns({job.name: (job,) for job in jobs}, _together, repeats, told)
+    found = run_in_turns({job.name: (job,) for job in jobs}, _translate_in_processes, repeats, show_turn)
     results = [_entry(job, found[job.name], references, work[job.beam]["flop_per_token"]) for job in jobs]
     return {
         "sentences": len(lines),
@@ -117,16 +117,16 @@ def bulk(
 
 
 def _jobs(run: Path, lines: Sequence[str], variants: Sequence[str], batches: Sequence[int]) -> list[Job]:
-    """Every variant greedy and with a beam of 5, by one worker and two; batch sizes with the first alone."""
+    """Return the jobs: each variant greedy and with a beam of 5, by one and two workers; batch sizes for the first."""
     kinds = [(variant, beam, None, workers) for variant in variants for beam in (1, 5) for workers in (1, 2)]
     kinds += [(variants[0], 5, batch, 1) for batch in batches]
     return [Job(run, *kind, lines) for kind in kinds]
 
 
-def _together(job: Job) -> dict[str, Any]:
-    """Each worker takes every n-th line; the time is that of the last to end."""
+def _translate_in_processes(job: Job) -> dict[str, Any]:
+    """Translate with several processes, each every n-th line; the time is that of the slowest."""
     barrier = multiprocessing.get_context("spawn").Barrier(job.workers)
-    found = side_by_side(job.name, _work, [(job, number, barrier) for number in range(job.workers)])
+    found = call_in_processes(job.name, _translate_share, [(job, number, barrier) for number in range(job.workers)])
     texts = [""] * len(job.lines)
     for number, one in enumerate(found):
         texts[number :: job.workers] = one["texts"]
@@ -139,19 +139,19 @@ def _together(job: Job) -> dict[str, Any]:
     }
 
 
-def directory(run: Path, variant: str) -> Path:
-    """What a variant loads: the run, or its export, which is made beside it."""
+def model_directory(run: Path, variant: str) -> Path:
+    """Return the directory that a variant loads: the run, or the export beside it."""
     return run.with_name(f"{run.name}.onnx") if VARIANTS[variant].exported else run
 
 
 def export(run: Path) -> None:
-    """Make the export anew, so that it is never an old one."""
+    """Export the run again, so that the export is never out of date."""
     import shutil
 
     from seq2seq.checkpoint.model import load_model
     from seq2seq.onnx.export import export_onnx
 
-    target = directory(run, "onnx")
+    target = model_directory(run, "onnx")
     shutil.rmtree(target, ignore_errors=True)
     export_onnx(load_model(run), target)
 
@@ -163,12 +163,12 @@ def _load(run: Path, variant: str) -> Any:
     from seq2seq.translation.translator import Translator
 
     if VARIANTS[variant].exported:
-        return OnnxTranslator.load(directory(run, variant), threads=torch.get_num_threads())
+        return OnnxTranslator.load(model_directory(run, variant), threads=torch.get_num_threads())
     return Translator.load(run, **VARIANTS[variant].load)
 
 
-def _work(job: Job, number: int, barrier: Any) -> dict[str, Any]:
-    """One worker's share. The first reads the matmul, with all threads, before and after, while the others wait."""
+def _translate_share(job: Job, number: int, barrier: Any) -> dict[str, Any]:
+    """Translate one worker's lines. The first worker measures a matmul with all threads before and after."""
     import torch
 
     threads = torch.get_num_threads()
@@ -176,22 +176,22 @@ def _work(job: Job, number: int, barrier: Any) -> dict[str, Any]:
     translator, lines = _load(job.run, job.variant), job.lines[number :: job.workers]
     options = {"beam_size": job.beam, "batch_size": job.batch, **VARIANTS[job.variant].options}
     translator.translate(lines[:8], **options)
-    readings = _reading(number, threads, barrier)
+    readings = _measure_matmul(number, threads, barrier)
     began = time.perf_counter()
     translations = translator.translate(lines, **options)
     seconds = time.perf_counter() - began
-    readings += _reading(number, threads, barrier)
+    readings += _measure_matmul(number, threads, barrier)
     return {
         "seconds": seconds,
-        "tokens": written(translations),
+        "tokens": output_tokens(translations),
         "texts": [one.text for one in translations],
         "matmul": statistics.median(readings) if readings else 0.0,
         "peak": peak_memory(),
     }
 
 
-def _reading(number: int, threads: int, barrier: Any) -> list[float]:
-    """The matmul of the first worker, once all have come and before any goes on."""
+def _measure_matmul(number: int, threads: int, barrier: Any) -> list[float]:
+    """Measure a matmul in the first worker while all others wait at the barrier; return [] in the others."""
     import torch
 
     barrier.wait()
@@ -204,16 +204,16 @@ def _reading(number: int, threads: int, barrier: Any) -> list[float]:
 
 
 def count_work(run: Path, lines: Sequence[str], beam: int) -> dict[str, float]:
-    """As `work_of_search`, of a run."""
+    """Return `work_of_search` for the model of a run."""
     from seq2seq.checkpoint.model import load_model
 
     return work_of_search(load_model(run), lines, beam)
 
 
 def work_of_search(loaded: LoadedModel, lines: Sequence[str], beam: int) -> dict[str, float]:
-    """What a token of the output costs: FLOP of exact search in float32, of live hypotheses alone.
+    """Return the FLOP per output token of exact search in float32, counting only live hypotheses.
 
-    Counted while each sentence is searched by itself, for then no slot of the beam is empty and no position padding.
+    Counted while each sentence is searched alone, because then no slot of the beam is empty and no position is padding.
     """
     from seq2seq.comparison.flops import Work, forward_flops
     from seq2seq.errors import Seq2SeqError
@@ -221,11 +221,11 @@ def work_of_search(loaded: LoadedModel, lines: Sequence[str], beam: int) -> dict
 
     step, slots = loaded.model.step, list[tuple[int, int]]()
 
-    def counted(tokens: Any, state: Any, *rest: Any) -> Any:
+    def count_step(tokens: Any, state: Any, *rest: Any) -> Any:
         slots.append((tokens.numel(), state.memory.mask.shape[1]))
         return step(tokens, state, *rest)
 
-    loaded.model.step = counted
+    loaded.model.step = count_step
     translator = Translator([loaded])
     translations = translator.translate(lines, beam_size=beam, batch_size=1)
     if not slots:
@@ -234,12 +234,12 @@ def work_of_search(loaded: LoadedModel, lines: Sequence[str], beam: int) -> dict
     live = sum(live for live, _ in slots)
     work = Work(len(lines), sum(lengths), live, sum(live * source for live, source in slots))
     flops = forward_flops(loaded.model.architecture, translator.tokenizers.target.vocabulary_size, work)
-    tokens = written(translations)
+    tokens = output_tokens(translations)
     return {"sentences": len(lines), "slots_per_token": live / tokens, "flop_per_token": sum(flops.values()) / tokens}
 
 
-def written(translations: Sequence[Translation]) -> int:
-    """Tokens of the output, ends counted."""
+def output_tokens(translations: Sequence[Translation]) -> int:
+    """Return the number of output tokens, ends counted."""
     return sum(len(one.tokens) + one.finished for one in translations)
 
 
@@ -265,13 +265,13 @@ def _entry(job: Job, turns: list[dict[str, Any]], references: Sequence[str], flo
 
 
 def latency(run: Path, lines: Sequence[str], variants: Sequence[str], repeats: int, show: Show) -> list[dict[str, Any]]:
-    """Milliseconds of single sentences with a beam of 5: median, and what 95 and 99 in a hundred do not pass."""
-    jobs = {variant: (variant, _alone, run, variant, lines) for variant in variants}
+    """Return the milliseconds per sentence with a beam of 5, one sentence at a time: percentiles 50, 95 and 99."""
+    jobs = {variant: (variant, _measure_latency, run, variant, lines) for variant in variants}
 
-    def told(name: str, turn: dict[str, Any]) -> None:
+    def show_turn(name: str, turn: dict[str, Any]) -> None:
         show(f"{name}, one by one", ", ".join(f"p{rank} {turn[f'p{rank}']:.0f} ms" for rank in (50, 95, 99)))
 
-    found = in_turns(jobs, apart, repeats, told)
+    found = run_in_turns(jobs, call_in_process, repeats, show_turn)
     ranks = ("p50", "p95", "p99")
     return [
         {"variant": variant, "sentences": len(lines)}
@@ -281,7 +281,7 @@ def latency(run: Path, lines: Sequence[str], variants: Sequence[str], repeats: i
     ]
 
 
-def _alone(run: Path, variant: str, lines: Sequence[str]) -> dict[str, Any]:
+def _measure_latency(run: Path, variant: str, lines: Sequence[str]) -> dict[str, Any]:
     translator, options = _load(run, variant), VARIANTS[variant].options
     readings, spent = [matmul_rate()], []
     for line in [*lines[:5], *lines]:

@@ -1,4 +1,4 @@
-"""Measurements in turns: every system once, then every system again, so that a noisy machine harms all alike."""
+"""Interleaved measurements: every system once, then every system again, so that a noisy machine affects all alike."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import statistics
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from seq2seq.comparison.pace import spread
+from seq2seq.comparison.pace import relative_spread
 
 T = TypeVar("T")
-Show = Callable[[str, str], None]  # a measurement's name, and what it gave
+Show = Callable[[str, str], None]  # the name of a measurement and its result
 
 
-def in_turns(
+def run_in_turns(
     jobs: Mapping[str, tuple[Any, ...]], function: Callable[..., T], repeats: int, show: Callable[[str, T], None]
 ) -> dict[str, list[T]]:
-    """What the function, which starts processes of its own, answers for each job's arguments, turn after turn."""
+    """Call a function, which starts its own processes, with each job's arguments in turn; return results by name."""
     found: dict[str, list[T]] = {name: [] for name in jobs}
     for _ in range(repeats):
         for name, arguments in jobs.items():
@@ -25,10 +25,10 @@ def in_turns(
 
 
 def summary(values: list[float], digits: int) -> dict[str, Any]:
-    """The median, the spread (largest - smallest) / median, and all values in the order measured."""
+    """Return the median, the spread (largest - smallest) / median, and all values in the order of measurement."""
     middle = statistics.median(values)
     return {
         "median": round(middle, digits),
-        "spread": round(spread(values), 4),
+        "spread": round(relative_spread(values), 4),
         "values": [round(value, digits) for value in values],
     }

@@ -16,7 +16,7 @@ from seq2seq.cli.options import decode_text
 from seq2seq.errors import EXTRAS, require
 
 if TYPE_CHECKING:
-    from seq2seq.comparison.plan import Cell, Grid
+    from seq2seq.comparison.plan import Grid, PlannedRun
 
 EXAMPLES = """
 seq2seq compare grid.toml --output comparisons/scores
@@ -79,18 +79,18 @@ def compare(
     """  # fmt: skip
     require("seq2seq compare", *EXTRAS["compare"])  # checked now, not when the trainings are done
     from seq2seq.cli.files import check_folder
-    from seq2seq.comparison.plan import cells, load_grid
+    from seq2seq.comparison.plan import load_grid, planned_runs
     from seq2seq.comparison.texts import bleu_tokenizer, load_tests
 
     settings = load_grid(grid)
-    plan = cells(settings, grid, overrides or [])
+    plan = planned_runs(settings, grid, overrides or [])
     check_folder("compare", str(output), _input_files(grid, settings, plan))
     tests = load_tests(settings, Path(plan[0].config.data.root))
     if note := bleu_tokenizer(settings, tests).note:
         say(f"note: {note}")
     require("seq2seq compare", "torch")  # not before: bad input is told without it, at once
 
-    from seq2seq.comparison.comparison import Stopped
+    from seq2seq.comparison.comparison import StoppedBySignal
     from seq2seq.comparison.comparison import compare as run_comparison
     from seq2seq.comparison.report.report import write_report
 
@@ -101,7 +101,7 @@ def compare(
                 settings, plan, tests, output, workers=count, resume=resume, observe=observe
             )
             say(*(f"warning: {warning}" for warning in write_report(results, output)))
-    except Stopped as stopped:
+    except StoppedBySignal as stopped:
         repeated = [part for override in overrides or [] for part in ("--set", override)]
         again = shlex.join(["seq2seq", "compare", str(grid), "--output", str(output), *repeated, "--resume"])
         say(f"stopped; to go on: {again}")
@@ -113,12 +113,12 @@ def compare(
         raise typer.Exit(1)
 
 
-def _input_files(path: Path, grid: Grid, plan: Sequence[Cell]) -> Iterator[str]:
+def _input_files(path: Path, grid: Grid, plan: Sequence[PlannedRun]) -> Iterator[str]:
     """Yield the files that are read besides the grid itself: its config and all texts."""
     from seq2seq.cli.files import config_files
 
     yield str(path.parent / grid.config)
-    for config in {cell.system: cell.config for cell in plan}.values():
+    for config in {run.system: run.config for run in plan}.values():
         yield from config_files(config)
     root = Path(plan[0].config.data.root)
     for test in grid.tests.values():

@@ -1,4 +1,4 @@
-"""A comparison: train what is missing, measure all runs alike, and put the answers together."""
+"""A comparison from plan to results: train the missing runs, measure all alike, and summarise them over the seeds."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from seq2seq.comparison.costs import describe_machine, measure_costs
-from seq2seq.comparison.measuring import Measured
-from seq2seq.comparison.plan import Cell, Grid
+from seq2seq.comparison.measuring import RunMeasurement
+from seq2seq.comparison.plan import Grid, PlannedRun
 from seq2seq.comparison.results import (
     Contrast,
     Cost,
@@ -24,7 +24,7 @@ from seq2seq.comparison.results import (
     Summary,
     System,
 )
-from seq2seq.comparison.runs import MEASURED, RUNS, Observe, Task, carry_out, load_measured, task
+from seq2seq.comparison.runs import MEASURED, RUNS, Observe, Task, load_measurement, make_task, run_tasks
 from seq2seq.comparison.statistics import contrasts, seed_statistics
 from seq2seq.comparison.texts import Test, bleu_tokenizer
 from seq2seq.durable import replace_durably, seal, unseal
@@ -40,13 +40,13 @@ from seq2seq.training.trainer import check_config
 RESULTS, COSTS, LOCK = "results.json", "costs.json", ".lock"
 
 
-class Stopped(Exception):
-    """A signal ended the comparison; what is done is kept. Its number is the argument."""
+class StoppedBySignal(Exception):
+    """A signal ended the comparison; finished work is kept. The argument is the signal's number."""
 
 
 def compare(
     grid: Grid,
-    plan: Sequence[Cell],
+    plan: Sequence[PlannedRun],
     tests: Mapping[str, Test],
     directory: Path,
     *,
@@ -54,22 +54,23 @@ def compare(
     resume: bool = False,
     observe: Observe = lambda run, event: None,
 ) -> tuple[Results, dict[str, str]]:
-    """Carry out a plan in a directory; the results, also written there, and what went wrong, by run.
+    """Train and measure all runs of a plan; return the results and the error message of each failed run by its name.
 
-    What is trained and measured already is taken as it is. Raises InputError for a bad directory or training text, and
-    Stopped after a signal.
+    The results are also written to results.json in the directory. Runs that are already trained and measured there are
+    not repeated. workers: how many runs are trained at a time. observe: called with a run's name ("" for the whole
+    comparison) and an event. Raises InputError for a bad directory or training text, StoppedBySignal after a signal.
     """
     _check_configs(plan)
     _check_scoring(grid, tests)
-    with _own(directory, resume), StopRequest() as stop:
-        tasks = [task(cell, grid, directory) for cell in plan]
-        failed = carry_out(tasks, tests, workers, observe, stop)
+    with _hold_directory(directory, resume), StopRequest() as stop:
+        tasks = [make_task(run, grid, directory) for run in plan]
+        failed = run_tasks(tasks, tests, workers, observe, stop)
         if stop.requested:
-            raise Stopped(stop.requested)
+            raise StoppedBySignal(stop.requested)
         measured = {}
         for one in tasks:
             if one.name not in failed:
-                if found := load_measured(one, tests):
+                if found := load_measurement(one, tests):
                     measured[one.name] = found
                 else:
                     failed[one.name] = "it was stopped before its numbers were measured; go on with --resume"
@@ -77,24 +78,24 @@ def compare(
             raise InputError(f"no run ended well; {next(iter(failed.items()), ('', ''))[1]}")
         costs, machine = _costs(grid, [one for one in tasks if one.name in measured], directory, observe, stop)
         if stop.requested:
-            raise Stopped(stop.requested)
+            raise StoppedBySignal(stop.requested)
         observe("", {"event": "summarise"})
         results = assemble(grid, plan, measured, tests, costs, machine)
         replace_durably(directory / RESULTS, (results.model_dump_json(indent=1) + "\n").encode())
     return results, failed
 
 
-def _check_configs(plan: Sequence[Cell]) -> None:
-    """Refuse a system that cannot be trained, before others are trained for hours."""
-    for cell in {cell.system: cell for cell in plan}.values():
+def _check_configs(plan: Sequence[PlannedRun]) -> None:
+    """Raise an error for a system that cannot be trained, before others are trained for hours."""
+    for run in {run.system: run for run in plan}.values():
         try:
-            check_config(cell.config)
+            check_config(run.config)
         except Seq2SeqError as error:
-            raise type(error)(f"system {cell.system!r}: {error}") from None
+            raise type(error)(f"system {run.system!r}: {error}") from None
 
 
 def _check_scoring(grid: Grid, tests: Mapping[str, Test]) -> None:
-    """Refuse tests and settings that no score can be computed with, before anything is trained."""
+    """Raise an error for tests and settings that cannot be scored, before anything is trained."""
     resampling_seed(SAMPLES)
     tokenize = bleu_tokenizer(grid, tests).name
     for name, test in tests.items():
@@ -105,13 +106,13 @@ def _check_scoring(grid: Grid, tests: Mapping[str, Test]) -> None:
 
 
 @contextmanager
-def _own(directory: Path, resume: bool) -> Iterator[None]:
-    """Make or reopen the directory, and keep others out."""
+def _hold_directory(directory: Path, resume: bool) -> Iterator[None]:
+    """Create or reopen the directory and hold its lock, so that no second comparison works there."""
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: is a file; --output takes a directory")
     occupied = directory.is_dir() and any(entry.name != LOCK for entry in directory.iterdir())
     begun = (directory / RUNS).is_dir() and any((directory / name).exists() for name in (LOCK, MEASURED, RESULTS))
-    if occupied and not begun:  # many a folder has one called "runs"
+    if occupied and not begun:  # other programs have folders called "runs" too
         raise InputError(f"{directory}: the directory holds something else; choose another")
     if occupied and not resume:
         raise InputError(f"{directory}: the directory is not empty; go on with --resume, or choose another")
@@ -133,7 +134,10 @@ def _own(directory: Path, resume: bool) -> Iterator[None]:
 def _costs(
     grid: Grid, tasks: Sequence[Task], directory: Path, observe: Observe, stop: StopRequest
 ) -> tuple[dict[str, Cost], Machine]:
-    """Costs of all systems, measured together once; those of other systems or settings are measured anew."""
+    """Return the costs of all systems by name, and the machine; read them from costs.json if measured before.
+
+    Costs of other systems or settings than these are measured again.
+    """
     first = {one.system: one for one in reversed(tasks)}
     chosen = sorted(first.values(), key=lambda one: tasks.index(one))
     if not grid.cost.repeats:
@@ -145,7 +149,7 @@ def _costs(
         if kept.get("asked") == asked:
             costs = {name: Cost.model_validate(cost) for name, cost in kept["costs"].items()}
             return costs, Machine.model_validate(kept["machine"])
-    except (OSError, ValueError):  # none, or edited
+    except (OSError, ValueError):  # no file, or an edited one
         pass
     tell: Callable[[int, int], None] = lambda done, total: observe("", {"event": "cost", "done": done, "total": total})  # noqa: E731
     costs, machine = measure_costs(chosen, tell, lambda: stop.requested is not None)
@@ -157,15 +161,15 @@ def _costs(
 
 def assemble(
     grid: Grid,
-    plan: Sequence[Cell],
-    measured: Mapping[str, Measured],
+    plan: Sequence[PlannedRun],
+    measured: Mapping[str, RunMeasurement],
     tests: Mapping[str, Test],
     costs: Mapping[str, Cost],
     machine: Machine,
 ) -> Results:
-    """The answers, from what every run measured. Systems without a finished run are only among the missing."""
-    names = list(dict.fromkeys(cell.system for cell in plan if cell.name in measured))
-    own = {name: [cell for cell in plan if cell.system == name and cell.name in measured] for name in names}
+    """Summarise the measured runs in `Results`. A system without a finished run is only listed among the missing."""
+    names = list(dict.fromkeys(run.system for run in plan if run.name in measured))
+    own = {name: [run for run in plan if run.system == name and run.name in measured] for name in names}
     wanted = grid.baseline or plan[0].system
     baseline = wanted if wanted in names else names[0]
     return Results(
@@ -181,7 +185,7 @@ def assemble(
         systems=[_system(name, own[name], measured, costs.get(name)) for name in names],
         contrasts=_contrasts(grid, own, measured, tests, baseline),
         examples=_examples(grid, own, measured, tests),
-        missing=[cell.name for cell in plan if cell.name not in measured],
+        missing=[run.name for run in plan if run.name not in measured],
     )
 
 
@@ -189,7 +193,7 @@ def _options(grid: Grid, tests: Mapping[str, Test]) -> dict[str, Any]:
     return {"tokenize": bleu_tokenizer(grid, tests).name, "lowercase": grid.search.lowercase}
 
 
-def _signatures(grid: Grid, found: Measured, tests: Mapping[str, Test]) -> dict[str, str]:
+def _signatures(grid: Grid, found: RunMeasurement, tests: Mapping[str, Test]) -> dict[str, str]:
     name, test = next(iter(tests.items()))
     metrics = evaluate(
         hypotheses=found.hypotheses[name],
@@ -200,13 +204,15 @@ def _signatures(grid: Grid, found: Measured, tests: Mapping[str, Test]) -> dict[
     return {metric.name: metric.signature for metric in metrics}
 
 
-def _system(name: str, cells: Sequence[Cell], measured: Mapping[str, Measured], cost: Cost | None) -> System:
-    runs = [measured[cell.name].result for cell in cells]
+def _system(
+    name: str, planned: Sequence[PlannedRun], measured: Mapping[str, RunMeasurement], cost: Cost | None
+) -> System:
+    runs = [measured[run.name].result for run in planned]
     kinds = runs[0].noise
     return System(
         name=name,
-        values=cells[0].values,
-        parameters=measured[cells[0].name].parameters,
+        values=planned[0].values,
+        parameters=measured[planned[0].name].parameters,
         runs=runs,
         summary={test: _summary([run.tests[test] for run in runs]) for test in runs[0].tests},
         noise={
@@ -241,8 +247,8 @@ def _summary(tests: Sequence[Any]) -> Summary:
 
 def _contrasts(
     grid: Grid,
-    own: Mapping[str, Sequence[Cell]],
-    measured: Mapping[str, Measured],
+    own: Mapping[str, Sequence[PlannedRun]],
+    measured: Mapping[str, RunMeasurement],
     tests: Mapping[str, Test],
     baseline: str,
 ) -> list[Contrast]:
@@ -259,19 +265,22 @@ def _contrasts(
 
 
 def _examples(
-    grid: Grid, own: Mapping[str, Sequence[Cell]], measured: Mapping[str, Measured], tests: Mapping[str, Test]
+    grid: Grid,
+    own: Mapping[str, Sequence[PlannedRun]],
+    measured: Mapping[str, RunMeasurement],
+    tests: Mapping[str, Test],
 ) -> list[Example]:
-    """Each chosen sentence with what the first seed of every system made of it."""
+    """Return each chosen sentence with its translation and attention by the first seed of every system."""
     if grid.examples is None:
         return []
     test, found = tests[grid.examples.test], []
-    looks = {name: measured[cells[0].name].examples for name, cells in own.items()}
+    translations = {name: measured[planned[0].name].examples for name, planned in own.items()}
     for place, line in enumerate(grid.examples.lines):
         rows = [
             ExampleRow(system=name, hypothesis=of[place].hypothesis, weights=of[place].weights)
-            for name, of in looks.items()
+            for name, of in translations.items()
         ]
-        source = next(iter(looks.values()))[place].source
+        source = next(iter(translations.values()))[place].source
         found.append(
             Example(test=grid.examples.test, number=line, source=source, reference=test.reference[line - 1], rows=rows)
         )

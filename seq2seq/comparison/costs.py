@@ -1,7 +1,7 @@
-"""What systems cost: speed and memory, measured in turns so that a noisy machine harms all alike.
+"""Speed and memory of systems, measured in interleaved repeats so that a noisy machine affects all alike.
 
-Each measurement is a process of its own, whose peak of memory is the system's; a matmul beside it says what the machine
-gave at that moment.
+Each measurement runs in a process of its own, so that the peak of memory is the system's. The speed of a matmul,
+measured at the same time, tells what the machine could do then.
 """
 
 from __future__ import annotations
@@ -14,32 +14,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq.comparison.pace import apart, matmul_rate, spread, training_pace
+from seq2seq.comparison.pace import call_in_process, matmul_rate, measure_training, relative_spread
 from seq2seq.comparison.results import Cost, Machine
 from seq2seq.comparison.runs import Task
 from seq2seq.comparison.texts import load_tests
 
 
 def measure_costs(
-    tasks: Sequence[Task], tell: Callable[[int, int], None], stopped: Callable[[], bool]
+    tasks: Sequence[Task], report_progress: Callable[[int, int], None], should_stop: Callable[[], bool]
 ) -> tuple[dict[str, Cost], Machine]:
-    """Costs by system, from finished runs, one a system, and the machine at its median over all turns.
+    """Measure one finished run of each system; return the costs by system and the machine with its median matmul.
 
-    Raises Seq2SeqError where a measurement fails.
+    report_progress: called with the number of finished measurements and of all. should_stop: called before each
+    measurement; True ends the work early. Raises Seq2SeqError if a measurement fails.
     """
     repeats, found = tasks[0].grid.cost.repeats, dict[str, list[dict[str, Any]]]()
     for turn in range(repeats):
         for place, task in enumerate(tasks):
-            if stopped():
+            if should_stop():
                 break
-            found.setdefault(task.system, []).append(apart(f"cost of {task.name}", _measure, task))
-            tell(turn * len(tasks) + place + 1, repeats * len(tasks))
+            found.setdefault(task.system, []).append(call_in_process(f"cost of {task.name}", _measure_run, task))
+            report_progress(turn * len(tasks) + place + 1, repeats * len(tasks))
     costs = {system: _cost(turns) for system, turns in found.items()}
     return costs, _machine([turn for turns in found.values() for turn in turns])
 
 
 def describe_machine() -> Machine:
-    """The machine as it is now."""
+    """Measure a matmul and return the description of this machine."""
     import torch
 
     return _machine([{"matmul": matmul_rate(), "threads": torch.get_num_threads()}])
@@ -64,27 +65,27 @@ def _cost(turns: Sequence[dict[str, Any]]) -> Cost:
         training_tokens=statistics.median(training),
         training_peak=max(turn["peak"] for turn in turns),
         translation_sentences=statistics.median(translation),
-        training_spread=spread(training),
-        translation_spread=spread(translation),
+        training_spread=relative_spread(training),
+        translation_spread=relative_spread(translation),
     )
 
 
-def _measure(task: Task) -> dict[str, Any]:
-    """Training first, for then the peak of memory is its own."""
+def _measure_run(task: Task) -> dict[str, Any]:
+    """Measure a run's training and translation: training first, so that the peak of memory is that of training."""
     import torch
 
-    pace = training_pace(task.config, task.run, seconds=task.grid.cost.seconds)
+    pace = measure_training(task.config, task.run, seconds=task.grid.cost.seconds)
     return {
         "training": pace.tokens,
         "peak": pace.peak,
-        "translation": _translate(task),
+        "translation": _translation_speed(task),
         "matmul": pace.matmul,
         "threads": torch.get_num_threads(),
     }
 
 
-def _translate(task: Task) -> float:
-    """Sentences per second of the comparison's own search on the first test's first sentences."""
+def _translation_speed(task: Task) -> float:
+    """Return sentences per second on the first sentences of the first test, with the comparison's own search."""
     from seq2seq.checkpoint.model import load_model
     from seq2seq.translation.translator import Translator
 

@@ -1,4 +1,4 @@
-"""Quality by the length of the source: BLEU and exact matches in buckets (Bahdanau et al. 2015, Figure 2)."""
+"""Quality by source length: BLEU and exact matches in buckets (Bahdanau et al. 2015, Figure 2)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from seq2seq.errors import InputError
 from seq2seq.metrics.references import Lines
 from seq2seq.metrics.segments import SAMPLES, count_segments
 
-SMALLEST = 20
-"""Sentences that a bucket of the default edges has at least: below, BLEU's interval says little."""
+MIN_SENTENCES = 20
+"""Fewest sentences in a bucket of `default_edges`; with fewer, the interval of BLEU is too wide to tell anything."""
 
-_MOST = 10
+_MAX_BUCKETS = 10
 _WIDTHS = (5, 10, 20, 50, 100)
 
 
@@ -32,12 +32,12 @@ def length_buckets(
     lowercase: bool = False,
     samples: int = SAMPLES,
 ) -> list[Bucket]:
-    """Score a test's sentences by the length of their source, from the shortest to the longest.
+    """Return the scores of a test's sentences in buckets of source length, from the shortest to the longest.
 
-    edges: the longest length of every bucket but the last, rising; None takes `default_edges`, the same for every
-    system, as they depend on the sources alone. Buckets that no sentence falls into are left out, and the first and
-    the last end where the sentences do. lengths: one per sentence, for a source whose words no spaces tell apart
-    (characters, pieces); None counts whitespace words. Other arguments and errors as in `scores.evaluate`.
+    edges: the longest length of every bucket but the last, rising; None takes `default_edges`, which are the same for
+    every system, because they depend on the sources alone. Empty buckets are left out; the first bucket starts at the
+    shortest sentence and the last ends at the longest. lengths: one per sentence, for a source without spaces between
+    words (characters, pieces); None counts whitespace words. Other arguments and errors as in `scores.evaluate`.
     """
     counts = np.array([len(source.split()) for source in sources] if lengths is None else lengths, dtype=np.intp)
     if len(counts) != len(hypotheses):
@@ -59,26 +59,26 @@ def length_buckets(
 
 
 def default_edges(lengths: Sequence[int] | NDArray[np.intp]) -> list[int]:
-    """Edges at round lengths: steps of 5 (10, 20, ... for long texts), merged until each bucket has SMALLEST sentences.
+    """Return edges at multiples of a step, such that every bucket has at least MIN_SENTENCES sentences.
 
-    The step is the first that gets 99 % of the sentences into ten buckets. Fewer than twice SMALLEST sentences may
-    stay in one bucket, which has no edge.
+    The step is the smallest of 5, 10, 20, 50 and 100 that puts 99 % of the sentences into ten buckets. With fewer than
+    twice MIN_SENTENCES sentences there is one bucket and no edge.
     """
     ordered = np.sort(np.asarray(lengths))
     most = float(np.quantile(ordered, 0.99))
-    width = next((width for width in _WIDTHS if most <= _MOST * width), _WIDTHS[-1])
+    width = next((width for width in _WIDTHS if most <= _MAX_BUCKETS * width), _WIDTHS[-1])
     edges: list[int] = []
     done = 0
     for edge in range(width, int(ordered[-1]), width):
         below = int(np.searchsorted(ordered, edge, side="right"))
-        if below - done >= SMALLEST and len(ordered) - below >= SMALLEST:
+        if below - done >= MIN_SENTENCES and len(ordered) - below >= MIN_SENTENCES:
             edges.append(edge)
             done = below
     return edges
 
 
 def _ranges(lengths: NDArray[np.intp], edges: Sequence[int]) -> list[tuple[int, int]]:
-    """Both ends of every bucket that has sentences."""
+    """Return (shortest, longest) of every bucket that has sentences."""
     if any(after <= before for before, after in itertools.pairwise(edges)):
         raise InputError(f"edges of length buckets must rise: {', '.join(map(str, edges))}")
     least, most = int(lengths.min()), int(lengths.max())

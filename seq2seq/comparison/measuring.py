@@ -1,4 +1,4 @@
-"""One run of a comparison, measured: translations, forced attention, noise, and what they say."""
+"""Measuring one run of a comparison: its translations, scores, forced attention, and robustness to noise."""
 
 from __future__ import annotations
 
@@ -37,38 +37,45 @@ from seq2seq.translation.translation import PairScore
 from seq2seq.translation.translator import Translator
 from seq2seq.translation.word_alignment import Alignment
 
-READINGS = {"step": 0, "shifted": 1}
+READINGS = {"step": 0, "shifted": 1}  # whose weights align a piece: the step that predicts it, or the next one
 
 
-class Look(ResultModel):
-    """An example's translation and its attention, in words, or in pieces on a side that is written without spaces."""
+class ExampleTranslation(ResultModel):
+    """The translation of an example and its attention weights [hypothesis][source].
+
+    Both sides are in words, or in pieces where a side is written without spaces.
+    """
 
     source: list[str]
     hypothesis: list[str]
     weights: list[list[float]]
 
 
-class Measured(ResultModel):
-    """What is kept of a run: its numbers, and the translations that comparisons are made of."""
+class RunMeasurement(ResultModel):
+    """The stored measurements of a run: its numbers, and the translations for the tests of significance."""
 
     fingerprint: str
     parameters: int
     result: RunResult
     hypotheses: dict[str, list[str]]
-    examples: list[Look]
+    examples: list[ExampleTranslation]
 
 
 @dataclass(frozen=True, slots=True)
 class Measurer:
-    """Measures one run. `tell` is told how many sentences are done of how many."""
+    """A measurement of one run. report_progress: called with the number of finished sentences and of all."""
 
     grid: Grid
     tests: dict[str, Test]
     translator: Translator
-    tell: Callable[[int, int], None] = lambda done, total: None
+    report_progress: Callable[[int, int], None] = lambda done, total: None
 
-    def measure(self, directory: Path, name: str, seed: int, mark: str) -> Measured:
-        """Everything the grid asks for. `directory` is the run's, `name` what the results call it."""
+    def measure(self, directory: Path, name: str, seed: int, fingerprint: str) -> RunMeasurement:
+        """Return all measurements that the grid asks for.
+
+        directory: the run's. name: the same, relative to the comparison's directory, for the results.
+        fingerprint: a hash of everything that the numbers depend on.
+        """
         hypotheses = {test: self._translate(lines.source) for test, lines in self.tests.items()}
         history = read_history(directory / "log.jsonl")
         result = RunResult(
@@ -79,8 +86,8 @@ class Measurer:
             tests={test: self._test(lines, hypotheses[test]) for test, lines in self.tests.items()},
             noise=self._noise(hypotheses),
         )
-        return Measured(
-            fingerprint=mark,
+        return RunMeasurement(
+            fingerprint=fingerprint,
             parameters=sum(parameter.numel() for parameter in self.translator.models[0].model.parameters()),
             result=result,
             hypotheses=hypotheses,
@@ -88,8 +95,8 @@ class Measurer:
         )
 
     @property
-    def _options(self) -> dict[str, Any]:
-        """Of every count of n-grams."""
+    def _counting_options(self) -> dict[str, Any]:
+        """The tokenizer and the case setting with which all n-grams are counted."""
         tokenize = bleu_tokenizer(self.grid, self.tests).name
         return {"tokenize": tokenize, "lowercase": self.grid.search.lowercase}
 
@@ -97,12 +104,14 @@ class Measurer:
         found = []
         for translation in self.translator.stream(iter(sources), chunk=256, beam_size=self.grid.search.beam_size):
             found.append(translation[0].text)
-            self.tell(len(found), len(sources))
+            self.report_progress(len(found), len(sources))
         return found
 
     def _test(self, test: Test, hypotheses: list[str]) -> TestResult:
         references = [test.reference]
-        (bleu,) = count_segments(hypotheses=[hypotheses], references=references, metric="BLEU", **self._options)
+        (bleu,) = count_segments(
+            hypotheses=[hypotheses], references=references, metric="BLEU", **self._counting_options
+        )
         (chrf,) = count_segments(
             hypotheses=[hypotheses],
             references=references,
@@ -111,18 +120,22 @@ class Measurer:
         )
         scored = self.translator.score(test.source, test.reference)
         exact = exact_matches(hypotheses=hypotheses, references=references)
-        forced = self.translator.align(test.given, test.reference, join=test.join)
+        forced = self.translator.align(test.raw_source, test.reference, join=test.join)
         lengths = [len(self.translator.tokenizers.source.encode(line)) for line in test.source] if test.join else None
         return TestResult(
             bleu=interval(bleu),
             chrf=interval(chrf),
-            perplexity=_perplexity_of(scored),
+            perplexity=_perplexity(scored),
             exact=proportion(sum(exact), len(exact)),
             attention=attention_numbers([one.piece_weights[:-1] for one in forced]),
             buckets=length_buckets(
-                sources=test.source, hypotheses=hypotheses, references=references, lengths=lengths, **self._options
+                sources=test.source,
+                hypotheses=hypotheses,
+                references=references,
+                lengths=lengths,
+                **self._counting_options,
             ),
-            alignment={} if test.gold is None else _agreement(forced, test.gold),
+            alignment={} if test.gold is None else _alignment_numbers(forced, test.gold),
         )
 
     def _noise(self, hypotheses: dict[str, list[str]]) -> dict[str, list[NoisePoint]]:
@@ -133,7 +146,9 @@ class Measurer:
         clean, references = test.source[: noise.sentences], [test.reference[: noise.sentences]]
 
         def point(rate: float, lines: list[str]) -> NoisePoint:
-            (found,) = count_segments(hypotheses=[lines], references=references, metric="BLEU", **self._options)
+            (found,) = count_segments(
+                hypotheses=[lines], references=references, metric="BLEU", **self._counting_options
+            )
             return NoisePoint(rate=rate, bleu=interval(found))
 
         first = point(0.0, hypotheses[noise.test][: noise.sentences])
@@ -145,20 +160,20 @@ class Measurer:
             for kind in noise.kinds
         }
 
-    def _examples(self) -> list[Look]:
+    def _examples(self) -> list[ExampleTranslation]:
         examples = self.grid.examples
         if examples is None:
             return []
         test = self.tests[examples.test]
         source = [test.source[line - 1] for line in examples.lines]
-        given = [test.given[line - 1] for line in examples.lines]
+        given = [test.raw_source[line - 1] for line in examples.lines]
         written = [one.text for one in self.translator.translate(source, beam_size=self.grid.search.beam_size)]
-        return [self._look(line, text, test) for line, text in zip(given, written, strict=True)]
+        return [self._example(line, text, test) for line, text in zip(given, written, strict=True)]
 
-    def _look(self, given: str, written: str, test: Test) -> Look:
-        """Forced attention of the model over what it wrote itself."""
+    def _example(self, given: str, written: str, test: Test) -> ExampleTranslation:
+        """Return the example with the model's attention when forced to produce its own translation."""
         if not given.strip() or not written.strip():
-            return Look(source=given.split(), hypothesis=[], weights=[])
+            return ExampleTranslation(source=given.split(), hypothesis=[], weights=[])
         joins = test.join in ("source", "both")
         (found,) = self.translator.align([given], [written], join="source" if joins else None)
         weights = found.piece_weights[:-1, :-1].astype(np.float64)
@@ -166,12 +181,12 @@ class Measurer:
         if joins or not _unspaced(test.source):
             source, weights = found.source.words, weights @ found.source.shares[:, :-1].T
         if not _unspaced(test.reference):
-            hypothesis, weights = found.target.words, _by_words(weights, found.target.shares[:, :-1])
-        return Look(source=source, hypothesis=hypothesis, weights=np.round(weights, 4).tolist())
+            hypothesis, weights = found.target.words, _merge_pieces(weights, found.target.shares[:, :-1])
+        return ExampleTranslation(source=source, hypothesis=hypothesis, weights=np.round(weights, 4).tolist())
 
 
 def read_history(path: Path) -> dict[str, Any]:
-    """What a run's log tells of it: steps, seconds and the learning curve. Raises InputError for a damaged log."""
+    """Return steps, seconds and the learning curve from a run's log. Raises InputError for a damaged log."""
     try:
         log = [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
         finish = next(event for event in reversed(log) if event["event"] == "finish")
@@ -185,12 +200,12 @@ def read_history(path: Path) -> dict[str, Any]:
 
 
 def _unspaced(lines: Sequence[str]) -> bool:
-    """Whether a text's words are not separated by spaces."""
+    """Return whether the words of a text are written without spaces between them."""
     return detect_writing(lines) not in ("spaced", "Korean")
 
 
-def _by_words(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of pieces as rows of words: the mean over a word's pieces."""
+def _merge_pieces(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn rows of pieces into rows of words, each the mean over the pieces of a word."""
     pieces = shares.sum(axis=1, keepdims=True)
     merged: NDArray[np.float64] = (shares @ weights) / np.maximum(pieces, 1e-12)
     return merged
@@ -203,13 +218,15 @@ def _kept_step(loaded: LoadedModel) -> int:
     return step
 
 
-def _perplexity_of(scored: Sequence[PairScore]) -> float:
-    """Of all pairs together."""
+def _perplexity(scored: Sequence[PairScore]) -> float:
+    """Return the perplexity per target piece over all pairs."""
     return perplexity(-sum(one.log_prob for one in scored), sum(one.tokens for one in scored))
 
 
-def _agreement(forced: Sequence[Alignment], gold: Sequence[tuple[set[Link], set[Link]]]) -> dict[str, AlignmentNumbers]:
-    """AER of both readings of the attention."""
+def _alignment_numbers(
+    forced: Sequence[Alignment], gold: Sequence[tuple[set[Link], set[Link]]]
+) -> dict[str, AlignmentNumbers]:
+    """Return the alignment error rate against gold links, by the step whose weights are read (READINGS)."""
     found = {}
     for name, shift in READINGS.items():
         parts: dict[str, Any] = {

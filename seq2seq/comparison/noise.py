@@ -1,8 +1,8 @@
-"""Noise for sources: what slips of a typist's fingers, and of the mind, do to a translation.
+"""Noise for source sentences, to measure how robust a translation is to typing mistakes and to lost or swapped words.
 
-After Belinkov & Bisk (2018), "Synthetic and Natural Noise Both Break Neural Machine Translation": swaps, drops and
-keyboard typos, one in each word that is hit; and words dropped or out of order. A word is what spaces surround, so a
-line without spaces is one word.
+After Belinkov & Bisk (2018), "Synthetic and Natural Noise Both Break Neural Machine Translation": character swaps,
+character drops and keyboard typos, one in each changed word; also words that are dropped or swapped. Words are
+separated by spaces, so a line without spaces is one word.
 """
 
 from __future__ import annotations
@@ -15,27 +15,29 @@ from typing import TypeVar
 from seq2seq.errors import InputError, nearest
 
 T = TypeVar("T")
-Change = Callable[[list[str], float, random.Random], list[str]]
-"""From a line's words (at least one), a rate and a generator to the changed words.
+NoiseFunction = Callable[[list[str], float, random.Random], list[str]]
+"""A function from the words of a line (at least one), a rate and a generator to the changed words.
 
-It makes the same draws at every rate, so that what a rate changes, a higher one changes in the same way.
+It draws the same numbers at every rate, so that a higher rate repeats all changes of a lower one.
 """
 
-NOISES: dict[str, Change] = {}
-"""Every kind of noise by name; the first line of its docstring says what it does."""
+NOISES: dict[str, NoiseFunction] = {}
+"""The functions of all kinds of noise by name."""
 
 
 def apply_noise(
     lines: Iterable[str], kind: str, rate: float, seed: int, numbers: Sequence[int] | None = None
 ) -> list[str]:
-    """Change a share `rate` of the words (0 to 1, in expectation) of every line by one kind of noise.
+    """Return the lines with a share `rate` of their words (0 to 1, in expectation) changed by one kind of noise.
 
-    What becomes of a line depends on the seed, the kind and its number alone, not on the other lines: every system
-    gets the same noise. numbers are the lines' numbers in the test, for a part of it; None: 0, 1, 2, ... A higher rate
-    changes the same words as a lower one, and others. Words that the kind cannot change (one letter has no neighbour
-    to swap with) stay, and no line is made blank. Changed lines have single spaces; others stay as they are.
+    The noise of a line depends only on the seed, the kind and the line's number, not on the other lines, so every
+    system gets the same noise. numbers: the lines' numbers in the test, if they are only a part of it; None: 0, 1, 2,
+    ... A higher rate changes the same words as a lower one, and further words. Words that the kind cannot change (one
+    letter has no neighbour to swap with) stay, and no line becomes blank. In a changed line, words are separated by
+    single spaces; other lines stay as they are.
 
-    Raises InputError for an unknown kind and a rate outside 0 to 1, ValueError where numbers do not fit the lines.
+    Raises InputError for an unknown kind and a rate outside 0 to 1, ValueError if there are not as many numbers as
+    lines.
     """
     if kind not in NOISES:
         raise InputError(f"unknown noise {kind!r}; {nearest(kind, NOISES)}")
@@ -43,19 +45,19 @@ def apply_noise(
         raise InputError(f"noise rate {rate}: a share of the words is needed, from 0 to 1")
     given = list(lines)
     return [
-        _noisy(line, NOISES[kind], rate, random.Random(f"{seed} {kind} {number}"))
+        _change_line(line, NOISES[kind], rate, random.Random(f"{seed} {kind} {number}"))
         for number, line in zip(range(len(given)) if numbers is None else numbers, given, strict=True)
     ]
 
 
-def _noisy(line: str, change: Change, rate: float, generator: random.Random) -> str:
+def _change_line(line: str, change: NoiseFunction, rate: float, generator: random.Random) -> str:
     words = line.split()
     changed = change(words, rate, generator) if words else words
     return line if changed == words else " ".join(changed)
 
 
-def _kind(name: str) -> Callable[[Change], Change]:
-    def register(change: Change) -> Change:
+def _register(name: str) -> Callable[[NoiseFunction], NoiseFunction]:
+    def register(change: NoiseFunction) -> NoiseFunction:
         NOISES[name] = change
         return change
 
@@ -68,7 +70,7 @@ def _kind(name: str) -> Callable[[Change], Change]:
 def _each_word(
     words: list[str], rate: float, generator: random.Random, change: Callable[[str, float, float], str]
 ) -> list[str]:
-    """Change every word whose draw lies below the rate; the change gets two more draws for its own choices."""
+    """Change every word whose first random number is below the rate; `change` gets two more numbers for its choices."""
     draws = [(generator.random(), generator.random(), generator.random()) for _ in words]
     return [
         change(word, first, second) if draw < rate else word
@@ -80,9 +82,9 @@ def _pick(choices: Sequence[T], draw: float) -> T:
     return choices[int(draw * len(choices))]
 
 
-@_kind("character-swaps")
+@_register("character-swaps")
 def swap_characters(words: list[str], rate: float, generator: random.Random) -> list[str]:
-    """Two neighbouring, different characters of a word change places: house -> huose."""
+    """Swap two neighbouring, different characters of a word: house -> huose."""
 
     def change(word: str, first: float, _: float) -> str:
         places = [place for place in range(len(word) - 1) if word[place] != word[place + 1]]
@@ -94,9 +96,9 @@ def swap_characters(words: list[str], rate: float, generator: random.Random) -> 
     return _each_word(words, rate, generator, change)
 
 
-@_kind("character-drops")
+@_register("character-drops")
 def drop_characters(words: list[str], rate: float, generator: random.Random) -> list[str]:
-    """A character of a word of two or more is missing: house -> hose."""
+    """Drop a character of a word of two or more: house -> hose."""
 
     def change(word: str, first: float, _: float) -> str:
         place = _pick(range(len(word)), first)
@@ -106,7 +108,10 @@ def drop_characters(words: list[str], rate: float, generator: random.Random) -> 
 
 
 def _neighbours(rows: Sequence[str]) -> dict[str, str]:
-    """The letters around each letter: beside it, and the two that each row's stagger puts above and below."""
+    """Return the keys around each key: those beside it, and the two nearest ones in the rows above and below.
+
+    Each row is shifted by half a key to the right of the row above.
+    """
     found: dict[str, str] = {}
     padded = ["", *rows, ""]
     for above, row, below in zip(padded, rows, padded[2:], strict=False):
@@ -132,33 +137,33 @@ def _typos(words: list[str], rate: float, generator: random.Random, keyboard: di
     return _each_word(words, rate, generator, change)
 
 
-@_kind("qwerty-typos")
+@_register("qwerty-typos")
 def qwerty_typos(words: list[str], rate: float, generator: random.Random) -> list[str]:
-    """A letter of a word is its neighbour on an English keyboard, in the same case: house -> hpuse."""
+    """Replace a letter of a word by a neighbour on an English keyboard, in the same case: house -> hpuse."""
     return _typos(words, rate, generator, QWERTY)
 
 
-@_kind("qwertz-typos")
+@_register("qwertz-typos")
 def qwertz_typos(words: list[str], rate: float, generator: random.Random) -> list[str]:
-    """A letter of a word is its neighbour on a German keyboard, in the same case: zehn -> tehn."""
+    """Replace a letter of a word by a neighbour on a German keyboard, in the same case: zehn -> tehn."""
     return _typos(words, rate, generator, QWERTZ)
 
 
 # --------------------------------------------------------------------------------------------------------- whole words
 
 
-@_kind("word-drops")
+@_register("word-drops")
 def drop_words(words: list[str], rate: float, generator: random.Random) -> list[str]:
-    """A word is missing; one of each line, the same at every rate, never is."""
+    """Drop words; one word of each line, the same at every rate, is always kept."""
     draws = [generator.random() for _ in words]
     safe = draws.index(max(draws))
     return [word for place, word in enumerate(words) if place == safe or draws[place] >= rate]
 
 
-@_kind("word-swaps")
+@_register("word-swaps")
 def swap_words(words: list[str], rate: float, generator: random.Random) -> list[str]:
-    """Two neighbouring words change places; the line is cut into pairs first, so that no word moves twice."""
-    # Of an odd number of words the first or the last is in no pair.
+    """Swap neighbouring words; the line is divided into pairs first, so that no word moves twice."""
+    # With an odd number of words, the first or the last is in no pair.
     start = len(words) % 2 * generator.randrange(2)
     pairs = zip_longest(words[start::2], words[start + 1 :: 2])
     swapped = words[:start]

@@ -1,4 +1,4 @@
-"""How fast a training goes, beside what the machine's matrix products reach at the same time."""
+"""Speed and memory of training steps, and the speed of a matmul on the same machine at the same time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from seq2seq.comparison.flops import Work, training_flops, work_of
+from seq2seq.comparison.flops import Work, pair_work, training_flops
 from seq2seq.config import Config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.processes.children import Child
@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MATMUL = 2048  # rows and columns
-_READING_EVERY = 4.0  # seconds of training between two readings of the matmul
+_MATMUL_INTERVAL = 4.0  # seconds of training between two measurements of the matmul
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """What training reached.
+class TrainingSpeed:
+    """The measured speed and memory of a training.
 
-    tokens: real target tokens per second, ends counted. flops: real FLOP per second, as `training_flops` counts.
-    matmul: FLOP/s of a matmul, the median of readings before, between and after. padding: share of the positions in all
-    batches of the epoch, of both sides, that hold no token. peak: resident bytes of the process at their most.
+    tokens: target tokens per second without padding, ends counted. flops: FLOP per second as counted by
+    `training_flops`. matmul: FLOP per second of a matmul, the median of measurements before, between and after the
+    steps. padding: share of the positions in all batches of the epoch, of both sides, that hold no token. peak: peak
+    resident memory of the process in bytes. steps, seconds: what was measured.
     """
 
     tokens: float
@@ -46,15 +47,16 @@ class Pace:
 
     @property
     def fraction(self) -> float:
-        """Of the bound: the products of real tokens, over the matmul. In bfloat16 it may be above 1."""
+        """The FLOP per second of the training divided by those of the matmul. In bfloat16 it may exceed 1."""
         return self.flops / self.matmul
 
 
 def matmul_rate() -> float:
-    """FLOP/s of a float32 matmul of 2048 x 2048 matrices, into memory that is there: the median of five.
+    """Return the FLOP per second of a float32 matmul of 2048 x 2048 matrices into allocated memory: the median of five.
 
-    Not the best of them, for what it is set beside is no best either: on a machine that others use too the two were
-    3 to 15 % apart (2026-11-27), and into memory of its own each time as much again.
+    The median, because the training that it is compared with is not measured at its best either: on a shared machine
+    the best and the median were 3 to 15 % apart (2026-11-27); allocating the product each time made as much of a
+    difference again.
     """
     import torch
 
@@ -68,15 +70,16 @@ def matmul_rate() -> float:
 
 
 def peak_memory() -> int:
-    """Most resident bytes that this process has had."""
+    """Return the peak resident memory of this process in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 class _Training:
-    """A config's training from fresh weights, a step at a time, on one batch or another of its first epoch.
+    """A training of a config from fresh weights, one step at a time, on batches of its first epoch.
 
-    Tokenizers and encoded text are a run's, so that systems of one text and seed meet the very same batches.
+    Tokenizers and encoded text are those of a finished run, so that systems with one text and seed train on the very
+    same batches.
     """
 
     def __init__(self, config: Config, run: Path) -> None:
@@ -102,32 +105,34 @@ class _Training:
         self.optimizer = make_optimizer(config, self.model.train())
 
     def step(self, number: int) -> tuple[float, Work]:
-        """Take it. Seconds, and the work of the real tokens."""
+        """Take a training step on batch `number` of the epoch; return its seconds, and its work without padding."""
         import torch
 
         began, settings = time.perf_counter(), self.config.training
         rows = self.pool.steps[number % len(self.pool.steps)]
         tokens, batch = self.pool.tokens(rows), self.pool.batch(rows)
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.mixed_precision == "bf16"):  # there the model is
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.mixed_precision == "bf16"):
             loss = self.model(*batch.tensors(), settings.label_smoothing, settings.coverage_loss)
         (loss.total / tokens).backward()
-        del loss  # as in a training; its graph would stay beside the next step's
+        del loss  # as in a training; else its graph would live until the next step's is built
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm or float("inf"))
         self.optimizer.step()
         self.optimizer.zero_grad()
         spent = time.perf_counter() - began
-        return spent, work_of(batch.source_lengths.tolist(), batch.target_lengths.tolist())
+        return spent, pair_work(batch.source_lengths.tolist(), batch.target_lengths.tolist())
 
     def flops(self, work: Work) -> float:
-        """Of the forward and backward pass."""
+        """Return the FLOP of a forward and backward pass over this work."""
         return training_flops(self.model.architecture, self.vocabulary_size, work)
 
 
-def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int = 1, warm_up: int = 3) -> Pace:
-    """Take a config's first training steps, from fresh weights, at least so many and for so long.
+def measure_training(
+    config: Config, run: Path, *, seconds: float = 0.0, steps: int = 1, warm_up: int = 3
+) -> TrainingSpeed:
+    """Measure a config's first training steps from fresh weights: at least `steps`, and for at least `seconds`.
 
-    warm_up: steps before the clock starts.
-    To be called in a process of its own (`apart`), whose peak of memory is then the training's.
+    run: a run whose tokenizers and encoded text are used. warm_up: steps before the clock starts. Call it in a process
+    of its own (`call_in_process`), so that the peak of memory is that of the training.
     """
     from seq2seq.nn.kernels.allocator import tune_memory
 
@@ -141,13 +146,13 @@ def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int
         spent, work = spent + taken, work + done
         if spent >= seconds and number + 1 >= steps:
             break
-        if spent - read_at >= _READING_EVERY:
+        if spent - read_at >= _MATMUL_INTERVAL:
             read_at, readings = spent, [*readings, matmul_rate()]
-    return Pace(
+    return TrainingSpeed(
         tokens=work.target / spent,
         flops=training.flops(work) / spent,
         matmul=statistics.median([*readings, matmul_rate()]),
-        padding=_padding(training.pool),
+        padding=_padding_share(training.pool),
         peak=peak_memory(),
         steps=number + 1,
         seconds=spent,
@@ -155,9 +160,11 @@ def training_pace(config: Config, run: Path, *, seconds: float = 0.0, steps: int
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One step of one training. flops: FLOP/s of it, as `training_flops` counts. matmul: FLOP/s of matmuls that were
-    read right before and right after.
+class StepSpeed:
+    """The speed of one training step.
+
+    flops: FLOP per second as counted by `training_flops`. matmul: FLOP per second of matmuls, the mean of one right
+    before the step and one right after.
     """
 
     seconds: float
@@ -166,34 +173,37 @@ class Turn:
 
     @property
     def fraction(self) -> float:
-        """Of the bound."""
+        """The FLOP per second of the step divided by those of the matmuls."""
         return self.flops / self.matmul
 
 
-def training_turns(configs: Sequence[Config], run: Path, *, steps: int, warm_up: int = 3) -> list[list[Turn]]:
-    """The steps of several trainings, one of each before the next of any, on the same batch; of each config, a list.
+def measure_interleaved_steps(
+    configs: Sequence[Config], run: Path, *, steps: int, warm_up: int = 3
+) -> list[list[StepSpeed]]:
+    """Measure the steps of several trainings in turns, one step of each on the same batch; return a list per config.
 
-    What a shared machine gives changes within seconds, by more than what two systems differ by. Two steps that follow
-    each other meet nearly the same machine. Who goes first turns with every step. To be called in a process of its own.
+    The speed of a shared machine changes within seconds, by more than two systems differ. Two steps that follow each
+    other meet nearly the same speed. The order of the systems is reversed with every step. Call it in a process of its
+    own (`call_in_process`).
     """
     from seq2seq.nn.kernels.allocator import tune_memory
 
     tune_memory()
     trainings = [_Training(config, run) for config in configs]
-    found: list[list[Turn]] = [[] for _ in trainings]
+    found: list[list[StepSpeed]] = [[] for _ in trainings]
     before = matmul_rate()
     for number in range(-warm_up, steps):
         for place in range(len(trainings))[:: 1 if number % 2 else -1]:
             seconds, work = trainings[place].step(number)
             after = matmul_rate()
             if number >= 0:
-                found[place].append(Turn(seconds, trainings[place].flops(work) / seconds, (before + after) / 2))
+                found[place].append(StepSpeed(seconds, trainings[place].flops(work) / seconds, (before + after) / 2))
             before = after
     return found
 
 
-def _padding(pool: Pool) -> float:
-    """Of whole batches, as each side is padded to its longest."""
+def _padding_share(pool: Pool) -> float:
+    """Return the share of padding in all batches of the epoch, each side padded to the longest sentence of a batch."""
     tokens = cells = 0
     for rows in pool.steps:
         for side in (pool.source, pool.target):
@@ -202,21 +212,21 @@ def _padding(pool: Pool) -> float:
     return 1 - tokens / cells
 
 
-def apart(name: str, function: Callable[..., T], *arguments: object) -> T:
-    """What a function answers in a fresh process of its own. Raises Seq2SeqError as `side_by_side` does."""
-    return side_by_side(name, function, [arguments])[0]
+def call_in_process(name: str, function: Callable[..., T], *arguments: object) -> T:
+    """Call a function in a new process and return its result. Raises Seq2SeqError as `call_in_processes` does."""
+    return call_in_processes(name, function, [arguments])[0]
 
 
-def side_by_side(name: str, function: Callable[..., T], arguments: Sequence[Sequence[object]]) -> list[T]:
-    """What a function answers for each of these, in fresh processes that run at the same time.
+def call_in_processes(name: str, function: Callable[..., T], arguments: Sequence[Sequence[object]]) -> list[T]:
+    """Call a function once per sequence of arguments, in new processes at the same time; return the results in order.
 
-    Raises the Seq2SeqError of a function that ends with one, and one that names what was measured where a process ends
-    without an answer.
+    Raises the Seq2SeqError that a function raises, and one with `name`, which says what is measured, if a process ends
+    without a result.
     """
     children, found = list[Child](), list[T]()
     try:
         for own in arguments:
-            children.append(Child(f"{name}: its measurement", _answer, function, own, name=name))
+            children.append(Child(f"{name}: its measurement", _send_result, function, own, name=name))
         for child in children:
             try:
                 answer = child.receive()
@@ -227,17 +237,17 @@ def side_by_side(name: str, function: Callable[..., T], arguments: Sequence[Sequ
                 raise answer
             found.append(answer)
     finally:
-        Child.kill_all(children)  # after an error the others would run on beside what is measured next
+        Child.kill_all(children)  # after an error, the others would disturb the next measurement
     return found
 
 
-def _answer(there: Connection, function: Callable[..., Any], arguments: Sequence[object]) -> None:
+def _send_result(there: Connection, function: Callable[..., Any], arguments: Sequence[object]) -> None:
     try:
         there.send(function(*arguments))
     except Seq2SeqError as error:
         there.send(error)
 
 
-def spread(values: Sequence[float]) -> float:
-    """(largest - smallest) / median."""
+def relative_spread(values: Sequence[float]) -> float:
+    """Return (largest - smallest) / median."""
     return (max(values) - min(values)) / statistics.median(values)

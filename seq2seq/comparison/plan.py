@@ -1,4 +1,4 @@
-"""The grid file of a comparison: which systems, which seeds, which texts. TOML in, cells out."""
+"""The grid file of a comparison in TOML: its systems, seeds and texts, and the runs that follow from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seq2seq.config_file import load_config, read_toml
 from seq2seq.errors import InputError, nearest, short_repr
 from seq2seq.section import Section
 
-_LONGEST_NAME = 200  # characters of a system's name; files are called after it
+_LONGEST_NAME = 200  # characters of a system's name, which is part of file names
 
 
 class TestText(Section):
@@ -27,29 +27,29 @@ class TestText(Section):
     source: str = Field(description="file of source sentences, one a line")
     reference: str = Field(description="file of their translations")
     alignment: str | None = Field(None, description="file of gold links, i-j sure and ipj possible, counted from 0")
-    alignment_inverse: bool = Field(False, description="the links are target-source")
+    alignment_inverse: bool = Field(False, description="the links are written target-source")
     join: Literal["source", "target", "both"] | None = Field(
         None, description="side whose words are separated by spaces only to count them; the model reads it joined"
     )
 
     @model_validator(mode="after")
-    def _idle(self) -> Self:
+    def _check_links(self) -> Self:
         if self.alignment is None:
             self.refuse_idle(["alignment_inverse"], "without alignment")
         return self
 
 
 class Noise(Section):
-    """How robustness is measured: BLEU of one test whose source is disturbed."""
+    """Measurement of robustness: BLEU on one test whose source is changed by noise."""
 
-    test: str = Field(description="which of the tests")
+    test: str = Field(description="name of the test")
     kinds: list[str] = Field(default_factory=lambda: list(NOISES), description="kinds of noise")
     rates: list[float] = Field(default=[0.1, 0.2], description="shares of the words that are changed; 0 is added")
-    sentences: int = Field(200, ge=1, le=LARGEST_COUNT, description="how many of the test's first sentences")
-    seed: int = Field(1, ge=0, description="of the noise, the same for all systems")
+    sentences: int = Field(200, ge=1, le=LARGEST_COUNT, description="number of sentences, from the test's first")
+    seed: int = Field(1, ge=0, description="seed of the noise, the same for all systems")
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
+    def _check_kinds(self) -> Self:
         for kind in self.kinds:
             if kind not in NOISES:
                 raise ValueError(f"kinds: no such noise {kind!r}; {nearest(kind, NOISES)}")
@@ -59,22 +59,24 @@ class Noise(Section):
 
 
 class Examples(Section):
-    """Sentences of a test whose heat-maps the report shows."""
+    """Sentences of a test whose attention the report shows as heat-maps."""
 
-    test: str = Field(description="which of the tests")
+    test: str = Field(description="name of the test")
     lines: list[int] = Field(description="line numbers, from 1")
 
 
 class CostSettings(Section):
-    """How speed and memory are measured."""
+    """Measurement of speed and memory."""
 
     repeats: int = Field(3, ge=0, le=1000, description="interleaved repeats; 0 leaves cost out")
-    seconds: float = Field(5.0, gt=0, le=3600, description="of training steps in a repeat")
-    sentences: int = Field(100, ge=1, le=LARGEST_COUNT, description="of the first test, translated in a repeat")
+    seconds: float = Field(5.0, gt=0, le=3600, description="seconds of training in a repeat")
+    sentences: int = Field(
+        100, ge=1, le=LARGEST_COUNT, description="sentences of the first test to translate in a repeat"
+    )
 
 
 class Search(Section):
-    """How every system translates."""
+    """Settings of search and metrics, the same for every system."""
 
     beam_size: int = Field(5, ge=1, le=LARGEST_BEAM, description="live hypotheses")
     tokenize: str | None = Field(
@@ -84,18 +86,20 @@ class Search(Section):
 
 
 class Grid(Section):
-    """A whole comparison."""
+    """The whole grid file."""
 
-    title: str = Field(description="what the report is called")
-    config: str = Field(description="config of every run, from the grid file's folder")
+    title: str = Field(description="title of the report")
+    config: str = Field(description="config file of every run, relative to the grid file's folder")
     seeds: list[int] = Field(min_length=1, description="training.seed of the runs of each system")
     baseline: str | None = Field(None, description="system that all are compared with; left out: the first")
-    set: dict[str, Any] = Field(default_factory=dict, description="keys of the config that all runs change")
+    set: dict[str, Any] = Field(default_factory=dict, description="keys of the config with values for all runs")
     grid: dict[str, Any] = Field(
         default_factory=dict,
         description="axes: every combination is a system. A key with its values, or a name with tables of keys",
     )
-    systems: list[dict[str, Any]] = Field(default_factory=list, description="further systems: a name and keys")
+    systems: list[dict[str, Any]] = Field(
+        default_factory=list, description="further systems: each a name and keys of the config"
+    )
     tests: dict[str, TestText] = Field(min_length=1, description="texts to score on, by name")
     noise: Noise | None = Field(None, description="robustness")
     examples: Examples | None = Field(None, description="heat-maps")
@@ -103,7 +107,7 @@ class Grid(Section):
     cost: CostSettings = Field(default_factory=CostSettings, description="speed and memory")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_grid(self) -> Self:
         for name, part in (("noise", self.noise), ("examples", self.examples)):
             if part is not None and part.test not in self.tests:
                 raise ValueError(f"{name}.test: no such test {part.test!r}; {nearest(part.test, self.tests)}")
@@ -115,8 +119,8 @@ class Grid(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One run of one system. `values`: what the system sets beside the common keys."""
+class PlannedRun:
+    """One run of one system. values: the keys that the system sets, without those that are common to all."""
 
     system: str
     seed: int
@@ -125,12 +129,12 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """What its files are called."""
+        """The name of the run, in file names and messages."""
         return f"{re.sub('[^a-z0-9._-]+', '-', self.system.lower())}-seed-{self.seed}"
 
 
 def load_grid(path: Path) -> Grid:
-    """Read a grid file. Raises InputError with the file for bad TOML, unknown keys and bad values."""
+    """Return the grid of a file. Raises InputError that names the file for bad TOML, unknown keys and bad values."""
     tree, _ = read_toml(path, "grid")
     if "config" not in tree and "data" in tree:
         raise InputError(
@@ -140,16 +144,19 @@ def load_grid(path: Path) -> Grid:
         return Grid.model_validate(tree)
     except ValidationError as error:
         problems = error.errors()
-        problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])  # often the cause
+        # An unknown key is often the cause of the other problems.
+        problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
         key = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
-            raise InputError(f"{path}: unknown key {key}; {nearest(str(problem['loc'][-1]), _keys(key))}") from None
+            raise InputError(
+                f"{path}: unknown key {key}; {nearest(str(problem['loc'][-1]), _allowed_keys(key))}"
+            ) from None
         message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
         raise InputError(f"{path}: {key}: {message}" if key else f"{path}: {message}") from None
 
 
-def _keys(key: str) -> list[str]:
-    """What may stand beside a key of the grid."""
+def _allowed_keys(key: str) -> list[str]:
+    """Return the keys that are allowed in the section of a key."""
     parts: dict[str, type[Section]] = {
         "noise": Noise,
         "examples": Examples,
@@ -161,10 +168,10 @@ def _keys(key: str) -> list[str]:
     return list((parts[section] if dot else Grid).model_fields)
 
 
-def cells(grid: Grid, path: Path, overrides: Sequence[str] = ()) -> list[Cell]:
-    """Every run, seed by seed, so that a comparison that is stopped early has all systems.
+def planned_runs(grid: Grid, path: Path, overrides: Sequence[str] = ()) -> list[PlannedRun]:
+    """Return all runs of a grid, seed by seed, so that a comparison that is stopped early has all systems.
 
-    Raises InputError for a system whose config is bad, for names that two systems share, and an unknown baseline.
+    Raises InputError for a system with a bad config, for two systems with one name, and an unknown baseline.
     """
     systems = list(_systems(grid))
     names = [name for name, _ in systems]
@@ -179,47 +186,47 @@ def cells(grid: Grid, path: Path, overrides: Sequence[str] = ()) -> list[Cell]:
     for seed in grid.seeds:
         for name, values in systems:
             changes = {**grid.set, **values, "training.seed": seed}
-            found.append(Cell(name, seed, values, _config(grid, path, name, changes, overrides)))
-    if len({cell.name for cell in found}) < len(found):
+            found.append(PlannedRun(name, seed, values, _config(grid, path, name, changes, overrides)))
+    if len({run.name for run in found}) < len(found):
         raise InputError(f"{path}: two systems' names differ only in signs that file names cannot have; rename one")
     return found
 
 
 def _config(grid: Grid, path: Path, name: str, changes: Mapping[str, Any], overrides: Sequence[str]) -> Config:
     try:
-        return load_config(path.parent / grid.config, overrides, dict(_flat(changes)))
+        return load_config(path.parent / grid.config, overrides, dict(_flatten(changes)))
     except InputError as error:
         raise InputError(f"{path}: system {name!r}: {error}") from None
 
 
 def _systems(grid: Grid) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Names and values of all systems, those of the axes first."""
+    """Yield the names and values of all systems, first the combinations of the axes."""
     axes = [[_choice(key, value) for value in values] for key, values in _axes(grid.grid)]
     for choices in itertools.product(*axes) if axes else ():
         name = " ".join(name for name, _ in choices if name)
         yield name, {key: value for _, values in choices for key, value in values.items()}
     for system in grid.systems:
-        values = dict(_flat({key: value for key, value in system.items() if key != "name"}))
+        values = dict(_flatten({key: value for key, value in system.items() if key != "name"}))
         yield _name(system, values, "systems"), values
 
 
 def _axes(tree: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-    for key, value in _flat(tree):
+    for key, value in _flatten(tree):
         if not isinstance(value, list) or not value:
             raise InputError(f"grid.{key}: a list of values is needed, one for each system")
         yield key, value
 
 
 def _choice(key: str, value: Any) -> tuple[str, dict[str, Any]]:
-    """One value of an axis: its name, and the keys that it sets."""
+    """Return the name of one value of an axis, and the keys that it sets."""
     if not isinstance(value, dict):
         return _label(key, value), {key: value}
-    values = dict(_flat({key: part for key, part in value.items() if key != "name"}))
+    values = dict(_flatten({key: part for key, part in value.items() if key != "name"}))
     return _name(value, values, f"grid.{key}"), values
 
 
 def _name(table: Mapping[str, Any], values: Mapping[str, Any], place: str) -> str:
-    """What a system or a part of one is called: its `name`, or one made of its values."""
+    """Return the name of a system or of a value of an axis: its `name`, or one composed of its values."""
     name = table.get("name") or " ".join(_label(key, value) for key, value in values.items())
     if not isinstance(name, str):
         raise InputError(f"{place}: name = {short_repr(name)}: a name is a text, in quotes")
@@ -229,18 +236,18 @@ def _name(table: Mapping[str, Any], values: Mapping[str, Any], place: str) -> st
 
 
 def _label(key: str, value: Any) -> str:
-    """A value as part of a system's name: a word speaks for itself, anything else with its key."""
+    """Return a value as part of a system's name: a string alone, anything else with the last part of its key."""
     last = key.rpartition(".")[2]
     if isinstance(value, bool):
         return last if value else f"no {last}"
     return value if isinstance(value, str) else f"{last} {value}"
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys with their values. A table that is a value itself (learning_rate_factors) stays one."""
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys with their values. A table that is itself a value (learning_rate_factors) stays a table."""
     for key, value in tree.items():
         whole = isinstance(value, dict) and (prefix + key).count(".") == 0 and "." not in key
         if whole:
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

@@ -1,4 +1,4 @@
-"""What a comparison found, as `results.json` holds it: the one seam between measuring and reporting.
+"""The results of a comparison, in the form of `results.json`: the only interface between measuring and reporting.
 
 Shares are of 1, BLEU and chrF2++ on sacreBLEU's scale of 100, intervals 95 %, times in seconds, memory in bytes.
 None stands for what could not be measured (no gold links, no such test).
@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ResultModel(BaseModel):
-    """A piece of the results: immutable, and nothing beside what is declared."""
+    """The base class of all parts of the results: immutable, unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Interval(ResultModel):
-    """A value between the ends of its 95 % interval."""
+    """A value with the ends of its 95 % interval."""
 
     value: float
     low: float
@@ -27,7 +27,7 @@ class Interval(ResultModel):
 
 
 class SeedStatistics(ResultModel):
-    """Mean and sample standard deviation (n - 1) over the seeds; no deviation from one seed."""
+    """Mean and sample standard deviation (n - 1) over the seeds; the deviation of one seed is None."""
 
     mean: float
     deviation: float | None
@@ -37,7 +37,7 @@ class SeedStatistics(ResultModel):
 class Bucket(ResultModel):
     """Test sentences whose source has from `shortest` to `longest` words, both included.
 
-    Whitespace words, or the unit of the lengths that were given for a source without spaces.
+    Words are separated by whitespace; for a source without spaces, the caller of `length_buckets` chooses the unit.
     """
 
     shortest: int
@@ -48,13 +48,13 @@ class Bucket(ResultModel):
 
 
 class AttentionNumbers(ResultModel):
-    """What the weights look like, a mean over the test's sentences (blank ones left out).
+    """Numbers that describe the attention weights, means over the test's sentences (blank ones left out).
 
-    Rows are the target's pieces without its end, each scaled to sum to 1. Columns are the source's pieces and its end,
-    which the decoder reads like any other state.
+    The rows of a sentence's weights are the target's pieces without its end, each scaled to sum to 1. The columns are
+    the source's pieces and its end, which the decoder reads like any other state.
     """
 
-    entropy: float = Field(description="of the weights, in nats per target piece, the source's end included")
+    entropy: float = Field(description="entropy of the weights, in nats per target piece, the source's end included")
     relative_entropy: float = Field(description="entropy / log(source pieces + 1 for the end): 1 is uniform")
     coverage: float = Field(
         description="share of source pieces, the end not among them, whose weights sum to 0.5 or more over the target"
@@ -66,7 +66,7 @@ class AttentionNumbers(ResultModel):
 
 
 class AlignmentNumbers(ResultModel):
-    """Agreement of forced attention with gold links."""
+    """Agreement of forced attention with gold links, all numbers as shares of 1."""
 
     aer: Interval
     precision: float
@@ -75,11 +75,11 @@ class AlignmentNumbers(ResultModel):
 
 
 class TestResult(ResultModel):
-    """One run on one test text."""
+    """The measurements of one run on one test."""
 
     bleu: Interval
     chrf: Interval
-    perplexity: float = Field(description="per target piece, teacher forcing")
+    perplexity: float = Field(description="perplexity per target piece, with teacher forcing")
     exact: Interval
     attention: AttentionNumbers
     buckets: list[Bucket]
@@ -89,14 +89,14 @@ class TestResult(ResultModel):
 
 
 class NoisePoint(ResultModel):
-    """BLEU where a share `rate` of the words was changed by noise of one kind."""
+    """BLEU on a source in which noise of one kind changed a share `rate` of the words."""
 
     rate: float
     bleu: Interval
 
 
 class CurvePoint(ResultModel):
-    """One validation in training."""
+    """The result of one validation during training."""
 
     step: int
     perplexity: float
@@ -104,30 +104,30 @@ class CurvePoint(ResultModel):
 
 
 class RunResult(ResultModel):
-    """One training of one system."""
+    """One trained run of a system, and its measurements."""
 
     seed: int
     directory: str = Field(description="relative to the comparison's own directory")
-    step: int = Field(description="of the checkpoint that was kept")
-    steps: int = Field(description="that were trained")
-    seconds: float = Field(description="of training, validation included, on a machine that may have been shared")
+    step: int = Field(description="step of the checkpoint that was kept")
+    steps: int = Field(description="number of training steps")
+    seconds: float = Field(description="seconds of training with validation, on a machine that may have been shared")
     curve: list[CurvePoint]
     tests: dict[str, TestResult]
-    noise: dict[str, list[NoisePoint]] = Field(description="by kind of noise, from rate 0 on")
+    noise: dict[str, list[NoisePoint]] = Field(description="points by kind of noise, from rate 0 on")
 
 
 class Cost(ResultModel):
-    """Measured in interleaved repeats: medians, and the matmul rate beside them."""
+    """Speed and memory of a system: medians over interleaved repeats, the peak of memory the largest."""
 
     training_tokens: float | None = Field(description="real target tokens per second of training steps")
     training_peak: int | None = Field(description="peak resident bytes of a process that trains")
-    translation_sentences: float | None = Field(description="sentences per second, the comparison's own search")
+    translation_sentences: float | None = Field(description="sentences per second with the comparison's own search")
     training_spread: float | None = Field(description="(largest - smallest) / median over the repeats")
     translation_spread: float | None
 
 
 class Summary(ResultModel):
-    """One test over all seeds of a system."""
+    """The statistics of a system's scores on one test over all its seeds."""
 
     bleu: SeedStatistics
     chrf: SeedStatistics
@@ -140,36 +140,36 @@ class Summary(ResultModel):
 
 
 class System(ResultModel):
-    """One cell of the grid: what was set, and every seed's run."""
+    """One system of the grid: the config keys that it sets, the runs of all seeds, and their statistics."""
 
     name: str = Field(description="short and unique, from the values that the grid varies")
     values: dict[str, Any] = Field(description="config keys that the grid varies")
     parameters: int
     runs: list[RunResult]
-    summary: dict[str, Summary] = Field(description="by test")
-    noise: dict[str, list[tuple[float, SeedStatistics]]] = Field(description="by kind: (rate, BLEU)")
+    summary: dict[str, Summary] = Field(description="statistics by test")
+    noise: dict[str, list[tuple[float, SeedStatistics]]] = Field(description="(rate, BLEU) by kind of noise")
     cost: Cost | None
 
 
 class Contrast(ResultModel):
-    """A system against the baseline on one test and metric, over all seeds together."""
+    """The difference between a system and the baseline on one test and metric, over all seeds together."""
 
     test: str
     metric: str = Field(description="BLEU or chrF2++")
     baseline: str
     system: str
-    difference: float = Field(description="system - baseline, of the means over the seeds")
+    difference: float = Field(description="mean over the system's seeds minus mean over the baseline's")
     p_bootstrap: float
     p_randomisation: float
     p_seeds: float | None = Field(
         description="Welch's t-test over the seeds; None with fewer than two of each, or where no score differs by seed"
     )
-    p_corrected: float = Field(description="the larger of bootstrap, randomisation and seeds, Holm-corrected")
-    verdict: str = Field(description="a plain sentence")
+    p_corrected: float = Field(description="the largest p of bootstrap, randomisation and seeds, Holm-corrected")
+    verdict: str = Field(description="a sentence that says what the difference and the p-values mean")
 
 
 class ExampleRow(ResultModel):
-    """What one system did with an example: the attention over its own translation."""
+    """The translation of an example by one system, and the attention over it."""
 
     system: str
     hypothesis: list[str] = Field(description="words")
@@ -177,7 +177,7 @@ class ExampleRow(ResultModel):
 
 
 class Example(ResultModel):
-    """A sentence of a test, chosen by its number, with every system's heat-map (first seed)."""
+    """A sentence of a test, chosen by its number, with the attention of every system's first seed."""
 
     test: str
     number: int
@@ -187,7 +187,7 @@ class Example(ResultModel):
 
 
 class Machine(ResultModel):
-    """What the comparison ran on."""
+    """The machine on which costs were measured."""
 
     processor: str
     cores: int
@@ -198,26 +198,26 @@ class Machine(ResultModel):
 
 
 class Results(ResultModel):
-    """A whole comparison."""
+    """The results of a whole comparison."""
 
     version: int = 1
     title: str
     date: str
-    grid: dict[str, Any] = Field(description="the grid as it was given")
+    grid: dict[str, Any] = Field(description="contents of the grid file")
     baseline: str
     seeds: list[int]
     tests: list[str]
-    signatures: dict[str, str] = Field(description="metric -> sacreBLEU's signature")
+    signatures: dict[str, str] = Field(description="sacreBLEU's signature by metric")
     search: dict[str, Any]
     machine: Machine
     systems: list[System]
     contrasts: list[Contrast]
     examples: list[Example]
-    missing: list[str] = Field(description="runs that are not finished, and so in no number")
+    missing: list[str] = Field(description="names of the runs that are not finished, and therefore not in any number")
 
 
 def load_results(path: Path) -> Results:
-    """Read results.json. Raises InputError for a file that is none."""
+    """Return the results in a results.json. Raises InputError for a file that is missing, damaged or something else."""
     from pydantic import ValidationError
 
     from seq2seq.errors import InputError

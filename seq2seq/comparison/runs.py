@@ -1,6 +1,6 @@
-"""The runs of a comparison, several at a time: each in its own process, which trains what is missing and measures it.
+"""The runs of a comparison, several at a time: each in its own process, which trains and measures what is missing.
 
-A process ends with its parent, however that ends, and loses no more than a kill of `seq2seq train` does.
+A process ends with its parent, however the parent ends, and loses no more work than a killed `seq2seq train` does.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from seq2seq.comparison.measuring import Measured, Measurer
-from seq2seq.comparison.plan import Cell, Grid
+from seq2seq.comparison.measuring import Measurer, RunMeasurement
+from seq2seq.comparison.plan import Grid, PlannedRun
 from seq2seq.comparison.texts import Test, fingerprint, load_tests
 from seq2seq.config import Config
 from seq2seq.durable import replace_durably, seal, unseal
@@ -26,14 +26,14 @@ from seq2seq.training.run import FREE, with_new_defaults
 from seq2seq.training.state import find_state, load_note
 
 RUNS, MEASURED = "runs", "measured"
-_TOLD_EVERY = 10  # steps between reports of progress
+_PROGRESS_INTERVAL = 10  # steps between reports of progress
 
 Observe = Callable[[str, dict[str, Any]], None]  # run, event
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One run for a process. Plain values, as they travel."""
+    """One run, in plain values that can be pickled and sent to a process."""
 
     name: str
     system: str
@@ -44,33 +44,37 @@ class Task:
 
     @property
     def run(self) -> Path:
-        """The directory of the training."""
+        """The run's directory."""
         return self.directory / RUNS / self.name
 
     @property
-    def measured(self) -> Path:
-        """The file of the numbers."""
+    def measurement_file(self) -> Path:
+        """The file with the run's measurements."""
         return self.directory / MEASURED / f"{self.name}.json"
 
 
-def task(cell: Cell, grid: Grid, directory: Path) -> Task:
-    """What a process needs to know of a cell."""
-    return Task(cell.name, cell.system, cell.seed, cell.config, grid, directory)
+def make_task(run: PlannedRun, grid: Grid, directory: Path) -> Task:
+    """Return the task of training and measuring a run in a comparison's directory."""
+    return Task(run.name, run.system, run.seed, run.config, grid, directory)
 
 
-def trained(task: Task) -> bool:
-    """Whether the run has ended as its config says, so that there is nothing to train."""
+def is_trained(task: Task) -> bool:
+    """Return whether the run has ended with the config of the task, so that there is nothing to train."""
     state = task.run / "training" / "state"
     found = find_state(state)
     if found is None:
         return False
     note = load_note(found)
     before, now = with_new_defaults(note.config), task.config.model_dump(mode="json")
-    return bool(note.progress.kept) and _binding(before) == _binding(now)
+    return bool(note.progress.kept) and _must_match(before) == _must_match(now)
 
 
-def _binding(config: dict[str, Any]) -> dict[str, Any]:
-    """The keys that a finished run must share with the grid's: all but where its text lies and how it is watched."""
+def _must_match(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the config without the keys that may differ between a finished run and the grid.
+
+    These are where the text lies, how many processes and threads train, and which trackers follow; not the limits of
+    the training's length.
+    """
     free = FREE - {"training.max_steps", "training.max_epochs", "training.patience"}
     return {
         name: {key: value for key, value in section.items() if f"{name}.{key}" not in free}
@@ -78,37 +82,37 @@ def _binding(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def finished(task: Task, tests: Mapping[str, Test]) -> bool:
-    """Whether nothing remains to be done for a run. A damaged one is not: its process will say what is wrong."""
+def is_finished(task: Task, tests: Mapping[str, Test]) -> bool:
+    """Return whether the run is trained and measured; False for a damaged run, whose process reports the damage."""
     try:
-        return trained(task) and up_to_date(task.measured, _mark(task, tests))
+        return is_trained(task) and is_up_to_date(task.measurement_file, _fingerprint(task, tests))
     except (OSError, Seq2SeqError):
         return False
 
 
-def _mark(task: Task, tests: Mapping[str, Test]) -> str:
+def _fingerprint(task: Task, tests: Mapping[str, Test]) -> str:
     return fingerprint(task.grid, tests, (task.run / "model.safetensors").read_bytes())
 
 
-def carry_out(
+def run_tasks(
     tasks: Sequence[Task], tests: Mapping[str, Test], workers: int, observe: Observe, stop: StopRequest
 ) -> dict[str, str]:
-    """Train and measure, `workers` at a time; what went wrong, by the name of the run.
+    """Train and measure the runs, `workers` at a time; return the error message of each failed run by its name.
 
-    Once `stop` asks, every process ends after its step, and nothing more is begun.
+    Once `stop` is requested, every process ends after its current step, and no other run is started.
     """
     waiting, failed = list(tasks), dict[str, str]()
     at_work, passed_on = dict[Child, Task](), False
     while at_work or (waiting and not stop.requested):
         while waiting and len(at_work) < workers and not stop.requested:
             one = waiting.pop(0)
-            if finished(one, tests):  # a process would import torch to find that out
+            if is_finished(one, tests):  # checked here, because a process would import torch for it
                 observe(one.name, {"event": "begin"})
                 observe(one.name, {"event": "end", "failed": False})
                 continue
             child = Child(
-                "the process", _work, one, workers, name=one.name, daemon=False
-            )  # a training may start others
+                "the process", _run_task, one, workers, name=one.name, daemon=False
+            )  # because a training may start processes itself
             at_work[child] = one
             observe(one.name, {"event": "begin"})
         if stop.requested and not passed_on:
@@ -133,10 +137,10 @@ def carry_out(
     return failed
 
 
-def _work(parent: Connection, task: Task, workers: int) -> None:
-    """A process: train, measure, and tell the parent."""
-    os.setsid()  # what the terminal sends goes to the parent alone, which asks each of us once
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+def _run_task(parent: Connection, task: Task, workers: int) -> None:
+    """Train and measure a run in this process, and send its events and errors to the parent."""
+    os.setsid()  # a terminal's signals reach the parent alone, which signals each process once
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     try:
         _train_and_measure(task, parent, workers)
     except Seq2SeqError as error:
@@ -145,8 +149,8 @@ def _work(parent: Connection, task: Task, workers: int) -> None:
         parent.send({"event": "failed", "message": f"{error.filename or task.run}: {error.strerror or error}"})
 
 
-def _end_with(parent: Connection) -> None:
-    """Nothing ever comes from the parent but its end."""
+def _exit_with_parent(parent: Connection) -> None:
+    """Wait for the parent to end, then exit; the parent never sends anything."""
     try:
         parent.recv()
     except EOFError:
@@ -164,17 +168,17 @@ def _train_and_measure(task: Task, parent: Connection, workers: int) -> None:
 
     threads = task.config.training.threads or max(1, (os.cpu_count() or 1) // workers)
     torch.set_num_threads(threads)
-    if not trained(task):
+    if not is_trained(task):
         training = task.config.training.model_copy(update={"threads": threads})
         config = task.config.model_copy(update={"training": training})
-        record = train(config, task.run, resume=task.run.exists(), observe=lambda event: _report(event, parent))
+        record = train(config, task.run, resume=task.run.exists(), observe=lambda event: _send_event(event, parent))
         if record["reason"] == "interrupted":
             return
     tests = load_tests(task.grid, Path(task.config.data.root))
-    mark = _mark(task, tests)
-    if up_to_date(task.measured, mark):
+    mark = _fingerprint(task, tests)
+    if is_up_to_date(task.measurement_file, mark):
         return
-    if lost := lost_parts(task.run, task.config.training).get(LOG):  # which the results have their curve from
+    if lost := lost_parts(task.run, task.config.training).get(LOG):  # the learning curve of the results is read from it
         hint = "put it back, or remove the run's directory to train it anew"
         raise InputError(f"{task.run / LOG}: {lost} since the training; {hint}")
     translator = Translator([load_model(task.run)])
@@ -183,8 +187,8 @@ def _train_and_measure(task: Task, parent: Connection, workers: int) -> None:
         found = Measurer(task.grid, tests, translator, _interruptible(tell, stop)).measure(
             task.run, f"{RUNS}/{task.name}", task.seed, mark
         )
-    task.measured.parent.mkdir(parents=True, exist_ok=True)
-    replace_durably(task.measured, seal(found.model_dump(mode="json")))
+    task.measurement_file.parent.mkdir(parents=True, exist_ok=True)
+    replace_durably(task.measurement_file, seal(found.model_dump(mode="json")))
 
 
 def _interruptible(tell: Callable[[int, int], None], stop: StopRequest) -> Callable[[int, int], None]:
@@ -196,28 +200,28 @@ def _interruptible(tell: Callable[[int, int], None], stop: StopRequest) -> Calla
     return checked
 
 
-def _report(event: dict[str, Any], parent: Connection) -> None:
-    if event["event"] != "progress" or event["step"] % _TOLD_EVERY == 0:
+def _send_event(event: dict[str, Any], parent: Connection) -> None:
+    if event["event"] != "progress" or event["step"] % _PROGRESS_INTERVAL == 0:
         parent.send(event)
 
 
-def up_to_date(path: Path, mark: str) -> bool:
-    """Whether the numbers in a file are of these weights, texts and settings, and as they were measured."""
+def is_up_to_date(path: Path, mark: str) -> bool:
+    """Return whether a file holds unedited measurements with this fingerprint of weights, texts and settings."""
     return _read_measured(path, mark) is not None
 
 
-def load_measured(task: Task, tests: Mapping[str, Test]) -> Measured | None:
-    """The numbers of a run; None where it is not finished, or they are of other weights, texts or settings."""
+def load_measurement(task: Task, tests: Mapping[str, Test]) -> RunMeasurement | None:
+    """Return the measurements of a run; None if it is not finished, or they are of other weights, texts or settings."""
     try:
-        return _read_measured(task.measured, _mark(task, tests))
+        return _read_measured(task.measurement_file, _fingerprint(task, tests))
     except OSError:
         return None
 
 
-def _read_measured(path: Path, mark: str) -> Measured | None:
-    """The numbers in a file; None where there are none, or they are another's or edited, and so are taken anew."""
+def _read_measured(path: Path, mark: str) -> RunMeasurement | None:
+    """Return the measurements in a file; None if it is missing, edited or has another fingerprint."""
     try:
-        found = Measured.model_validate(unseal(path.read_bytes()))
+        found = RunMeasurement.model_validate(unseal(path.read_bytes()))
     except (OSError, ValueError):
         return None
     return found if found.fingerprint == mark else None

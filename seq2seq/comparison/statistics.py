@@ -1,11 +1,12 @@
-"""Whether systems differ by more than chance, and how far a number may be trusted.
+"""Tests of whether systems differ by more than chance, and intervals of scores.
 
-Two kinds of chance stand between a score and a claim. Other test sentences would give another score: the bootstrap and
-the randomisation test answer for these, and say nothing of training. Another seed would give another model: only the
-spread over several trainings answers for that. A contrast here has to stand both.
+A score depends on chance in two ways. Other test sentences would give another score: the bootstrap and the
+randomisation test account for these, but not for training. Another seed would give another model: only several
+trainings show how much the score varies from one to the next. A difference is called significant here only if it passes
+both.
 
-Draws come from sacreBLEU's seed: with one seed of each system, its own paired tests give the same p-values, but for
-ties (see `paired_randomisation`).
+Random numbers start from sacreBLEU's seed: with one seed of each system, its own paired tests give the same p-values,
+except for ties (see `paired_randomisation`).
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from seq2seq.metrics.scores import SIGNIFICANCE_LEVEL
 from seq2seq.metrics.segments import SAMPLES, Counts, Segments, count_segments, draw_resamples, draw_swaps
 
 METRICS = ("BLEU", "chrF2++")
-# A trial that swaps nothing finds the difference itself again, but for the rounding of means over seeds.
+# A trial that swaps nothing gives the same difference again, except for the rounding of means over seeds.
 _TIE = 1e-9
 
 
 def seed_statistics(values: Sequence[float]) -> SeedStatistics:
-    """Mean and sample standard deviation (n - 1) of one value per seed. Raises InputError without values."""
+    """Return mean and sample standard deviation (n - 1) of one value per seed. Raises InputError without values."""
     if not values:
         raise InputError("no values to take the mean of: no run is finished")
     deviation = statistics.stdev(values) if len(values) > 1 else None
@@ -43,14 +44,14 @@ def seed_statistics(values: Sequence[float]) -> SeedStatistics:
 
 
 def interval(run: Segments, samples: int = SAMPLES) -> Interval:
-    """A corpus score with the 95 % bootstrap interval that `scores.evaluate` gives."""
+    """Return a corpus score with its 95 % bootstrap interval, the same as `scores.evaluate` returns."""
     mean, half_width = estimate_ci(run.score_resamples(draw_resamples(len(run.counts), samples)))
     low, high = interval_ends(run.metric, mean, half_width)
     return Interval(value=run.score, low=low, high=high)
 
 
 def proportion(successes: int, trials: int) -> Interval:
-    """A share of 1 with its 95 % score interval (Wilson 1927), which holds for few trials and shares near 0 or 1."""
+    """Return successes / trials with its 95 % score interval (Wilson 1927), valid for few trials, and near 0 or 1."""
     from scipy.stats import binomtest
 
     ends = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
@@ -58,7 +59,10 @@ def proportion(successes: int, trials: int) -> Interval:
 
 
 def exact_matches(*, hypotheses: Sequence[str], references: Sequence[Lines]) -> list[bool]:
-    """Which translations are a reference, but for runs of spaces. References as in `scores.evaluate`."""
+    """Return for each translation whether it equals a reference, except for whitespace.
+
+    References as in `scores.evaluate`.
+    """
     rows = zip(hypotheses, zip(*references, strict=True), strict=True)
     return [
         hypothesis.split() in [line.split() for line in row if line and not is_blank(line)] for hypothesis, row in rows
@@ -69,10 +73,10 @@ def exact_matches(*, hypotheses: Sequence[str], references: Sequence[Lines]) -> 
 
 
 def p_over_seeds(baseline: SeedStatistics, system: SeedStatistics) -> float | None:
-    """p of the difference in mean between two systems' scores over their trainings: Welch's t-test, two-sided.
+    """Return the two-sided p-value of Welch's t-test for the difference between two systems' mean scores over seeds.
 
-    Covers the variation from seed to seed on these very test sentences. None with fewer than two seeds of each, and
-    where no seed makes any difference to either.
+    It covers the variation from seed to seed on these very test sentences. None with fewer than two seeds of either
+    system, and if all seeds of both score the same.
     """
     from scipy.stats import ttest_ind_from_stats
 
@@ -83,7 +87,7 @@ def p_over_seeds(baseline: SeedStatistics, system: SeedStatistics) -> float | No
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct the p-values of a family of tests (Holm 1979): the chance of any false alarm stays below the level.
+    """Return the corrected p-values of a family of tests (Holm 1979), which bounds the chance of any false positive.
 
     The smallest of m is multiplied by m, the next by m - 1 and so on; none falls below a smaller one, none exceeds 1.
     """
@@ -109,31 +113,32 @@ def _resampled_mean(runs: Sequence[Segments], times: Counts) -> Counts:
 
 
 def paired_bootstrap(baseline: Counts, system: Counts, difference: float) -> float:
-    """p of the difference between two systems' mean scores over their seeds, by resampling the test sentences.
+    """Return the p-value of the difference between two systems' mean scores, by resampling the test sentences.
 
-    baseline, system: their mean scores on each resample. Koehn (2004), in the form that sacreBLEU computes: the share
-    of resamples whose absolute difference exceeds the mean of them all by more than the difference that was found. With
-    one seed each this is sacreBLEU's number, but for equal scores, which get p = 1.
+    baseline, system: their mean scores over the seeds on each resample. difference: on the whole test. Koehn (2004), in
+    the form that sacreBLEU computes: the share of resamples whose absolute difference exceeds the mean over all
+    resamples by more than the observed difference. With one seed each this is sacreBLEU's p-value, except that equal
+    scores get p = 1.
 
-    It covers the choice of test sentences: would the gap stay on others? The seeds are taken as given, so it does not
-    cover training: two trainings of one system may well differ "significantly". See `p_over_seeds`.
+    It covers the choice of test sentences: would the difference remain on others? It does not cover training, because
+    the seeds are fixed: two trainings of one system may well differ "significantly". See `p_over_seeds`.
     """
     gaps = np.abs(system - baseline)
     return _p_value(gaps - gaps.mean(), difference, least=_TIE)
 
 
 def paired_randomisation(baseline: Sequence[Segments], system: Sequence[Segments], kept: NDArray[np.bool_]) -> float:
-    """p of the difference between two systems' mean scores over their seeds, by exchanging their translations.
+    """Return the p-value of the difference between two systems' mean scores, by swapping their translations.
 
-    kept: for every trial and sentence, whether it is left as it is. Approximate randomisation (Riezler & Maxwell 2005),
-    as sacreBLEU computes it: were the systems the same, it would not matter which of them a translation came from. Each
-    trial tosses a coin for each sentence and swaps the two systems' translations of it, those of all seeds together:
-    seed by seed in the order given, the shorter list running round until both are through. Equal scores get p = 1.
+    kept: for every trial and sentence, whether it stays unswapped. Approximate randomisation (Riezler & Maxwell 2005)
+    as in sacreBLEU: if the systems were the same, it would not matter which of them a translation came from. Each
+    trial tosses a coin for each sentence and swaps the two systems' translations of it, for all seeds together. Seeds
+    are paired in the given order; the shorter list is repeated until both end together. Equal scores get p = 1.
 
-    Trials that find the difference again count as well, and not only those beyond it, as in sacreBLEU's: where systems
-    differ in a few sentences most trials are such ties, and without them p would be 1 / (samples + 1) for a single
-    sentence. So p is that of a sign test there, and sacreBLEU's where there are no ties. Covers the choice of test
-    sentences, not training, like `paired_bootstrap`.
+    Unlike in sacreBLEU, trials with exactly the observed difference count too, not only those with a larger one: where
+    systems differ in a few sentences most trials are such ties, and without them p would be 1 / (samples + 1) for a
+    single sentence. So p is that of a sign test there, and sacreBLEU's where there are no ties. It covers the choice of
+    test sentences, not training, like `paired_bootstrap`.
     """
     chosen = kept.astype(np.float64)
     rounds = math.lcm(len(baseline), len(system))
@@ -147,7 +152,10 @@ def paired_randomisation(baseline: Sequence[Segments], system: Sequence[Segments
 
 
 def _p_value(gaps: Counts, difference: float, *, least: float) -> float:
-    """Share of gaps that pass the difference by more than `least`, the observed one counted in (so it is never 0)."""
+    """Return the share of gaps that exceed the difference by more than `least`.
+
+    The observed difference is counted as one of them, so the share is never 0.
+    """
     if abs(difference) < _TIE:
         return 1.0  # sacreBLEU's strict comparison would call a system significantly different from itself
     return float((np.sum(gaps > abs(difference) + least) + 1) / (len(gaps) + 1))
@@ -166,7 +174,7 @@ def contrasts(
     lowercase: bool = False,
     samples: int = SAMPLES,
 ) -> list[Contrast]:
-    """Compare every system with the baseline on one test, by BLEU and by chrF2++.
+    """Return the contrast of every system with the baseline on one test, by BLEU and by chrF2++.
 
     systems: name -> translations of the test [seed][sentence], seeds in the same order everywhere. The comparisons of
     one metric are a family: the largest p of each is corrected for their number (`holm`). Other arguments and errors
@@ -183,11 +191,11 @@ def contrasts(
         options: dict[str, Any] = {"metric": metric, "tokenize": tokenize, "lowercase": lowercase}
         counted = iter(count_segments(hypotheses=hypotheses, references=references, **options))
         runs = {name: [next(counted) for _ in lines] for name, lines in systems.items()}
-        found += _family(runs, baseline, test, samples)
+        found += _contrast_family(runs, baseline, test, samples)
     return found
 
 
-def _family(runs: Mapping[str, Sequence[Segments]], baseline: str, test: str, samples: int) -> list[Contrast]:
+def _contrast_family(runs: Mapping[str, Sequence[Segments]], baseline: str, test: str, samples: int) -> list[Contrast]:
     first = runs[baseline]
     times, kept = draw_resamples(len(first[0].counts), samples), draw_swaps(len(first[0].counts), samples)
     resampled = _resampled_mean(first, times)
@@ -224,7 +232,7 @@ def _family(runs: Mapping[str, Sequence[Segments]], baseline: str, test: str, sa
 
 
 def _verdict(contrast: Contrast, by_seed: Mapping[str, SeedStatistics], comparisons: int, p_sentences: float) -> str:
-    """A plain sentence. p_sentences: corrected, of the tests over sentences alone."""
+    """Return the verdict in one sentence. p_sentences: the corrected p-value of the tests over sentences alone."""
     own, other = by_seed[contrast.system], by_seed[contrast.baseline]
     gap = f"{abs(contrast.difference):.1f} {contrast.metric}"
     place = f"{gap} {'above' if contrast.difference > 0 else 'below'}"

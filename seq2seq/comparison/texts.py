@@ -1,5 +1,6 @@
-"""The tests of a comparison: their lines, and what the numbers of a run follow from. No torch, so that a wrong file is
-told at once.
+"""The tests of a comparison: their lines, and a fingerprint of all that the measurements of a run depend on.
+
+Does not import torch, so that a bad file is reported at once.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ from seq2seq.translation.word_alignment import Join
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A test's lines. given: the source as its file has it; source: as the model reads it; gold: (sure, possible)."""
+    """The lines of a test.
 
-    given: list[str]
+    raw_source: the source as in its file. source: as the model reads it, with words joined if the grid says so. gold:
+    (sure, possible) links of each pair, counted from 0. join: the sides whose words are joined.
+    """
+
+    raw_source: list[str]
     source: list[str]
     reference: list[str]
     gold: list[tuple[set[Link], set[Link]]] | None
@@ -33,7 +38,7 @@ class Test:
 
 
 def load_tests(grid: Grid, root: Path) -> dict[str, Test]:
-    """All tests of a grid, checked before anything is trained. Raises InputError with file and line."""
+    """Read and check all tests of a grid; return them by name. Raises InputError with file and line."""
     tests = {name: _load(text, root) for name, text in grid.tests.items()}
     if grid.examples is not None:
         count = len(tests[grid.examples.test].source)
@@ -55,32 +60,33 @@ def _load(text: TestText, root: Path) -> Test:
             raise InputError(f"{root / path}:{rows[0] + 1}: blank; a test needs both sides: leave the pair out")
     joins = text.join in ("source", "both")
     source = [join_words(line).text for line in given] if joins else given
-    gold = None if text.alignment is None else list(_gold(root / text.alignment, text.alignment_inverse))
+    gold = None if text.alignment is None else list(_read_gold(root / text.alignment, text.alignment_inverse))
     if gold is not None and len(gold) != len(given):
         raise InputError(f"{root / str(text.alignment)}: {len(gold)} lines of links for {len(given)} pairs")
     return Test(given, source, reference, gold, text.join)
 
 
-def _gold(path: Path, inverse: bool) -> Iterator[tuple[set[Link], set[Link]]]:
+def _read_gold(path: Path, inverse: bool) -> Iterator[tuple[set[Link], set[Link]]]:
     for number, line in enumerate(read_lines(path), start=1):
         yield parse_pharaoh(line, f"{path}:{number}", inverse=inverse)
 
 
 def bleu_tokenizer(grid: Grid, tests: Mapping[str, Test]) -> TokenizerChoice:
-    """BLEU's tokenizer for all tests of a grid, as one table has them: the grid's, or one that fits the references."""
+    """Return BLEU's tokenizer, one for all tests of a grid: the grid's own, or one that fits the references."""
     if grid.search.tokenize:
         return TokenizerChoice(grid.search.tokenize)
     return choose_tokenizer(line for test in tests.values() for line in test.reference)
 
 
 def fingerprint(grid: Grid, tests: Mapping[str, Test], weights: bytes) -> str:
-    """Of everything that a run's numbers follow from."""
+    """Return a hash of everything that a run's measurements depend on: settings, tests and the bytes of the weights."""
     settings = {name: grid.model_dump()[name] for name in ("tests", "noise", "examples", "search")}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for test in tests.values():
         gold = [(sorted(sure), sorted(possible)) for sure, possible in test.gold or []]
-        digest.update(repr((test.given, test.reference, gold)).encode())
+        digest.update(repr((test.raw_source, test.reference, gold)).encode())
     if (chosen := bleu_tokenizer(grid, tests).name) not in (grid.search.tokenize, "13a", "zh"):
-        digest.update(chosen.encode())  # what is installed decides, and that may change between two sittings
+        # The choice depends on what is installed, which may change before the command is run again.
+        digest.update(chosen.encode())
     digest.update(weights)
     return digest.hexdigest()

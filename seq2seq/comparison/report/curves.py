@@ -1,7 +1,7 @@
-"""Lines of a comparison: learning curves, quality by length, quality under noise.
+"""Line charts of a comparison: learning curves, quality by source length, quality under noise.
 
-Up to six systems share a panel, told apart by colour, marker and line style. With more, every system has a small panel
-of its own, before the range of all systems and the line of the baseline.
+Up to six systems share a panel and differ in colour, marker and line style. With more, every system has a small panel
+of its own, which also shows the range of all systems and the line of the baseline.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from seq2seq.comparison.report.pictures import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, WIDTH, Picture, cut, style
+from seq2seq.comparison.report.pictures import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, WIDTH, Picture, shorten, style
 from seq2seq.comparison.results import CurvePoint, Results, SeedStatistics, System
 
-TOGETHER = 6
-"""Most systems that one panel can hold and a person still follow."""
+SHARED_PANEL_LIMIT = 6
+"""Most systems in one panel; with more, the lines could not be followed."""
 
 _COLOURS = (BLUE, ORANGE, GREEN, RED, PINK, SKY)
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
-# Points of a line in a shared panel and in a small one; more are not seen, and make files large.
+# Points of a line in a shared panel and in a small one; more cannot be seen and make files large.
 _POINTS, _FEW_POINTS = 40, 16
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One system in one panel: x, and y with the ends of its interval."""
+    """The line of one system in one panel: x, and y with the ends of its interval."""
 
     system: str
     x: Sequence[float]
@@ -47,7 +47,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Lines over the same axes. ticks: names of the places 0, 1, ... on x; a panel without has numbers there."""
+    """Lines over the same axes. ticks: names of the positions 0, 1, ... on x; empty for numbers on x."""
 
     name: str
     title: str
@@ -59,37 +59,37 @@ class Panel:
 
 
 def learning_curves(results: Results) -> list[Picture]:
-    """Perplexity and BLEU on the validation text against training steps, with the range of the seeds."""
+    """Return the charts of perplexity and BLEU on the validation text by training step, with the range of the seeds."""
     panels = []
     for name, label in (("perplexity", "perplexity per target piece"), ("bleu", "BLEU (0 to 100)")):
-        points = _POINTS if len(results.systems) <= TOGETHER else _FEW_POINTS
-        lines = [_curve(system, name, points) for system in results.systems]
+        points = _POINTS if len(results.systems) <= SHARED_PANEL_LIMIT else _FEW_POINTS
+        lines = [_learning_line(system, name, points) for system in results.systems]
         if any(line.x for line in lines):
             panels.append(Panel(name, name.replace("bleu", "BLEU"), "training steps", label, lines, [], name != "bleu"))
     caption = (
         "Validation text during training. Line: mean over the seeds; band: from the lowest seed to the highest. A line "
         "ends where the first of its seeds does."
     )
-    return _draw(results, "learning", "Learning curves", caption, panels)
+    return _pictures(results, "learning", "Learning curves", caption, panels)
 
 
-def by_length(results: Results, metric: str) -> list[Picture]:
-    """BLEU ("bleu") or the share of exact matches ("exact") against the length of the source, a panel a test."""
+def length_curves(results: Results, metric: str) -> list[Picture]:
+    """Return the chart of BLEU ("bleu") or exact matches in % ("exact") by source length, one panel per test."""
     label, factor = {"bleu": ("BLEU (0 to 100)", 1.0), "exact": ("exact matches (%)", 100.0)}[metric]
     panels = []
     for test in results.tests:
         runs = [run.tests[test] for system in results.systems for run in system.runs if test in run.tests]
         if runs and runs[0].buckets:
-            ticks = [_range(bucket.shortest, bucket.longest) for bucket in runs[0].buckets]
-            lines = [_lengths(system, test, metric, factor) for system in results.systems]
+            ticks = [_range_label(bucket.shortest, bucket.longest) for bucket in runs[0].buckets]
+            lines = [_length_line(system, test, metric, factor) for system in results.systems]
             panels.append(Panel(test, test, "source length (words)", label, lines, ticks))
     title = {"bleu": "BLEU by source length", "exact": "Exact matches by source length"}[metric]
     caption = "Mean over the seeds; bars: 95 % bootstrap interval over sentences, the mean of the seeds' intervals."
-    return _draw(results, f"length-{metric}", title, caption, panels)
+    return _pictures(results, f"length-{metric}", title, caption, panels)
 
 
 def noise_curves(results: Results) -> list[Picture]:
-    """BLEU against the share of changed source words, a panel for every kind of noise."""
+    """Return the chart of BLEU by the share of changed source words, one panel per kind of noise."""
     panels = []
     for kind in dict.fromkeys(kind for system in results.systems for kind in system.noise):
         lines = []
@@ -99,12 +99,12 @@ def noise_curves(results: Results) -> list[Picture]:
             lines.append(_band_line(system.name, [100 * rate for rate, _ in points], statistics))
         panels.append(Panel(kind, kind, "changed source words (%)", "BLEU (0 to 100)", lines))
     caption = "Line: mean over the seeds; band: one standard deviation to either side."
-    return _draw(results, "noise", "BLEU under noise", caption, panels)
+    return _pictures(results, "noise", "BLEU under noise", caption, panels)
 
 
-def _curve(system: System, metric: str, points: int) -> Line:
+def _learning_line(system: System, metric: str, points: int) -> Line:
     curves = [
-        {point.step: value for point in run.curve if isfinite(value := _validated(point, metric))}
+        {point.step: value for point in run.curve if isfinite(value := _metric_of(point, metric))}
         for run in system.runs
     ]
     shared = sorted(set.intersection(*map(set, curves))) if curves else []
@@ -117,12 +117,12 @@ def _curve(system: System, metric: str, points: int) -> Line:
     return Line(system.name, steps, values.mean(0).tolist(), values.min(0).tolist(), values.max(0).tolist())
 
 
-def _validated(point: CurvePoint, metric: str) -> float:
+def _metric_of(point: CurvePoint, metric: str) -> float:
     value: float | None = getattr(point, metric)
     return nan if value is None else value
 
 
-def _lengths(system: System, test: str, metric: str, factor: float) -> Line:
+def _length_line(system: System, test: str, metric: str, factor: float) -> Line:
     found = [run.tests[test].buckets for run in system.runs if test in run.tests]
     intervals = [[getattr(bucket, metric) for bucket in buckets] for buckets in found]
     if not intervals:
@@ -141,27 +141,27 @@ def _band_line(name: str, x: Sequence[float], statistics: Sequence[SeedStatistic
     return Line(name, x, means, [max(0.0, mean - sd) for mean, sd in pairs], [mean + sd for mean, sd in pairs])
 
 
-def _range(shortest: int, longest: int) -> str:
+def _range_label(shortest: int, longest: int) -> str:
     return str(shortest) if shortest == longest else f"{shortest}–{longest}"
 
 
-def _draw(results: Results, name: str, title: str, caption: str, panels: Sequence[Panel]) -> list[Picture]:
-    """One figure with all panels where systems can share one, else a figure of small panels for each."""
+def _pictures(results: Results, name: str, title: str, caption: str, panels: Sequence[Panel]) -> list[Picture]:
+    """Return one picture with all panels if the systems can share them, else one picture of small panels for each."""
     if not panels:
         return []
-    if len(results.systems) <= TOGETHER:
-        return [Picture(name, title, caption, partial(_together, results, panels))]
+    if len(results.systems) <= SHARED_PANEL_LIMIT:
+        return [Picture(name, title, caption, partial(_shared_panels, results, panels))]
     caption += " Grey: the range of all systems."
     names = [_file_name(panel.name) for panel in panels]
     if len(set(names)) < len(names):
         names = [str(number) for number in range(1, len(names) + 1)]
     return [
-        Picture(f"{name}-{part}", f"{title}: {panel.title}", caption, partial(_apart, results, panel))
+        Picture(f"{name}-{part}", f"{title}: {panel.title}", caption, partial(_small_multiples, results, panel))
         for part, panel in zip(names, panels, strict=True)
     ]
 
 
-def _together(results: Results, panels: Sequence[Panel]) -> Figure:
+def _shared_panels(results: Results, panels: Sequence[Panel]) -> Figure:
     columns = min(3, len(panels))
     rows = ceil(len(panels) / columns)
     with style():
@@ -174,13 +174,14 @@ def _together(results: Results, panels: Sequence[Panel]) -> Figure:
         for panel, ax in zip(panels, axes, strict=False):
             for number, line in enumerate(panel.lines):
                 shift = 0.11 * (number - (len(panel.lines) - 1) / 2) if panel.ticks else 0.0
-                _line(ax, line, number, panel, shift)
-            _finish(ax, panel)
-            ax.set_title(cut(panel.title))
+                _draw_line(ax, line, number, panel, shift)
+            _format_axes(ax, panel)
+            ax.set_title(shorten(panel.title))
         for ax in axes[len(panels) :]:
             ax.remove()
         handles = [
-            Line2D([], [], **_look(number), label=cut(system.name, 70)) for number, system in enumerate(results.systems)
+            Line2D([], [], **_line_style(number), label=shorten(system.name, 70))
+            for number, system in enumerate(results.systems)
         ]
         widest = max(min(70, len(system.name)) for system in results.systems)
         across = max(1, min(len(handles), int(figure.get_figwidth() * 13 / (widest + 8))))
@@ -188,19 +189,22 @@ def _together(results: Results, panels: Sequence[Panel]) -> Figure:
     return figure
 
 
-def _line(ax: Axes, line: Line, number: int, panel: Panel, shift: float = 0.0) -> None:
-    """The interval as a bar where x has names, else as a band. Nothing is clipped, for all of it is in the panel."""
+def _draw_line(ax: Axes, line: Line, number: int, panel: Panel, shift: float = 0.0) -> None:
+    """Draw a line and its interval, as bars if x has names, else as a band.
+
+    Nothing is clipped, because all of it lies within the panel.
+    """
     if not line.x:
         return
     colour, x = _COLOURS[number], np.asarray(line.x) + shift
     if panel.ticks:
         ax.vlines(x, line.low, line.high, color=colour, linewidth=0.9, clip_on=False)
     else:
-        _band(ax, x, line.low, line.high, colour, 0.18)
-    ax.plot(x, line.y, **_look(number), markevery=max(1, ceil(len(x) / 8)), clip_on=False)
+        _draw_band(ax, x, line.low, line.high, colour, 0.18)
+    ax.plot(x, line.y, **_line_style(number), markevery=max(1, ceil(len(x) / 8)), clip_on=False)
 
 
-def _look(number: int) -> dict[str, Any]:
+def _line_style(number: int) -> dict[str, Any]:
     return {
         "color": _COLOURS[number],
         "marker": _MARKERS[number],
@@ -210,39 +214,41 @@ def _look(number: int) -> dict[str, Any]:
     }
 
 
-def _band(ax: Axes, x: ArrayLike, low: Sequence[float], high: Sequence[float], colour: str, alpha: float) -> None:
+def _draw_band(ax: Axes, x: ArrayLike, low: Sequence[float], high: Sequence[float], colour: str, alpha: float) -> None:
     across = np.concatenate([np.asarray(x), np.asarray(x)[::-1]])
     ax.fill(across, [*low, *reversed(high)], color=colour, alpha=alpha, linewidth=0, clip_on=False)
 
 
-def _apart(results: Results, panel: Panel) -> Figure:
-    """A small panel for every system."""
+def _small_multiples(results: Results, panel: Panel) -> Figure:
+    """Return a figure with a small panel for every system."""
     columns = 4
     rows = ceil(len(panel.lines) / columns)
     baseline = next((line for line in panel.lines if line.system == results.baseline), None)
     with style():
         tall = 1.2 * rows + 0.85
         figure = Figure(figsize=(WIDTH, tall))
-        # In inches, for a layout that finds room by itself takes seconds for 24 panels.
+        # In inches, because an automatic layout takes seconds for 24 panels.
         edges = {"left": 0.55 / WIDTH, "right": 1 - 0.12 / WIDTH, "top": 1 - 0.55 / tall, "bottom": 0.6 / tall}
         room = {"wspace": 0.1, "hspace": 0.5}
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True, gridspec_kw=edges | room)
         envelope = _envelope(panel.lines)
         for line, ax in zip(panel.lines, axes.ravel(), strict=False):
-            _band(ax, *envelope, GREY, 0.25)
+            _draw_band(ax, *envelope, GREY, 0.25)
             if baseline is not None and baseline.x and baseline is not line:
                 ax.plot(baseline.x, baseline.y, color=ORANGE, linestyle="--", linewidth=1, clip_on=False)
-            _line(ax, line, 0, panel)
-            _finish(ax, panel)
+            _draw_line(ax, line, 0, panel)
+            _format_axes(ax, panel)
             ax.set(xlabel="", ylabel="")
             ax.set_title("\n".join(wrap(line.system, 26)[:2]), fontsize=7)
         _label_the_edges(axes, len(panel.lines))
         figure.supxlabel(panel.x_label, fontsize=8, y=0.08 / tall, va="bottom")
         figure.supylabel(panel.y_label, fontsize=8, x=0.05 / WIDTH, ha="left")
-        handles: list[Line2D | Patch] = [Line2D([], [], **_look(0), label="the system")]
+        handles: list[Line2D | Patch] = [Line2D([], [], **_line_style(0), label="the system")]
         if baseline is not None:
             handles.append(
-                Line2D([], [], color=ORANGE, linestyle="--", linewidth=1, label=f"baseline: {cut(baseline.system, 50)}")
+                Line2D(
+                    [], [], color=ORANGE, linestyle="--", linewidth=1, label=f"baseline: {shorten(baseline.system, 50)}"
+                )
             )
         handles.append(Patch(color=GREY, alpha=0.25, linewidth=0, label="all systems"))
         figure.legend(handles=handles, loc="upper center", ncols=3, handlelength=3)
@@ -250,7 +256,7 @@ def _apart(results: Results, panel: Panel) -> Figure:
 
 
 def _label_the_edges(axes: NDArray[np.object_], count: int) -> None:
-    """Ticks under the last panel of each column and beside the first of each row; places without a system go."""
+    """Label the last panel of each column and the first of each row; hide the panels without a system."""
     columns = axes.shape[1]
     for place, ax in enumerate(axes.ravel()):
         if place >= count:
@@ -261,7 +267,7 @@ def _label_the_edges(axes: NDArray[np.object_], count: int) -> None:
 
 
 def _envelope(lines: Sequence[Line]) -> tuple[list[float], list[float], list[float]]:
-    """At every x the lowest and the highest mean of a system."""
+    """Return every x with the lowest and the highest mean of a system there."""
     found: dict[float, list[float]] = {}
     for line in lines:
         for x, y in zip(line.x, line.y, strict=True):
@@ -270,7 +276,7 @@ def _envelope(lines: Sequence[Line]) -> tuple[list[float], list[float], list[flo
     return xs, [min(found[x]) for x in xs], [max(found[x]) for x in xs]
 
 
-def _finish(ax: Axes, panel: Panel) -> None:
+def _format_axes(ax: Axes, panel: Panel) -> None:
     ax.set(xlabel=panel.x_label, ylabel=panel.y_label)
     ax.grid(axis="y", color=GREY, alpha=0.3, linewidth=0.4, clip_on=False)
     if panel.ticks:
@@ -293,7 +299,7 @@ def _finish(ax: Axes, panel: Panel) -> None:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers between two ends that are a factor of 3 or more apart: six at most."""
+    """Return at most six round numbers between two ends that are a factor of 3 or more apart."""
     powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     for steps in ((1, 1.2, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
         ticks = [
@@ -305,5 +311,5 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 
 def _file_name(name: str) -> str:
-    """A name of the user's as a part of a file's name."""
+    """Return a user's name as part of a file name: ASCII letters, digits, - and _, at most 60 characters."""
     return "".join(each if (each.isascii() and each.isalnum()) or each in "-_" else "-" for each in name)[:60]

@@ -1,4 +1,4 @@
-"""Attention as heat-maps: one hue that darkens evenly with the weight, words on the axes."""
+"""Attention as heat-maps: one hue that darkens evenly with the weight, words on both axes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from seq2seq.comparison.report.pictures import GREY, WIDTH, Picture, cut, style
+from seq2seq.comparison.report.pictures import GREY, WIDTH, Picture, shorten, style
 from seq2seq.comparison.results import Example, Results
 from seq2seq.metrics.drawing import display_width
 from seq2seq.text.escaping import escape_line
@@ -22,7 +22,7 @@ _CELL = 0.17  # inches
 
 
 def attention_maps(results: Results) -> list[Picture]:
-    """A figure for every example with the heat-maps of all systems side by side."""
+    """Return one picture per example, with the heat-maps of all systems side by side."""
     found = []
     for number, example in enumerate(results.examples, start=1):
         title = f"Attention, example {number}"
@@ -35,27 +35,27 @@ def attention_maps(results: Results) -> list[Picture]:
 
 
 def attention_map(weights: ArrayLike, source: Sequence[str], target: Sequence[str], title: str = "") -> Figure:
-    """One heat-map: weights [target words, source words], words on the axes."""
+    """Return a figure with one heat-map of weights [target words, source words], the words on the axes."""
     source, target = list(map(escape_line, source)), list(map(escape_line, target))
-    across, up = _reach(target), _reach(source) + (0.3 if title else 0.0)
+    across, up = _label_inches(target), _label_inches(source) + (0.3 if title else 0.0)
     width, height = max(1, len(source)) * _CELL, max(1, len(target)) * _CELL
     with style():
         figure = Figure(figsize=(across + width + 0.8, up + max(height, 1.0) + 0.1))
-        ax = _place(figure, across, up, width, height)
-        _map(ax, weights, source, target)
+        ax = _add_axes(figure, across, up, width, height)
+        _draw_map(ax, weights, source, target)
         ax.set_title(title)
-        bar = _place(figure, across + width + 0.12, up, 0.1, max(height, 1.0))
+        bar = _add_axes(figure, across + width + 0.12, up, 0.1, max(height, 1.0))
         colours = figure.colorbar(ax.images[0], cax=bar, ticks=[0, 0.25, 0.5, 0.75, 1])
         colours.set_label("attention weight")
     return figure
 
 
 def attention_side_by_side(example: Example) -> Figure:
-    """The heat-maps of all systems for one source sentence, with cells of one size."""
-    across = max(_reach(row.hypothesis) for row in example.rows) if example.rows else 1.0
-    up, longest = _reach(example.source) + 0.35, max([1, *(len(row.hypothesis) for row in example.rows)])
+    """Return a figure with the heat-maps of all systems for one source sentence, all cells of one size."""
+    across = max(_label_inches(row.hypothesis) for row in example.rows) if example.rows else 1.0
+    up, longest = _label_inches(example.source) + 0.35, max([1, *(len(row.hypothesis) for row in example.rows)])
     width, height = max(1, len(example.source)) * _CELL, longest * _CELL
-    step = max(across + width + 0.15, 1.75)  # a title takes so much
+    step = max(across + width + 0.15, 1.75)  # the width of a title
     columns = max(1, min(len(example.rows), int(WIDTH / step)))
     rows = max(1, ceil(len(example.rows) / columns))
     with style():
@@ -63,31 +63,31 @@ def attention_side_by_side(example: Example) -> Figure:
         for place, row in enumerate(example.rows):
             down, right = divmod(place, columns)
             tall = max(1, len(row.hypothesis)) * _CELL
-            ax = _place(figure, right * step + across, down * (up + height + 0.1) + up, width, tall)
-            _map(ax, row.weights, example.source, row.hypothesis)
+            ax = _add_axes(figure, right * step + across, down * (up + height + 0.1) + up, width, tall)
+            _draw_map(ax, row.weights, example.source, row.hypothesis)
             ax.set_title("\n".join(wrap(row.system, 26)[:2]), fontsize=7)
     return figure
 
 
-def _reach(words: Sequence[str]) -> float:
-    """Inches that the longest of the words takes beside or over a heat-map."""
-    return 0.1 + 0.061 * max((display_width(cut(word)) for word in words), default=0)
+def _label_inches(words: Sequence[str]) -> float:
+    """Return the inches that the longest of the words takes beside or over a heat-map."""
+    return 0.1 + 0.061 * max((display_width(shorten(word)) for word in words), default=0)
 
 
-def _place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes at a distance from the figure's left and top edge; all in inches."""
+def _add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Add axes at this distance from the figure's left and top edge; all arguments in inches."""
     whole, tall = figure.get_size_inches()
     return figure.add_axes((left / whole, 1 - (top + height) / tall, width / whole, height / tall))
 
 
-def _map(ax: Axes, weights: ArrayLike, source: Sequence[str], target: Sequence[str]) -> None:
+def _draw_map(ax: Axes, weights: ArrayLike, source: Sequence[str], target: Sequence[str]) -> None:
     matrix = np.asarray(weights, dtype=np.float64).reshape(len(target), len(source))
     if not matrix.size:
         ax.set_axis_off()
         ax.text(0, 0, "no words", va="bottom")
         matrix = np.zeros((1, 1))
     ax.imshow(matrix, cmap="Blues", norm=Normalize(0, 1), interpolation="none", aspect="auto")
-    ax.set_xticks(range(len(source)), [cut(word) for word in source], rotation=90)
-    ax.set_yticks(range(len(target)), [cut(word) for word in target])
+    ax.set_xticks(range(len(source)), [shorten(word) for word in source], rotation=90)
+    ax.set_yticks(range(len(target)), [shorten(word) for word in target])
     ax.tick_params(length=0, pad=2, top=False, labeltop=True, labelbottom=False)
     ax.spines[:].set(visible=True, linewidth=0.4, color=GREY)

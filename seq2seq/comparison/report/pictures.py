@@ -1,7 +1,7 @@
-"""A figure as a file: SVG whose text stays text, PDF with its fonts in it, PNG. The same figure gives the same bytes.
+"""Figures as files: SVG with text as text, PDF with embedded fonts, and PNG. The same figure gives the same bytes.
 
-No script is left out silently: what a PDF or PNG has no glyph for is returned to the caller, who tells the user. An SVG
-leaves the choice of a font to who shows it, from a list.
+Characters for which a PDF or PNG has no glyph are returned to the caller, who warns the user. An SVG lists fonts, from
+which the program that shows it chooses.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ with imports_for("a picture"):
 Form = Literal["svg", "pdf", "png"]
 
 INK = "#1a1a1a"
-"""Text and axes; in a page they take the colour of its text, so that they show on a dark one."""
+"""Colour of text and axes; in an HTML page it is replaced by the colour of the page's text, for dark pages."""
 
 STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -64,19 +64,19 @@ STYLE: dict[str, Any] = {
 }
 
 BLUE, ORANGE, GREEN, RED, PINK, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
-"""Okabe and Ito (2008), "Color Universal Design", without black and yellow."""
+"""The colours of Okabe and Ito (2008), "Color Universal Design", without black and yellow."""
 
 GREY = "#8c8c8c"
 WIDTH = 7.2
-"""Inches, as a page has."""
+"""Width of a figure in inches, that of a printed page."""
 
-# Who shows an SVG takes the first that it has, character by character.
+# A program that shows an SVG uses, for each character, the first of these fonts that is installed and has it.
 FAMILIES = (
     "'DejaVu Sans','Noto Sans','Segoe UI',Arial,'Noto Sans CJK SC','Noto Sans SC','Source Han Sans SC','PingFang SC',"
     "'Hiragino Sans GB','Microsoft YaHei','WenQuanYi Micro Hei','Noto Sans Arabic','Noto Sans Hebrew',"
     "'Noto Sans Devanagari','Noto Sans Thai',sans-serif"
 )
-# Fonts that have most, and upright; the others follow by name.
+# Upright fonts with many characters are tried first; the others follow by name.
 _PREFERRED = re.compile(
     r"NotoSans(CJK|SC|Mono CJK)?-Regular|SourceHanSans|wqy|DroidSansFallback|NotoSans\w*-Regular", re.I
 )
@@ -88,14 +88,14 @@ _UNDATED: dict[Form, dict[str, None]] = {
     "png": {"Software": None},
 }
 _SVG, _LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # which matplotlib writes all the same
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # matplotlib writes these, although XML forbids them
 _NUMBER = re.compile(r"-?\d+\.\d+")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure still to be drawn, the name of its file and the sentences under it, which are for the blind, too."""
+    """A figure that `draw` makes, with the name of its file, and a title and caption, also for screen readers."""
 
     name: str
     title: str
@@ -105,7 +105,7 @@ class Picture:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw within it, so that nothing of the user's own matplotlib settings shows."""
+    """Apply the style of reports within a `with` block, regardless of the user's own matplotlib settings."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(cast(Any, STYLE))
@@ -113,26 +113,27 @@ def style() -> Iterator[None]:
 
 
 def encode(figure: Figure, form: Form, name: str = "figure") -> tuple[bytes, str]:
-    """A figure's file, and the characters that it has no glyphs for (of an SVG: that a PDF would have none for).
+    """Return the bytes of a figure's file, and the characters that it has no glyphs for.
 
-    name: unique in the page that an SVG is for; its ids begin with it.
+    For an SVG, these are the characters for which a PDF would have none. name: unique within the HTML page that the SVG
+    is for; the ids in the SVG begin with a hash of it.
     """
     with style(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+", UserWarning)  # told by what is returned
+        warnings.filterwarnings("ignore", r"Glyph \d+", UserWarning)  # the missing characters are returned
         missing = _prepare(figure)
         if figure.get_layout_engine() is not None:
             figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # found once, for it is slow, and the same for every form
+            figure.set_layout_engine("none")  # computed once, because it is slow and the same for every form
         buffer = BytesIO()
         back = "white" if form == "png" else "none"
         figure.savefig(buffer, format=form, metadata=_UNDATED[form], dpi=200 if form == "png" else 72, facecolor=back)
     if form == "svg":
-        return _small(buffer.getvalue(), name).encode(), missing
+        return _minify(buffer.getvalue(), name).encode(), missing
     return buffer.getvalue(), missing
 
 
 def inline(svg: bytes, label: str) -> str:
-    """An SVG file of `encode` as an element of an HTML page: without a background, in the colour of the page's text."""
+    """Return an SVG file of `encode` as an HTML element, without a background, in the colour of the page's text."""
     root = ElementTree.fromstring(svg)
     root.remove(root[0])  # the white behind it
     root.set("role", "img")
@@ -141,7 +142,7 @@ def inline(svg: bytes, label: str) -> str:
 
 
 def fonts_for(text: Iterable[str]) -> tuple[list[str], str]:
-    """Installed families that together have the characters, DejaVu Sans first, and the characters that none has."""
+    """Return installed font families that together have the characters, DejaVu Sans first, and those that none has."""
     wanted = {character for character in "".join(text) if character.isprintable() and not character.isspace()}
     families = list(STYLE["font.family"])
     wanted -= _characters(font_manager.findfont(families[0]))
@@ -156,13 +157,13 @@ def fonts_for(text: Iterable[str]) -> tuple[list[str], str]:
 
 
 def missing_glyphs(characters: str) -> str:
-    """A warning that names them."""
+    """Return a warning that names the characters, at most 20 of them."""
     shown = characters if len(characters) <= 20 else f"{characters[:20]} and {len(characters) - 20} more"
     return f"no installed font has {shown}: PDF and PNG figures show boxes there; install one, such as Noto Sans CJK"
 
 
 def _prepare(figure: Figure) -> str:
-    """Give every text the fonts that the figure needs. Returns what has no glyph."""
+    """Give every text the fonts that the figure needs; return the characters without a glyph."""
     texts = [each for each in figure.findobj(Text) if isinstance(each, Text)]
     families, missing = fonts_for(each.get_text() for each in texts)
     for each in texts:
@@ -172,7 +173,7 @@ def _prepare(figure: Figure) -> str:
 
 @cache
 def _installed() -> tuple[str, ...]:
-    """Font files, the ones to take first first."""
+    """Return all font files, the preferred ones first."""
     paths = font_manager.findSystemFonts()
     return tuple(sorted(paths, key=lambda path: (not _PREFERRED.search(path), bool(_SLANTED.search(path)), path)))
 
@@ -181,13 +182,13 @@ def _installed() -> tuple[str, ...]:
 def _characters(path: str) -> frozenset[str]:
     try:
         return frozenset(map(chr, FT2Font(path).get_charmap()))
-    except (RuntimeError, OSError):  # a font that is none, or has bitmaps only
+    except (RuntimeError, OSError):  # not a font, or one with bitmaps only
         return frozenset()
 
 
 @cache
 def _family(path: str) -> str:
-    """Its name, known to matplotlib from now on."""
+    """Register a font file with matplotlib and return the name of its family."""
     known = [entry.name for entry in font_manager.fontManager.ttflist if entry.fname == path]
     if not known:
         font_manager.fontManager.addfont(path)
@@ -195,8 +196,11 @@ def _family(path: str) -> str:
     return known[0]
 
 
-def _small(svg: bytes, name: str) -> str:
-    """What matplotlib wrote, at a third of the size: fonts and styles said once, no unused ids, a tenth of a point."""
+def _minify(svg: bytes, name: str) -> str:
+    """Return matplotlib's SVG at a third of the size.
+
+    Fonts and styles are defined once, unused ids are removed, coordinates are rounded to a tenth of a point.
+    """
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _LINK)
     root = ElementTree.fromstring(_NOT_XML.sub("\ufffd", svg.decode()))
@@ -207,21 +211,22 @@ def _small(svg: bytes, name: str) -> str:
     root.set("font-family", FAMILIES)
     root.set("stroke-linejoin", "round")
     root.set("fill", INK)
-    prefix = f"f{crc32(name.encode()) & 0xFFFFF:05x}"  # a page has many figures, and ids and classes are the page's
-    _rename(root, prefix)
+    # Ids and classes belong to the whole HTML page, which has many figures.
+    prefix = f"f{crc32(name.encode()) & 0xFFFFF:05x}"
+    _rename_ids(root, prefix)
     for element in root.iter():
-        _shorten(element)
+        _shorten_numbers(element)
     _merge_uses(root)
     _flatten(root)
     sheet = ElementTree.Element(f"{{{_SVG}}}style")
-    sheet.text = _classes(root, prefix)
+    sheet.text = _replace_styles(root, prefix)
     root.insert(0, sheet)
     root.insert(0, ElementTree.Element(f"{{{_SVG}}}rect", {"width": "100%", "height": "100%", "fill": "#fff"}))
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _rename(root: ElementTree.Element, prefix: str) -> None:
-    """Keep the ids that something refers to, as PREFIX-1, PREFIX-2, ..."""
+def _rename_ids(root: ElementTree.Element, prefix: str) -> None:
+    """Rename the ids that something refers to, to PREFIX-1, PREFIX-2, ..., and remove the others."""
     names: dict[str, str] = {}
 
     def new(old: str) -> str:
@@ -239,7 +244,7 @@ def _rename(root: ElementTree.Element, prefix: str) -> None:
             element.set("id", names[old])
 
 
-def _shorten(element: ElementTree.Element) -> None:
+def _shorten_numbers(element: ElementTree.Element) -> None:
     if element.text is not None and not element.text.strip():
         element.text = None
     element.tail = None
@@ -256,7 +261,7 @@ def _shorten(element: ElementTree.Element) -> None:
 def _shorten_text(element: ElementTree.Element) -> None:
     style = element.attrib.pop("style", "")
     for key, value in re.findall(r"(font-size|font-weight|text-anchor|fill|opacity): ([^;]+)", style):
-        if value not in (INK, "start"):  # said by the root, and by SVG
+        if value not in (INK, "start"):  # the root has this colour, and start is the default
             element.set(key, value.removesuffix("px"))
     place = element.get("transform", "")
     if re.match(r"rotate\(-?0 ", place) or not place:
@@ -266,7 +271,7 @@ def _shorten_text(element: ElementTree.Element) -> None:
 
 
 def _merge_uses(root: ElementTree.Element) -> None:
-    """Give a marker its look where it is defined, if it looks the same wherever it is used."""
+    """Move a marker's style from its uses to its definition, if it is the same in all uses."""
     uses: dict[str, list[ElementTree.Element]] = {}
     for use in root.iter(f"{{{_SVG}}}use"):
         uses.setdefault(use.get(f"{{{_LINK}}}href", ""), []).append(use)
@@ -282,8 +287,8 @@ def _merge_uses(root: ElementTree.Element) -> None:
                 del use.attrib["style"]
 
 
-def _classes(root: ElementTree.Element, prefix: str) -> str:
-    """Turn styles into classes; returns the sheet that tells what they mean."""
+def _replace_styles(root: ElementTree.Element, prefix: str) -> str:
+    """Replace style attributes by classes; return the style sheet that defines them."""
     names: dict[str, str] = {}
     for element in root.iter():
         style = element.attrib.pop("style", "")
@@ -293,7 +298,7 @@ def _classes(root: ElementTree.Element, prefix: str) -> str:
 
 
 def _flatten(element: ElementTree.Element) -> None:
-    """Replace each group that says nothing by what it holds."""
+    """Replace each group without attributes by its children."""
     for place in reversed(range(len(element))):
         child = element[place]
         _flatten(child)
@@ -303,6 +308,6 @@ def _flatten(element: ElementTree.Element) -> None:
                 element.insert(place, grandchild)
 
 
-def cut(text: str, longest: int = 24) -> str:
-    """A word or a name that a figure has room for."""
+def shorten(text: str, longest: int = 24) -> str:
+    """Return the text, shortened with … to at most `longest` characters."""
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -1,6 +1,7 @@
-"""The report of a comparison, made from `Results` alone: a page, the same in Markdown, a CSV, and figures as files.
+"""The report of a comparison, made from `Results` alone: an HTML page, the same in Markdown, a CSV, and figures.
 
-The page is one file that asks no network for anything. All files are ready before the first one takes its name.
+The page is a single file that loads nothing from a network. All files are complete before the first is renamed to its
+final name.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PAGE, MARKDOWN, ROWS, FIGURES = "report.html", "report.md", "results.csv", "figu
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading with what belongs under it. folded: the tables say what the pictures show, and can wait for a click."""
+    """A section of the report. folded: the tables repeat what the pictures show and are hidden until a click."""
 
     title: str
     tables: list[Table]
@@ -43,17 +44,15 @@ class Section:
 
 
 def write_report(results: Results, directory: Path, report: Callable[[int], None] = lambda drawn: None) -> list[str]:
-    """Write report.html, report.md, results.csv and figures/ into a directory, which is made.
+    """Write report.html, report.md, results.csv and figures/ into a directory, created if missing; return warnings.
 
-    report: told how many of the pictures are drawn, which takes nearly all of the time.
-
-    Returns warnings for the user: characters that no installed font has, and which a PDF therefore shows as boxes.
-    Raises InputError for results that contradict themselves, and Seq2SeqError where the disk refuses; then no file has
-    been replaced.
+    report: called with the number of drawn pictures after each; drawing takes nearly all of the time. The warnings name
+    characters that no installed font has, and which a PDF therefore shows as boxes. Raises InputError for results that
+    contradict themselves, and Seq2SeqError if the disk cannot be written; then no file has been replaced.
     """
     check_results(results)
-    results = Results.model_validate(_visible(results.model_dump()))
-    with explain_write_errors(str(directory)):  # at once, for drawing takes long
+    results = Results.model_validate(_escape_strings(results.model_dump()))
+    with explain_write_errors(str(directory)):  # before the drawing, which takes long
         (directory / FIGURES).mkdir(parents=True, exist_ok=True)
     drawn = list(pictures(results))
     files, missing, svgs = dict[str, bytes](), set[str](), dict[str, bytes]()
@@ -75,7 +74,7 @@ def write_report(results: Results, directory: Path, report: Callable[[int], None
 
 
 def check_results(results: Results) -> None:
-    """Raises InputError for numbers that fit together in no report; `load_results` sees types only."""
+    """Raise InputError for infinite numbers and for parts that do not match; `load_results` checks types only."""
     for place, value in _numbers(
         results.model_dump(exclude={"systems": {"__all__": {"runs": {"__all__": {"curve"}}}}})
     ):
@@ -94,17 +93,17 @@ def check_results(results: Results) -> None:
                 raise InputError(f"{system.name!r}: its seeds differ in the lengths by which {test} is divided")
 
 
-def _visible(tree: Any) -> Any:
-    """The same tree with strings that only show: its own come from the texts, names and models of whoever made it."""
+def _escape_strings(tree: Any) -> Any:
+    """Return the same tree with all strings escaped for display: they come from the texts and names of other people."""
     if isinstance(tree, str):
         return escape_line(re.sub("[ \t\r\n]+", " ", tree))
     if isinstance(tree, dict):
-        return {_visible(key): _visible(value) for key, value in tree.items()}
-    return list(map(_visible, tree)) if isinstance(tree, (list, tuple)) else tree
+        return {_escape_strings(key): _escape_strings(value) for key, value in tree.items()}
+    return list(map(_escape_strings, tree)) if isinstance(tree, (list, tuple)) else tree
 
 
 def _numbers(tree: Any, place: str = "") -> Iterator[tuple[str, float]]:
-    """Every float with the keys that lead to it."""
+    """Yield every float of a tree with the path of keys to it."""
     if isinstance(tree, float):
         yield place, tree
     elif isinstance(tree, (dict, list, tuple)):
@@ -113,7 +112,7 @@ def _numbers(tree: Any, place: str = "") -> Iterator[tuple[str, float]]:
 
 
 def summary(results: Results) -> list[str]:
-    """What was compared, and the best of each test, in plain sentences."""
+    """Return sentences that say what was compared, and which system has the highest mean BLEU on each test."""
     finished = sum(len(system.runs) for system in results.systems)
     seeds = f"{_count(len(results.seeds), 'seed')} each ({', '.join(map(str, results.seeds))})"
     tests = f"{_count(len(results.tests), 'test')} ({', '.join(results.tests)})"
@@ -137,7 +136,7 @@ def _count(number: int, what: str) -> str:
 
 
 def verdicts(results: Results) -> dict[str, list[str]]:
-    """The sentences of the contrasts, by test and metric."""
+    """Return the verdicts of the contrasts, grouped by metric and test."""
     found: dict[str, list[str]] = {}
     for each in results.contrasts:
         found.setdefault(f"{each.metric} on {each.test}", []).append(each.verdict)
@@ -145,7 +144,7 @@ def verdicts(results: Results) -> dict[str, list[str]]:
 
 
 def settings(results: Results) -> dict[str, str]:
-    """How it was measured, a line a thing."""
+    """Return the settings of the comparison as text by name: tests, seeds, signatures, search, machine."""
     machine = results.machine
     return {
         "Date": results.date,
@@ -160,7 +159,7 @@ def settings(results: Results) -> dict[str, str]:
 
 
 def _sections(results: Results, drawn: Iterable[Picture]) -> Iterator[Section]:
-    """What there is between summary and settings; a section with nothing in it is left out."""
+    """Yield the sections between summary and settings, without those that have neither tables nor pictures."""
     by_kind: dict[str, list[Picture]] = {}
     for picture in drawn:
         by_kind.setdefault(picture.name.partition("-")[0], []).append(picture)
@@ -176,13 +175,13 @@ def _sections(results: Results, drawn: Iterable[Picture]) -> Iterator[Section]:
         ("Runs", "", tables.runs(results), []),
     ):
         folded = kind in ("length", "noise")
-        section = Section(title, _noted_once(rows), by_kind.get(kind, []), examples, folded)
+        section = Section(title, _drop_repeated_notes(rows), by_kind.get(kind, []), examples, folded)
         if section.tables or section.pictures:
             yield section
 
 
-def _noted_once(rows: list[Table]) -> list[Table]:
-    """A note that holds for several tables stands under the last of them."""
+def _drop_repeated_notes(rows: list[Table]) -> list[Table]:
+    """Keep a note that several tables share only under the last of them."""
     following = [*rows[1:], None]
     pairs = zip(rows, following[: len(rows)], strict=True)
     return [replace(one, note="") if after is not None and one.note == after.note else one for one, after in pairs]
@@ -193,22 +192,20 @@ def _noted_once(rows: list[Table]) -> list[Table]:
 
 def _page(results: Results, sections: Iterable[Section], svgs: Mapping[str, bytes]) -> str:
     def svg(picture: Picture) -> Markup:
-        """Not escaped, for it is our own SVG, in which the serialiser has escaped every word."""
+        """Return the SVG without escaping: its serialiser has already escaped every word."""
         return Markup(inline(svgs[picture.name], f"{picture.title}. {picture.caption}"))
 
-    return _filled("report.html.jinja", results, sections, {"svg": svg}, autoescape=True)
+    return _render("report.html.jinja", results, sections, {"svg": svg}, autoescape=True)
 
 
 def _markdown(results: Results, sections: Iterable[Section]) -> str:
     longest = max(map(len, re.findall("`+", _grid(results))), default=0)
     fence = Markup("`" * max(3, longest + 1))
-    return _filled(
-        "report.md.jinja", results, sections, {"fence": fence}, finalize=_escaped, keep_trailing_newline=True
-    )
+    return _render("report.md.jinja", results, sections, {"fence": fence}, finalize=_escape, keep_trailing_newline=True)
 
 
-def _escaped(value: object) -> str:
-    """What a template shows, as Markdown that is nothing but words; it says `safe` of what is more."""
+def _escape(value: object) -> str:
+    """Escape a value for Markdown, unless the template marks it as `safe`."""
     return value if isinstance(value, Markup) else escape_markdown(str(value))
 
 
@@ -216,10 +213,10 @@ def _grid(results: Results) -> str:
     return json.dumps(results.grid, indent=2, ensure_ascii=False)
 
 
-def _filled(
+def _render(
     name: str, results: Results, sections: Iterable[Section], more: Mapping[str, object], **options: Any
 ) -> str:
-    """A template of this folder, filled in. options: how values are escaped, as jinja2.Environment takes them."""
+    """Render a template of this folder. options: how values are escaped, arguments of jinja2.Environment."""
     environment = Environment(
         loader=PackageLoader("seq2seq.comparison.report", "."),
         undefined=StrictUndefined,
@@ -242,10 +239,10 @@ def _filled(
 
 
 def _csv(results: Results) -> str:
-    """A row for every system, seed and test; the columns are named as the fields of `Results`."""
+    """Return the CSV: a row for every system, seed and test, columns named like the fields of `Results`."""
     keys = list(dict.fromkeys(key for system in results.systems for key in system.values))
     rows = [
-        {**_of_run(system, run, keys), "test": test, **_of_test(found)}
+        {**_run_columns(system, run, keys), "test": test, **_test_columns(found)}
         for system in results.systems
         for run in system.runs
         for test, found in run.tests.items()
@@ -258,14 +255,14 @@ def _csv(results: Results) -> str:
     return text.getvalue()
 
 
-def _of_run(system: System, run: RunResult, keys: Iterable[str]) -> dict[str, Any]:
+def _run_columns(system: System, run: RunResult, keys: Iterable[str]) -> dict[str, Any]:
     values = {key: system.values.get(key, "") for key in keys}
     values = {key: value if type(value) in (str, int, float) else json.dumps(value) for key, value in values.items()}
     facts = {"parameters": system.parameters, "step": run.step, "steps": run.steps, "seconds": run.seconds}
     return {"system": system.name, **values, "seed": run.seed, **facts}
 
 
-def _of_test(found: TestResult) -> dict[str, Any]:
+def _test_columns(found: TestResult) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name in ("bleu", "chrf", "exact"):
         interval = getattr(found, name)

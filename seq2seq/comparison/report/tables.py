@@ -1,7 +1,7 @@
-"""The numbers of a comparison as tables of text, the same for every format that a report has.
+"""The numbers of a comparison as tables of text, the same for every format of the report.
 
-A cell is "mean ± standard deviation over the seeds", the mean alone where there is but one seed, and "–" where nothing
-was measured. BLEU, chrF2++ and shares have two decimals, shares are in per cent.
+A cell is "mean ± standard deviation over the seeds", the mean alone for a single seed, and "–" if nothing was measured.
+BLEU, chrF2++ and shares have two decimals, shares are in per cent.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _UNMEASURED = Cost(
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A heading, rows of cells under the names of the columns, and what must be known to read them.
+    """A table with a title, and a note that explains its numbers.
 
-    words: how many columns at the left are words; the others are numbers.
+    words: the number of columns at the left that hold words; the others hold numbers.
     """
 
     title: str
@@ -38,12 +38,12 @@ class Table:
 
 
 def number(value: float | None, decimals: int = 2, scale: float = 1.0) -> str:
-    """With commas between thousands."""
+    """Return scale * value with so many decimals and commas between thousands; "–" for None."""
     return NONE if value is None else f"{scale * value:,.{decimals}f}"
 
 
 def plus_minus(value: SeedStatistics | None, decimals: int = 2, scale: float = 1.0) -> str:
-    """Mean ± standard deviation."""
+    """Return "mean ± standard deviation", the mean alone for one seed, "–" for None."""
     if value is None:
         return NONE
     middle = number(value.mean, decimals, scale)
@@ -51,14 +51,14 @@ def plus_minus(value: SeedStatistics | None, decimals: int = 2, scale: float = 1
 
 
 def probability(value: float | None) -> str:
-    """A p-value; no smaller than four decimals can say."""
+    """Return a p-value with four decimals, "< 0.0001" if it is smaller, "–" for None."""
     if value is None:
         return NONE
     return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def quality(results: Results) -> list[Table]:
-    """A table a test."""
+    """Return a table of BLEU, chrF2++, perplexity and exact matches for each test."""
     columns = ["system", "seeds", "parameters", "BLEU", "chrF2++", "perplexity", "exact (%)"]
     tables = []
     for test in results.tests:
@@ -75,7 +75,7 @@ def quality(results: Results) -> list[Table]:
 
 
 def contrasts(results: Results) -> list[Table]:
-    """A table a test and metric."""
+    """Return a table of differences and p-values for each test and metric."""
     columns = ["system", "difference", "p, bootstrap", "p, randomisation", "p, seeds", "p, corrected"]
     groups = dict.fromkeys((each.test, each.metric, each.baseline) for each in results.contrasts)
     note = (
@@ -102,7 +102,7 @@ def contrasts(results: Results) -> list[Table]:
 
 
 def lengths(results: Results) -> list[Table]:
-    """BLEU and exact matches by the length of the source: means over the seeds, a table a test."""
+    """Return a table of BLEU and exact matches by source length for each test, means over the seeds."""
     tables = []
     for test in results.tests:
         tested = {each.name: [run.tests[test] for run in each.runs if test in run.tests] for each in results.systems}
@@ -120,7 +120,7 @@ def lengths(results: Results) -> list[Table]:
 
 
 def noise(results: Results) -> list[Table]:
-    """BLEU at every rate, a table a kind."""
+    """Return a table of BLEU at every rate of noise for each kind of noise, means and deviations over the seeds."""
     tables = []
     for kind in dict.fromkeys(kind for system in results.systems for kind in system.noise):
         found = {system.name: dict(system.noise.get(kind, [])) for system in results.systems}
@@ -133,7 +133,10 @@ def noise(results: Results) -> list[Table]:
 
 
 def alignment(results: Results) -> list[Table]:
-    """Alignment error rate, precision, recall and F1 of both ways to read the attention, a table a test with links."""
+    """Return a table of alignment error rate, precision, recall and F1 for each test with gold links.
+
+    The weights of the step that predicts a piece and those of the next step (shifted) have a row each.
+    """
     columns = ["system", "weights of", "AER (%)", "precision (%)", "recall (%)", "F1 (%)"]
     note = (
         "Forced attention against gold links. Step: the step that predicts a piece; shifted: the next one. AER: mean ± "
@@ -160,7 +163,7 @@ def _rates(found: Sequence[AlignmentNumbers]) -> Iterator[str]:
 
 
 def attention(results: Results) -> list[Table]:
-    """What the weights look like, a table a test."""
+    """Return a table of entropy, coverage and distance from the diagonal of the attention for each test."""
     columns = ["system", "entropy (nats)", "relative entropy", "coverage (%)", "distance from diagonal (%)"]
     note = (
         "Entropy per target piece; relative: divided by that of uniform weights, mean over the seeds. Coverage: source "
@@ -182,7 +185,7 @@ def attention(results: Results) -> list[Table]:
 
 
 def cost(results: Results) -> list[Table]:
-    """Speed and memory; no table where nothing was measured."""
+    """Return the table of speed and memory; none if nothing was measured."""
     if all(system.cost is None for system in results.systems):
         return []
     columns = ["system", "training (target tokens/s)", "spread (%)", "peak memory (MiB)"]
@@ -209,7 +212,7 @@ def cost(results: Results) -> list[Table]:
 
 
 def runs(results: Results) -> list[Table]:
-    """Every run that the numbers are made of."""
+    """Return the table of all runs behind the numbers: directory, seed, steps and minutes of training."""
     columns = ["system", "directory", "seed", "step kept", "steps", "minutes"]
     rows = [
         [
