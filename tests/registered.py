@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from seq2seq.__main__ import main
 from seq2seq.config import CorpusConfig
-from seq2seq.metrics.metric import metric
-from seq2seq.metrics.scoring_rules import Rules
+from seq2seq.metrics.metric import Rules, metric
 from seq2seq.nn.decoder import Luong, wiring
 from seq2seq.nn.normalisation import Softmax, normalisation
 from seq2seq.nn.scores import Multiplications, ScoreFunction, score_function

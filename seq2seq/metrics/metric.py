@@ -8,18 +8,33 @@ with intervals and comparisons.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sacrebleu import CHRF, TER
 
 from seq2seq.metrics.bleu_tokenizer import make_bleu
+from seq2seq.metrics.references import Lines
 
-if TYPE_CHECKING:
-    from seq2seq.metrics.scoring_rules import Rules
 
-MakeScorer = Callable[["Rules", bool], Any]  # rules, lowercase
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules by which a score is counted, after the checks.
+
+    tokenize: BLEU's tokenizer. references: the sets with None for a blank line. spaced: whether spaces separate the
+    words of the references. ideographic: whether TER counts characters instead of words. notes: sentences on choices
+    made for the user.
+    """
+
+    tokenize: str
+    references: Sequence[Lines]
+    spaced: bool
+    ideographic: bool
+    notes: tuple[str, ...]
+
+
+MakeScorer = Callable[[Rules, bool], Any]  # rules, lowercase
 
 
 @dataclass(frozen=True, slots=True)

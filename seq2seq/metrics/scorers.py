@@ -6,8 +6,7 @@ import os
 from typing import Any
 
 from seq2seq.errors import InputError
-from seq2seq.metrics.metric import METRICS
-from seq2seq.metrics.scoring_rules import Rules
+from seq2seq.metrics.metric import METRICS, Rules
 
 
 def make_scorer(name: str, rules: Rules, lowercase: bool) -> Any:

@@ -15,10 +15,10 @@ from typing import Any, cast
 
 from sacrebleu.significance import PairedTest, Result
 
-from seq2seq.metrics.metric import METRICS
+from seq2seq.metrics.metric import METRICS, Rules
 from seq2seq.metrics.references import Lines
 from seq2seq.metrics.scorers import clip_score, interval_ends, make_scorer, resampling_seed, with_python_floats
-from seq2seq.metrics.scoring_rules import Rules, check_texts, leave_out_ter, score_notes
+from seq2seq.metrics.scoring_rules import check_texts, leave_out_ter, score_notes
 
 DEFAULT_METRICS = ("BLEU", "chrF2++", "TER")
 

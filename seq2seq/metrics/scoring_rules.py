@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sacrebleu import BLEU, TER
 
 from seq2seq.errors import InputError, nearest
 from seq2seq.metrics.bleu_tokenizer import TOKENIZERS, detect_writing, tokenizer_for_writing
-from seq2seq.metrics.metric import METRICS
+from seq2seq.metrics.metric import METRICS, Rules
 from seq2seq.metrics.references import Lines, blanks_to_none, notes_on_blanks
 from seq2seq.text.normalisation import is_decomposed
 
@@ -22,22 +21,6 @@ LONGEST_EDITED = 1000  # words
 # From this share of the lines on, subword pieces or detached full stops are how a text is written, not an accident.
 _SHARE = 0.1
 _PIECE = re.compile(r"▁|@@(?: |$)")
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules by which a score is counted, after the checks.
-
-    tokenize: BLEU's tokenizer. references: the sets with None for a blank line. spaced: whether spaces separate the
-    words of the references. ideographic: whether TER counts characters instead of words. notes: sentences on choices
-    made for the user.
-    """
-
-    tokenize: str
-    references: Sequence[Lines]
-    spaced: bool
-    ideographic: bool
-    notes: tuple[str, ...]
 
 
 def check_texts(

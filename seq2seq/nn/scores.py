@@ -77,7 +77,7 @@ class ScoreFunction(nn.Module, ABC):
         energies: Tensor = self(query, keys)
         return energies
 
-    def _require_equal(self, query_dim: int, key_dim: int) -> None:
+    def require_equal_sizes(self, query_dim: int, key_dim: int) -> None:
         if query_dim != key_dim:
             raise ValueError(
                 f"score {self.name!r} needs equal sizes, but the decoder state has {query_dim} units and the encoder "
@@ -159,7 +159,7 @@ class Dot(ScoreFunction):
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
-        self._require_equal(query_dim, key_dim)
+        self.require_equal_sizes(query_dim, key_dim)
 
     @classmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
@@ -181,7 +181,7 @@ class ScaledDot(ScoreFunction):
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
-        self._require_equal(query_dim, key_dim)
+        self.require_equal_sizes(query_dim, key_dim)
 
     @classmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
@@ -299,7 +299,7 @@ class Cosine(ScoreFunction):
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
-        self._require_equal(query_dim, key_dim)
+        self.require_equal_sizes(query_dim, key_dim)
         self.beta = nn.Parameter(torch.empty(1))
 
     @classmethod
