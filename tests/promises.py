@@ -437,7 +437,7 @@ STRANGE = [
 
 EXTRAS = "tests/test_extras.py::test_"
 LACKING = [
-    Bug(37, "a comparison trains before it misses its packages", "cli/compare.py", 'require("seq2seq compare", *EXTRAS["compare"])', 'require("seq2seq compare")',
+    Bug(37, "a comparison trains before it misses its packages", "cli/compare.py", '"torch", *EXTRAS["compare"]', '"torch"',
         (EXTRAS + "each_command_names_what_it_lacks_and_needs_no_more",)),
     Bug(37, "an export misses onnx when the graph is traced", "onnx/export.py", '    require("an export", "onnx")', "    #",
         (EXTRAS + "python_raises_what_the_command_line_says",)),

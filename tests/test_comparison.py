@@ -214,7 +214,7 @@ def test_values_come_to_the_config_as_they_are(folder: Path) -> None:
 def test_bad_tests_are_found_before_any_training(folder: Path, old: str, new: str, message: str) -> None:
     """And at once: before torch, which takes seconds, is imported."""
     (folder / "bad.toml").write_text(GRID.replace(old, new), encoding="utf-8")
-    code = "import sys; sys.modules['torch'] = None; from seq2seq.cli import main; main()"
+    code = "import sys\nfrom seq2seq.cli import main\ntry: main()\nfinally: assert 'torch' not in sys.modules"
     command = [sys.executable, "-c", code, "compare", "bad.toml", "--output", "bad"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     said = done.stderr

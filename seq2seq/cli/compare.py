@@ -77,7 +77,7 @@ def compare(
     cost; report.md, results.json, results.csv and figures/ the same. Ctrl-C
     stops all runs after their step, and --resume goes on.
     """  # fmt: skip
-    require("seq2seq compare", *EXTRAS["compare"])  # checked now, not when the trainings are done
+    require("seq2seq compare", "torch", *EXTRAS["compare"])  # checked now, not when the trainings are done
     from seq2seq.cli.files import check_folder
     from seq2seq.comparison.plan import load_grid, planned_runs
     from seq2seq.comparison.texts import bleu_tokenizer, load_tests
@@ -88,7 +88,6 @@ def compare(
     tests = load_tests(settings, Path(plan[0].config.data.root))
     if note := bleu_tokenizer(settings, tests).note:
         say(f"note: {note}")
-    require("seq2seq compare", "torch")  # not before: bad input is told without it, at once
 
     from seq2seq.comparison.comparison import StoppedBySignal
     from seq2seq.comparison.comparison import compare as run_comparison
