@@ -31,7 +31,7 @@ import torch._dynamo  # every optimiser does so when it is made, which takes a s
 
 from seq2seq.config import Config
 from seq2seq.config_file import parse_config
-from seq2seq.training import checkpointer, trainer
+from seq2seq.training import checkpointer, trainer, validation
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}
 PHASES = ("starting", "training", "validating", "saving")
@@ -91,7 +91,7 @@ class Watch:
 
         sys.addaudithook(hook)
         for module, name, phase in (
-            (trainer, "validate", 2),
+            (validation, "validate", 2),
             (checkpointer, "save_model", 3),
             (checkpointer, "save_state", 3),
         ):

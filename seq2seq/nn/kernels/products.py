@@ -141,7 +141,7 @@ def matmul(
     each = offset is not None and offset.ndim == 2
     for rows, whole in pieces(len(left)):
         added = offset[rows] if each and offset is not None else offset
-        if whole:
+        if whole and matrix.is_cpu and onednn_is_better():
             _by_onednn(left[rows], matrix, added, out[rows])
         else:
             _by_mkl(left[rows], matrix, added, out[rows])
