@@ -313,13 +313,16 @@ def test_translations_steer_no_terminal(terminal: bool, monkeypatch: pytest.Monk
 
 
 def test_ctrl_c_while_loading_is_quiet() -> None:
-    """The signal comes in the middle of an import, for certain."""
+    """The signal comes in the middle of an import, for certain, of a library that makes another error of it."""
     code = """
 import os, signal, sys
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
         if name == "typer":
-            os.kill(os.getpid(), signal.SIGINT)
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:
+                raise ImportError("a part could not be loaded")
 sys.meta_path.insert(0, Interrupt())
 from seq2seq.__main__ import main
 main()
