@@ -1171,7 +1171,8 @@ def test_evaluate_refuses(folder: Path, model: Path, arguments: list[str], messa
 
 def test_inspect(model: Path, translator: Translator) -> None:
     found = json.loads(succeed("inspect", model, "--json"))
-    sections = ["model", "languages", "tokenizer", "architecture", "parameters", "training", "search", "files"]
+    sections = ["model", "languages", "tokenizer", "architecture", "parameters", "training", "learning_rates"]
+    sections += ["search", "files"]
     assert list(found) == sections
     assert found["languages"] == {"source": "de", "target": "en"}
     assert (found["tokenizer"]["kind"], found["tokenizer"]["vocabulary"]) == ("word", "joint")
@@ -1181,11 +1182,18 @@ def test_inspect(model: Path, translator: Translator) -> None:
     assert found["architecture"]["cell"] == "gru"
     assert found["training"]["train_pairs"] == 63
     assert found["training"]["signature"].startswith("nrefs:1|")
+    assert found["learning_rates"] == RATES | {"all others": 1.0}
     assert found["files"]["model.safetensors"] == (model / "model.safetensors").stat().st_size
     shown = succeed("inspect", model)
     for section in sections[1:]:
         assert f"\n{section}\n" in shown
-    for words in (r"cell +gru", r"train_pairs +63", r"model\.safetensors +[\d,]+ bytes", r"bidirectional +yes"):
+    for words in (
+        r"cell +gru",
+        r"train_pairs +63",
+        r"model\.safetensors +[\d,]+ bytes",
+        r"bidirectional +yes",
+        r"all others +1\n",
+    ):
         assert re.search(words, shown)
 
 

@@ -229,7 +229,7 @@ WRONG: list[tuple[str, Any]] = [
     ("progress.kept", {"kind": 1, "perplexity": 1.0, "bleu": None, "signature": None}), ("progress.kept", []),
     ("progress.tally", {"tokens": "x"}), ("progress.seconds", -1.0), ("progress.further", 1), ("progress", []),
     ("progress", None), ("config", []), ("config", {"model": 3}), ("text", "x"), ("text", {"training text": 3}),
-    ("sha256", 3), ("sha256", None),
+    ("sha256", 3), ("sha256", None), ("rates", 3), ("rates", {"x": -1.0}), ("rates", {"x": "1"}),
 ]  # fmt: skip
 
 

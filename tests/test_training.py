@@ -26,6 +26,7 @@ from seq2seq.cli.display.training import event_line
 from seq2seq.comparison.pace import measure_training
 from seq2seq.config import Config, TrainingConfig
 from seq2seq.config_file import parse_config
+from seq2seq.durable import seal, unseal
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.signals import StopRequest
@@ -444,6 +445,34 @@ def test_a_run_of_an_older_version_goes_on(corpus: Path, tmp_path: Path) -> None
     with pytest.raises(InputError, match=r"stopped run: model\.normalisation: \"softmax\" -> \"sparsemax\"; undo"):
         train(config(corpus, training__max_steps=7, model__normalisation="sparsemax"), tmp_path / "run", resume=True)
     assert train(config(corpus, training__max_steps=7), tmp_path / "run", resume=True)["step"] == 7
+
+
+@pytest.mark.parametrize("stored", [None, {}, {"decoder.attention.score.key_layer.weight": 0.5}])
+def test_a_run_goes_on_at_the_rates_it_began_with(
+    corpus: Path, tmp_path: Path, stored: dict[str, float] | None
+) -> None:
+    """A run of a version that stored none had a factor of 1 everywhere; another score function brings its own."""
+    run, name = tmp_path / "run", "decoder.attention.score.key_layer.weight"
+
+    def factors(steps: int, **changes: Any) -> dict[str, float]:
+        settings = config(corpus, training__max_steps=steps, **({"model__score": "multiplicative"} | changes))
+        train(settings, run, resume=run.exists(), allow_changes=True)
+        last = json.loads((run / "checkpoints" / "last" / "config.json").read_text(encoding="utf-8"))["record"]
+        assert last["step"] == steps
+        found: dict[str, float] = last["learning_rate_factors"]
+        return found
+
+    began = factors(4)
+    assert began.keys() == {name}
+    path = run / "training" / "state" / "state.json"
+    note = unseal(path.read_bytes())
+    assert note.pop("rates") == began
+    path.write_bytes(seal(note if stored is None else {**note, "rates": stored}))
+    assert factors(6) == (stored or {})
+    assert factors(7, training__learning_rate_factors={"decoder": 0.25})[name] == 0.25
+    scaled = factors(8, model__score="scaled_multiplicative")
+    rows = load_file(run / "model.safetensors")[name].shape[0]
+    assert scaled == {name: pytest.approx(began[name] * rows**0.5)}
 
 
 def test_changes_are_followed_where_that_is_asked_for(corpus: Path, tmp_path: Path) -> None:

@@ -74,7 +74,14 @@ def check_model_config(config: Config) -> list[str]:
 
     Raises InputError for an unknown mechanism, for sizes that a mechanism cannot have, and for keys without effect.
     """
-    return [name for name, _ in _build(config, Vocabulary(source=8, target=8)).named_parameters()]
+    return [name for name, _ in outline(config).named_parameters()]
+
+
+def outline(config: Config) -> Seq2Seq:
+    """Return the network of a config with vocabularies of 8 pieces, its parameters uninitialised: what can be known of
+    it before any data is read. Raises InputError as `check_model_config` does.
+    """
+    return _build(config, Vocabulary(source=8, target=8))
 
 
 def architecture_of(model: ModelConfig, sizes: Vocabulary) -> Architecture:

@@ -60,9 +60,11 @@ def config(
     from a Hugging Face dataset: see the keys of data.train.
     """
     from seq2seq.bulk.streams import open_output
+    from seq2seq.checkpoint.model import outline
     from seq2seq.cli.template import render
     from seq2seq.config_file import parse_config
     from seq2seq.metrics.bleu_tokenizer import TOKENIZERS
+    from seq2seq.nn.initialisation import parametrisations
     from seq2seq.nn.model import mechanisms
 
     data = {
@@ -75,4 +77,5 @@ def config(
     names: dict[str, Iterable[str]] = {f"model.{key}": found for key, found in mechanisms().items()}
     names["training.validation_tokenize"] = TOKENIZERS
     with open_output(output) as write:
-        write(render(settings, names))
+        rates = {name: own.rate for name, own in parametrisations(outline(settings)).items()}
+        write(render(settings, names, {"training.learning_rate_factors": rates}))

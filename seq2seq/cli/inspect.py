@@ -18,6 +18,7 @@ EXAMPLES = """
 seq2seq inspect runs/demo
 seq2seq inspect runs/demo --json
 """
+RATES = "learning_rate_factors"  # key of the training's record
 _LARGEST = 1 << 63  # far above any number that training records
 
 
@@ -58,10 +59,21 @@ def describe(loaded: LoadedModel) -> dict[str, Any]:
         },
         "architecture": settings,
         "parameters": {**counts, "total": sum(counts.values())},
-        "training": loaded.card,
+        "training": {key: value for key, value in loaded.card.items() if key != RATES},
+        "learning_rates": rates(loaded),
         "search": config.search.model_dump(),
         "files": _sizes(loaded),
     }
+
+
+def rates(loaded: LoadedModel) -> dict[str, float]:
+    """Return the factors of the learning rate that parameters were trained with, and "all others"; empty for a model
+    whose training stored none.
+    """
+    stored = loaded.card.get(RATES)
+    if not isinstance(stored, dict):
+        return {}
+    return {**stored, "all others": 1.0}
 
 
 def _join(source: str, target: str) -> str:
@@ -104,6 +116,8 @@ def _format(section: str, value: Any) -> str:
         return f"{value:,} bytes"
     if isinstance(value, (int, float)) and abs(value) >= _LARGEST:
         return short_repr(value)
+    if section == "learning_rates" and isinstance(value, float):
+        return f"{value:.4g}"
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.2f}" if isinstance(value, float) and section == "training" else escape_line(str(value))

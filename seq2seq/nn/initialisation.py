@@ -5,7 +5,7 @@ import hashlib
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.scores import ScoreFunction
+from seq2seq.nn.scores import Parametrisation, ScoreFunction
 
 
 def initialise(model: nn.Module, seed: int) -> None:
@@ -13,13 +13,27 @@ def initialise(model: nn.Module, seed: int) -> None:
 
     So an initial value depends on nothing else: another score function changes the score function's parameters alone.
     Matrices: Glorot & Bengio (2010), recurrent ones orthogonal per gate (Saxe et al. 2014); embeddings N(0, 1/dim);
-    biases 0, those of an LSTM's forget gate 1 (Jozefowicz et al. 2015).
+    biases 0, those of an LSTM's forget gate 1 (Jozefowicz et al. 2015); a score function scales its own.
     """
     for name, parameter in model.named_parameters():
         digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
         with torch.no_grad():
             parameter.copy_(_first_value(model, name, parameter, generator))
+    with torch.no_grad():
+        for name, own in parametrisations(model).items():
+            parameter = model.get_parameter(name)
+            parameter.mul_(own.scale) if own.value is None else parameter.fill_(own.value)
+
+
+def parametrisations(model: nn.Module) -> dict[str, Parametrisation]:
+    """Return what score functions say of their parameters, by the parameters' names in the model."""
+    return {
+        f"{prefix}.{name}": own
+        for prefix, module in model.named_modules()
+        if isinstance(module, ScoreFunction)
+        for name, own in module.parametrisation().items()
+    }
 
 
 def _first_value(model: nn.Module, name: str, parameter: Tensor, generator: torch.Generator) -> Tensor:
@@ -27,8 +41,6 @@ def _first_value(model: nn.Module, name: str, parameter: Tensor, generator: torc
     owner, _, kind = name.rpartition(".")
     module = model.get_submodule(owner)
     value = torch.zeros(parameter.shape)
-    if isinstance(module, ScoreFunction) and kind in module.first_values:
-        return value.fill_(module.first_values[kind])
     if isinstance(module, nn.LayerNorm):
         return torch.ones_like(value) if kind == "weight" else value
     if isinstance(module, nn.Embedding):

@@ -21,6 +21,18 @@ from seq2seq.nn.kernels.products import SequenceLinear, linear
 from seq2seq.nn.registry import register
 
 
+class Parametrisation(NamedTuple):
+    """How a parameter of a rule begins, and how fast it learns beside the rest of the network.
+
+    scale: factor of the initial values that `initialise` draws. value: initial value of all its entries instead.
+    rate: factor of the schedule's learning rate.
+    """
+
+    scale: float = 1.0
+    value: float | None = None
+    rate: float = 1.0
+
+
 class Multiplications(NamedTuple):
     """The multiplications of a rule: for each source token, for each query, and for each pair of the two."""
 
@@ -37,17 +49,12 @@ class ScoreFunction(nn.Module, ABC):
     attends: False where the energies of all positions are equal, whatever the source.
     reads_coverage: whether the energies depend on the coverage, so that `forward_with_coverage` is to be called.
     repeats_keys: whether `forward` passes the keys to a kernel, and so takes `Repeated` ones.
-    first_values: initial values of parameters that do not begin at random, by name.
-    learning_rate_factor: factor of the schedule's learning rate for the rule's parameters. A part that
-    `training.learning_rate_factors` names has that factor instead, the parameters within it included.
     """
 
     name: ClassVar[str]
     attends: ClassVar[bool] = True
     reads_coverage: ClassVar[bool] = False
     repeats_keys: ClassVar[bool] = False
-    first_values: ClassVar[dict[str, float]] = {}
-    learning_rate_factor: ClassVar[float] = 1.0
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__()
@@ -56,6 +63,13 @@ class ScoreFunction(nn.Module, ABC):
     @abstractmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
         """Return the multiplications between states of these sizes, from which comparison/flops.py counts FLOP."""
+
+    def parametrisation(self) -> dict[str, Parametrisation]:
+        """Return how the rule's parameters begin and learn, by name; one that is left out does as any other parameter.
+
+        A part that `training.learning_rate_factors` names learns by that factor instead.
+        """
+        return {}
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source projected_dim"]:
         """Return the keys: the part of the rule that depends on the source alone, computed once per sentence."""
@@ -129,10 +143,19 @@ class Multiplicative(ScoreFunction):
     """e = qᵀ W k. Luong et al. (2015), section 3.1, "general"."""
 
     repeats_keys: ClassVar[bool] = True
+    RATE: ClassVar[float] = 32.0
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
         self.key_layer = SequenceLinear(key_dim, query_dim, bias=False)
+
+    def parametrisation(self) -> dict[str, Parametrisation]:
+        """Let W begin at 1/√query_dim of the usual values, and learn at 32/√(query_dim key_dim) of the common rate.
+
+        A step of Adam moves all entries of W alike, and the energy sums over query_dim key_dim of them.
+        """
+        dim, fan_in = self.key_layer.weight.shape
+        return {"key_layer.weight": Parametrisation(scale=dim**-0.5, rate=self.RATE / math.sqrt(dim * fan_in))}
 
     @classmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
@@ -202,6 +225,10 @@ class ScaledMultiplicative(Multiplicative):
     It is meant for wide states: in Britz et al. (2017), Table 5, unscaled multiplicative attention fails at 1,024
     units.
     """
+
+    def parametrisation(self) -> dict[str, Parametrisation]:
+        """Let W learn at 32/√key_dim of the common rate: as W/√dim does in `multiplicative`, in other units."""
+        return {"key_layer.weight": Parametrisation(rate=self.RATE / math.sqrt(self.key_layer.in_features))}
 
     def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source query_dim"]:
         """Return W h / √dim, scaled here once for all steps."""
@@ -295,12 +322,15 @@ class Cosine(ScoreFunction):
     """
 
     repeats_keys: ClassVar[bool] = True
-    first_values: ClassVar[dict[str, float]] = {"beta": 10.0}
 
     def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
         super().__init__(query_dim, key_dim, attention_dim)
         self.require_equal_sizes(query_dim, key_dim)
         self.beta = nn.Parameter(torch.empty(1))
+
+    def parametrisation(self) -> dict[str, Parametrisation]:
+        """Let β begin at 10."""
+        return {"beta": Parametrisation(value=10.0)}
 
     @classmethod
     def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:

@@ -13,7 +13,6 @@ from torch import Tensor
 from seq2seq.checkpoint.files import CONFIG
 from seq2seq.checkpoint.model import load_model, save_model
 from seq2seq.config import Config
-from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.group import Processes
 from seq2seq.training.averaging import Averager
 from seq2seq.training.data import TrainingText
@@ -27,9 +26,9 @@ from seq2seq.training.validation import Validation
 class Checkpointer:
     """Saves models and states of a run. Only the first process writes; see Processes.on_first."""
 
-    def __init__(self, config: Config, run: Run, text: TrainingText, processes: Processes, model: Seq2Seq) -> None:
+    def __init__(self, config: Config, run: Run, text: TrainingText, processes: Processes, stepper: Stepper) -> None:
         self._config, self._run, self._text = config, run, text
-        self._processes, self._model = processes, model
+        self._processes, self._stepper, self._model = processes, stepper, stepper.model
         self._averager = Averager(run.directory / "training", config.training.average)
         self._began = time.monotonic()
 
@@ -64,6 +63,7 @@ class Checkpointer:
             "epoch": progress.epoch,
             "train_pairs": self._text.pairs,
             "parameters": sum(parameter.numel() for parameter in self._model.parameters()),
+            "learning_rate_factors": self._stepper.factors,
             "perplexity": validation.perplexity,
             "bleu": validation.bleu,
             "signature": validation.signature,
@@ -109,8 +109,9 @@ class Checkpointer:
         for place in places:
             save_model(self._run.directory / place, config=self._config, **parts)
 
-    def save_state(self, progress: Progress, stepper: Stepper, log: EventLog) -> None:
+    def save_state(self, progress: Progress, log: EventLog) -> None:
         """Save everything that a resume needs, then delete the weights that only older states needed."""
+        stepper = self._stepper
         schedule = stepper.schedule
         progress.schedule_reductions, progress.schedule_waited = schedule.reductions, schedule.waited
         now = time.monotonic()
@@ -121,7 +122,8 @@ class Checkpointer:
             progress.log_bytes, progress.log_sha256 = log.sync()
             known = self._averager.sha256
             progress.averaged_sha256 = {str(step): known[step] for step in progress.averaged if step in known}
-            note = {"config": self._config.model_dump(mode="json"), "text": self._text.fingerprint}
+            config = self._config.model_dump(mode="json")
+            note = {"config": config, "text": self._text.fingerprint, "rates": stepper.rates}
             save_state(self._run.state, progress, self._model, stepper.optimizer, random_states, note)
             self._averager.keep_only(progress.averaged)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -22,9 +22,9 @@ from seq2seq.errors import (
     installed,
     nearest,
 )
+from seq2seq.nn.initialisation import parametrisations
 from seq2seq.nn.kernels.precision import bfloat16_is_fast
 from seq2seq.nn.model import Seq2Seq
-from seq2seq.nn.scores import ScoreFunction
 from seq2seq.processes.group import join
 
 
@@ -96,14 +96,15 @@ def emulates_bfloat16(accelerator: Accelerator) -> bool:
     return accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16" and not bfloat16_is_fast()
 
 
-def make_optimizer(config: Config, model: Seq2Seq) -> torch.optim.Optimizer:
+def make_optimizer(config: Config, model: Seq2Seq, own: Mapping[str, float] | None = None) -> torch.optim.Optimizer:
     """Return Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019), without weight decay on vectors.
 
-    Each group of parameters carries its `factor`, by which the trainer multiplies the schedule's learning rate.
+    Each group of parameters carries its `factor`, by which the trainer multiplies the schedule's learning rate. own:
+    factors that parameters have of themselves; left out: those of the model's score functions.
     """
     training = config.training
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    factors = _factors(training, model)
+    factors = rate_factors(training, model, own_rate_factors(model) if own is None else own)
     for name, parameter in model.named_parameters():
         decay = training.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((decay, factors.get(name, 1.0)), []).append(parameter)
@@ -116,15 +117,17 @@ def make_optimizer(config: Config, model: Seq2Seq) -> torch.optim.Optimizer:
     return kinds[training.optimizer](described, lr=training.learning_rate, betas=betas, fused=True)
 
 
-def _factors(training: TrainingConfig, model: Seq2Seq) -> dict[str, float]:
-    """Return the learning-rate factors of parameters by name: from training.learning_rate_factors, by the parameter's
-    name or by the part that it is in, else from the class of its score function.
+def own_rate_factors(model: Seq2Seq) -> dict[str, float]:
+    """Return the learning-rate factors other than 1 that score functions give their parameters, by parameter name."""
+    return {name: own.rate for name, own in parametrisations(model).items() if own.rate != 1}
+
+
+def rate_factors(training: TrainingConfig, model: Seq2Seq, own: Mapping[str, float]) -> dict[str, float]:
+    """Return the learning-rate factors of a training by parameter name; a parameter that is left out has 1.
+
+    training.learning_rate_factors decides, by the parameter's name or by the part that it is in, else `own`.
     """
-    factors: dict[str, float] = {}
-    for prefix, module in model.named_modules():
-        if isinstance(module, ScoreFunction):
-            own = module.learning_rate_factor
-            factors |= {name: own for name, _ in module.named_parameters(prefix)}
+    factors = dict(own)
     names = [name for name, _ in model.named_parameters()]
     for part, factor in sorted(training.learning_rate_factors.items()):  # an inner part overrides what is around it
         factors |= {name: factor for name in names if f"{name}.".startswith(f"{part}.")}

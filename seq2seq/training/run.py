@@ -56,6 +56,15 @@ class Run:
         found = self.resumed and "checkpoints/last" not in self.lost and (last / "config.json").is_file()
         return load_tokenizers(last) if found else None
 
+    def rates(self) -> dict[str, float] | None:
+        """Return the stopped run's own learning-rate factors by parameter name, empty for a run of a version in which
+        parts had none; None for a new run, and for one that goes on with another score function.
+        """
+        if not self.resumed:
+            return None
+        note = load_note(self.state)
+        return note.rates if note.config["model"].get("score") == self.config.model.score else None
+
     def load_progress(self, text: dict[str, str]) -> tuple[Progress, str, list[str]]:
         """Return the stopped run's progress, the SHA-256 of its tensors, and what has changed since, if changes are
         allowed.

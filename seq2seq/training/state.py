@@ -94,6 +94,7 @@ class Note(BaseModel):
     sha256: str  # of the tensors' file
     config: dict[str, dict[str, Any]]
     text: dict[str, str]  # name of a text or tokenizer -> its SHA-256
+    rates: dict[str, Amount] = {}  # parameter -> learning-rate factor of its own, where that is not 1
 
 
 def save_state(

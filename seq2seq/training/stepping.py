@@ -20,7 +20,7 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.group import Processes
 from seq2seq.processes.signals import StopRequest
 from seq2seq.text.tokenizer import TokenizerPair
-from seq2seq.training.engine import make_optimizer
+from seq2seq.training.engine import make_optimizer, own_rate_factors, rate_factors
 from seq2seq.training.epoch import Pool, derive_seed
 from seq2seq.training.schedule import Schedule
 
@@ -43,14 +43,21 @@ class Step:
 class Stepper:
     """The freshly initialised model of a run with its optimiser and its learning-rate schedule, in each process."""
 
-    def __init__(self, config: Config, tokenizers: TokenizerPair, processes: Processes) -> None:
+    def __init__(
+        self, config: Config, tokenizers: TokenizerPair, processes: Processes, rates: dict[str, float] | None
+    ) -> None:
+        """Make the model and its optimiser. rates: own learning-rate factors of parameters, as a stopped run stored
+        them; None: those of the model's score functions.
+        """
         self._training, self._processes, self._accelerator = config.training, processes, processes.accelerator
         set_seed(config.training.seed)
         if not processes.first:  # each process needs its own dropout masks
             torch.manual_seed(self.process_seed(0))
         model = build_model(config, tokenizers)
         initialise(model, config.training.seed)
-        self.optimizer = make_optimizer(config, model)
+        self.rates = own_rate_factors(model) if rates is None else rates
+        self.factors = rate_factors(config.training, model, self.rates)
+        self.optimizer = make_optimizer(config, model, self.rates)
         self._wrapped, self._prepared = self._accelerator.prepare(model, self.optimizer)
         # Without accelerate's wrapper of `forward`, which would impose the precision of training on validation.
         self.model: Seq2Seq = self._accelerator.unwrap_model(self._wrapped, keep_fp32_wrapper=False)

@@ -99,8 +99,8 @@ class Trainer:
         self.config, self.run, self.text, self.processes = config, run, text, processes
         self.progress = Progress()
         self.signal = 0  # number of the signal that asked to stop, else 0
-        self.stepper = Stepper(config, text.tokenizers, processes)
-        self.checkpointer = Checkpointer(config, run, text, processes, self.stepper.model)
+        self.stepper = Stepper(config, text.tokenizers, processes, run.rates())
+        self.checkpointer = Checkpointer(config, run, text, processes, self.stepper)
         self.log = EventLog(run.directory / LOG, observe if processes.first else None)
         self.reports = Reports(config, self.log, processes.accelerator)
         loaded = LoadedModel(run.directory, config, text.tokenizers, self.stepper.model, {})
@@ -253,4 +253,4 @@ class Trainer:
         return self.reports.outcome(record, self.checkpointer.seconds(self.progress))
 
     def _save_state(self) -> None:
-        self.checkpointer.save_state(self.progress, self.stepper, self.log)
+        self.checkpointer.save_state(self.progress, self.log)
