@@ -39,6 +39,7 @@ STATISTICS = "tests/test_statistics.py::test_"
 ENSEMBLE, LOSS, METRICS = "tests/test_ensemble.py::test_", "tests/test_loss.py::test_", "tests/test_metrics.py::test_"
 MODEL, SAMPLING = "tests/test_model.py::test_", "tests/test_sampling.py::test_"
 TRAINING, TRANSLATOR = "tests/test_training.py::test_", "tests/test_translator.py::test_"
+ENGINE = "tests/test_engine.py::test_"
 SELECTION = "tests/test_selection.py::test_"
 SHORTLIST = "tests/test_shortlist.py::test_"
 PROCESSES, STREAMING = "tests/test_processes.py::test_", "tests/test_streaming.py::test_"
@@ -438,6 +439,11 @@ SWITCHES = [
         "self.readout_input(architecture), self.output_dim)",
         'self.readout_input(architecture), self.output_dim, attention.score.name != "dot")',
         SWITCHED, every=True),
+    Bug(19, "one score slows the readout down", "training/engine.py",
+        "{name: own.rate for name, own in parametrisations(model).items() if own.rate != 1}",
+        '{name: own.rate for name, own in parametrisations(model).items() if own.rate != 1} | (\n'
+        '        {"decoder.readout.weight": 0.5} if model.architecture.score == "multiplicative" else {})',
+        (ENGINE + "switching_the_score_changes_no_other_rate",), every=True),
     Bug(19, "one score bridges to smaller values", "nn/initialisation.py",
         "parameter.copy_(_first_value(model, name, parameter, generator))",
         'parameter.copy_(_first_value(model, name, parameter, generator) * (0.5 if name.startswith("decoder.bridge")\n'
@@ -450,8 +456,27 @@ OPTIONS = [
     Bug(20, "a key that a mechanism cannot heed is accepted", "checkpoint/model.py", "    _refuse_ineffective_keys(config)\n", "",
         ("tests/test_checkpoint.py::test_keys_that_a_mechanism_cannot_heed_are_refused",)),
     Bug(20, "a score function's own factor of the learning rate is ignored", "training/engine.py",
-        "own = module.learning_rate_factor", "own = 1.0",
-        ("tests/test_engine.py::test_a_score_function_says_how_fast_it_learns",)),
+        "{name: own.rate for name, own in parametrisations(model).items() if own.rate != 1}", "{}",
+        (ENGINE + "a_score_function_says_how_fast_it_learns",)),
+    Bug(20, "a score function's own factor decides over the config's", "training/engine.py",
+        "    return factors\n", "    return {**factors, **own}\n", (ENGINE + "the_config_decides_over_the_score_function",)),
+    Bug(20, "a score function's own initial values are ignored", "nn/initialisation.py",
+        "parameter.mul_(own.scale) if own.value is None else parameter.fill_(own.value)", "pass",
+        (ENGINE + "a_score_function_says_how_it_begins",)),
+    Bug(20, "the multiplicative matrix learns at a rate for one of its sizes alone", "nn/scores.py",
+        "rate=self.RATE / math.sqrt(dim * fan_in)", "rate=self.RATE / fan_in",
+        (ENGINE + "the_rate_of_the_multiplicative_matrix_follows_from_its_sizes",)),
+    Bug(20, "the scaled matrix learns as slowly as the unscaled one", "nn/scores.py",
+        "self.RATE / math.sqrt(self.key_layer.in_features)", "self.RATE / self.key_layer.in_features",
+        (ENGINE + "multiplicative_and_scaled_multiplicative_are_one_score_in_two_units",)),
+    Bug(20, "a resumed run takes this version's rates", "training/run.py",
+        'return note.rates if note.config["model"].get("score") == self.config.model.score else None', "return None",
+        (TRAINING + "a_run_goes_on_at_the_rates_it_began_with",), every=True),
+    Bug(20, "a run that goes on with another score function keeps the first one's rates", "training/run.py",
+        ' if note.config["model"].get("score") == self.config.model.score else None', "",
+        (TRAINING + "a_run_goes_on_at_the_rates_it_began_with",)),
+    Bug(20, "inspect tells no rates of a score function", "cli/inspect.py", "{**stored, ", "{",
+        ("tests/test_cli.py::test_config_and_inspect_tell_at_which_rates_a_score_learns",)),
     Bug(20, "an unknown key is accepted", "section.py", 'extra="forbid"', 'extra="ignore"',
         (DAMAGE + "[config key]", CONFIG + "an_unknown_key_is_refused_with_the_nearest"), every=True),
     Bug(20, "top_p does not reach the sampling", "translation/translator.py", "                top_p=top_p,\n", "",

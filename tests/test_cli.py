@@ -34,8 +34,10 @@ from seq2seq.bulk import streams
 from seq2seq.bulk.layout import Layout, aligned_weights, draw_attention
 from seq2seq.bulk.streams import LineStream, open_output
 from seq2seq.bulk.unknown import UnknownCounter
+from seq2seq.checkpoint.model import load_model
 from seq2seq.cli import EXAMPLES, app, display, translate
 from seq2seq.cli.examples import epilog
+from seq2seq.cli.inspect import rates
 from seq2seq.cli.template import render
 from seq2seq.config import Config
 from seq2seq.config_file import parse_config
@@ -270,6 +272,20 @@ def test_config_tells_every_key_its_meaning_and_its_choices() -> None:
     assert '\n# dataset = ""\n' in text
 
 
+def test_config_and_inspect_tell_at_which_rates_a_score_learns(model: Path) -> None:
+    """Those at the sizes of the config that is written; of a model those that it was trained with, if it knows."""
+    name = "decoder.attention.score.key_layer.weight"
+    shown = succeed("config")
+    for score, rate in (("multiplicative", "0.0625"), ("scaled_multiplicative", "1.414")):
+        assert f'#   score = "{score}" has of itself, at the sizes above: {{"{name}" = {rate}}}\n' in shown
+    assert "has of itself" in shown.split("learning_rate_factors = ")[0].rsplit("\nlearning_rate = ")[1]
+    loaded = load_model(model)
+    found = rates(dataclasses.replace(loaded, card={**loaded.card, "learning_rate_factors": {name: 0.5}}))
+    assert found == {name: 0.5, "all others": 1.0}
+    for card in ({}, {"learning_rate_factors": 3}):
+        assert rates(dataclasses.replace(loaded, card=card)) == {}
+
+
 @given(
     path=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
     rate=st.floats(1e-12, 1e12),
@@ -285,7 +301,7 @@ def test_config_keeps_any_value(path: str, rate: float) -> None:
         },
         "test",
     )
-    assert Config.model_validate(tomllib.loads(render(config, {}))) == config
+    assert Config.model_validate(tomllib.loads(render(config, {}, {}))) == config
 
 
 # ---------------------------------------------------------------------------------------------------------------- train
@@ -1182,7 +1198,7 @@ def test_inspect(model: Path, translator: Translator) -> None:
     assert found["architecture"]["cell"] == "gru"
     assert found["training"]["train_pairs"] == 63
     assert found["training"]["signature"].startswith("nrefs:1|")
-    assert found["learning_rates"] == RATES | {"all others": 1.0}
+    assert found["learning_rates"] == {"all others": 1.0}
     assert found["files"]["model.safetensors"] == (model / "model.safetensors").stat().st_size
     shown = succeed("inspect", model)
     for section in sections[1:]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seq2seq.cli.options import decode_text
+from seq2seq.errors import InputError
+
+if TYPE_CHECKING:
+    from seq2seq.config import Config
 
 EXAMPLES = """
 seq2seq config > run.toml
@@ -60,11 +64,9 @@ def config(
     from a Hugging Face dataset: see the keys of data.train.
     """
     from seq2seq.bulk.streams import open_output
-    from seq2seq.checkpoint.model import outline
     from seq2seq.cli.template import render
     from seq2seq.config_file import parse_config
     from seq2seq.metrics.bleu_tokenizer import TOKENIZERS
-    from seq2seq.nn.initialisation import parametrisations
     from seq2seq.nn.model import mechanisms
 
     data = {
@@ -77,5 +79,21 @@ def config(
     names: dict[str, Iterable[str]] = {f"model.{key}": found for key, found in mechanisms().items()}
     names["training.validation_tokenize"] = TOKENIZERS
     with open_output(output) as write:
-        rates = {name: own.rate for name, own in parametrisations(outline(settings)).items()}
-        write(render(settings, names, {"training.learning_rate_factors": rates}))
+        write(render(settings, names, {"training.learning_rate_factors": _own_rates(settings)}))
+
+
+def _own_rates(settings: Config) -> Iterator[str]:
+    """Yield, for every score function that can have these sizes, the rates that it gives its parameters."""
+    from seq2seq.checkpoint.model import outline
+    from seq2seq.nn.initialisation import parametrisations
+    from seq2seq.nn.scores import SCORE_FUNCTIONS
+
+    for score in SCORE_FUNCTIONS:
+        model = settings.model.model_copy(update={"score": score})
+        try:
+            found = parametrisations(outline(settings.model_copy(update={"model": model})))
+        except InputError:
+            continue
+        for name, own in found.items():
+            if own.rate != 1:
+                yield f'score = "{score}" has of itself, at the sizes above: {{"{name}" = {own.rate:.4g}}}'

@@ -13,38 +13,37 @@ from pydantic.fields import FieldInfo
 from seq2seq.config import Config
 
 Names = Mapping[str, Iterable[str]]
-Own = Mapping[str, Mapping[str, float]]
 _SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
-def render(config: Config, names: Names, own: Own) -> str:
-    """Return the TOML text. names: dotted key -> allowed values, for keys whose classes do not list them. own: dotted
-    key of a table -> the entries that hold where the table has none.
+def render(config: Config, names: Names, notes: Names) -> str:
+    """Return the TOML text. names: dotted key -> allowed values, for keys whose classes do not list them. notes: dotted
+    key -> further lines about it.
     """
     lines = [
         "# Config of `seq2seq train`. Only the texts, [data.train] and [data.validation], are required;",
         "# a key that is left out has the value it has here, unless it was set for you.",
     ]
     for key in type(config).model_fields:
-        lines += _section(key, getattr(config, key), _summary(type(getattr(config, key))), names, own)
+        lines += _section(key, getattr(config, key), _summary(type(getattr(config, key))), names, notes)
     return "\n".join(lines) + "\n"
 
 
-def _section(path: str, section: BaseModel, summary: str, names: Names, own: Own) -> Iterator[str]:
+def _section(path: str, section: BaseModel, summary: str, names: Names, notes: Names) -> Iterator[str]:
     yield from ("", f"# {summary}", f"[{path}]")
     fields = type(section).model_fields
     inner = [key for key in fields if isinstance(getattr(section, key), BaseModel)]
     for key, field in fields.items():
         if key not in inner:
-            yield from _entry(path, key, getattr(section, key), field, names, own)
+            yield from _entry(path, key, getattr(section, key), field, names, notes)
     for key in inner:
         about = f"{_capital(str(fields[key].description))}. {_summary(type(getattr(section, key)))}"
-        yield from _section(f"{path}.{key}", getattr(section, key), about, names, own)
+        yield from _section(f"{path}.{key}", getattr(section, key), about, names, notes)
 
 
-def _entry(path: str, key: str, value: Any, field: FieldInfo, names: Names, own: Own) -> Iterator[str]:
+def _entry(path: str, key: str, value: Any, field: FieldInfo, names: Names, notes: Names) -> Iterator[str]:
     yield f"# {_capital(str(field.description))}{_allowed(field, names.get(f'{path}.{key}', ()))}"
-    yield from (f"#   of itself: {_toml(name)} = {number:.4g}" for name, number in own.get(f"{path}.{key}", {}).items())
+    yield from (f"#   {note}" for note in notes.get(f"{path}.{key}", ()))
     example = field.examples[0] if field.examples else ""
     yield f"# {key} = {_toml(example)}" if value is None else f"{key} = {_toml(value)}"
 
