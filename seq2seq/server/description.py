@@ -1,0 +1,170 @@
+"""The description of the interface (OpenAPI 3.1), and the two small pages."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+from seq2seq.server.languages import Direction, name
+from seq2seq.server.limits import FILE_FACTOR, Limits
+from seq2seq.server.stored_files import FORMATS
+from seq2seq.version import __version__
+
+_STRING: dict[str, Any] = {"type": "string"}
+_ERRORS = {
+    400: "A field is missing or wrong, a language or pair is not served, or a limit is exceeded",
+    403: "The API key is not valid",
+    408: "The request did not arrive in time",
+    413: "The body is too large",
+    429: "Too many requests; Retry-After says when to come again",
+    500: "The server failed",
+    503: "No model is loaded yet, or too many requests wait; Retry-After says when to come again",
+    504: "The translation took too long",
+}
+_FORMS = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def describe(limits: Limits) -> dict[str, Any]:
+    """Return the OpenAPI document of a server with these limits."""
+    key = {"api_key": _STRING | {"description": "where the server needs one"}}
+    text = _STRING | {"maxLength": limits.characters}
+    texts = {"type": "array", "items": _STRING, "minItems": 1, "maxItems": limits.texts}
+    source = _STRING | {"description": "code of a language, or auto", "examples": ["auto", "de"]}
+    target = _STRING | {"description": "code of a language", "examples": ["en"]}
+    form = {"type": "string", "enum": ["text", "html"], "default": "text"}
+    file = _STRING | {
+        "format": "binary",
+        "description": f"UTF-8, {limits.characters * FILE_FACTOR:,} characters at most",
+    }
+    alternatives = {"type": "integer", "minimum": 0, "default": 0}
+    detection = _object({"confidence": {"type": "number", "minimum": 0, "maximum": 100}, "language": _STRING})
+    one_or_list = {"oneOf": [text, texts]}
+    translated = _object(
+        {
+            "translatedText": one_or_list,
+            "detectedLanguage": detection,
+            "alternatives": {"type": "array", "items": {"oneOf": [_STRING, {"type": "array", "items": _STRING}]}},
+        },
+        required=["translatedText"],
+    )
+    language = _object({"code": _STRING, "name": _STRING, "targets": {"type": "array", "items": _STRING}})
+    wanted = {"q": one_or_list, "source": source, "target": target, "format": form, "alternatives": alternatives} | key
+    named = _object({"code": _STRING, "name": _STRING})
+    settings = {
+        "charLimit": {"type": "integer"},
+        "frontendTimeout": {"type": "integer"},
+        "apiKeys": {"type": "boolean"},
+        "keyRequired": {"type": "boolean"},
+        "suggestions": {"type": "boolean"},
+        "filesTranslation": {"type": "boolean"},
+        "supportedFilesFormat": {"type": "array", "items": _STRING},
+        "language": _object({"source": named, "target": named}),
+    }
+    health = _object({"status": {"const": "ok"}})
+    asked = (400, 403, 408, 413, 429, 500, 503, 504)
+    fetched = {"name": "name", "in": "path", "required": True, "schema": _STRING}
+    paths = {
+        "/translate": _post("Translate text", wanted, ["q", "source", "target"], translated, asked),
+        "/detect": _post("Tell the language of a text", {"q": text} | key, ["q"], _list(detection), asked),
+        "/translate_file": _post(
+            f"Translate a file ({', '.join(FORMATS)})",
+            {"file": file, "source": source, "target": target} | key,
+            ["file", "source", "target"],
+            _object({"translatedFileUrl": _STRING}),
+            asked,
+            kinds=("multipart/form-data",),
+        ),
+        "/download_file/{name}": _get("Fetch a translated file", {"application/octet-stream": {}}, 404)
+        | {"parameters": [fetched]},
+        "/languages": _get("List what is translated into what", _json(_list(language)), 503),
+        "/frontend/settings": _get("Tell a page what it may offer", _json(_object(settings)), 503),
+        "/health": _get("Tell whether a model is loaded", _json(health), 503),
+        "/metrics": _get("Give numbers to Prometheus", {"text/plain": {}}),
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "seq2seq", "version": __version__, "description": "Translation of text and HTML."},
+        "paths": paths,
+    }
+
+
+def _object(properties: dict[str, Any], required: Sequence[str] | None = None) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties if required is None else required)}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _answers(content: dict[str, Any], errors: Sequence[int]) -> dict[str, Any]:
+    refused = _json(_object({"error": _STRING}))
+    told = {str(code): {"description": _ERRORS.get(code, "Not found"), "content": refused} for code in errors}
+    return {"200": {"description": "The answer", "content": content}} | told
+
+
+def _post(
+    summary: str,
+    fields: dict[str, Any],
+    required: Sequence[str],
+    answer: dict[str, Any],
+    errors: Sequence[int],
+    kinds: Sequence[str] = _FORMS,
+) -> dict[str, Any]:
+    body = {"required": True, "content": {kind: {"schema": _object(fields, required)} for kind in kinds}}
+    return {"post": {"summary": summary, "requestBody": body, "responses": _answers(_json(answer), errors)}}
+
+
+def _get(summary: str, content: dict[str, Any], *errors: int) -> dict[str, Any]:
+    return {"get": {"summary": summary, "responses": _answers(content, errors)}}
+
+
+# --------------------------------------------------------------------------------------------------------------- pages
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 45rem; margin: 2rem auto; padding: 0 1rem }}</style>
+<h1>{title}</h1>
+{body}
+</html>
+"""
+
+
+def front_page(directions: Sequence[Direction]) -> str:
+    """Return the page at /: what is served."""
+    served = "".join(
+        f"<li>{html.escape(f'{name(each.source)} to {name(each.target)} ({each.source}-{each.target})')}</li>\n"
+        for each in directions
+    )
+    body = (
+        f"<p>This server translates:</p>\n<ul>\n{served}</ul>\n" if served else "<p>The models are being loaded.</p>\n"
+    )
+    return _PAGE.format(title="seq2seq", body=f'{body}<p><a href="docs">How to ask it</a></p>')
+
+
+def docs_page(document: dict[str, Any]) -> str:
+    """Return the page at /docs: the endpoints of an OpenAPI document."""
+    rows = "".join(
+        f"<dt><code>{verb.upper()} {html.escape(path)}</code></dt>\n"
+        f"<dd>{html.escape(act['summary'])}{_fields(act)}</dd>\n"
+        for path, acts in document["paths"].items()
+        for verb, act in acts.items()
+        if verb in ("get", "post")
+    )
+    note = '<p>All of it for programs: <a href="spec">OpenAPI</a>. An error is <code>{"error": "why"}</code>.</p>'
+    return _PAGE.format(title="Endpoints", body=f"<dl>\n{rows}</dl>\n{note}")
+
+
+def _fields(act: dict[str, Any]) -> str:
+    if "requestBody" not in act:
+        return ""
+    schema = next(iter(act["requestBody"]["content"].values()))["schema"]
+    told = [each if each in schema["required"] else f"[{each}]" for each in schema["properties"]]
+    return f": {html.escape(', '.join(told))}"

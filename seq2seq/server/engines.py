@@ -1,0 +1,152 @@
+"""The models of a server: loaded in the thread that translates, or in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from seq2seq.bulk.engines import load_engine
+from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.processes.children import Child, wait_for
+from seq2seq.server.languages import Direction, check_pairs, normal
+from seq2seq.server.tags import Answer
+from seq2seq.translation.options import SearchOptions
+
+if TYPE_CHECKING:
+    from seq2seq.onnx.translator import OnnxTranslator
+    from seq2seq.translation.options import SearchKeywords
+    from seq2seq.translation.translator import Translator
+
+ATTEMPTS = 2  # at a batch, each in a new process where the one before was killed
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Which models are loaded and how; it can be sent to another process. pairs: see `read_pairs`."""
+
+    models: Sequence[str]
+    pairs: Sequence[tuple[str, str] | None]
+    device: str
+    threads: int | None
+    search: SearchKeywords
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What may share a batch: one direction, and one number of translations for each sentence."""
+
+    source: str
+    target: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The translations of a sentence, best first. truncated: it was too long, and its end was not read."""
+
+    answers: list[Answer]
+    truncated: bool
+
+
+class LoadedModels:
+    """Models in this thread."""
+
+    def __init__(self, setup: Setup) -> None:
+        """Load the models. Raises InputError as Translator.load does, and for languages that are not clear."""
+        self._setup = setup
+        self._engines: dict[tuple[str, str], Translator | OnnxTranslator] = {}
+        self.directions = list[Direction]()
+        found = list[tuple[str, str]]()
+        engines = [load_engine([model], setup.device, setup.threads) for model in setup.models]
+        for engine, given in zip(engines, setup.pairs, strict=True):
+            data = engine.config.data
+            found.append(given or (normal(data.source_language), normal(data.target_language)))
+        check_pairs(found, setup.models)
+        for (source, target), engine in zip(found, engines, strict=True):
+            beam = SearchOptions.of(engine.config.search, setup.search).slots
+            self.directions.append(Direction(source, target, beam - 1))
+            self._engines[source, target] = engine
+            engine.translate(["1"], **setup.search)  # lays out the weights, and finds what options this model lacks
+
+    def translate(self, group: Group, texts: list[str]) -> list[Candidates]:
+        """Return the translations of each text."""
+        engine = self._engines[group.source, group.target]
+        found = engine.translate_nbest(texts, group.count, **self._setup.search)
+        return [
+            Candidates([Answer(each.text, each.alignment) for each in several], several[0].truncated)
+            for several in found
+        ]
+
+    def close(self) -> None:
+        """Forget the models."""
+        self._engines.clear()
+
+
+class ModelProcess:
+    """The models in a process of its own, which is started anew where it is killed."""
+
+    def __init__(self, setup: Setup) -> None:
+        """Start the process and wait for its models. Raises what loading raised there."""
+        self._setup = replace(setup, threads=setup.threads or 1)
+        self._child, self.directions = self._start()
+
+    def _start(self) -> tuple[Child, list[Direction]]:
+        child = Child("a process of the server", _work, self._setup)
+        try:
+            return child, _receive(child)
+        except BaseException:
+            Child.kill_all([child])
+            raise
+
+    def translate(self, group: Group, texts: list[str]) -> list[Candidates]:
+        """Return the translations of each text; a batch whose process was killed is tried once more in a new one."""
+        for attempt in range(ATTEMPTS):
+            try:
+                self._child.send((group, texts))
+                found: list[Candidates] = _receive(self._child)
+                return found
+            except (EOFError, OSError):
+                Child.kill_all([self._child])
+                self._child, self.directions = self._start()
+                if attempt == ATTEMPTS - 1:
+                    raise Seq2SeqError("a process of the server was killed, and so was the next one") from None
+        raise AssertionError
+
+    def close(self) -> None:
+        """End the process."""
+        Child.kill_all([self._child])
+
+
+def _receive(child: Child) -> Any:
+    wait_for([child])
+    answer = child.receive()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _work(connection: Connection, setup: Setup) -> None:
+    """Translate in a process of its own until the server closes the pipe, even by being killed."""
+    os.dup2(2, 1)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # for the server, which may still need this process
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        models = LoadedModels(setup)
+    except (Seq2SeqError, ImportError, RuntimeError, MemoryError) as error:
+        connection.send(error if isinstance(error, Seq2SeqError) else Seq2SeqError(str(error)))
+        return
+    try:
+        connection.send(models.directions)
+        while True:
+            group, texts = connection.recv()
+            try:
+                answer: Any = models.translate(group, texts)
+            except (InputError, RuntimeError, MemoryError, ValueError) as error:
+                answer = error if isinstance(error, InputError) else RuntimeError(type(error).__name__)
+            connection.send(answer)
+    except (EOFError, OSError):
+        return
