@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import webbrowser
+from contextlib import closing
 from typing import Annotated, Literal
 
 import typer
@@ -173,13 +175,23 @@ def serve(
             metavar="N",
             min=1,
             max=1024,
-            help="Processes that translate, each with a copy of the models and one thread (or --threads).",
+            help="Processes that translate, each with a copy of the models.",
             show_default="a thread of this process",
             rich_help_panel=_MACHINE,
         ),
     ] = None,
     device: options.Device = "cpu",
-    threads: options.Threads = None,
+    threads: Annotated[
+        int,
+        typer.Option(
+            "--threads",
+            metavar="N",
+            min=1,
+            max=1024,
+            help="CPU threads of each that translates.",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = 1,
 ) -> None:
     """Translate over HTTP, by the interface that LibreTranslate's clients speak.
 
@@ -195,7 +207,7 @@ def serve(
     from seq2seq.server.engines import Setup
     from seq2seq.server.languages import read_pairs
     from seq2seq.server.limits import Limits
-    from seq2seq.server.run import address_of, open_socket, run_server
+    from seq2seq.server.run import Server, address_of, open_socket
     from seq2seq.server.service import Service, Settings
 
     search = options.search_options(
@@ -210,20 +222,19 @@ def serve(
     _check_origins(cors or [])
     limits = Limits(characters, texts, body << 10, queue, deadline, batch_size)
     settings = Settings(limits, workers, keys, rate, tuple(cors or ()), log)
+    service = Service(setup, settings, say)
     listening = open_socket(host, port)
     url = address_of(listening)
     if not _is_loopback(listening.getsockname()[0]) and keys is None:
         say("warning: whoever reaches this machine can ask; --keys and --rate say who may, and how often")
 
-    def ready(service: Service) -> None:
+    def ready(server: Server) -> None:
         say(f"serving {service.models().directions.describe()} at {url}; Ctrl-C stops")
         if open_page:
-            import webbrowser
-
             webbrowser.open(url)
 
-    code = run_server(setup, settings, listening, behind_proxy=behind_proxy, tell=say, ready=ready)
-    raise typer.Exit(code)
+    with closing(listening):
+        Server(service, listening, behind_proxy=behind_proxy, ready=ready).run()
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ class Setup:
     models: Sequence[str]
     pairs: Sequence[tuple[str, str] | None]
     device: str
-    threads: int | None
+    threads: int
     search: SearchKeywords
 
 
@@ -91,7 +91,7 @@ class ModelProcess:
 
     def __init__(self, setup: Setup) -> None:
         """Start the process and wait for its models. Raises what loading raised there."""
-        self._setup = replace(setup, threads=setup.threads or 1)
+        self._setup = setup
         self._child, self.directions = self._start()
 
     def _start(self) -> tuple[Child, list[Direction]]:

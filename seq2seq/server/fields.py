@@ -80,7 +80,7 @@ def _read_json(body: bytes) -> dict[str, Any]:
 def _read_urlencoded(content: bytes, where: str) -> dict[str, Any]:
     try:
         pairs = parse_qsl(
-            content.decode("ascii"),
+            content.decode("utf-8"),
             keep_blank_values=True,
             encoding="utf-8",
             errors="strict",

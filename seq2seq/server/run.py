@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,8 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from seq2seq.errors import InputError, MissingPackage, Seq2SeqError
 from seq2seq.server.app import App
-from seq2seq.server.engines import Setup
-from seq2seq.server.service import Service, Settings
+from seq2seq.server.service import Service
 
 CONNECTIONS = 1000  # at a time; further ones are answered with 503
 HEADERS_SECONDS = 10.0  # for the arrival of a request's headers
@@ -95,77 +95,87 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run_server(
-    setup: Setup,
-    settings: Settings,
-    listening: socket.socket,
-    *,
-    behind_proxy: bool,
-    tell: Callable[[str], None],
-    ready: Callable[[Service], None],
-) -> int:
-    """Serve until SIGTERM or Ctrl-C, and finish what was taken; return the exit code.
+class Server:
+    """A server on a socket. Its methods but `run` belong to the event loop's thread.
 
-    SIGHUP loads models and keys again. behind_proxy: whether a proxy on this machine tells the clients' addresses.
-    ready: is called once, when the models are loaded. Raises what loading them raises. A second SIGTERM or Ctrl-C ends
-    the process at once.
+    behind_proxy: whether a proxy on this machine tells the clients' addresses. ready: is called once, when the models
+    are loaded.
     """
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL + 1)  # its words could contain a client's text
-    return asyncio.run(_serve(setup, settings, listening, behind_proxy, tell, ready))
 
+    def __init__(
+        self,
+        service: Service,
+        listening: socket.socket,
+        *,
+        behind_proxy: bool = False,
+        ready: Callable[[Server], None] = lambda server: None,
+    ) -> None:
+        self.service, self._listening, self._ready = service, listening, ready
+        self._behind_proxy = behind_proxy
+        self._reloads = _Reloads(service)
 
-async def _serve(
-    setup: Setup,
-    settings: Settings,
-    listening: socket.socket,
-    behind_proxy: bool,
-    tell: Callable[[str], None],
-    ready: Callable[[Service], None],
-) -> int:
-    service = Service(setup, settings, tell)
-    config = uvicorn.Config(
-        App(service).starlette(),
-        http=_Protocol,
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=behind_proxy,
-        forwarded_allow_ips="127.0.0.1,::1",
-        limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=int(settings.limits.deadline + SLACK),
-        h11_max_incomplete_event_size=1 << 16,
-    )
-    server, loop = _Uvicorn(config), asyncio.get_running_loop()
-    reloads = _Reloads(service)
+    def run(self) -> None:
+        """Serve until SIGTERM, Ctrl-C or `stop`, and finish what was taken; SIGHUP loads models and keys again.
 
-    def stop(number: int) -> None:
-        if server.should_exit:
+        Signals are taken in the main thread alone. Raises what loading the models raises. A second SIGTERM or Ctrl-C
+        ends the process at once.
+        """
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL + 1)  # its words could contain a client's text
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        service, self.loop = self.service, asyncio.get_running_loop()
+        self._uvicorn = _Uvicorn(self._config())
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self.loop.add_signal_handler(number, self._stop_by, number)
+            self.loop.add_signal_handler(signal.SIGHUP, self.reload)
+        serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._listening]))
+        loading = asyncio.create_task(service.load())
+        try:
+            await asyncio.wait([serving, loading], return_when=asyncio.FIRST_COMPLETED)
+            if loading.done() and not self._uvicorn.should_exit:
+                loading.result()
+                self._reloads.begin()
+                self._ready(self)
+            await serving
+        finally:
+            self.stop()
+            await asyncio.gather(serving, loading, return_exceptions=True)
+            await self._reloads.end()
+            await service.close()
+
+    def _config(self) -> uvicorn.Config:
+        return uvicorn.Config(
+            App(self.service).starlette(),
+            http=_Protocol,
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=self._behind_proxy,
+            forwarded_allow_ips="127.0.0.1,::1",
+            limit_concurrency=CONNECTIONS,
+            timeout_keep_alive=5,
+            timeout_graceful_shutdown=int(self.service.limits.deadline + SLACK),
+            h11_max_incomplete_event_size=1 << 16,
+        )
+
+    def stop(self) -> None:
+        """Take nothing more; `run` returns when all is answered."""
+        self._uvicorn.should_exit = True
+
+    def reload(self) -> None:
+        """Load models and keys again, and answer meanwhile with the old ones."""
+        self._reloads.ask()
+
+    def _stop_by(self, number: int) -> None:
+        if self._uvicorn.should_exit:
             os._exit(128 + number)
-        server.should_exit = True
-        tell("stopping: what was taken is finished; once more ends it now")
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
-    loop.add_signal_handler(signal.SIGHUP, reloads.ask)
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    loading = asyncio.create_task(service.load())
-    try:
-        await asyncio.wait([serving, loading], return_when=asyncio.FIRST_COMPLETED)
-        if loading.done() and not server.should_exit:
-            loading.result()
-            ready(service)
-            reloads.begin()
-        await serving
-    finally:
-        server.should_exit = True
-        await asyncio.gather(serving, loading, return_exceptions=True)
-        await reloads.end()
-        await service.close()
-    return 0
+        self.stop()
+        self.service.tell("stopping: what was taken is finished; once more ends it now")
 
 
 class _Reloads:
@@ -174,6 +184,7 @@ class _Reloads:
     def __init__(self, service: Service) -> None:
         self._service, self._asked = service, asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._ending = False
 
     def ask(self) -> None:
         """Let the models be loaded again, when a load that has begun is over."""
@@ -186,12 +197,15 @@ class _Reloads:
     async def end(self) -> None:
         """Do no more; a load that has begun is finished."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            self._ending = True
+            self._asked.set()
+            await self._task
 
     async def _work(self) -> None:
         while True:
             await self._asked.wait()
+            if self._ending:
+                return
             self._asked.clear()
             service = self._service
             try:

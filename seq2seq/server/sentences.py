@@ -11,7 +11,8 @@ from seq2seq.text.words import Span
 
 # Ends of sentences, with the quotes and brackets that close after them. Where no space follows, only those of Chinese
 # and Japanese end one. Possessive, and begun only at the first mark of several: linear in the length of any text.
-_END = re.compile(r"(?<![.!?…])([.!?…]++)[\"'”’»)\]]*+\s++|(?<![。！？])[。！？]++[”’」』）]*+\s*+")
+_END = re.compile(r"(?<![.!?…])([.!?…]++)[\"'”’“‘»)\]]*+\s++|(?<![。！？])[。！？]++[”’」』）]*+\s*+")
+_CLOSING = "\"'”’“‘»)]"
 _ABBREVIATIONS = frozenset((
     "bzw", "ca", "dr", "etc", "evtl", "fr", "gen", "ggf", "hr", "inkl", "jr", "max", "min", "mio", "mr", "mrd",
     "mrs", "ms", "nr", "no", "prof", "sr", "st", "str", "tel", "usw", "vgl", "vs", "zzgl",
@@ -60,7 +61,8 @@ def join(parts: Sequence[str], places: Sequence[int]) -> list[str]:
     joined = list(parts)
     for place in places[1:]:
         before = joined[place - 1] or joined[place - 2]  # nothing, and the sentence before it
-        if before and not before[-1].isspace() and unicodedata.east_asian_width(before[-1]) not in "WF":
+        last = before.rstrip(_CLOSING)[-1:] or " "
+        if not last.isspace() and unicodedata.east_asian_width(last) not in "WF":
             joined[place] = f" {joined[place]}"
     return joined
 

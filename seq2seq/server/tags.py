@@ -187,16 +187,21 @@ def _matching_ends(tokens: Sequence[Token]) -> dict[int, int]:
 
 def _segments(run: Sequence[Token]) -> Iterator[str | _Segment]:
     """Yield the parts of a run of text and inline tags: one segment, or one for each text where tags do not pair."""
-    if not any(token.kind == "text" and has_words(html.unescape(token.content)) for token in run):
-        yield from (token.content for token in run)
+    if not any(map(_has_words, run)):
+        yield from map(_kept, run)
     elif _pairs(run):
         yield _segment(run)
     else:
-        for token in run:
-            if token.kind == "text" and has_words(html.unescape(token.content)):
-                yield _segment([token])
-            else:
-                yield token.content
+        yield from (_segment([token]) if _has_words(token) else _kept(token) for token in run)
+
+
+def _has_words(token: Token) -> bool:
+    return token.kind == "text" and has_words(html.unescape(token.content))
+
+
+def _kept(token: Token) -> str:
+    """Return a token as it is, but a < that is only a sign in a form that no translation behind it makes a tag."""
+    return token.content.replace("<", "&lt;") if token.kind == "text" else token.content
 
 
 def _pairs(run: Iterable[Token]) -> bool:

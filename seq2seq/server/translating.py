@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,17 +69,30 @@ async def translate(loaded: Loaded, limits: Limits, wanted: Wanted) -> Result:
     if source == wanted.target:  # which is also so where auto finds that there is nothing to do
         return Result([[text] for text in wanted.texts], detected)
     direction = loaded.directions.find(source, wanted.target)
-    read = [HtmlText.read(text) if wanted.html else PlainText.read(text) for text in wanted.texts]
-    sentences = [text.sentences for text in read]
+    read, sentences = await asyncio.to_thread(_read, wanted)  # other requests go on meanwhile
     limits.check_sentences(sum(map(len, sentences)))
     found = await _through(
         loaded.batcher, direction, wanted.alternatives, [each for text in sentences for each in text]
     )
+    return Result(await asyncio.to_thread(_write, wanted, read, sentences, found), detected)
+
+
+def _read(wanted: Wanted) -> tuple[list[PlainText | HtmlText], list[list[str]]]:
+    """Return the texts as they are translated, and the sentences of each."""
+    kind: type[PlainText | HtmlText] = HtmlText if wanted.html else PlainText
+    read = [kind.read(text) for text in wanted.texts]
+    return read, [text.sentences for text in read]
+
+
+def _write(
+    wanted: Wanted, read: Sequence[PlainText | HtmlText], sentences: Sequence[list[str]], found: Sequence[Candidates]
+) -> list[list[str]]:
+    """Return the translations of each text, given those of all sentences."""
     texts, done = list[list[str]](), 0
     for text, own in zip(read, sentences, strict=True):
         texts.append(_put_together(text, found[done : done + len(own)], wanted.alternatives))
         done += len(own)
-    return Result(texts, detected)
+    return texts
 
 
 def detect(loaded: Loaded, text: str, target: str) -> tuple[str, float]:
