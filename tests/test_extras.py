@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {  # what of the extras each imports
     "translate model --format grid": (),
     "translate export": ("onnxruntime",),
     "translate export --workers 1 --input text.de --output OUT": ("onnxruntime",),
+    "serve model": EXTRAS["serve"],
     f"score model {TEXTS}": (),
     f"align model {TEXTS}": (),
     f"shortlist model {TEXTS}": (),
@@ -319,6 +320,8 @@ def run_all(here: Environment, folder: Path, state: str, extras: set[str]) -> No
     for number, (command, needs) in enumerate(COMMANDS.items()):
         if extras and not needs and not command.startswith("train"):
             continue
+        if command.startswith("serve") and "serve" in extras:
+            continue  # it would go on; what it does is tried in test_server.py
         arguments = [each.replace("OUT", f"{state}-{number}").replace("'", '"') for each in command.split()]
         code, _, told = here.run(folder, *arguments)
         # In the order of the command's needs, of which jinja2 is there always: torch brings it.
@@ -362,7 +365,9 @@ def test_an_environment_for_exports_alone(folder: Path, tmp_path: Path) -> None:
     assert "torch" not in {line.partition("==")[0] for line in here.packages()}
     assert here.run(folder, "translate", "export")[0] == 0
     for command in COMMANDS:
-        if command.startswith(("--help", "translate export", SCORE, "config", "plot results")):  # which need no torch
+        if command.startswith(
+            ("--help", "translate export", SCORE, "config", "plot results", "serve")
+        ):  # which need no torch
             continue
         arguments = [each.replace("OUT", "alone").replace("'", '"') for each in command.split()]
         code, _, told = here.run(folder, *arguments)

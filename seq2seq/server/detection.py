@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from seq2seq.server.sentences import has_words
@@ -15,10 +16,8 @@ class Detector:
 
     def __init__(self, codes: Sequence[str]) -> None:
         """Load the features. codes: of the served languages; the first is the answer where a text tells nothing."""
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
         self._codes = list(codes)
-        self._identifier: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        self._identifier = _identifier()
 
     def detect(self, text: str) -> list[tuple[str, float]]:
         """Return every served language with the probability, in percent, that the text is in it; best first.
@@ -32,6 +31,14 @@ class Detector:
         known: dict[str, float] = dict(self._identifier.rank(text[:LONGEST]))
         found = [(code, round(100 * known.get(primary(code), 0.0), 2)) for code in self._codes]
         return sorted(found, key=lambda each: -each[1])
+
+
+@cache
+def _identifier() -> Any:
+    """Read py3langid's file, which takes a second, once; asking it changes nothing in it."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 def primary(code: str) -> str:

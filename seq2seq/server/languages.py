@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from seq2seq.checkpoint.card import LANGUAGES
 from seq2seq.errors import InputError
 from seq2seq.server.detection import primary
 from seq2seq.server.refusal import Refusal
+from seq2seq.text.languages import LANGUAGES
 
 _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
