@@ -17,7 +17,7 @@ from seq2seq.errors import EXTRAS, InputError, require
 EXAMPLES = """
 seq2seq serve runs/demo --open
 seq2seq serve runs/de-en runs/en-de --port 8080
-curl http://127.0.0.1:8080/translate -d source=de -d target=en -d q="ein Mann schläft ."
+curl 127.0.0.1:8080/translate -d source=de -d target=en -d q=Hund
 seq2seq serve runs/demo --host 0.0.0.0 --keys keys.txt --rate 60
 """
 
