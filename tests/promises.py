@@ -501,6 +501,8 @@ SERVED = [
         (SERVER + "signals_lose_no_request",), only="thread"),
     Bug(38, "the batch of a killed process is lost", "server/engines.py", "ATTEMPTS = 2", "ATTEMPTS = 1",
         (SERVER + "signals_lose_no_request",), only="processes"),
+    Bug(38, "new models close the queue to who has the old ones", "server/service.py", "        while self._users[id(loaded)]:", "        while False:",
+        (SERVER + "a_request_that_is_being_read_when_models_change_is_not_lost",)),
     Bug(38, "whoever is in the network may ask", "cli/serve.py", '] = "127.0.0.1",', '] = "0.0.0.0",',
         (SERVER + "the_default_is_this_machine_alone",)),
     Bug(38, "headers may come for ever", "server/run.py", "        super().connection_made(transport)\n        self._watch()",

@@ -32,7 +32,7 @@ from seq2seq import Translator
 from seq2seq.checkpoint.model import save_model
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.server import run
+from seq2seq.server import run, translating
 from seq2seq.server.engines import LoadedModels, Setup
 from seq2seq.server.limits import Limits
 from seq2seq.server.run import Server, address_of, open_socket
@@ -607,6 +607,29 @@ def test_a_new_model_is_taken_up_and_no_request_is_lost(pair: TokenizerPair, tmp
         assert answers[:3] != [each.text for each in old]
         assert running.told == ["loaded again: German to English"]
         assert b'seq2seq_reloads_total{result="loaded"} 1' in running.client.get("/metrics").body
+
+
+def test_a_request_that_is_being_read_when_models_change_is_not_lost(
+    models: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the old models, whose queue must not be closed before it comes there."""
+    go, begun, read = threading.Event(), threading.Event(), translating._read
+
+    def wait(wanted: Any) -> Any:
+        begun.set()
+        assert go.wait(120)
+        return read(wanted)
+
+    with serving(models) as running, ThreadPoolExecutor(1) as threads:
+        monkeypatch.setattr(translating, "_read", wait)
+        asked = threads.submit(running.client.translate, "hund")
+        assert begun.wait(60)
+        before = running.server.service.loaded
+        running.do(running.server.reload)
+        wait_until(lambda: running.server.service.loaded is not before)
+        time.sleep(0.1)  # in which it would be closed
+        go.set()
+        assert asked.result().status == 200
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_old_one(pair: TokenizerPair, tmp_path: Path) -> None:

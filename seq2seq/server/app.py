@@ -141,12 +141,12 @@ class App:
         texts, is_list = texts_field(fields)
         self._admit(request, fields, len(texts))
         service.limits.check_texts(texts)
-        loaded = service.models()
-        source, target = translating.codes(loaded, text_field(fields, "source"), text_field(fields, "target"))
-        html = format_field(fields) == "html"
-        alternatives = alternatives_field(fields, loaded.most_alternatives(source, target))
-        wanted = Wanted(texts, source, target, html, alternatives)
-        result = await _while_connected(request, translating.translate(loaded, service.limits, wanted))
+        with service.using() as loaded:
+            source, target = translating.codes(loaded, text_field(fields, "source"), text_field(fields, "target"))
+            html = format_field(fields) == "html"
+            alternatives = alternatives_field(fields, loaded.most_alternatives(source, target))
+            wanted = Wanted(texts, source, target, html, alternatives)
+            result = await _while_connected(request, translating.translate(loaded, service.limits, wanted))
         self._tell_text(request, (texts, result.texts))
         return JSONResponse(translating.as_json(wanted, result, is_list=is_list))
 
@@ -155,24 +155,27 @@ class App:
         fields = await self._fields(request)
         file = required(fields, "file")
         self._admit(request, fields)
-        loaded = service.models()
-        source, target = translating.codes(loaded, text_field(fields, "source"), text_field(fields, "target"))
-        if not isinstance(file, File):
-            raise Refusal(400, "Invalid request: file must be a file of multipart/form-data")
-        kind = FORMATS.get(extension(file.name))
-        if kind is None:
-            raise Refusal(400, f"Invalid request: file format not supported; allowed: {', '.join(FORMATS)}")
-        try:
-            text = file.content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise Refusal(400, "Invalid request: the file is not UTF-8 text") from None
-        service.limits.check_file(text)
-        wanted = Wanted([text], source, target, kind == "html", 0)
-        result = await _while_connected(request, translating.translate(loaded, service.limits, wanted))
+        with service.using() as loaded:
+            source, target = translating.codes(loaded, text_field(fields, "source"), text_field(fields, "target"))
+            if not isinstance(file, File):
+                raise Refusal(400, "Invalid request: file must be a file of multipart/form-data")
+            kind = FORMATS.get(extension(file.name))
+            if kind is None:
+                raise Refusal(400, f"Invalid request: file format not supported; allowed: {', '.join(FORMATS)}")
+            wanted = Wanted([self._text_of(file)], source, target, kind == "html", 0)
+            result = await _while_connected(request, translating.translate(loaded, service.limits, wanted))
         self._tell_text(request, result.texts)
         stem = PurePath(file.name).stem
         key = service.files.put(f"{stem}_{target}{extension(file.name)}", result.texts[0][0].encode())
         return JSONResponse({"translatedFileUrl": str(request.url_for("download_file", name=key))})
+
+    def _text_of(self, file: File) -> str:
+        try:
+            text = file.content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise Refusal(400, "Invalid request: the file is not UTF-8 text") from None
+        self._service.limits.check_file(text)
+        return text
 
     async def _download(self, request: Request) -> Response:
         key = request.path_params["name"]

@@ -97,24 +97,24 @@ class ModelProcess:
     def _start(self) -> tuple[Child, list[Direction]]:
         child = Child("a process of the server", _work, self._setup)
         try:
-            return child, _receive(child)
+            return child, _value(_receive(child))
         except BaseException:
             Child.kill_all([child])
             raise
 
     def translate(self, group: Group, texts: list[str]) -> list[Candidates]:
         """Return the translations of each text; a batch whose process was killed is tried once more in a new one."""
-        for attempt in range(ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 self._child.send((group, texts))
-                found: list[Candidates] = _receive(self._child)
-                return found
-            except (EOFError, OSError):
+                answer = _receive(self._child)
+            except (EOFError, OSError, Seq2SeqError):  # killed or stopped; its answer must never come to the next batch
                 Child.kill_all([self._child])
                 self._child, self.directions = self._start()
-                if attempt == ATTEMPTS - 1:
-                    raise Seq2SeqError("a process of the server was killed, and so was the next one") from None
-        raise AssertionError
+            else:
+                found: list[Candidates] = _value(answer)
+                return found
+        raise Seq2SeqError("a process of the server was killed, and so was the next one")
 
     def close(self) -> None:
         """End the process."""
@@ -123,7 +123,10 @@ class ModelProcess:
 
 def _receive(child: Child) -> Any:
     wait_for([child])
-    answer = child.receive()
+    return child.receive()
+
+
+def _value(answer: Any) -> Any:
     if isinstance(answer, Exception):
         raise answer
     return answer
@@ -136,7 +139,7 @@ def _work(connection: Connection, setup: Setup) -> None:
         signal.signal(number, signal.SIG_IGN)
     try:
         models = LoadedModels(setup)
-    except (Seq2SeqError, ImportError, RuntimeError, MemoryError) as error:
+    except Exception as error:
         connection.send(error if isinstance(error, Seq2SeqError) else Seq2SeqError(str(error)))
         return
     try:
@@ -145,7 +148,7 @@ def _work(connection: Connection, setup: Setup) -> None:
             group, texts = connection.recv()
             try:
                 answer: Any = models.translate(group, texts)
-            except (InputError, RuntimeError, MemoryError, ValueError) as error:
+            except Exception as error:  # its message may have a text in it
                 answer = error if isinstance(error, InputError) else RuntimeError(type(error).__name__)
             connection.send(answer)
     except (EOFError, OSError):

@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from seq2seq.errors import InputError, MissingPackage, Seq2SeqError
+from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.server.app import App
 from seq2seq.server.service import Service
 
@@ -210,9 +210,9 @@ class _Reloads:
             service = self._service
             try:
                 await service.load()
-            except (Seq2SeqError, MissingPackage, RuntimeError, MemoryError, OSError) as error:
+            except Exception as error:  # whatever it is, the server goes on
                 service.counters.reloads["failed"] += 1
-                service.tell(f"warning: {error}; the models of before stay")
+                service.tell(f"warning: {error or type(error).__name__}; the models of before stay")
             else:
                 service.counters.reloads["loaded"] += 1
                 service.tell(f"loaded again: {service.models().directions.describe()}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,6 +21,7 @@ from seq2seq.server.refusal import Refusal
 from seq2seq.server.stored_files import StoredFiles
 from seq2seq.server.translating import Loaded
 
+POLL = 0.01  # seconds between looks whether old models are still used
 Log = Literal["errors", "requests", "text"]
 
 
@@ -48,6 +51,7 @@ class Service:
         self.gate = self._make_gate()
         self.loaded: Loaded | None = None
         self._setup = setup
+        self._users: Counter[int] = Counter()  # requests that use the models of this id
         self._draining = set[asyncio.Task[None]]()
         self._finished = [0, 0]  # sentences and batches of models that are gone
 
@@ -61,6 +65,16 @@ class Service:
         if self.loaded is None:
             raise Refusal(503, "no model is loaded yet; try again soon", retry_after=2)
         return self.loaded
+
+    @contextmanager
+    def using(self) -> Iterator[Loaded]:
+        """Give the models of now, which stay until the block ends. Raises Refusal while there are none."""
+        loaded = self.models()
+        self._users[id(loaded)] += 1
+        try:
+            yield loaded
+        finally:
+            self._users[id(loaded)] -= 1
 
     async def load(self) -> None:
         """Load the models, and translate with them from now on; the old ones finish what they have.
@@ -108,6 +122,9 @@ class Service:
         await asyncio.gather(*self._draining)
 
     async def _close(self, loaded: Loaded) -> None:
+        while self._users[id(loaded)]:  # a request that has them, and has not yet come to the queue
+            await asyncio.sleep(POLL)
+        del self._users[id(loaded)]
         await loaded.batcher.close()
         self._finished[0] += loaded.batcher.texts
         self._finished[1] += loaded.batcher.batches
