@@ -81,7 +81,7 @@ class Client:
         self.address = urllib.parse.urlsplit(url).netloc
 
     def ask(self, method: str, path: str, body: bytes | None = None, kind: str | None = None, **headers: str) -> Answer:
-        connection = http.client.HTTPConnection(self.address, timeout=60)
+        connection = http.client.HTTPConnection(self.address, timeout=150)
         try:
             found = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, found | ({"Content-Type": kind} if kind else {}))
@@ -779,7 +779,7 @@ def test_a_client_of_libretranslate(client: Client, translator: Translator) -> N
 def command(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], Client, str]]:
     """`seq2seq serve` as a process of its own; its first line."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    line = [sys.executable, "-m", "seq2seq", "serve", *arguments, "--port", "0"]
+    line = [sys.executable, "-m", "seq2seq", "serve", *arguments, "--port", "0", "--deadline", "120"]
     with subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
