@@ -800,7 +800,10 @@ def translating_children(process: int) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("workers", [[], ["--workers", "2"]], ids=["thread", "processes"])
+@pytest.mark.parametrize(
+    "workers",
+    [pytest.param([], id="thread"), pytest.param(["--workers", "2"], id="processes", marks=pytest.mark.slow)],
+)
 def test_signals_lose_no_request(workers: list[str], models: list[str], translator: Translator) -> None:
     """SIGHUP loads again while requests come; a worker that is killed is replaced; SIGTERM ends it with 0."""
     wanted = [each.text for each in translator.translate(TEXTS)]
