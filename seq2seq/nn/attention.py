@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from seq2seq.nn.architecture import Architecture
 from seq2seq.nn.kernels.loop_gradients import Repeatable, plain, repeat_keys, repeat_values, weighted_sum
 from seq2seq.nn.normalisation import NORMALISATIONS, Normalisation
-from seq2seq.nn.scores import SCORE_FUNCTIONS, ScoreFunction
+from seq2seq.nn.score_function import ScoreFunction
+from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS, View, Window
 
 

@@ -5,7 +5,7 @@ import hashlib
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.scores import Parametrisation, ScoreFunction
+from seq2seq.nn.score_function import Parametrisation, ScoreFunction
 
 
 def initialise(model: nn.Module, seed: int) -> None:
