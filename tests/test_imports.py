@@ -29,6 +29,7 @@ ROOMS = [
     "version",
     "bounds",
     "section",
+    "data_config",
     "config",
     "config_file",
     "durable",

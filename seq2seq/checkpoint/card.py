@@ -132,8 +132,8 @@ def _data(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> 
         [
             "## Data",
             "",
-            f"- Training: {_pairs(record)}, from {_corpus(config.data.train)}",
-            f"- Validation, by which this checkpoint was chosen: {_corpus(config.data.validation)}",
+            f"- Training: {_pairs(record)}, from {'; '.join(map(_corpus, config.data.texts))}",
+            "- Validation, by which this checkpoint was chosen: " + "; ".join(map(_corpus, config.data.validations)),
             f"- {pieces} {vocabulary.source:,} of them for the source and {vocabulary.target:,} for the target.",
         ]
     )
@@ -177,7 +177,7 @@ def _settings(config: Config) -> str:
         section: BaseModel = getattr(config, name)
         for key, field in type(section).model_fields.items():
             value = getattr(section, key)
-            if isinstance(value, BaseModel) or key in ("root", "source_model", "target_model"):
+            if key in ("train", "validation") or key in ("root", "source_model", "target_model"):
                 continue
             cells = [f"{name}.{key}", code_span(json.dumps(value, ensure_ascii=False)), str(field.description)]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

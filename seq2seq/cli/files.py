@@ -190,7 +190,7 @@ def _written() -> dict[str, Collection[str]]:
 def config_files(config: Config) -> Iterator[str]:
     """Yield the files that a training reads besides its config."""
     root = Path(config.data.root)
-    for text in (config.data.train, config.data.validation):
+    for text in (*config.data.texts, *config.data.validations):
         named = (text.source, text.target, text.tsv, text.jsonl, text.dataset)
         yield from (str(root / name) for name in named if name is not None)
     models = (config.tokenizer.source_model, config.tokenizer.target_model)

@@ -64,13 +64,12 @@ def read_corpus(spec: CorpusConfig, data: DataConfig) -> Corpus:
             raise InputError(f"{row.message} (data.problems = 'drop' leaves such pairs out)")
     if not source:
         counts = ", ".join(f"{reason}: {count}" for reason, count in dropped.items())
-        name = spec.source or spec.tsv or spec.jsonl or spec.dataset
-        raise InputError(f"{name}: no usable pair" + (f"; dropped {counts}" if counts else ""))
+        raise InputError(f"{spec.file}: no usable pair" + (f"; dropped {counts}" if counts else ""))
     return Corpus(source, target, dict(dropped), tuple(notes))
 
 
 def _rows(spec: CorpusConfig, data: DataConfig, notes: list[str]) -> Iterator[Row]:
-    root, languages = Path(data.root), (data.source_language, data.target_language)
+    root, languages = Path(data.root), data.languages(spec)
     if spec.source is not None and spec.target is not None:
         return read_aligned(root / spec.source, root / spec.target)
     if spec.tsv is not None:

@@ -122,11 +122,13 @@ def encode_corpus(
     cache_dir: Path | None = None,
     *,
     filters: bool = True,
+    seen: set[tuple[str, str]] | None = None,
     apply: Map = map,
     report: Report = lambda done, total: None,
 ) -> EncodedCorpus:
     """Encode both sides and, with `filters`, remove pairs by data.max_length, max_ratio and drop_duplicates.
 
+    seen: pairs of which these would be duplicates; kept pairs are added to it, for the next of several texts.
     With `cache_dir` the ids are stored there and read back for the same text and tokenizers. Otherwise the text is
     encoded in chunks of CHUNK_PAIRS pairs by `apply`, which may share the chunks among processes; `report` is called
     after each.
@@ -136,7 +138,7 @@ def encode_corpus(
     if not filters:
         return EncodedCorpus(source_ids, target_ids, list(corpus.source), list(corpus.target), removed)
     kept = []
-    for row, reason in enumerate(filter_reasons(corpus, source_ids, target_ids, data)):
+    for row, reason in enumerate(filter_reasons(corpus, source_ids, target_ids, data, seen)):
         if reason is None:
             kept.append(row)
         else:
@@ -151,13 +153,17 @@ def encode_corpus(
 
 
 def filter_reasons(
-    corpus: ParallelText, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]], data: DataConfig
+    corpus: ParallelText,
+    source_ids: Sequence[Sequence[int]],
+    target_ids: Sequence[Sequence[int]],
+    data: DataConfig,
+    seen: set[tuple[str, str]] | None = None,
 ) -> Iterator[str | None]:
     """Yield for each pair the reason of the first filter that removes it, or None.
 
-    A removed pair does not make a later one a duplicate.
+    A removed pair does not make a later one a duplicate. seen: as in `encode_corpus`.
     """
-    seen: set[tuple[str, str]] = set()
+    seen = set() if seen is None else seen
     for source, target, *pair in zip(corpus.source, corpus.target, source_ids, target_ids, strict=True):
         shorter, longer = sorted(len(ids) for ids in pair)
         if not shorter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +15,8 @@ from seq2seq.text.corpus import EncodedCorpus
 from seq2seq.text.streaming import EncodedPair, Stream
 from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.training.data import TrainingText, no_pairs_error
+from seq2seq.training.mixing import MixedText, Rows, drawn_rows, with_tags
+from seq2seq.training.seeds import derive_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Pool:
     steps: list[list[int]]  # the rows of each step
     last: bool = True  # whether the epoch ends with this pool
     end: Place = field(default_factory=Place)  # where the next pool begins
+    texts: Sequence[int] = ()  # for each row the number of its text, from 0; empty where there is one text
 
     def tokens(self, rows: Sequence[int]) -> int:
         """Return the number of target tokens of these rows, end tokens included."""
@@ -53,20 +56,26 @@ class Pool:
 
 def make_pools(text: TrainingText, config: Config, number: int, start: Place) -> Iterator[Pool]:
     """Yield the pools of an epoch from a place on: at least one, and none of them empty."""
-    if isinstance(text.train, Stream):
-        return _stream_pools(text.train, text.tokenizers, config, number, start)
+    stream = text.train[0].text
+    if isinstance(stream, Stream):
+        return _stream_pools(stream, text.tokenizers, config, number, start)
     return iter([_text_pool(text.train, text.tokenizers, config, number)])
 
 
-def _text_pool(train: EncodedCorpus, tokenizers: TokenizerPair, config: Config, number: int) -> Pool:
-    """Return the one pool of a text in memory, segmented anew if subword regularisation is on."""
+def _text_pool(texts: Sequence[MixedText], tokenizers: TokenizerPair, config: Config, number: int) -> Pool:
+    """Return the one pool of texts in memory, segmented anew if subword regularisation is on."""
     amount, seed = config.tokenizer.sampling, config.training.seed
-    source: Sequence[Sequence[int]] = train.source_ids
-    target: Sequence[Sequence[int]] = train.target_ids
+    drawn = [(one.text, drawn_rows(one, seed, number), one.tag) for one in texts if isinstance(one.text, EncodedCorpus)]
+    source: Sequence[Sequence[int]] = Rows((text.source_ids, rows, tag) for text, rows, tag in drawn)
+    target: Sequence[Sequence[int]] = Rows((text.target_ids, rows, ()) for text, rows, _ in drawn)
     if amount:
-        source = tokenizers.source.sample_batch(train.source, amount, derive_seed(seed, number, "source"))
-        target = tokenizers.target.sample_batch(train.target, amount, derive_seed(seed, number, "target"))
-    return Pool(source, target, _plan(source, target, config, seed, number))
+        read = [text.source[row] for text, rows, _ in drawn for row in rows]
+        written = [text.target[row] for text, rows, _ in drawn for row in rows]
+        tags = [tag for _, rows, tag in drawn for _ in rows]
+        source = with_tags(tokenizers.source.sample_batch(read, amount, derive_seed(seed, number, "source")), tags)
+        target = tokenizers.target.sample_batch(written, amount, derive_seed(seed, number, "target"))
+    owners = array("i", (place for place, (_, rows, _) in enumerate(drawn) for _ in rows)) if len(drawn) > 1 else ()
+    return Pool(source, target, _plan(source, target, config, seed, number), texts=owners)
 
 
 def _stream_pools(
@@ -111,8 +120,3 @@ def _plan(
 ) -> list[list[int]]:
     lengths = [torch.tensor([len(row) for row in side]) for side in (source, target)]
     return plan_batches(lengths[0], lengths[1], config.training.batch_tokens, seed, number)
-
-
-def derive_seed(seed: int, epoch: int, side: str) -> int:
-    """Return a seed in [0, 2³²) for one epoch and one use (a side, a process), independent of every other."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{epoch}/{side}".encode()).digest()[:4], "little")

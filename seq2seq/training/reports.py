@@ -54,7 +54,7 @@ class Reports:
         and the trackers.
         """
         training = self._config.training
-        whole = (pool.last and pool.end.pool == 1) or not self._config.data.train.streaming
+        whole = (pool.last and pool.end.pool == 1) or not self._config.data.streaming
         self._log.notify(
             "progress",
             step=progress.step,

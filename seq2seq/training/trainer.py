@@ -195,7 +195,7 @@ class Trainer:
 
     def _next_pool(self, pool: Pool) -> None:
         """Move on to the beginning of the next pool, or of the next epoch."""
-        progress, streaming = self.progress, self.config.data.train.streaming
+        progress, streaming = self.progress, self.config.data.streaming
         place = Place() if pool.last else pool.end
         progress.position, progress.pool, progress.rows, progress.removed = 0, place.pool, place.rows, place.removed
         if pool.last:

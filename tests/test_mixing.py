@@ -1,0 +1,268 @@
+"""Several texts to learn from: shares, epochs, tags, what is told of each, and runs that go on bit for bit."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_training import SETTINGS, Stopper, events, weights
+
+from seq2seq.config import Config, CorpusConfig, DataConfig
+from seq2seq.config_file import load_config, parse_config
+from seq2seq.errors import InputError
+from seq2seq.processes.group import Processes
+from seq2seq.text.corpus import EncodedCorpus
+from seq2seq.training.data import TrainingText, prepare, read_texts
+from seq2seq.training.engine import make_accelerator
+from seq2seq.training.epoch import Place, Pool, make_pools
+from seq2seq.training.mixing import MixedText, drawn_rows, epoch_draws
+from seq2seq.training.trainer import train
+
+pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
+
+
+def write_pairs(path: Path, count: int, first: int = 1000) -> list[tuple[str, str]]:
+    """Different numbers, digit by digit, and their reversal, as TSV; return them."""
+    pairs = [(" ".join(str(number)), " ".join(str(number)[::-1])) for number in range(first, first + count)]
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in pairs), encoding="utf-8")
+    return pairs
+
+
+def tree(root: Path, train: Any, **changes: Any) -> dict[str, Any]:
+    """The small config of test_training with these texts; the validation text is one of 6 numbers."""
+    settings: dict[str, Any] = json.loads(json.dumps(SETTINGS))
+    write_pairs(root / "valid.tsv", 6, 1100)
+    settings["data"] |= {"root": str(root), "train": train, "validation": {"tsv": "valid.tsv"}}
+    settings["training"] |= {"batch_tokens": 40, "max_steps": 12, "validation_interval": 6}
+    for name, value in changes.items():
+        section, key = name.split("__")
+        settings[section][key] = value
+    return settings
+
+
+def config(root: Path, train: Any, **changes: Any) -> Config:
+    return parse_config(tree(root, train, **changes), "test")
+
+
+def prepared(settings: Config, folder: Path) -> TrainingText:
+    processes = Processes(make_accelerator(settings, folder))
+    return prepare(settings, read_texts(settings), None, folder / "cache", processes)
+
+
+def drawn(text: TrainingText, pool: Pool) -> Counter[tuple[str, str]]:
+    """How often each pair is drawn in a pool."""
+    source, target = text.tokenizers.source.decode, text.tokenizers.target.decode
+    rows = [row for step in pool.steps for row in step]
+    return Counter((source(list(pool.source[row])), target(list(pool.target[row]))) for row in rows)
+
+
+def data(weights: list[float | None], temperature: float = 1.0) -> DataConfig:
+    texts = [{"tsv": f"text-{number}", "weight": weight} for number, weight in enumerate(weights)]
+    settings: dict[str, Any] = {"train": texts, "validation": {"tsv": "v"}, "temperature": temperature}
+    return DataConfig.model_validate(settings)
+
+
+# --------------------------------------------------------------------------------------------------------------- shares
+
+
+@pytest.mark.parametrize(
+    ("sizes", "weights", "temperature", "expected"),
+    [
+        ([60, 30, 10], [None] * 3, 1.0, [60, 30, 10]),
+        ([60, 30, 10], [1, 1, 2], 1.0, [25, 25, 50]),
+        ([60, 30, 10], [0.2, 0.2, 0.4], 1.0, [25, 25, 50]),  # weights are normalised
+        ([5, 5], [1, 2], 1.0, [3, 7]),  # 3.33 and 6.67: the larger remainder is rounded up
+        ([81, 16, 1], [None] * 3, 2.0, [63, 28, 7]),  # 9 + 4 + 1 = 14 shares of 98
+        ([90, 10], [None] * 2, 1e6, [50, 50]),  # all alike
+    ],
+)
+def test_an_epoch_has_as_many_draws_as_pairs(
+    sizes: list[int], weights: list[float | None], temperature: float, expected: list[int]
+) -> None:
+    """Arivazhagan et al. (2019): a text of D pairs has the share D^(1/T), normalised."""
+    assert epoch_draws(sizes, data(weights, temperature)) == expected
+    assert sum(expected) == sum(sizes)
+
+
+def test_a_share_of_no_draw_is_refused() -> None:
+    with pytest.raises(InputError, match=r"the share of 'text-1' is 0\.\d+ of an epoch's 10 draws, which is none"):
+        epoch_draws([5, 5], data([1, 0.001]))
+
+
+@pytest.mark.parametrize(("size", "draws"), [(10, 4), (10, 15), (3, 20), (7, 7), (1, 5)])
+def test_no_pair_is_drawn_again_before_all_others_were(size: int, draws: int) -> None:
+    """Over epochs: after n draws, every pair was drawn n // size times or once more, and each epoch has its number."""
+    text = MixedText("a", EncodedCorpus([[1]] * size, [[1]] * size, ["a"] * size, ["b"] * size, {}), {}, (), draws)
+    total = Counter[int]()
+    for epoch in range(12):
+        rows = drawn_rows(text, 1, epoch)
+        assert len(rows) == draws
+        assert list(rows) == sorted(rows)
+        total.update(rows)
+        assert {total[row] for row in range(size)} <= {sum(total.values()) // size, -(-sum(total.values()) // size)}
+
+
+def test_each_text_each_pass_and_each_seed_has_an_order_of_its_own() -> None:
+    encoded = EncodedCorpus([[1]] * 40, [[1]] * 40, ["a"] * 40, ["b"] * 40, {})
+    orders = {
+        str(drawn_rows(MixedText(label, encoded, {}, (), 20), seed, epoch))
+        for label in "ab"
+        for seed in (1, 2)
+        for epoch in (0, 2, 4)  # the first halves of three passes
+    }
+    assert len(orders) == 12
+
+
+# --------------------------------------------------------------------------------------------------------------- epochs
+
+
+def test_without_weights_every_pair_comes_once_and_the_run_is_that_of_one_file(tmp_path: Path) -> None:
+    """Bit for bit, with subword sampling: several texts by size are their concatenation."""
+    first, second = write_pairs(tmp_path / "a.tsv", 30), write_pairs(tmp_path / "b.tsv", 11, 5000)
+    whole = (tmp_path / "a.tsv").read_text(encoding="utf-8") + (tmp_path / "b.tsv").read_text(encoding="utf-8")
+    (tmp_path / "whole.tsv").write_text(whole, encoding="utf-8")
+    changes = {"tokenizer__kind": "bpe", "tokenizer__sampling": 0.3}
+    settings = config(tmp_path, [{"tsv": "a.tsv"}, {"tsv": "b.tsv"}], **changes)
+    text = prepared(settings, tmp_path)
+    assert drawn(prepared(config(tmp_path, [{"tsv": "a.tsv"}, {"tsv": "b.tsv"}]), tmp_path), pools(tmp_path)[0]) == (
+        Counter(first + second)
+    )
+    assert text.pairs == 41
+    train(settings, tmp_path / "two")
+    train(config(tmp_path, {"tsv": "whole.tsv"}, **changes), tmp_path / "one")
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def pools(root: Path, epochs: int = 1) -> list[Pool]:
+    settings = config(root, [{"tsv": "a.tsv"}, {"tsv": "b.tsv"}])
+    text = prepared(settings, root)
+    return [pool for epoch in range(epochs) for pool in make_pools(text, settings, epoch, Place())]
+
+
+def test_an_array_of_one_table_is_the_table(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "a.tsv", 20)
+    assert config(tmp_path, [{"tsv": "a.tsv"}]) == config(tmp_path, {"tsv": "a.tsv"})
+
+
+def test_weighted_epochs_draw_the_shares_and_know_whose_each_row_is(tmp_path: Path) -> None:
+    first, second = write_pairs(tmp_path / "a.tsv", 30), write_pairs(tmp_path / "b.tsv", 10, 5000)
+    texts = [{"tsv": "a.tsv", "weight": 1}, {"tsv": "b.tsv", "weight": 3}]
+    settings = config(tmp_path, texts)
+    text = prepared(settings, tmp_path)
+    total = Counter[tuple[str, str]]()
+    for epoch in range(3):
+        (pool,) = make_pools(text, settings, epoch, Place())
+        (again,) = make_pools(text, settings, epoch, Place())
+        found = drawn(text, pool)
+        assert (found, pool.steps) == (drawn(text, again), again.steps)
+        assert (sum(found[pair] for pair in first), sum(found[pair] for pair in second)) == (10, 30)
+        assert Counter(pool.texts) == {0: 10, 1: 30}
+        for row, owner in enumerate(pool.texts):
+            assert (text.tokenizers.source.decode(list(pool.source[row])) in dict(second)) == bool(owner)
+        total += found
+    assert {total[pair] for pair in first} == {1}  # three epochs of 10 are one pass over 30
+    assert {total[pair] for pair in second} == {9}
+
+
+def test_a_pair_of_an_earlier_text_is_a_duplicate_unless_its_tag_is_another(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "a.tsv", 20)
+    write_pairs(tmp_path / "b.tsv", 30)  # whose first 20 are those of a
+    texts: list[dict[str, Any]] = [{"tsv": "a.tsv"}, {"tsv": "b.tsv"}]
+    text = prepared(config(tmp_path, texts, data__drop_duplicates=True), tmp_path)
+    assert [each.pairs for each in text.train] == [20, 10]
+    assert [each.removed["duplicate"] for each in text.train] == [0, 20]
+    assert text.removed["duplicate"] == 20
+    texts[1]["tag"] = "<b>"
+    text = prepared(config(tmp_path, texts, data__drop_duplicates=True), tmp_path)
+    assert [each.pairs for each in text.train] == [20, 30]
+
+
+def test_the_cache_is_by_text(tmp_path: Path) -> None:
+    """A third text leaves what was encoded of the others as it was."""
+    for name, count in (("a", 20), ("b", 25)):
+        write_pairs(tmp_path / f"{name}.tsv", count)
+    settings = config(tmp_path, [{"tsv": "a.tsv"}, {"tsv": "b.tsv"}])
+    tokenizers = prepared(settings, tmp_path).tokenizers
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
+    assert len(files) == 3
+    more = config(tmp_path, [{"tsv": "b.tsv"}, {"tsv": "a.tsv"}, {"tsv": "valid.tsv"}])
+    prepare(more, read_texts(more), tokenizers, tmp_path / "cache", Processes(make_accelerator(more, tmp_path)))
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()} == files
+
+
+def test_a_stopped_run_of_weighted_texts_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    """Stopped within the first epoch, at its end and in the second."""
+    write_pairs(tmp_path / "a.tsv", 30)
+    write_pairs(tmp_path / "b.tsv", 7, 5000)
+    texts = [{"tsv": "a.tsv", "weight": 1}, {"tsv": "b.tsv", "weight": 1, "tag": "<b>"}]
+    settings = config(tmp_path, texts, tokenizer__kind="bpe", tokenizer__sampling=0.3)
+    train(settings, tmp_path / "whole")
+    steps = len(next(make_pools(prepared(settings, tmp_path), settings, 0, Place())).steps)
+    run = tmp_path / "parts"
+    for step in (2, steps, steps + 2):
+        assert train(settings, run, resume=run.exists(), observe=Stopper(step, signal.SIGTERM))["reason"] == (
+            "interrupted"
+        )
+    train(settings, run, resume=True)
+    whole, parts = weights(tmp_path / "whole"), weights(run)
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert events(run) == events(tmp_path / "whole")
+
+
+# --------------------------------------------------------------------------------------------------------------- config
+
+HEAD = '[data]\n[data.validation]\ntsv = "v"\n'
+TWO = '[[data.train]]\ntsv = "a"\n[[data.train]]\ntsv = "b"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        (TWO + "wieght = 2\n", [], r"run\.toml:8: unknown key data\.train\.2\.wieght; did you mean 'weight'"),
+        (TWO + "weight = 0\n", [], r"run\.toml:8: data\.train\.2\.weight = 0: should be greater than 0"),
+        (TWO + "weight = 2\n", [], r"run\.toml:4: data: train\.1\.weight is missing, as train\.2 has one"),
+        (TWO.replace('"b"', '"x/a.tsv.gz"'), [], r"run\.toml:6: data: train\.2: called 'a' as train\.1 is; give one"),
+        (TWO, ["data.train.2.label=a"], r"run\.toml:6: data: train\.2: called 'a' as train\.1 is"),
+        (TWO, ["data.train.3.label=a"], r"--set data\.train\.3\.label=a: data\.train has 2 tables; name one"),
+        (TWO, ["data.train.tsv=a"], r"data\.train has 2 tables; name one by its number from 1: data\.train\.1"),
+        (TWO, ["data.temperature=0.5"], r"--set data\.temperature: data\.temperature = 0\.5: should be greater"),
+        (TWO.replace("tsv = ", "weight = 1\ntsv = "), ["data.temperature=2"], "temperature has no effect with weights"),
+        ('[data.train]\ntsv = "a"\n', ["data.temperature=2"], "temperature has no effect with one text"),
+        ('[data.train]\ntsv = "a"\nweight = 1\n', [], r"run\.toml:6: data: train\.weight has no effect with one text"),
+        ('[data.train]\ntsv = "a"\n', ["data.validation.weight=1"], r"validation\.weight has no effect"),
+        ('[data.train]\ntsv = "a"\n', ["data.validation.tag=<a>"], r"validation\.tag = '<a>': no text to learn from"),
+        ('[data.train]\ntsv = "a"\ntag = "<a>"\n', [], r"validation\.tag is missing, as every text to learn from has"),
+        ("", ["data.train=[]"], r"data\.train: no text; give at least one table"),
+    ],
+)
+def test_a_wrong_table_is_refused_with_its_line(tmp_path: Path, text: str, overrides: list[str], message: str) -> None:
+    (tmp_path / "run.toml").write_text(HEAD + text, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        load_config(tmp_path / "run.toml", overrides)
+
+
+def test_one_table_of_several_is_set_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(HEAD + TWO, encoding="utf-8")
+    overrides = ["data.train.1.weight=2", "data.train.2.weight=3", "data.train.2.label=1984"]
+    texts = load_config(tmp_path / "run.toml", overrides).data.texts
+    assert [(text.called, text.weight) for text in texts] == [("a", 2), ("1984", 3)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "called"),
+    [
+        ({"source": "x/train.de", "target": "y/train.en"}, "train"),
+        ({"tsv": "bt.2019.tsv.zst"}, "bt.2019"),
+        ({"dataset": "owner/opus"}, "opus"),
+        ({"dataset": "parts/web-*.parquet"}, "web-*"),
+        ({"jsonl": "a.jsonl", "label": "b"}, "b"),
+    ],
+)
+def test_a_text_is_called_by_its_label_or_the_stem_of_its_file(keys: dict[str, Any], called: str) -> None:
+    assert CorpusConfig(**keys).called == called
