@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from test_training import SETTINGS, Stopper, events, weights
 
+from seq2seq.checkpoint.card import model_card
+from seq2seq.checkpoint.files import Vocabulary
 from seq2seq.config import Config, CorpusConfig, DataConfig
 from seq2seq.config_file import load_config, parse_config
 from seq2seq.errors import InputError
@@ -22,6 +26,8 @@ from seq2seq.training.engine import make_accelerator
 from seq2seq.training.epoch import Place, Pool, make_pools
 from seq2seq.training.mixing import MixedText, drawn_rows, epoch_draws
 from seq2seq.training.trainer import train
+from seq2seq.translation.tags import tag_ids
+from seq2seq.translation.translator import Translator
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 
@@ -40,8 +46,11 @@ def tree(root: Path, train: Any, **changes: Any) -> dict[str, Any]:
     settings["data"] |= {"root": str(root), "train": train, "validation": {"tsv": "valid.tsv"}}
     settings["training"] |= {"batch_tokens": 40, "max_steps": 12, "validation_interval": 6}
     for name, value in changes.items():
-        section, key = name.split("__")
-        settings[section][key] = value
+        section, _, key = name.partition("__")
+        if key:
+            settings[section][key] = value
+        else:
+            settings[section] = value
     return settings
 
 
@@ -266,3 +275,174 @@ def test_one_table_of_several_is_set_by_its_number(tmp_path: Path) -> None:
 )
 def test_a_text_is_called_by_its_label_or_the_stem_of_its_file(keys: dict[str, Any], called: str) -> None:
     assert CorpusConfig(**keys).called == called
+
+
+# ----------------------------------------------------------------------------------------------------------------- tags
+
+TAGGED = [{"tsv": "a.tsv"}, {"tsv": "b.tsv", "tag": "<bt>"}]
+
+
+def write_two(root: Path) -> None:
+    write_pairs(root / "a.tsv", 30)
+    write_pairs(root / "b.tsv", 10, 5000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sampling"), [("bpe", 0.0), ("bpe", 0.3), ("unigram", 0.0), ("unigram", 0.3), ("char", 0.0), ("word", 0.0)]
+)
+def test_a_tag_is_one_piece_before_each_source_of_its_text(tmp_path: Path, kind: str, sampling: float) -> None:
+    write_two(tmp_path)
+    changes = {
+        "tokenizer__kind": kind,
+        "tokenizer__sampling": sampling,
+        "tokenizer__joint": False,
+        "model__tie": "none",
+    }
+    settings = config(tmp_path, TAGGED, **changes)
+    text = prepared(settings, tmp_path)
+    reader = text.tokenizers.source
+    tag = reader.pieces.index("<bt>")
+    assert "<bt>" not in text.tokenizers.target.pieces
+    (pool,) = make_pools(text, settings, 0, Place())
+    for row, owner in enumerate(pool.texts):
+        ids = list(pool.source[row])
+        assert (ids[0] == tag) == bool(owner)
+        assert tag not in ids[1:]
+        assert reader.decode(ids[owner:]).startswith("5") == bool(owner)
+
+
+def test_what_is_not_tagged_does_not_change_by_a_tag(tmp_path: Path) -> None:
+    """The filters count the pieces of the text, and the cache holds them: neither knows of tags."""
+    write_two(tmp_path)
+    plain = prepared(config(tmp_path, TAGGED, data__max_length=4), tmp_path / "one")
+    assert plain.pairs == 40
+    cached = {path.name for path in (tmp_path / "one" / "cache").iterdir()}
+    other: Any = [
+        TAGGED[0],
+        {**TAGGED[1], "tag": None},
+    ]
+    settings = config(tmp_path, other)
+    prepare(
+        settings,
+        read_texts(settings),
+        plain.tokenizers,
+        tmp_path / "two",
+        Processes(make_accelerator(settings, tmp_path)),
+    )
+    assert {path.name for path in (tmp_path / "two").iterdir()} == cached
+
+
+def test_a_given_tokenizer_must_have_the_tag(tmp_path: Path) -> None:
+    write_two(tmp_path)
+    prepared(config(tmp_path, TAGGED), tmp_path).tokenizers.source.save(tmp_path / "with.model")
+    settings = config(tmp_path, TAGGED, tokenizer={"source_model": "with.model"})
+    assert prepared(settings, tmp_path).train[1].tag
+    texts = [TAGGED[0], {**TAGGED[1], "tag": "<other>"}]
+    with pytest.raises(InputError, match=r"data\.train: tag '<other>' is no piece of the vocabulary"):
+        prepared(config(tmp_path, texts, tokenizer={"source_model": "with.model"}), tmp_path)
+
+
+@pytest.mark.parametrize("tag", ["<s>", "a b", "▁", ""])
+def test_a_tag_that_no_piece_can_be_is_refused(tmp_path: Path, tag: str) -> None:
+    write_two(tmp_path)
+    with pytest.raises(InputError, match=r"data\.train(: tag|\.2\.tag)"):
+        train(config(tmp_path, [TAGGED[0], {**TAGGED[1], "tag": tag}]), tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose tag decides what is written: with it the digits as they are, without it reversed."""
+    root = tmp_path_factory.mktemp("tagged")
+    pairs = write_pairs(root / "a.tsv", 60)
+    (root / "b.tsv").write_text("".join(f"{source}\t{source}\n" for source, _ in pairs), encoding="utf-8")
+    changes = {"training__max_steps": 60, "training__validation_interval": 60, "training__batch_tokens": 300}
+    settings = config(root, [{"tsv": "a.tsv"}, {"tsv": "b.tsv", "tag": "<bt>"}], training__average=1, **changes)
+    train(settings, root / "run")
+    return root
+
+
+SENTENCES = ["1 0 1 2", "1 0 3 1", ""]
+
+
+def test_a_tag_is_read_at_translation(tagged: Path) -> None:
+    translator = Translator.load(tagged / "run")
+    plain, found = translator.translate(SENTENCES), translator.translate(SENTENCES, tag="<bt>")
+    assert [each.source_pieces for each in found] == [
+        ["<bt>", *each.source_pieces] if each.source_pieces else [] for each in plain
+    ]
+    assert [one.log_prob for one in plain[:2]] != [one.log_prob for one in found[:2]]
+    for one in found[:2]:
+        assert one.weights.shape[1] == len(one.source_pieces) + 1
+        assert one.source_words == [-1, 0, 1, 2, 3]
+        assert {link[0] for link in one.alignment} <= {0, 1, 2, 3}
+    assert found[2].text == ""
+    nbest = translator.translate_nbest(SENTENCES, 1, tag="<bt>")
+    assert [each[0].text for each in nbest] == [each.text for each in found]
+    assert translator.sample(SENTENCES, top_k=1, tag="<bt>")[0][0].source_pieces[0] == "<bt>"
+
+
+def test_a_translation_and_its_score_agree_under_a_tag(tagged: Path) -> None:
+    """Pitfall 7; and its alignment reads the same attention."""
+    translator = Translator.load(tagged / "run")
+    found = translator.translate(SENTENCES[:2], tag="<bt>")
+    scores = translator.score_tokens(SENTENCES[:2], [each.tokens for each in found], tag="<bt>")
+    assert [each.log_prob for each in scores] == pytest.approx([each.log_prob for each in found], abs=1e-4)
+    others = translator.score(SENTENCES[:2], [each.text for each in found])
+    assert [each.log_prob for each in others] != pytest.approx([each.log_prob for each in found], abs=1e-4)
+    for one, aligned in zip(
+        found, translator.align(SENTENCES[:2], [each.text for each in found], tag="<bt>"), strict=True
+    ):
+        assert aligned.source.pieces == one.source_pieces
+        assert aligned.links == one.alignment
+        assert aligned.piece_weights == pytest.approx(one.weights, abs=1e-4)
+        assert aligned.source.shares[:, 0].sum() == 0
+
+
+def test_a_validation_under_a_tag_is_scored_under_it(tagged: Path, tmp_path: Path) -> None:
+    """Its perplexity is that of `score` with the tag."""
+    tree_of_run: Any = tree(tagged, [{"tsv": "a.tsv"}, {"tsv": "b.tsv", "tag": "<bt>"}])
+    tree_of_run["data"]["validation"]["tag"] = "<bt>"
+    tree_of_run["training"] |= {"max_steps": 3, "validation_interval": 3, "average": 1}
+    record = train(parse_config(tree_of_run, "test"), tmp_path / "run")
+    rows = [line.split("\t") for line in (tagged / "valid.tsv").read_text(encoding="utf-8").splitlines()]
+    scores = Translator.load(tmp_path / "run").score(*zip(*rows, strict=True), tag="<bt>")
+    nats, tokens = -sum(each.log_prob for each in scores), sum(each.tokens for each in scores)
+    assert record["perplexity"] == pytest.approx(math.exp(nats / tokens), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("texts", "tag", "message"),
+    [
+        (TAGGED, "<bt", r"tag '<bt': the model was not trained with it; did you mean '<bt>'"),
+        ({"tsv": "a.tsv"}, "<bt>", r"tag '<bt>': the model was not trained with it; it knows none"),
+        (
+            [{**each, "tag": f"<{each['tsv']}>"} for each in TAGGED],
+            None,
+            r"a tag before every source: choose one by tag",
+        ),
+        (TAGGED, 3, "tag: a string is needed, given 3"),
+    ],
+)
+def test_a_tag_that_does_not_fit_the_model_is_refused(tmp_path: Path, texts: Any, tag: Any, message: str) -> None:
+    settings = tree(tmp_path, texts)
+    if isinstance(texts, list) and all("tag" in text for text in texts):
+        settings["data"]["validation"]["tag"] = texts[0]["tag"]
+    model = SimpleNamespace(config=parse_config(settings, "test"), tokenizers=None)
+    with pytest.raises(InputError, match=message):
+        tag_ids([model], tag)  # type: ignore[list-item]  # no more of it is needed
+
+
+def test_the_card_tells_tags_and_directions() -> None:
+    texts = [
+        {"tsv": "a.tsv", "tag": "<2en>"},
+        {"tsv": "b.tsv", "tag": "<2de>", "source_language": "en", "target_language": "de"},
+    ]
+    settings: Any = {"source_language": "de", "target_language": "en", "train": texts}
+    settings["validation"] = {"tsv": "v.tsv", "tag": "<2en>"}
+    card = model_card(parse_config({"data": settings}, "test"), Vocabulary(source=61, target=59), {})
+    assert "\n# German to English, English to German\n" in card
+    assert "\n| `<2de>` | English to German | `b` |\n" in card
+    assert "One of them is needed" in card
+    assert "from `a.tsv`; `b.tsv`" in card
+    plain = parse_config({"data": settings | {"train": {"tsv": "a"}, "validation": {"tsv": "v"}}}, "test")
+    assert "## Tags" not in model_card(plain, Vocabulary(source=61, target=59), {})

@@ -99,7 +99,7 @@ class LoadedJob:
             parts.append(job.layout.error_line(number, chunk.texts[place], error) if error else "")
             parts.append("" if error else job.layout.lines(number, several))
             if not error:
-                unknown.update(several[0], self.translator.tokenizers.source)
+                unknown.update(several[0], self.translator.tokenizers.source, int("tag" in job.search))
                 # Beam search ranks unfinished translations last, so the first one tells.
                 cut.update(number, several[:1] if job.sampling is None else several)
         return ChunkResult(chunk.end, chunk.source_sha256, "".join(parts), notes, unknown, cut)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,13 @@ _LIMITS = """\
 
 def model_card(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> str:
     """Return the card's text, made from the config, the vocabularies' sizes and the record of the training."""
-    source, target = _language(config.data.source_language), _language(config.data.target_language)
+    directions = list(dict.fromkeys(_direction(config, text) for text in config.data.texts))
     blocks = [
         _front_matter(config),
-        f"# {source} to {target}",
-        _summary(config, record, source, target),
+        "# " + ", ".join(f"{source} to {target}" for source, target in directions),
+        _summary(config, record, directions),
         _USE.format(version=__version__),
+        *_tags(config),
         _data(config, vocabulary, record),
         _scores(config, record),
         _LIMITS.format(pairs=_pairs(record)),
@@ -88,20 +89,47 @@ def _front_matter(config: Config) -> str:
 
     JSON's strings are valid YAML, and without the quotes, the code of Norwegian (no) would be read as false.
     """
-    sides = [config.data.source_language, config.data.target_language]
+    sides = [side for text in config.data.texts for side in config.data.languages(text)]
     codes = [code for code in dict.fromkeys(sides) if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", code)]
     language = ["language:", *(f"- {json.dumps(code)}" for code in codes)] if codes else []
     fixed = ["library_name: seq2seq", "pipeline_tag: translation", "tags:", "- translation", "- attention", "- rnn"]
     return "\n".join(["---", *language, *fixed, "metrics:", "- bleu", "---"])
 
 
-def _summary(config: Config, record: Mapping[str, Any], source: str, target: str) -> str:
+def _direction(config: Config, text: CorpusConfig) -> tuple[str, str]:
+    source, target = config.data.languages(text)
+    return _language(source), _language(target)
+
+
+def _tags(config: Config) -> Iterator[str]:
+    """Yield a section on the tags that the model knows, if it knows any."""
+    texts = config.data.texts
+    if not config.data.tags:
+        return
+    rows = []
+    for tag in [*config.data.tags, None]:
+        read = [text for text in texts if text.tag == tag]
+        kinds = list(dict.fromkeys(" to ".join(_direction(config, text)) for text in read))
+        if read:
+            shown = "none" if tag is None else code_span(tag)
+            rows.append(f"| {shown} | {', '.join(kinds)} | {', '.join(code_span(text.called) for text in read)} |")
+    needed = "One of them is needed" if all(text.tag for text in texts) else "Without one, nothing is put before it"
+    lead = (
+        "A tag is a piece that the model reads before the source, given as `--tag` (in Python `tag`). "
+        f"{needed}. It stands for the kind of text that the model learnt it from:"
+    )
+    cells = [row.replace("\n", " ") for row in rows]
+    yield "\n".join(["## Tags", "", lead, "", "| tag | direction | texts |", "|---|---|---|", *cells])
+
+
+def _summary(config: Config, record: Mapping[str, Any], directions: list[tuple[str, str]]) -> str:
     model = config.model
     reading = "bidirectional " if model.bidirectional else ""
     feeding = " with input feeding" if model.input_feeding else ""
     size = f", {record['parameters']:,} parameters" if record.get("parameters") else ""
+    translated = " and ".join(f"{source} into {target}" for source, target in directions)
     lines = [
-        f"Translates {source} into {target}: a recurrent encoder-decoder with attention, made by "
+        f"Translates {translated}: a recurrent encoder-decoder with attention, made by "
         f"`seq2seq` {__version__}. {model.cell.upper()} cells, a {reading}encoder, `{model.wiring}` wiring"
         f"{feeding}{size}.",
         f"Attention score function: `{model.score}`, {_first_paragraph(SCORE_FUNCTIONS[model.score])}",

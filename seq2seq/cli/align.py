@@ -104,6 +104,17 @@ def align(
             "--symmetrise", metavar="|".join(METHODS), help="How they are joined.", show_default=_DEFAULT_METHOD
         ),
     ] = None,
+    tag: options.Tag = None,
+    reverse_tag: Annotated[
+        str | None,
+        typer.Option(
+            "--reverse-tag",
+            metavar="TAG",
+            callback=options.decode_text,
+            help="The same for the model of --reverse, before each target.",
+            show_default="none",
+        ),
+    ] = None,
     output: options.Output = "-",
     form: Annotated[
         Literal["pharaoh", "jsonl", "grid"],
@@ -135,13 +146,17 @@ def align(
     if gold_inverse and gold is None:
         raise InputError("--gold-inverse has no effect without --gold, a file of links")
     _check_options(source, target, gold, shift, threshold, reverse, method)
+    if reverse_tag is not None and not reverse:
+        raise InputError("--reverse-tag has no effect without --reverse, a model of the other direction")
     from seq2seq.translation.aligner import Aligner
 
     with ExitStack() as stack:
         files = [stack.enter_context(open_input(path)) for path in (source, target, gold) if path is not None]
         write = stack.enter_context(open_output(output))
-        forward, backward = _load(models, reverse or [], device, threads)
-        aligner = Aligner(forward, backward, method or _DEFAULT_METHOD, join, shift or 0, threshold, max_length)
+        forward, backward = _load(models, reverse or [], device, threads, tagged=reverse_tag is not None)
+        aligner = Aligner(
+            forward, backward, method or _DEFAULT_METHOD, join, shift or 0, threshold, max_length, tag, reverse_tag
+        )
         agreement = Agreement((0, 1) if shift is None else (shift,), inverse=gold_inverse)
         progress = stack.enter_context(progress_over(lambda: _length(source, output)))
         done = 0
@@ -185,11 +200,12 @@ def _check_options(
 
 
 def _load(
-    models: list[str], reverse: list[str], device: str, threads: int | None
+    models: list[str], reverse: list[str], device: str, threads: int | None, *, tagged: bool
 ) -> tuple[Translator, Translator | None]:
+    """Load both models. tagged: whether a tag tells the reverse model its direction, which then is not checked."""
     forward = engines.load_translator(models, device, threads)
     backward = engines.load_translator(reverse, device, threads) if reverse else None
-    if backward is not None:
+    if backward is not None and not tagged:
         check_direction(forward.config.data, backward.config.data, models[0], reverse[0])
     return forward, backward
 

@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 _SEARCH, _MACHINE = "Search", "Machine"
 _MODELS_OWN = "the model's"
 
+
+def decode_text(parameter: typer.CallbackParam, value: Any) -> Any:
+    """Return the text of an option, re-read as UTF-8 if the locale has decoded it otherwise. Raises InputError if it is
+    not UTF-8.
+    """
+    if isinstance(value, list):
+        return [decode_text(parameter, each) for each in value]
+    if value is None or not any("\ud800" <= character <= "\udfff" for character in value):
+        return value
+    try:
+        return os.fsencode(value).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{parameter.opts[0]} {escape_line(value)}: not UTF-8; text is given in UTF-8") from None
+
+
 Models = Annotated[
     list[str],
     typer.Argument(
@@ -117,6 +132,16 @@ MaxPieces = Annotated[
         "--max-length", metavar="N", min=1, max=LARGEST_COUNT, help="Most pieces of a side; --too-long says what then."
     ),
 ]
+Tag = Annotated[
+    str | None,
+    typer.Option(
+        "--tag",
+        metavar="TAG",
+        callback=decode_text,
+        help="What the model reads before each source: a tag of its training texts (data.train.tag).",
+        show_default="none",
+    ),
+]
 TooLong = Annotated[
     Literal["refuse", "blank", "truncate"],
     typer.Option(
@@ -168,20 +193,6 @@ Threads = Annotated[
         rich_help_panel=_MACHINE,
     ),
 ]
-
-
-def decode_text(parameter: typer.CallbackParam, value: Any) -> Any:
-    """Return the text of an option, re-read as UTF-8 if the locale has decoded it otherwise. Raises InputError if it is
-    not UTF-8.
-    """
-    if isinstance(value, list):
-        return [decode_text(parameter, each) for each in value]
-    if value is None or not any("\ud800" <= character <= "\udfff" for character in value):
-        return value
-    try:
-        return os.fsencode(value).decode("utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{parameter.opts[0]} {escape_line(value)}: not UTF-8; text is given in UTF-8") from None
 
 
 def search_options(**values: Any) -> SearchKeywords:

@@ -37,6 +37,7 @@ seq2seq translate runs/demo --alignment < test.de | cut -f 2 > links.txt
 seq2seq translate runs/demo --format jsonl --scores --alignment < test.de
 seq2seq translate runs/demo --format grid < test.de | less
 seq2seq translate runs/a runs/b runs/c --beam-size 8 < test.de
+seq2seq translate runs/many --tag "<2de>" < test.en
 seq2seq translate runs/demo --sample --n-best 3 --temperature 0.7 < test.de
 """
 
@@ -68,6 +69,7 @@ def translate(
     min_length: options.MinLength = None,
     max_length: options.MaxLength = None,
     max_source_length: options.MaxSourceLength = None,
+    tag: options.Tag = None,
     shortlist: options.Shortlist = False,
     int8: options.Int8 = False,
     sample: Annotated[
@@ -193,6 +195,7 @@ def translate(
         batch_size=batch_size,
         shortlist=shortlist or None,
         int8=int8 or None,
+        tag=tag,
     )
     sampling = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     sampling = {name: value for name, value in sampling.items() if value is not None}

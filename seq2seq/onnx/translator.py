@@ -69,7 +69,7 @@ class OnnxTranslator:
             raise InputError(
                 f"{self.models[0].directory}: an exported model has the weights of its export; leave int8 out"
             )
-        sources = read_sources(self.tokenizers, texts, settings)
+        sources = read_sources(self.models, texts, settings)
         answers = [[blank_translation(source.text)] for source in sources]
         for batch in batches(sources, settings):
             for source, found in zip(batch, self._search(batch, settings, n_best), strict=True):

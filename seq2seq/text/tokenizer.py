@@ -128,6 +128,13 @@ class Tokenizer:
     def _splitter(self) -> WordSplitter:
         return WordSplitter(self._description)
 
+    def symbol_id(self, symbol: str) -> int:
+        """Return the id of the piece that is this string. Raises InputError where there is none."""
+        text = compose(symbol) if self._composes else symbol
+        if text not in self._word_ids:
+            raise InputError(f"{symbol!r} is no piece of the vocabulary of {self.vocabulary_size:,} pieces")
+        return self._word_ids[text]
+
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without begin and end."""
         return self.encode_batch([text])[0]
@@ -238,18 +245,24 @@ class TokenizerPair:
 
 
 def train_tokenizers(
-    source: Iterable[str], target: Iterable[str], config: TokenizerConfig, root: str | Path = "."
+    source: Iterable[str],
+    target: Iterable[str],
+    config: TokenizerConfig,
+    root: str | Path = ".",
+    tags: Sequence[str] = (),
 ) -> TokenizerPair:
     """Return the tokenizers that a config asks for: trained on the two sides of the training text, or loaded.
 
-    Paths start from `root`. Raises InputError as `Tokenizer.train` and `Tokenizer.load` do.
+    Paths start from `root`. tags: further symbols of the source, if its tokenizer is trained. Raises InputError as
+    `Tokenizer.train` and `Tokenizer.load` do.
     """
     if config.source_model is not None:
         return _load_pair(config.source_model, config.target_model, config.sampling, Path(root))
+    tagged = config.model_copy(update={"symbols": list(dict.fromkeys([*config.symbols, *tags]))})
     if config.joint:
-        tokenizer = Tokenizer.train([*source, *target], config)
+        tokenizer = Tokenizer.train([*source, *target], tagged)
         return TokenizerPair(tokenizer, tokenizer, joint=True)
-    return TokenizerPair(Tokenizer.train(source, config), Tokenizer.train(target, config), joint=False)
+    return TokenizerPair(Tokenizer.train(source, tagged), Tokenizer.train(target, config), joint=False)
 
 
 def _load_pair(source_model: str, target_model: str | None, sampling: float, root: Path) -> TokenizerPair:

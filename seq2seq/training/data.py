@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from seq2seq.config import Config
+from seq2seq.config import Config, CorpusConfig
 from seq2seq.errors import InputError
 from seq2seq.metrics.scoring_rules import refuse_long_lines
 from seq2seq.processes.children import map_in_processes
 from seq2seq.processes.group import Processes
 from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprint, read_corpus
-from seq2seq.text.encoding import CHUNK_PAIRS
+from seq2seq.text.encoding import CHUNK_PAIRS, Ids
 from seq2seq.text.streaming import Stream, open_stream
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.training.mixing import MixedText, add_counts, epoch_draws
@@ -94,7 +94,7 @@ def prepare(
         return pair
 
     tokenizers = processes.on_first(build)
-    encoded = encode(validation, tokenizers)
+    encoded = _tagged(encode(validation, tokenizers), _tag_ids(config.data.validations[0], tokenizers))
     specs, seen = config.data.texts, defaultdict[str | None, set[tuple[str, str]]](set)
     train = list[MixedText]()
     for spec, text in zip(specs, read, strict=True):
@@ -102,7 +102,7 @@ def prepare(
         kept = replace(text, sample=None) if isinstance(text, Stream) else encode(text, tokenizers, seen[spec.tag])
         if not isinstance(kept, Stream) and not kept.source:
             raise no_pairs_error(kept.removed, spec.called if len(specs) > 1 else None)
-        train.append(MixedText(spec.called, kept, text.dropped or {}))
+        train.append(MixedText(spec.called, kept, text.dropped or {}, _tag_ids(spec, tokenizers)))
     draws = epoch_draws([each.pairs for each in train], config.data)
     names = ["training text"] if len(specs) == 1 else [f"training text {spec.called}" for spec in specs]
     return TrainingText(
@@ -117,6 +117,19 @@ def prepare(
         },
         notes=(*_notes(config, read), *validation.notes, *_truncation_notes(config, encoded)),
     )
+
+
+def _tag_ids(spec: CorpusConfig, tokenizers: TokenizerPair) -> tuple[int, ...]:
+    """Return the id of a text's tag, if it has one. Raises InputError where the vocabulary lacks it."""
+    try:
+        return () if spec.tag is None else (tokenizers.source.symbol_id(spec.tag),)
+    except InputError as error:
+        raise InputError(f"data.train: tag {error}; a trained tokenizer keeps its pieces: choose one of them") from None
+
+
+def _tagged(text: EncodedCorpus, tag: tuple[int, ...]) -> EncodedCorpus:
+    """Return the text with the tag before each source's ids."""
+    return replace(text, source_ids=Ids([*tag, *row] for row in text.source_ids)) if tag else text
 
 
 def _notes(config: Config, read: Sequence[Corpus | Stream]) -> Iterator[str]:
@@ -142,7 +155,7 @@ def _train_tokenizers(config: Config, read: Sequence[Corpus | Stream]) -> Tokeni
     texts = [text.sample if isinstance(text, Stream) else text for text in read]
     source = [line for text in texts if text is not None for line in text.source]
     target = [line for text in texts if text is not None for line in text.target]
-    return train_tokenizers(source, target, config.tokenizer, Path(config.data.root))
+    return train_tokenizers(source, target, config.tokenizer, Path(config.data.root), config.data.tags)
 
 
 def no_pairs_error(removed: dict[str, int], label: str | None = None) -> InputError:

@@ -89,6 +89,7 @@ def check_config(config: Config) -> None:
     check_trackers(config.training)
     check_precision(config.training)
     check_symbols(config.tokenizer.symbols)
+    check_symbols(config.data.tags, "data.train: tag")
     check_tokenizer(config.training.validation_tokenize)
 
 

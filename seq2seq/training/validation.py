@@ -147,7 +147,10 @@ def validate(
     nats = nats_of_batches(model, text, processes.share(validation_batches(text)), processes.accelerator.device)
     found: list[str] = []
     if training.validation_bleu:
-        translations = translator.translate(processes.share(text.source), beam_size=training.validation_beam_size)
+        tag = config.data.validations[0].tag
+        translations = translator.translate(
+            processes.share(text.source), beam_size=training.validation_beam_size, tag=tag
+        )
         found = [translation.text for translation in translations]
     shares = processes.gather((nats, found))
     measured = text_perplexity(processes.merge([share[0] for share in shares]), text)

@@ -35,12 +35,14 @@ class SearchKeywords(TypedDict, total=False):
     batch_tokens: int | None  # most source pieces in a batch, padding counted
     shortlist: bool | None  # choose among the tokens that the model's shortlist allows each sentence; False: among all
     int8: bool | None  # weights in 8-bit integers, on a CPU; False: in the precision of the model
+    tag: str | None  # symbol that the model reads before each source, one that it was trained with; None: none
 
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "length_penalty": lambda name, value: check_choice(name.replace("_", " "), value, PENALTIES),
     "length_alpha": check_number,
     "int8": check_bool,
+    "tag": lambda name, value: value,  # checked with the model (translation/tags.py)
     "shortlist": check_bool,
     "min_length": partial(check_integer, minimum=0, maximum=LARGEST_MIN_LENGTH),
     "beam_size": partial(check_integer, minimum=1, maximum=LARGEST_BEAM),
@@ -63,6 +65,7 @@ class SearchOptions:
     batch_tokens: int
     shortlist: bool
     int8: bool
+    tag: str | None = None
 
     @classmethod
     def of(cls, search: SearchConfig, keywords: Mapping[str, Any], samples: int | None = None) -> SearchOptions:
@@ -90,6 +93,7 @@ class SearchOptions:
             batch_tokens=given.get("batch_tokens", BATCH_TOKENS),
             shortlist=given.get("shortlist", False),
             int8=given.get("int8", False),
+            tag=given.get("tag"),
         )
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.metrics.links import merge_weights, strongest_links
+from seq2seq.metrics.links import NO_WORD, merge_weights, strongest_links
 from seq2seq.text.arguments import check_integer, iter_sentences, list_sentences
 from seq2seq.text.budget import cut_by_budget
 from seq2seq.text.special_tokens import BOS, PAD, UNK
@@ -17,6 +17,7 @@ from seq2seq.text.tokenizer import Tokenizer, TokenizerPair
 from seq2seq.text.words import Span, split_words, word_owners, word_shares
 from seq2seq.translation.options import SearchOptions
 from seq2seq.translation.plain_data import PlainData, matrix
+from seq2seq.translation.tags import Tagged, tag_ids
 
 FORBIDDEN = (PAD, UNK, BOS)  # never produced
 HYPOTHESES = 1024  # most in a batch at a time; each has a row of the vocabulary's size
@@ -42,7 +43,7 @@ class Translation(PlainData):
     score: log_prob over the length penalty. For a blank source, whose translation is blank, both are 0.
     tokens, pieces: the translation as ids and as subword strings, without specials; source_pieces: the source as read.
     source_words, target_words: for each piece the number of its word in source.split() or text.split(), from 0; for a
-    piece in several words, the word with most of its characters; -1 where the text has no words.
+    piece in several words, the word with most of its characters; -1 where the text has no words, and for a tag.
     weights: attention [len(pieces) + 1, len(source_pieces) + 1], rows summing to 1. The last column is the end of the
     source; the last row, the step that ended the translation, is missing when it is not finished.
     alignment: (source word, target word), from 0: each target word with the source word that got most of its attention.
@@ -87,8 +88,8 @@ class PairScore:
 class Source:
     """A sentence as input of a model; a blank sentence has no ids.
 
-    row: its number among the texts, from 0. spans: the stretch of the text that each id stands for. truncated: only the
-    first of its pieces are here.
+    row: its number among the texts, from 0. spans: the stretch of the text that each id stands for, without those of
+    the tag, the first `tag` ids, 0 or 1. truncated: only the first of its pieces are here.
     """
 
     row: int
@@ -96,6 +97,7 @@ class Source:
     ids: list[int]
     spans: list[Span]
     truncated: bool
+    tag: int = 0
 
 
 def batches(sources: Sequence[Source], options: SearchOptions) -> Iterator[list[Source]]:
@@ -131,13 +133,16 @@ def iter_chunks(lines: Iterable[str], chunk: int) -> Iterator[list[str]]:
     return iter(lambda: list(islice(texts, size)), [])
 
 
-def read_sources(tokenizers: TokenizerPair, texts: Iterable[str], options: SearchOptions) -> list[Source]:
-    """Encode the texts, and cut each to its first max_source_length pieces."""
-    sentences = list_sentences(texts)
+def read_sources(models: Sequence[Tagged], texts: Iterable[str], options: SearchOptions) -> list[Source]:
+    """Encode the texts, cut each to its first max_source_length pieces, and put the tag before each that is not blank.
+    Raises InputError as `tag_ids` does.
+    """
+    sentences, tag, tokenizers = list_sentences(texts), tag_ids(models, options.tag), models[0].tokenizers
     most = options.max_source_length
     encoded = zip(sentences, encode_spans(tokenizers.source, sentences), strict=True)
     return [
-        Source(row, text, ids[:most], spans[:most], len(ids) > most) for row, (text, (ids, spans)) in enumerate(encoded)
+        Source(row, text, [*(tag if ids else ()), *ids[:most]], spans[:most], len(ids) > most, len(tag))
+        for row, (text, (ids, spans)) in enumerate(encoded)
     ]
 
 
@@ -148,7 +153,7 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
     text, spans = writer.decode_spans(found.tokens)
     source_shares = word_shares(source.spans, split_words(source.text).spans)
     target_shares = word_shares(spans, split_words(text).spans)
-    ends = [(0, 0), (0, 1)], [(0, 0), (0, int(found.finished))]  # ends, which are in no word
+    ends = [(0, 0), (source.tag, 1)], [(0, 0), (0, int(found.finished))]  # tag and ends, which are in no word
     shares = [np.pad(each, end) for each, end in zip((source_shares, target_shares), ends, strict=True)]
     return Translation(
         source=source.text,
@@ -159,7 +164,7 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
         tokens=found.tokens,
         pieces=writer.to_pieces(found.tokens),
         source_pieces=reader.to_pieces(source.ids),
-        source_words=word_owners(source_shares),
+        source_words=[*[NO_WORD] * source.tag, *word_owners(source_shares)],
         target_words=word_owners(target_shares),
         weights=weights,
         alignment=sorted(strongest_links(merge_weights(weights, *shares))),

@@ -39,6 +39,7 @@ from seq2seq.translation.forcing import attend, evaluation_mode, force, forced_b
 from seq2seq.translation.members import check_models, check_shortlists
 from seq2seq.translation.options import SearchKeywords, SearchOptions
 from seq2seq.translation.stepping import first_step
+from seq2seq.translation.tags import tag_ids
 from seq2seq.translation.translation import (
     FORBIDDEN,
     Outcome,
@@ -194,20 +195,25 @@ class Translator:
         return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
 
     def score(
-        self, sources: Iterable[str], targets: Iterable[str], *, max_length: int | None = None
+        self, sources: Iterable[str], targets: Iterable[str], *, max_length: int | None = None, tag: str | None = None
     ) -> list[PairScore]:
         """Score how probable each target is as a translation of its source, by teacher forcing.
 
         The tokenizer cuts the text into pieces. A search may have found the same text as other pieces, with another
         log_prob; `score_tokens` scores exact pieces. Of each side the first max_length pieces and the end are read
-        (None: all pieces). A pair of two blank sides has 0 tokens.
+        (None: all pieces), after `tag`, if any. A pair of two blank sides has 0 tokens.
         Raises InputError for unequal numbers, and for a blank source beside a target that is not blank.
         """
         sources, targets = list_sentences(sources, "source"), list_sentences(targets, "target")
-        return self.score_tokens(sources, encode(self.tokenizers.target, targets), max_length=max_length)
+        return self.score_tokens(sources, encode(self.tokenizers.target, targets), max_length=max_length, tag=tag)
 
     def score_tokens(
-        self, sources: Iterable[str], targets: Iterable[Iterable[int]], *, max_length: int | None = None
+        self,
+        sources: Iterable[str],
+        targets: Iterable[Iterable[int]],
+        *,
+        max_length: int | None = None,
+        tag: str | None = None,
     ) -> list[PairScore]:
         """Score targets that are ids without specials (`Translation.tokens`), as `score` does with texts.
 
@@ -216,7 +222,9 @@ class Translator:
         sources = list_sentences(sources, "source")
         given = check_token_ids(targets, self.tokenizers.target.vocabulary_size)
         check_pairs(sources, given)
+        prefix = tag_ids(self.models, tag)
         ids, longer = truncate(encode(self.tokenizers.source, sources), max_length)
+        ids = [[*prefix, *row] if row else row for row in ids]
         tokens, also = truncate(given, max_length)
         for number, (source, target) in enumerate(zip(ids, tokens, strict=True), start=1):
             if target and not source:
@@ -237,6 +245,7 @@ class Translator:
         threshold: float | None = None,
         join: Join | None = None,
         max_length: int | None = None,
+        tag: str | None = None,
     ) -> list[Alignment]:
         """Align the words of each pair by the attention of teacher forcing, the mean over an ensemble's models.
 
@@ -247,8 +256,9 @@ class Translator:
         but the model reads them without spaces, as Chinese is written; a piece across the border of two words is shared
         between them by its characters.
 
-        Of each side the first max_length pieces are read (None: all of them), with the words that they reach. A pair of
-        two blank sides has no links. Raises InputError for unequal numbers, one blank side, and values out of range.
+        Of each side the first max_length pieces are read (None: all of them), with the words that they reach, and
+        before the source the `tag`, if any. A pair of two blank sides has no links. Raises InputError for unequal
+        numbers, one blank side, and values out of range.
         """
         sources, targets = list_sentences(sources, "source"), list_sentences(targets, "target")
         check_link_options(shift, threshold)
@@ -260,8 +270,9 @@ class Translator:
             if bool(source.strip()) != bool(target.strip()):
                 raise InputError(f"pair {number}: one side is blank, the other is not; nothing to align it with")
         segment = [join_words if join in (side, "both") else split_words for side in ("source", "target")]
-        read = encode_sides(self.tokenizers.source, [segment[0](text) for text in sources], max_length)
-        written = encode_sides(self.tokenizers.target, [segment[1](text) for text in targets], max_length)
+        texts = [[cut(text) for text in side] for cut, side in zip(segment, (sources, targets), strict=True)]
+        read = encode_sides(self.tokenizers.source, texts[0], max_length, tag_ids(self.models, tag))
+        written = encode_sides(self.tokenizers.target, texts[1], max_length)
         weights = [np.ones((len(side.ids) + 1, 1), dtype=np.float32) for side in written]  # blank: all on the end
         with evaluation_mode(self._networks):
             for rows, batch in forced_batches([side.ids for side in read], [side.ids for side in written]):
@@ -288,7 +299,7 @@ class Translator:
 
     def _search_all(self, texts: Iterable[str], settings: SearchOptions, search: _Search) -> list[list[Translation]]:
         """Translate the texts that are not blank in batches of similar length; return all answers in order."""
-        sources = read_sources(self.tokenizers, texts, settings)
+        sources = read_sources(self.models, texts, settings)
         answers = [[blank_translation(source.text)] for source in sources]
         with evaluation_mode(self._networks):
             for batch in batches(sources, settings):
