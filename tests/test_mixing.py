@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 import torch
+from test_processes import curve, run
 from test_training import SETTINGS, Stopper, events, weights
 
 from seq2seq.checkpoint.card import model_card
 from seq2seq.checkpoint.files import Vocabulary
+from seq2seq.cli.display.training import event_line, train_line
 from seq2seq.config import Config, CorpusConfig, DataConfig
 from seq2seq.config_file import load_config, parse_config
 from seq2seq.errors import InputError
@@ -213,15 +215,14 @@ def test_a_stopped_run_of_weighted_texts_goes_on_bit_for_bit(tmp_path: Path) -> 
     settings = config(tmp_path, texts, tokenizer__kind="bpe", tokenizer__sampling=0.3)
     train(settings, tmp_path / "whole")
     steps = len(next(make_pools(prepared(settings, tmp_path), settings, 0, Place())).steps)
-    run = tmp_path / "parts"
+    folder = tmp_path / "parts"
     for step in (2, steps, steps + 2):
-        assert train(settings, run, resume=run.exists(), observe=Stopper(step, signal.SIGTERM))["reason"] == (
-            "interrupted"
-        )
-    train(settings, run, resume=True)
-    whole, parts = weights(tmp_path / "whole"), weights(run)
+        observe = Stopper(step, signal.SIGTERM)
+        assert train(settings, folder, resume=folder.exists(), observe=observe)["reason"] == "interrupted"
+    train(settings, folder, resume=True)
+    whole, parts = weights(tmp_path / "whole"), weights(folder)
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert events(run) == events(tmp_path / "whole")
+    assert events(folder) == events(tmp_path / "whole")
 
 
 # --------------------------------------------------------------------------------------------------------------- config
@@ -446,3 +447,104 @@ def test_the_card_tells_tags_and_directions() -> None:
     assert "from `a.tsv`; `b.tsv`" in card
     plain = parse_config({"data": settings | {"train": {"tsv": "a"}, "validation": {"tsv": "v"}}}, "test")
     assert "## Tags" not in model_card(plain, Vocabulary(source=61, target=59), {})
+
+
+# ------------------------------------------------------------------------------------------------------ what is told
+
+
+def test_what_is_told_of_each_text_adds_up(tmp_path: Path) -> None:
+    """Pairs, tokens and nats by text are those of the whole, and do not depend on how a step is cut into parts."""
+    write_pairs(tmp_path / "a.tsv", 20)
+    write_pairs(tmp_path / "b.tsv", 12, 5000)
+    write_pairs(tmp_path / "c.tsv", 12, 10000)  # longer
+    long = "5 5 5 5 5 5 5 5\t5 5 5 5 5 5 5 5\n" * 2
+    (tmp_path / "b.tsv").write_text((tmp_path / "b.tsv").read_text(encoding="utf-8") + long, encoding="utf-8")
+    texts = [{"tsv": "a.tsv", "label": "clean"}, {"tsv": "b.tsv", "tag": "<bt>"}, {"tsv": "c.tsv"}]
+    still = {"model__dropout_embedding": 0.0, "model__dropout_layer": 0.0, "model__dropout_output": 0.0}
+    changes = {**still, "training__log_interval": 1, "training__max_steps": 8, "data__drop_duplicates": True}
+    told = {}
+    for accumulation in (1, 3):
+        settings = config(tmp_path, texts, **changes, training__accumulation=accumulation, data__max_length=7)
+        train(settings, tmp_path / str(accumulation))
+        told[accumulation] = events(tmp_path / str(accumulation))
+    steps = [event for event in told[1] if event["event"] == "train"]
+    assert len(steps) == 8
+    mixed = 0
+    for one, other in zip(steps, (event for event in told[3] if event["event"] == "train"), strict=True):
+        found = one["texts"].values()
+        sizes = {label: each["pairs"] * (6 if label == "c" else 5) for label, each in one["texts"].items()}
+        nats = sum(sizes[label] * each["nll"] for label, each in one["texts"].items())
+        assert math.exp(nats / sum(sizes.values())) == pytest.approx(one["perplexity"], rel=1e-5)
+        assert all(each["perplexity"] == pytest.approx(math.exp(each["nll"])) for each in found)
+        assert [each["pairs"] for each in other["texts"].values()] == [each["pairs"] for each in found]
+        assert [each["nll"] for each in other["texts"].values()] == pytest.approx(
+            [each["nll"] for each in found], rel=1e-4
+        )
+        mixed += len(found) > 1
+    assert mixed > 1
+    (data_event,) = [event for event in told[1] if event["event"] == "data"]
+    assert data_event["texts"]["clean"]["pairs"] == 20
+    assert data_event["texts"]["b"]["removed"] == {"empty": 0, "too long": 2, "length ratio": 0, "duplicate": 0}
+    assert data_event["removed"] == {"empty": 0, "too long": 2, "length ratio": 0, "duplicate": 0}
+    line = event_line(data_event)
+    assert line is not None
+    assert "\ntext b: 12 pairs, 12 draws an epoch; left out: 2 too long" in line
+    shown = train_line({**steps[0], "tokens_per_second": 1.0})
+    for label, each in steps[0]["texts"].items():
+        assert f"{label} {each['perplexity']:.2f}" in shown
+
+
+def test_one_text_is_told_as_ever(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "a.tsv", 30)
+    train(config(tmp_path, {"tsv": "a.tsv", "label": "x"}, training__max_steps=4), tmp_path / "run")
+    assert not [event for event in events(tmp_path / "run") if "texts" in event]
+
+
+def test_notes_say_of_which_text_they_are(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "a.tsv", 30)
+    (tmp_path / "b.tsv").write_text("xx\tyy\n1 2\t2 1\n", encoding="utf-8")
+    text = prepared(config(tmp_path, [{"tsv": "a.tsv"}, {"tsv": "b.tsv", "label": "q"}]), tmp_path)
+    assert [note for note in text.notes if note.startswith("q: ")] == list(text.notes) != []
+
+
+def test_tensorboard_has_the_numbers_of_each_text(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    write_two(tmp_path)
+    train(config(tmp_path, TAGGED, training__trackers=["tensorboard"], training__max_steps=4), tmp_path / "run")
+    (folder,) = {path.parent for path in (tmp_path / "run").rglob("events.out.tfevents*")}
+    scalars = EventAccumulator(str(folder))
+    scalars.Reload()
+    assert {f"train/{label}/{name}" for label in "ab" for name in ("pairs", "nll", "perplexity")} <= set(
+        scalars.Tags()["scalars"]
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_learn_as_one_does(tmp_path: Path) -> None:
+    """The curves of each text too, for weighted texts with a tag."""
+    write_two(tmp_path)
+    texts = [{"tsv": "a.tsv", "weight": 1}, {"tsv": "b.tsv", "tag": "<bt>", "weight": 1}]
+    still = {"model__dropout_embedding": 0.0, "model__dropout_layer": 0.0, "model__dropout_output": 0.0}
+    changes = {**still, "training__log_interval": 1, "training__max_steps": 14, "training__validation_interval": 7}
+    settings, half = tree(tmp_path, texts, **changes), tree(tmp_path, texts, **{**changes, "training__max_steps": 7})
+    jobs = [
+        {"config": settings, "output": str(tmp_path / "one"), "processes": 1},
+        {"config": settings, "output": str(tmp_path / "two"), "processes": 2},
+        {"config": half, "output": str(tmp_path / "parts"), "processes": 2},
+        {"config": settings, "output": str(tmp_path / "parts"), "processes": 2, "resume": True},
+    ]
+    done = run(tmp_path, *jobs)
+    assert json.loads(done.stdout) == [[0] * job["processes"] for job in jobs], done.stderr
+    one = [event for event in events(tmp_path / "one") if event["event"] == "train"]
+    for name in ("two", "parts"):
+        assert curve(tmp_path / name) == pytest.approx(curve(tmp_path / "one"), rel=1e-5)
+        for told, expected in zip(
+            (event for event in events(tmp_path / name) if event["event"] == "train"), one, strict=True
+        ):
+            assert {label: each["pairs"] for label, each in told["texts"].items()} == {
+                label: each["pairs"] for label, each in expected["texts"].items()
+            }
+            for label, each in expected["texts"].items():
+                assert told["texts"][label]["nll"] == pytest.approx(each["nll"], rel=1e-4)

@@ -19,6 +19,7 @@ class Loss(NamedTuple):
     total: Tensor  # nats, label-smoothed; training minimises it
     nll: Tensor  # nats, not smoothed; perplexity is computed from it
     tokens: Tensor  # number of tokens
+    log_probs: Tensor  # [tokens], nats, not smoothed: of each token, in the order of the batch; nll is minus their sum
 
 
 def cross_entropy(
@@ -36,8 +37,8 @@ def cross_entropy(
     asked = product_dtype(weight)
     dtype = asked if outputs.device.type == "cpu" and asked == torch.bfloat16 else weight.dtype
     with torch.autocast(outputs.device.type, enabled=False):
-        total, nll = linear_cross_entropy(outputs.to(weight.dtype), weight, bias, targets, smoothing, dtype)
-    return Loss(total, nll, torch.tensor(targets.shape[0], device=outputs.device))
+        total, nll, log_probs = linear_cross_entropy(outputs.to(weight.dtype), weight, bias, targets, smoothing, dtype)
+    return Loss(total, nll, torch.tensor(targets.shape[0], device=outputs.device), log_probs[:, 0])
 
 
 def repetition(weights: Float[Tensor, "batch target source"], real: Bool[Tensor, "batch target"]) -> Tensor:

@@ -44,10 +44,22 @@ class Pool:
     last: bool = True  # whether the epoch ends with this pool
     end: Place = field(default_factory=Place)  # where the next pool begins
     texts: Sequence[int] = ()  # for each row the number of its text, from 0; empty where there is one text
+    labels: tuple[str, ...] = ()  # of these texts
 
     def tokens(self, rows: Sequence[int]) -> int:
         """Return the number of target tokens of these rows, end tokens included."""
         return sum(len(self.target[row]) + 1 for row in rows)
+
+    def counts(self, rows: Sequence[int]) -> dict[str, float]:
+        """Return the numbers of pairs and of target tokens among these rows by text, as "pairs LABEL"; empty where
+        there is one text.
+        """
+        found = dict[str, float]()
+        for row in rows if self.texts else ():
+            label = self.labels[self.texts[row]]
+            found[f"pairs {label}"] = found.get(f"pairs {label}", 0) + 1
+            found[f"tokens {label}"] = found.get(f"tokens {label}", 0) + len(self.target[row]) + 1
+        return found
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Return these rows as padded tensors."""
@@ -74,8 +86,11 @@ def _text_pool(texts: Sequence[MixedText], tokenizers: TokenizerPair, config: Co
         tags = [tag for _, rows, tag in drawn for _ in rows]
         source = with_tags(tokenizers.source.sample_batch(read, amount, derive_seed(seed, number, "source")), tags)
         target = tokenizers.target.sample_batch(written, amount, derive_seed(seed, number, "target"))
-    owners = array("i", (place for place, (_, rows, _) in enumerate(drawn) for _ in rows)) if len(drawn) > 1 else ()
-    return Pool(source, target, _plan(source, target, config, seed, number), texts=owners)
+    steps = _plan(source, target, config, seed, number)
+    if len(drawn) == 1:
+        return Pool(source, target, steps)
+    owners = array("i", (place for place, (_, rows, _) in enumerate(drawn) for _ in rows))
+    return Pool(source, target, steps, texts=owners, labels=tuple(one.label for one in texts))
 
 
 def _stream_pools(

@@ -11,6 +11,7 @@ from seq2seq.metrics.perplexity import perplexity
 from seq2seq.training.data import TrainingText
 from seq2seq.training.epoch import Pool
 from seq2seq.training.event_log import EventLog
+from seq2seq.training.mixing import MixedText
 from seq2seq.training.run import Run
 from seq2seq.training.selection import ZERO_BLEU_LIMIT, deciding_criterion
 from seq2seq.training.state import Progress
@@ -47,6 +48,7 @@ class Reports:
             removed=text.removed,
             source_vocabulary=text.tokenizers.source.vocabulary_size,
             target_vocabulary=text.tokenizers.target.vocabulary_size,
+            **_by_label({one.label: _facts(one) for one in text.train if len(text.train) > 1}),
         )
 
     def step(self, result: Step, progress: Progress, pool: Pool) -> None:
@@ -75,7 +77,11 @@ class Reports:
             "padding": 1 - tally["tokens"] / tally["cells"],
         }
         speed = tally["tokens"] / tally["seconds"]
-        self._log.write("train", step=progress.step, epoch=progress.epoch, **values, tokens_per_second=speed)
+        texts = {text.called: found for text in self._config.data.texts if (found := _of_text(tally, text.called))}
+        self._log.write(
+            "train", step=progress.step, epoch=progress.epoch, **values, tokens_per_second=speed, **_by_label(texts)
+        )
+        values |= {f"{label}/{name}": value for label, found in texts.items() for name, value in found.items()}
         self._accelerator.log({f"train/{name}": value for name, value in values.items()}, step=progress.step)
 
     def validation(self, result: Validation, progress: Progress, best: bool, decides: str | None) -> None:
@@ -106,3 +112,24 @@ class Reports:
         scores = {name: record[name] for name in ("perplexity", "bleu", "signature")}
         decided = {"criterion": criterion, "decided_by": deciding_criterion(record["bleu"], criterion)}
         return {"kept": record["kind"], **scores, **decided, "seconds": seconds}
+
+
+def _by_label(texts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what an event tells of each of several texts; nothing where there is one text."""
+    return {"texts": texts} if texts else {}
+
+
+def _facts(text: MixedText) -> dict[str, Any]:
+    """Return what the "data" event tells of one of several texts."""
+    return {"pairs": text.pairs, "draws": text.draws, "dropped": text.dropped, "removed": text.removed}
+
+
+def _of_text(tally: dict[str, float], label: str) -> dict[str, float]:
+    """Return pairs, nats per token (not smoothed) and perplexity of a text since the last report; empty where the run
+    has one text, or has seen nothing of this one.
+    """
+    tokens, nats = tally.get(f"tokens {label}", 0), tally.get(f"nll {label}", 0)
+    if not tokens:
+        return {}
+    pairs = int(tally[f"pairs {label}"])
+    return {"pairs": pairs, "nll": nats / tokens, "perplexity": perplexity(nats, int(tokens))}

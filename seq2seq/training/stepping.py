@@ -31,7 +31,8 @@ class Step:
     """Result of one step.
 
     sums: sums over all processes, to be added up between two progress lines: smoothed loss and negative log-likelihood
-    of the tokens in nats, tokens, padded cells, and seconds. rate: the learning rate. norm: norm of the whole gradient
+    of the tokens in nats, tokens, padded cells, and seconds; with several texts also "pairs LABEL", "tokens LABEL" and
+    "nll LABEL" of each. rate: the learning rate. norm: norm of the whole gradient
     in nats per token, before clipping. signal: number of the signal by which any process was asked to stop, else 0.
     """
 
@@ -83,7 +84,7 @@ class Stepper:
         rows = pool.steps[position]
         tokens = pool.tokens(rows)
         every = self._processes.gather_numbers([*self._gradients(pool, rows, tokens), float(stop.requested or 0)])
-        total, nll, cells, _ = (sum(column) for column in zip(*every, strict=True))
+        total, nll, cells, *by_text, _ = (sum(column) for column in zip(*every, strict=True))
         signal = int(max(row[-1] for row in every))  # a signal to any process stops all, after the same step
         if not math.isfinite(total):
             raise Seq2SeqError(
@@ -95,18 +96,20 @@ class Stepper:
         self._prepared.zero_grad()
         spent = time.monotonic() - began
         sums = {"total": total, "nll": nll, "tokens": tokens, "cells": cells, "seconds": spent}
+        sums |= pool.counts(rows)
+        sums |= {f"nll {label}": nats for label, nats in zip(pool.labels, by_text, strict=True) if nats}
         return Step(sums, rate, norm, signal)
 
-    def _gradients(self, pool: Pool, rows: list[int], tokens: int) -> tuple[float, float, float]:
-        """Accumulate the gradients of this process's share of the rows; return its smoothed loss, nats and padded
-        cells.
+    def _gradients(self, pool: Pool, rows: list[int], tokens: int) -> list[float]:
+        """Accumulate the gradients of this process's share of the rows; return its smoothed loss, nats, padded cells
+        and, with several texts, the nats of each.
         """
         count, training = self._processes.count, self._training
         parts = split_round_robin(rows, count * training.accumulation)[self._processes.index :: count]
         if count == 1:
             parts = [part for part in parts if part]
         self._wrapped.train()
-        total, nll, cells = 0.0, 0.0, 0
+        total, nll, cells, by_text = 0.0, 0.0, 0, torch.zeros(len(pool.labels), dtype=torch.float64)
         for place, part in enumerate(parts, start=1):
             # All processes must make equally many passes; one without rows takes a row whose loss does not count.
             batch = pool.batch(part or rows[:1]).to(self._accelerator.device)
@@ -119,8 +122,11 @@ class Stepper:
             if part:
                 total, nll = total + float(loss.total.detach()), nll + float(loss.nll)
                 cells += batch.target_output.numel()
+            if part and pool.texts:
+                owners = torch.tensor([pool.texts[row] for row in part]).repeat_interleave(batch.target_lengths.cpu())
+                by_text.index_add_(0, owners, loss.log_probs.detach().double().cpu(), alpha=-1)
             del loss  # else its graph stays in memory beside the next part's
-        return total, nll, cells
+        return [total, nll, cells, *by_text.tolist()]
 
     def _clip(self) -> float:
         """Clip the gradient, and return its norm before clipping in nats per token."""

@@ -128,7 +128,7 @@ class LiveDisplay:
         elif kind == "encode":
             self._encode(event)
         elif kind == "train" and self.task is not None:
-            self.progress.update(self.task, numbers=train_line(event))
+            self.progress.update(self.task, numbers=escape_text(train_line(event)))
         elif line := event_line(event):
             self.progress.console.print(escape_text(line), soft_wrap=True)
 
@@ -152,7 +152,10 @@ class LiveDisplay:
 
 def train_line(event: Event) -> str:
     """Return the numbers of a "train" event in words."""
-    return f"loss {event['loss']:.3f}, perplexity {event['perplexity']:.2f}, {event['tokens_per_second']:,.0f} tokens/s"
+    texts = [f"{label} {each['perplexity']:.2f}" for label, each in event.get("texts", {}).items()]
+    by_text = f" ({', '.join(texts)})" if texts else ""
+    loss = f"loss {event['loss']:.3f}, perplexity {event['perplexity']:.2f}{by_text}"
+    return f"{loss}, {event['tokens_per_second']:,.0f} tokens/s"
 
 
 def event_line(event: Event) -> str | None:
@@ -168,7 +171,11 @@ def _start(event: Event) -> str:
 def _data(event: Event) -> str:
     sizes = f"{event['train_pairs']:,} pairs to learn from, {event['validation_pairs']:,} to validate on"
     pieces = f"vocabulary {event['source_vocabulary']:,} and {event['target_vocabulary']:,} pieces"
-    return f"{sizes}, {pieces}{_left_out(event)}"
+    texts = [
+        f"\ntext {label}: {each['pairs']:,} pairs, {each['draws']:,} draws an epoch{_left_out(each)}"
+        for label, each in event.get("texts", {}).items()
+    ]
+    return f"{sizes}, {pieces}{_left_out(event)}{''.join(texts)}"
 
 
 def _left_out(event: Event) -> str:

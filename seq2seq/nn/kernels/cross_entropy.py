@@ -28,7 +28,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, smoothing: float, dtype: torch.dtype
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         grad_outputs, grad_weight = torch.empty_like(outputs), torch.zeros_like(weight)
         grad_bias = torch.zeros_like(bias)
         scores, probs = (outputs.new_empty(len(outputs), 1) for _ in range(2))  # z and softmax(z) of the targets
@@ -60,8 +60,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_weight.sub_(of_all, alpha=spread)
         grad_bias.sub_(len(outputs) * spread)
         ctx.save_for_backward(grad_outputs, grad_weight, grad_bias)
-        ctx.mark_non_differentiable(nll)
-        return total, nll
+        ctx.mark_non_differentiable(nll, log_probs)
+        return total, nll, log_probs
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -79,4 +79,6 @@ def _logs(probs: Tensor, outputs: Tensor, weight: Tensor, bias: Tensor, targets:
     return logs
 
 
-linear_cross_entropy: Callable[..., tuple[Tensor, Tensor]] = _LinearCrossEntropy.apply  # torch leaves it untyped
+linear_cross_entropy: Callable[..., tuple[Tensor, Tensor, Tensor]] = (
+    _LinearCrossEntropy.apply
+)  # torch leaves it untyped
