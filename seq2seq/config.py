@@ -180,6 +180,9 @@ class TrainingConfig(Section):
     criterion: Literal["perplexity", "bleu"] = Field(
         "bleu", description="what makes a checkpoint the best; perplexity decides where BLEU is 0 or the same"
     )
+    criterion_text: str = Field(
+        "", description="label of the validation text that decides; empty: the mean over all of them"
+    )
     patience: int = Field(0, ge=0, description="stop after this many validations without a new best; 0: never")
     average: int = Field(
         5, ge=1, le=1000, description="averaged checkpoint: mean of the last this many validations' weights"
@@ -247,6 +250,14 @@ class Config(Section):
         two_models = self.tokenizer.target_model is not None or not self.tokenizer.joint
         if self.model.tie == "all" and two_models:
             raise ValueError("model.tie = 'all' needs one vocabulary; use tokenizer.joint = true or tie = 'target'")
+        labels = [text.called for text in self.data.validations]
+        if len(labels) == 1:
+            self.training.refuse_idle(["criterion_text"], "with one text to validate on")
+        elif self.training.criterion_text not in ("", *labels):
+            raise ValueError(
+                f"training.criterion_text = {self.training.criterion_text!r}: no text to validate on is called so; "
+                f"allowed: {', '.join(labels)}"
+            )
         if not self.data.streaming:
             self.tokenizer.refuse_idle(["sample_pairs"], "without data.train.streaming = true")
         return self

@@ -119,6 +119,7 @@ def test_every_key_of_the_model_changes_the_loss(network: dict[str, Any], change
 
 SHORT = {"max_steps": 4, "validation_interval": 1, "log_interval": 1, "average": 1}
 STUCK = {"learning_rate": 1e-30, "criterion": "perplexity", "warmup_steps": 0}  # only the first validation is a best
+TWO_VALIDATIONS = [{"source": f"{split}.xx", "target": f"{split}.yy"} for split in ("validation", "train")]
 PLATEAU = {**STUCK, "schedule": "plateau", "plateau_patience": 1}
 TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings, and its value
     "seed": ({}, 2),
@@ -145,6 +146,7 @@ TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings
     "validation_beam_size": ({}, 5),
     "validation_tokenize": ({}, "char"),
     "criterion": ({}, "perplexity"),
+    "criterion_text": ({"data__validation": TWO_VALIDATIONS, "criterion": "perplexity"}, "train"),
     "patience": (STUCK, 1),
     "average": ({}, 2),
     "log_interval": ({}, 2),
@@ -156,7 +158,7 @@ TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings
 
 def outcome(corpus: Path, directory: Path, **changes: Any) -> list[Any]:
     """All that a training leaves behind and can be compared: its journal, its models, other files, and the threads."""
-    named = {f"training__{key}": value for key, value in (SHORT | changes).items()}
+    named = {key if "__" in key else f"training__{key}": value for key, value in (SHORT | changes).items()}
     AcceleratorState._reset_state(reset_partial_state=True)  # else the first precision of a process is its only one
     train(config(corpus, **named), directory)
     AcceleratorState._reset_state(reset_partial_state=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import signal
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from test_processes import curve, run
-from test_training import SETTINGS, Stopper, events, weights
+from test_training import JAPANESE, SETTINGS, Stopper, events, weights
 
 from seq2seq.checkpoint.card import model_card
 from seq2seq.checkpoint.files import Vocabulary
@@ -21,13 +23,16 @@ from seq2seq.cli.display.training import event_line, train_line
 from seq2seq.config import Config, CorpusConfig, DataConfig
 from seq2seq.config_file import load_config, parse_config
 from seq2seq.errors import InputError
+from seq2seq.metrics.bleu_tokenizer import tokenizer_in_signature
 from seq2seq.processes.group import Processes
 from seq2seq.text.corpus import EncodedCorpus
 from seq2seq.training.data import TrainingText, prepare, read_texts
 from seq2seq.training.engine import make_accelerator
 from seq2seq.training.epoch import Place, Pool, make_pools
 from seq2seq.training.mixing import MixedText, drawn_rows, epoch_draws
+from seq2seq.training.run import _VALIDATION_TAG, _differences
 from seq2seq.training.trainer import train
+from seq2seq.training.validation import Validation
 from seq2seq.translation.tags import tag_ids
 from seq2seq.translation.translator import Translator
 
@@ -58,6 +63,11 @@ def tree(root: Path, train: Any, **changes: Any) -> dict[str, Any]:
 
 def config(root: Path, train: Any, **changes: Any) -> Config:
     return parse_config(tree(root, train, **changes), "test")
+
+
+def two_validations(root: Path) -> list[dict[str, Any]]:
+    write_pairs(root / "other.tsv", 4, 1010)
+    return [{"tsv": "valid.tsv"}, {"tsv": "other.tsv", "label": "second"}]
 
 
 def prepared(settings: Config, folder: Path) -> TrainingText:
@@ -212,7 +222,9 @@ def test_a_stopped_run_of_weighted_texts_goes_on_bit_for_bit(tmp_path: Path) -> 
     write_pairs(tmp_path / "a.tsv", 30)
     write_pairs(tmp_path / "b.tsv", 7, 5000)
     texts = [{"tsv": "a.tsv", "weight": 1}, {"tsv": "b.tsv", "weight": 1, "tag": "<b>"}]
-    settings = config(tmp_path, texts, tokenizer__kind="bpe", tokenizer__sampling=0.3)
+    settings = config(
+        tmp_path, texts, tokenizer__kind="bpe", tokenizer__sampling=0.3, data__validation=two_validations(tmp_path)
+    )
     train(settings, tmp_path / "whole")
     steps = len(next(make_pools(prepared(settings, tmp_path), settings, 0, Place())).steps)
     folder = tmp_path / "parts"
@@ -248,6 +260,17 @@ TWO = '[[data.train]]\ntsv = "a"\n[[data.train]]\ntsv = "b"\n'
         ('[data.train]\ntsv = "a"\n', ["data.validation.weight=1"], r"validation\.weight has no effect"),
         ('[data.train]\ntsv = "a"\n', ["data.validation.tag=<a>"], r"validation\.tag = '<a>': no text to learn from"),
         ('[data.train]\ntsv = "a"\ntag = "<a>"\n', [], r"validation\.tag is missing, as every text to learn from has"),
+        (
+            TWO,
+            ["training.criterion_text=v"],
+            "training: criterion_text has no effect|criterion_text has no effect with one",
+        ),
+        (
+            TWO,
+            ['data.validation=[{tsv="v"}, {tsv="w"}]', "training.criterion_text=x"],
+            r"training\.criterion_text = 'x': no text to validate on is called so; allowed: v, w",
+        ),
+        (TWO, ['data.validation=[{tsv="v"}, {tsv="v"}]'], r"validation\.2: called 'v' as validation\.1 is"),
         ("", ["data.train=[]"], r"data\.train: no text; give at least one table"),
     ],
 )
@@ -548,3 +571,96 @@ def test_two_processes_learn_as_one_does(tmp_path: Path) -> None:
             }
             for label, each in expected["texts"].items():
                 assert told["texts"][label]["nll"] == pytest.approx(each["nll"], rel=1e-4)
+
+
+# ---------------------------------------------------------------------------------------------------------- validations
+
+
+def test_the_scores_of_several_texts_are_their_mean_or_those_of_one() -> None:
+    """The mean of perplexities is that of the nats per token: the geometric one."""
+    texts = {"a": Validation(2.0, 10.0, "13a"), "b": Validation(8.0, 30.0, "zh"), "c": Validation(4.0, 20.0, "13a")}
+    mean = Validation.of_texts(texts, "")
+    assert (mean.perplexity, mean.bleu, mean.signature) == (pytest.approx(4.0), pytest.approx(20.0), "13a and zh")
+    assert mean.texts == texts
+    one = Validation.of_texts(texts, "b")
+    assert (one.perplexity, one.bleu, one.signature, one.texts) == (8.0, 30.0, "zh", texts)
+    alone = Validation.of_texts({"a": texts["a"]}, "")
+    assert alone == texts["a"]
+    without = Validation.of_texts({name: replace(each, bleu=None, signature=None) for name, each in texts.items()}, "")
+    assert (without.bleu, without.signature) == (None, None)
+
+
+def test_each_text_has_the_scores_that_it_has_alone(tmp_path: Path) -> None:
+    """And all are told: in the log, by the display, in the record and card of the model, in TensorBoard."""
+    write_pairs(tmp_path / "a.tsv", 30)
+    two, changes = two_validations(tmp_path), {"training__average": 1}
+    settings = config(tmp_path, {"tsv": "a.tsv"}, data__validation=two, **changes)
+    record = train(settings, tmp_path / "both")
+    told = [event for event in events(tmp_path / "both") if event["event"] == "validation"]
+    assert len(told) == 2
+    for label, text in (("valid", two[0]), ("second", two[1])):
+        train(config(tmp_path, {"tsv": "a.tsv"}, data__validation=text, **changes), tmp_path / label)
+        alone = [event for event in events(tmp_path / label) if event["event"] == "validation"]
+        for one, both in zip(alone, told, strict=True):
+            assert both["texts"][label] == {name: one[name] for name in ("perplexity", "bleu", "signature")}
+    for event in told:
+        scores = list(event["texts"].values())
+        assert event["perplexity"] == pytest.approx(math.sqrt(scores[0]["perplexity"] * scores[1]["perplexity"]))
+        assert event["bleu"] == pytest.approx((scores[0]["bleu"] + scores[1]["bleu"]) / 2)
+    line = event_line(told[0])
+    assert line is not None
+    assert (
+        f"(valid {told[0]['texts']['valid']['perplexity']:.2f} and {told[0]['texts']['valid']['bleu']:.2f}, s" in line
+    )
+    assert record["texts"] == told[[event["step"] for event in told].index(record["step"])]["texts"]
+    card = (tmp_path / "both" / "README.md").read_text(encoding="utf-8")
+    assert f"- On `second`: perplexity {record['texts']['second']['perplexity']:.2f}, BLEU" in card
+    assert "the mean over the texts" in card
+    (data_event,) = [event for event in events(tmp_path / "both") if event["event"] == "data"]
+    assert (data_event["validation_pairs"], data_event["validation_texts"]) == (10, {"valid": 6, "second": 4})
+
+
+@pytest.mark.parametrize(
+    ("decides", "best"), [("", [True, True, False]), ("valid", [True, True, True]), ("second", [True, False, False])]
+)
+def test_the_criterion_is_on_the_text_that_the_config_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decides: str, best: list[bool]
+) -> None:
+    """Of perplexities 8, 4, 3 on one text and 2, 3, 5 on the other the means are 4, 3.46 and 3.87."""
+    perplexities = iter([8.0, 2.0, 4.0, 3.0, 3.0, 5.0])
+    monkeypatch.setattr(
+        "seq2seq.training.validation.validate", lambda *_, **__: Validation(next(perplexities), None, None)
+    )
+    write_pairs(tmp_path / "a.tsv", 30)
+    changes: dict[str, Any] = {"training__validation_bleu": False, "training__criterion": "perplexity"}
+    changes |= {"training__max_steps": 3, "training__validation_interval": 1, "training__average": 1}
+    two = two_validations(tmp_path)
+    settings = config(tmp_path, {"tsv": "a.tsv"}, data__validation=two, training__criterion_text=decides, **changes)
+    train(settings, tmp_path / "run")
+    assert [event["best"] for event in events(tmp_path / "run") if event["event"] == "validation"] == best
+
+
+def test_each_text_has_the_bleu_tokenizer_that_fits_it(tmp_path: Path) -> None:
+    """A resumed run keeps each."""
+    write_pairs(tmp_path / "a.tsv", 30)
+    two = two_validations(tmp_path)
+    pairs = [line.split("\t") for line in (tmp_path / "other.tsv").read_text(encoding="utf-8").splitlines()]
+    text = "".join(f"{source}\t{target.translate(JAPANESE)}\n" for source, target in pairs)
+    (tmp_path / "other.tsv").write_text(text, encoding="utf-8")
+    settings = config(tmp_path, {"tsv": "a.tsv"}, data__validation=two, training__max_steps=6)
+    train(settings, tmp_path / "run")
+    (told,) = [event for event in events(tmp_path / "run") if event["event"] == "validation"]
+    tokenizers = {label: tokenizer_in_signature(each["signature"]) for label, each in told["texts"].items()}
+    assert tokenizers["valid"] == "13a" != tokenizers["second"]
+    for event in events(tmp_path / "run"):
+        if event["event"] == "tokenizer":
+            assert (event["text"], event["tokenize"]) == ("second", tokenizers["second"])
+            assert str(event_line(event)).startswith("second: ")
+
+
+def test_another_tag_of_a_validation_text_begins_the_search_for_the_best_anew() -> None:
+    before = {"data": {"validation": [{"tsv": "a", "tag": None}, {"tsv": "b", "tag": None}]}}
+    now = {"data": {"validation": [{"tsv": "a", "tag": None}, {"tsv": "b", "tag": "<x>"}]}}
+    assert list(_differences(before, now, set())) == [("data.validation.2.tag", 'null -> "<x>"')]
+    assert re.fullmatch(_VALIDATION_TAG, "data.validation.2.tag")
+    assert not re.fullmatch(_VALIDATION_TAG, "data.validation.2.tsv")

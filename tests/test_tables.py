@@ -13,7 +13,7 @@ from seq2seq.cli.display.training import event_line
 from seq2seq.config import CorpusConfig, DataConfig
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.text.corpus import Corpus, EncodedCorpus, read_corpus
-from seq2seq.training.data import TrainingText
+from seq2seq.training.data import TrainingText, ValidationText
 from seq2seq.training.event_log import EventLog
 from seq2seq.training.mixing import MixedText
 from seq2seq.training.reports import Reports
@@ -203,6 +203,8 @@ def test_notes_of_both_texts_are_told_once(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "log.jsonl", told.append)
     notes = (*text.notes, *text.notes)
     reports = Reports(config, log, SimpleNamespace())  # type: ignore[arg-type]
-    reports.start(run, TrainingText((MixedText("text", ids, {}),), ids, vocabulary, {}, notes), 1)  # type: ignore[arg-type]
+    reports.start(
+        run, TrainingText((MixedText("text", ids, {}),), (ValidationText("text", ids),), vocabulary, {}, notes), 1
+    )  # type: ignore[arg-type]
     assert [event["event"] for event in told] == ["start", "note", "data"]
     assert event_line(told[1]) == f"note: {text.notes[0]}"

@@ -181,11 +181,17 @@ def _corpus(corpus: CorpusConfig) -> str:
 def _scores(config: Config, record: Mapping[str, Any]) -> str:
     """Return the scores measured in training. BLEU without its signature is left out, as it could not be compared."""
     rows = []
+    mean = ", the mean over the texts" if record.get("texts") and not config.training.criterion_text else ""
     if record.get("perplexity") is not None:
-        rows.append(f"- Perplexity per piece, the end of sentence counted: {record['perplexity']:.2f}")
+        rows.append(f"- Perplexity per piece, the end of sentence counted{mean}: {record['perplexity']:.2f}")
     if record.get("bleu") is not None and record.get("signature"):
         beam = config.training.validation_beam_size
-        rows.append(f"- BLEU: {record['bleu']:.2f} (beam {beam}; {code_span(record['signature'])})")
+        rows.append(f"- BLEU{mean}: {record['bleu']:.2f} (beam {beam}; {code_span(record['signature'])})")
+    for label, each in record.get("texts", {}).items():
+        if each["perplexity"] is None:
+            continue
+        score = "" if each.get("bleu") is None else f", BLEU {each['bleu']:.2f} ({code_span(str(each['signature']))})"
+        rows.append(f"- On {code_span(label)}: perplexity {each['perplexity']:.2f}{score}")
     if not rows:
         return "## Scores\n\nNone were recorded."
     made = {"best": "the best of its run", "last": "the last of its run", "averaged": "averaged over a run's last ones"}

@@ -224,7 +224,9 @@ def _difference(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
 
 
 def _finite(value: Any) -> Any:
-    """Return a value, but None for NaN and infinity, which JSON does not have."""
+    """Return a value, but None for NaN and infinity, which JSON does not have, also inside of tables."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

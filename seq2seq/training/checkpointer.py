@@ -67,6 +67,7 @@ class Checkpointer:
             "perplexity": validation.perplexity,
             "bleu": validation.bleu,
             "signature": validation.signature,
+            **({"texts": validation.scores_by_text()} if validation.texts else {}),
             "seconds": round(self.seconds(progress), 1),
         }
 

@@ -22,11 +22,20 @@ from seq2seq.translation.options import MAX_SOURCE_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
+class ValidationText:
+    """One of the texts to validate on, its tag among the ids of each source."""
+
+    label: str
+    text: EncodedCorpus
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingText:
     """The encoded text of a run, its tokenizers, and what was left out of it."""
 
     train: tuple[MixedText, ...]
-    validation: EncodedCorpus
+    validation: tuple[ValidationText, ...]
     tokenizers: TokenizerPair
     fingerprint: dict[str, str]  # name of a text or tokenizer -> its SHA-256
     notes: tuple[str, ...] = ()
@@ -47,18 +56,19 @@ class TrainingText:
         return add_counts(each.removed for each in self.train)
 
 
-ReadTexts = tuple[list[Corpus | Stream], Corpus]
-"""The texts to learn from, and the one to validate on."""
+ReadTexts = tuple[list[Corpus | Stream], list[Corpus]]
+"""The texts to learn from, and those to validate on."""
 
 
 def read_texts(config: Config) -> ReadTexts:
-    """Read the training texts (or open their streams) and the validation text, and return all. Raises InputError for
+    """Read the training texts (or open their streams) and the validation texts, and return all. Raises InputError for
     text that cannot be read, or whose lines are too long for BLEU.
     """
     data = config.data
-    validation = read_corpus(data.validations[0], data)
-    if config.training.validation_bleu:
-        refuse_long_lines("the target of data.validation", validation.target)
+    validation = [read_corpus(text, data) for text in data.validations]
+    for number, text in enumerate(validation if config.training.validation_bleu else [], start=1):
+        which = "" if len(validation) == 1 else f".{number}"
+        refuse_long_lines(f"the target of data.validation{which}", text.target)
     return [open_stream(config, text) if text.streaming else read_corpus(text, data) for text in data.texts], validation
 
 
@@ -89,12 +99,15 @@ def prepare(
     def build() -> TokenizerPair:
         pair = tokenizers or _train_tokenizers(config, read)
         if processes.count > 1:  # the first process fills the cache, from which all processes read
-            for corpus in (text for text in (*read, validation) if isinstance(text, Corpus)):
+            for corpus in (text for text in (*read, *validation) if isinstance(text, Corpus)):
                 encode(corpus, pair)
         return pair
 
     tokenizers = processes.on_first(build)
-    encoded = _tagged(encode(validation, tokenizers), _tag_ids(config.data.validations[0], tokenizers))
+    encoded = [
+        ValidationText(spec.called, _tagged(encode(text, tokenizers), _tag_ids(spec, tokenizers)), spec.tag)
+        for spec, text in zip(config.data.validations, validation, strict=True)
+    ]
     specs, seen = config.data.texts, defaultdict[str | None, set[tuple[str, str]]](set)
     train = list[MixedText]()
     for spec, text in zip(specs, read, strict=True):
@@ -104,19 +117,27 @@ def prepare(
             raise no_pairs_error(kept.removed, spec.called if len(specs) > 1 else None)
         train.append(MixedText(spec.called, kept, text.dropped or {}, _tag_ids(spec, tokenizers)))
     draws = epoch_draws([each.pairs for each in train], config.data)
-    names = ["training text"] if len(specs) == 1 else [f"training text {spec.called}" for spec in specs]
     return TrainingText(
         train=tuple(replace(each, draws=number) for each, number in zip(train, draws, strict=True)),
-        validation=encoded,
+        validation=tuple(encoded),
         tokenizers=tokenizers,
         fingerprint={
-            **{name: _fingerprint(text) for name, text in zip(names, read, strict=True)},
-            "validation text": fingerprint(validation),
+            **dict(zip(_names("training text", specs), map(_fingerprint, read), strict=True)),
+            **dict(zip(_names("validation text", config.data.validations), map(fingerprint, validation), strict=True)),
             "source tokenizer": tokenizers.source.sha256,
             "target tokenizer": tokenizers.target.sha256,
         },
-        notes=(*_notes(config, read), *validation.notes, *_truncation_notes(config, encoded)),
+        notes=(
+            *_notes(specs, read),
+            *_notes(config.data.validations, validation),
+            *_truncation_notes(config, encoded),
+        ),
     )
+
+
+def _names(what: str, specs: Sequence[CorpusConfig]) -> list[str]:
+    """Return the names of texts among the fingerprints: with their labels if there are several."""
+    return [what] if len(specs) == 1 else [f"{what} {spec.called}" for spec in specs]
 
 
 def _tag_ids(spec: CorpusConfig, tokenizers: TokenizerPair) -> tuple[int, ...]:
@@ -132,15 +153,15 @@ def _tagged(text: EncodedCorpus, tag: tuple[int, ...]) -> EncodedCorpus:
     return replace(text, source_ids=Ids([*tag, *row] for row in text.source_ids)) if tag else text
 
 
-def _notes(config: Config, read: Sequence[Corpus | Stream]) -> Iterator[str]:
-    """Yield the notes on the texts to learn from, after the text's label if there are several."""
-    for spec, text in zip(config.data.texts, read, strict=True):
-        yield from (note if len(read) == 1 else f"{spec.called}: {note}" for note in text.notes)
+def _notes(specs: Sequence[CorpusConfig], read: Sequence[Corpus | Stream]) -> Iterator[str]:
+    """Yield the notes on texts, after the text's label if there are several."""
+    for spec, text in zip(specs, read, strict=True):
+        yield from (note if len(specs) == 1 else f"{spec.called}: {note}" for note in text.notes)
 
 
-def _truncation_notes(config: Config, validation: EncodedCorpus) -> Iterator[str]:
+def _truncation_notes(config: Config, validation: Sequence[ValidationText]) -> Iterator[str]:
     """Yield a note if validations translate no more than the beginnings of some sentences."""
-    long = sum(len(ids) > MAX_SOURCE_LENGTH for ids in validation.source_ids)
+    long = sum(len(ids) - bool(each.tag) > MAX_SOURCE_LENGTH for each in validation for ids in each.text.source_ids)
     if long and config.training.validation_bleu:
         limit = f"{MAX_SOURCE_LENGTH:,} pieces"
         yield f"validation sources of more than {limit}: {long:,}; for BLEU, {limit} of each are translated"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from accelerate import Accelerator
 
 from seq2seq.config import Config
 from seq2seq.metrics.perplexity import perplexity
-from seq2seq.training.data import TrainingText
+from seq2seq.training.data import TrainingText, ValidationText
 from seq2seq.training.epoch import Pool
 from seq2seq.training.event_log import EventLog
 from seq2seq.training.mixing import MixedText
@@ -43,12 +44,13 @@ class Reports:
         self._log.write(
             "data",
             train_pairs=text.pairs,
-            validation_pairs=len(text.validation.source),
+            validation_pairs=sum(len(each.text.source) for each in text.validation),
             dropped=text.dropped,
             removed=text.removed,
             source_vocabulary=text.tokenizers.source.vocabulary_size,
             target_vocabulary=text.tokenizers.target.vocabulary_size,
             **_by_label({one.label: _facts(one) for one in text.train if len(text.train) > 1}),
+            **({"validation_texts": _sizes(text.validation)} if len(text.validation) > 1 else {}),
         )
 
     def step(self, result: Step, progress: Progress, pool: Pool) -> None:
@@ -96,11 +98,12 @@ class Reports:
             bleu=result.bleu,
             signature=result.signature,
             best=best,
+            **_by_label(result.scores_by_text()),
         )
-        values = {"validation/perplexity": result.perplexity}
-        if result.bleu is not None:
-            values["validation/bleu"] = result.bleu
-        self._accelerator.log(values, step=progress.step)
+        values = {"validation": result, **{f"validation/{label}": each for label, each in result.texts.items()}}
+        scores = {f"{name}/perplexity": each.perplexity for name, each in values.items()}
+        scores |= {f"{name}/bleu": each.bleu for name, each in values.items() if each.bleu is not None}
+        self._accelerator.log(scores, step=progress.step)
         if decides:
             self._log.write("criterion", step=progress.step, decides=decides, validations=ZERO_BLEU_LIMIT)
 
@@ -117,6 +120,11 @@ class Reports:
 def _by_label(texts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return what an event tells of each of several texts; nothing where there is one text."""
     return {"texts": texts} if texts else {}
+
+
+def _sizes(texts: Sequence[ValidationText]) -> dict[str, int]:
+    """Return the number of pairs of each text."""
+    return {each.label: len(each.text.source) for each in texts}
 
 
 def _facts(text: MixedText) -> dict[str, Any]:

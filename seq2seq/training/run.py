@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ FREE = {
 _PLAN = ("data.", "training text", "tokenizer.sampling", "training.batch_tokens", "training.seed")
 # What determines the criterion: if any of it changes, the best value so far is no longer comparable.
 _CRITERION = ("validation text", "training.criterion", "training.validation_", "search.")
+_VALIDATION_TAG = r"data\.validation(\.\d+)?(\.tag)?"  # the table itself: there are more or fewer of them
 LOCK = ".lock"
 _OURS = {"cache", LOCK}  # names that a failed start leaves behind
 
@@ -91,7 +93,7 @@ class Run:
         if (progress.position or progress.pool) and any(name.startswith(_PLAN) for name in changes):
             progress.epoch += 1
             progress.position, progress.pool, progress.rows, progress.removed = 0, 0, 0, {}
-        if any(name.startswith(_CRITERION) for name in changes):
+        if any(name.startswith(_CRITERION) or re.fullmatch(_VALIDATION_TAG, name) for name in changes):
             progress.best, progress.waited, progress.silent = None, 0, 0
         return progress, note.sha256, listed
 
@@ -148,8 +150,20 @@ def _differences(
 ) -> Iterator[tuple[str, str]]:
     """Yield (key, 'old -> new') for every key that differs and is not in `free`."""
     for key in before.keys() | now.keys():
-        name, old, new = prefix + key, before.get(key), now.get(key)
+        name, old, new = (
+            prefix + key,
+            _numbered(before.get(key), now.get(key)),
+            _numbered(now.get(key), before.get(key)),
+        )
         if isinstance(old, dict) and isinstance(new, dict):
             yield from _differences(old, new, free, name + ".")
         elif old != new and name not in free:
             yield name, " -> ".join(json.dumps(value, ensure_ascii=False) for value in (old, new))
+
+
+def _numbered(value: Any, other: Any) -> Any:
+    """Return an array of tables as a table of its tables by number, from 1, if the other value is one of as many."""
+    both = [value, other]
+    if all(isinstance(each, list) and each and isinstance(each[0], dict) for each in both) and len(value) == len(other):
+        return {str(number): table for number, table in enumerate(value, start=1)}
+    return value

@@ -14,6 +14,7 @@ from seq2seq.checkpoint.owners import LOG
 from seq2seq.config import Config
 from seq2seq.durable import explain_write_errors
 from seq2seq.errors import InputError
+from seq2seq.metrics.bleu_tokenizer import TokenizerChoice
 from seq2seq.nn.kernels.allocator import tune_memory
 from seq2seq.processes.group import Processes
 from seq2seq.processes.signals import StopRequest
@@ -136,7 +137,7 @@ class Trainer:
             self.log.notify("slow_bfloat16")
         if self.run.resumed:
             self.progress, digest, changes = self.run.load_progress(self.text.fingerprint)
-            self._choose_tokenizer()
+            self._choose_tokenizers()
             states = load_tensors(self.run.state, digest, self.stepper.model, self.stepper.optimizer)
             self.processes.set_random_states(states, self.stepper.process_seed(self.progress.step))
             self.stepper.schedule.reductions = self.progress.schedule_reductions
@@ -154,15 +155,15 @@ class Trainer:
         self.log.truncate(0)
         parameters = sum(parameter.numel() for parameter in self.stepper.model.parameters())
         self.reports.start(self.run, self.text, parameters)
-        if note := self._choose_tokenizer():
-            self.log.write("tokenizer", step=0, tokenize=self.validator.tokenize, note=note)
+        for label, choice in self._choose_tokenizers().items():
+            which = {"text": label} if len(self.text.validation) > 1 else {}
+            self.log.write("tokenizer", step=0, tokenize=choice.name, note=choice.note, **which)
         self.reports.open_trackers(0)
         self._save_state()  # before any model, so that a kill never leaves a model without a state
 
-    def _choose_tokenizer(self) -> str | None:
-        """Choose BLEU's tokenizer for all validations; return a note on one that would fit better, if any."""
-        stopped = self.progress.best_record.get("signature") if self.progress.best is not None else None
-        return self.validator.choose_tokenizer(stopped)
+    def _choose_tokenizers(self) -> dict[str, TokenizerChoice]:
+        """Choose BLEU's tokenizers for all validations; return those with a note on one that would fit better."""
+        return self.validator.choose_tokenizers(self.progress.best_record if self.progress.best is not None else {})
 
     def _run_epoch(self, stop: StopRequest) -> str | None:
         """Train for the rest of the current epoch; return a reason if the run ends in it."""

@@ -193,7 +193,12 @@ def _epoch(event: Event) -> str:
 def _validation(event: Event) -> str:
     score = "" if event.get("bleu") is None else f", BLEU {event['bleu']:.2f}"
     best = ", the best so far" if event["best"] else ""
-    return f"validation at step {event['step']:,}: perplexity {event['perplexity']:.2f}{score}{best}"
+    texts = [
+        f"{label} {each['perplexity']:.2f}" + ("" if each["bleu"] is None else f" and {each['bleu']:.2f}")
+        for label, each in event.get("texts", {}).items()
+    ]
+    by_text = f" ({', '.join(texts)})" if texts else ""
+    return f"validation at step {event['step']:,}: perplexity {event['perplexity']:.2f}{score}{by_text}{best}"
 
 
 def _stop(event: Event) -> str:
@@ -230,7 +235,7 @@ _WORDS: dict[str, Callable[[Event], str]] = {
     "epoch": _epoch,
     "validation": _validation,
     "criterion": _criterion,
-    "tokenizer": lambda event: str(event["note"]),
+    "tokenizer": lambda event: f"{event['text']}: {event['note']}" if "text" in event else str(event["note"]),
     "stop": _stop,
     "finish": _finish,
 }
