@@ -173,8 +173,6 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _streaming(self) -> Self:
-        if self.streaming and len(self.texts) > 1:
-            raise ValueError("train: several texts cannot be streamed")
         for place, text in _places("validation", self.validations):
             if text.streaming:
                 raise ValueError(f"{place}.streaming = true is not possible: the text is needed whole; leave it out")

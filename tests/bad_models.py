@@ -75,6 +75,14 @@ def nested(depth: int) -> Any:
 TR = "translate model"
 SIDES = "--source test.de --target test.en"
 MODELS = [
+    *(
+        Case(f"a tag that the model does not know, {command.split()[0]}", f"{command} --tag '<x>'",
+             "tag '<x>': the model was not trained with it; it knows none: leave the tag out")
+        for command in (TR, f"score model {SIDES}", f"align model {SIDES}", f"shortlist model {SIDES}",
+                        "evaluate model --source test.de --reference test.en", "plot attention model --source Hund")
+    ),
+    Case("a tag without a model", "evaluate --hypothesis test.en --reference test.en --tag x", "--tag has no effect"),
+    Case("a tag without --reverse", f"align model {SIDES} --reverse-tag x", "--reverse-tag has no effect without"),
     Case("model missing", "translate nowhere", "nowhere: no such model directory"),
     Case("model long name", "translate %/a/b", "no such model directory"),
     Case("model of nobody", "translate ~nobody.at.all/model", "no such model directory|not available"),

@@ -425,7 +425,7 @@ RESUMING = [
     Bug(18, "a resume forgets torch's generator", "processes/group.py",
         '        torch.set_rng_state(states[f"torch/{self.index}"])\n', "", RESUMED),
     Bug(18, "subword sampling draws from torch's generator", "training/epoch.py",
-        'train.source, amount, derive_seed(seed, number, "source")', "train.source, amount, int(torch.randint(2**31, ()))",
+        'read, amount, derive_seed(seed, number, "source")', 'read, amount, int(__import__("torch").randint(2**31, ()))',
         (TRAINING + "a_resumed_run_is_the_uninterrupted_run[True]",)),
     Bug(18, "the order of an epoch comes from torch's generator", "batching.py",
         "generator = torch.Generator().manual_seed((seed << 20) + epoch)", "generator = torch.default_generator", RESUMED),
@@ -571,7 +571,7 @@ SEEDS = [
     Bug(24, "samples of neighbouring seeds repeat one another", "search/sampling.py",
         'int.from_bytes(digest[:4], "little")) for digest in digests', "seed + number) for number in range(count)",
         (SAMPLING + "neighbouring_seeds_do_not_share_samples", SAMPLING + "seeds_matter_to_the_last_and_to_the_first_bit"), every=True),
-    Bug(24, "one seed deals out every pool of a streamed epoch", "training/epoch.py",
+    Bug(24, "one seed deals out every pool of a streamed epoch", "training/streams.py",
         'derive_seed(seed, number, f"pool {end.pool}")', 'derive_seed(seed, number, "pool")',
         (STREAMING + "each_pool_is_dealt_out_by_a_draw_of_its_own",)),
 ]  # fmt: skip
@@ -628,10 +628,67 @@ COMPARISONS = [
         ("tests/test_comparison.py::test_bad_grids_are_explained",), only="seeds"),
 ]  # fmt: skip
 
+MIXING = "tests/test_mixing.py::test_"
+SHARES = (MIXING + "an_epoch_has_as_many_draws_as_pairs",)
+DRAWN_AGAIN = (MIXING + "no_pair_is_drawn_again_before_all_others_were",)
+TEXT_ORDERS = (MIXING + "each_text_each_pass_and_each_seed_has_an_order_of_its_own",)
+TOLD = (MIXING + "what_is_told_of_each_text_adds_up",)
+WITH_TAG = (MIXING + "a_tag_is_one_piece_before_each_source_of_its_text",)
+UNDER_TAG = (MIXING + "a_translation_and_its_score_agree_under_a_tag",)
+FOUND_POOL = (MIXING + "a_pool_is_found_again_from_its_place_alone",)
+
+SEVERAL = [
+    Bug(20, "data.temperature is the exponent itself", "training/mixing.py", "size ** (1 / data.temperature) if",
+        "size ** data.temperature if", SHARES),
+    Bug(20, "remainders of shares are lost", "training/mixing.py", "for index in by_remainder[: total - sum(draws)]:",
+        "for index in by_remainder[:0]:", SHARES),
+    Bug(20, "the smallest remainder is rounded up", "training/mixing.py", "draws[index] - exact[index])",
+        "exact[index] - draws[index])", SHARES),
+    Bug(18, "every epoch draws the first pairs of a text", "training/mixing.py",
+        "start, end = epoch * text.draws, (epoch + 1) * text.draws", "start, end = 0, text.draws", DRAWN_AGAIN),
+    Bug(24, "each pass over a text has the same order", "training/mixing.py", 'derive_seed(seed, turn, f"order {text.label}")',
+        'derive_seed(seed, 0, f"order {text.label}")', TEXT_ORDERS),
+    Bug(24, "texts of one size have one order", "training/mixing.py", 'derive_seed(seed, turn, f"order {text.label}")',
+        'derive_seed(seed, turn, "order")', TEXT_ORDERS),
+    Bug(20, "every text has the first one's tag", "training/epoch.py", "tags = [tag for _, rows, tag in drawn for _ in rows]",
+        "tags = [drawn[0][2] for _, rows, _ in drawn for _ in rows]", WITH_TAG),
+    Bug(20, "a tag is in the target's vocabulary too", "text/tokenizer.py", "Tokenizer.train(target, config), joint=False)",
+        "Tokenizer.train(target, tagged), joint=False)", WITH_TAG),
+    Bug(20, "a pair under another tag is a duplicate", "training/data.py", "seen[spec.tag])", "seen[None])",
+        (MIXING + "a_pair_of_an_earlier_text_is_a_duplicate_unless_its_tag_is_another",)),
+    Bug(15, "nats of a text are those of another's tokens", "training/stepping.py", "[pool.texts[row] for row in part]",
+        "[pool.texts[row] for row in part[::-1]]", TOLD),
+    Bug(7, "a score does not read the tag", "translation/translator.py", "ids = [[*prefix, *row] if row else row for row in ids]",
+        "ids = [[*row] for row in ids]", UNDER_TAG),
+    Bug(7, "attention on the tag is a word's", "translation/word_alignment.py", "((0, 0), (len(before), 1))",
+        "((0, 0), (0, 1 + len(before)))", UNDER_TAG),
+    Bug(20, "a validation does not translate under its tag", "training/validation.py",
+        "beam_size=training.validation_beam_size, tag=tag", "beam_size=training.validation_beam_size", (MIXING + "a_validation_is_translated_under_its_tag",)),
+    Bug(14, "the mean of perplexities is that of the numbers", "training/validation.py",
+        "math.exp(sum(math.log(each.perplexity) for each in found) / len(found))",
+        "sum(each.perplexity for each in found) / len(found)",
+        (MIXING + "the_scores_of_several_texts_are_their_mean_or_those_of_one",)),
+    Bug(20, "training.criterion_text is ignored", "training/validation.py",
+        "return Validation.of_texts(found, loaded.config.training.criterion_text)", 'return Validation.of_texts(found, "")',
+        (MIXING + "the_criterion_is_on_the_text_that_the_config_names",)),
+    Bug(18, "the place of a pool counts the first pair of the next", "training/streams.py",
+        "reader.place_before() if index == owner", "reader.place_after() if index == owner", FOUND_POOL, every=True),
+    Bug(18, "a resume begins the turns anew", "training/streams.py", "heapq.merge(*spread), skip, None)",
+        "heapq.merge(*spread), 0, None)", FOUND_POOL, every=True),
+    Bug(18, "an epoch begins its weighted streams anew", "training/pool.py",
+        "TextPlace(each.turns, each.rows) for label", "TextPlace() for label",
+        (MIXING + "weighted_streams_give_their_share_after_the_filters_and_begin_anew",)),
+    Bug(18, "a state forgets how far each text is", "training/trainer.py",
+        "place = Place(at.pool, at.rows, at.removed, at.draws, at.texts)", "place = Place(at.pool, at.rows, at.removed, at.draws)",
+        (MIXING + "a_stopped_run_with_a_stream_goes_on_bit_for_bit",)),
+    Bug(29, "streams are read one after the other", "training/streams.py", "((2 * turn + 1) / (2 * draws), index)",
+        "(float(index), index)", (MIXING + "a_stream_and_a_text_in_memory_are_each_read_once_an_epoch",)),
+]  # fmt: skip
+
 BUGS = sorted(
     [
         *MASKING, *BATCHES, *ENCODER, *ORDER, *FORCING, *STATE, *SEARCH, *LOSSES_OF_TRAINING, *SCORES, *LINES, *RESUMING,
-        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *COMPARISONS,
+        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *COMPARISONS, *SEVERAL,
     ],
     key=lambda bug: bug.pitfall,
 )  # fmt: skip

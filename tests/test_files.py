@@ -25,7 +25,7 @@ from seq2seq.durable import final_name, new_path, unfinished_paths
 from seq2seq.errors import InputError
 
 README = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
-NO_FILES = {"TEXT", "CODE", "NAME", "KEY=VALUE", "OWNER/NAME", "onnx"}  # what else a string may be, in --help
+NO_FILES = {"TEXT", "CODE", "NAME", "KEY=VALUE", "OWNER/NAME", "TAG", "onnx"}  # what else a string may be, in --help
 NAMED = {"--device", "--length-penalty", "--symmetrise"}  # one of a few words
 
 

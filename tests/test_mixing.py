@@ -15,11 +15,15 @@ from typing import Any
 import pytest
 import torch
 from test_processes import curve, run
-from test_training import JAPANESE, SETTINGS, Stopper, events, weights
+from test_training import JAPANESE, SETTINGS, Stopper, events
+from test_training import weights as weights_of
 
 from seq2seq.checkpoint.card import model_card
 from seq2seq.checkpoint.files import Vocabulary
 from seq2seq.cli.display.training import event_line, train_line
+from seq2seq.comparison.measuring import Measurer
+from seq2seq.comparison.plan import load_grid, planned_runs
+from seq2seq.comparison.texts import fingerprint, load_tests
 from seq2seq.config import Config, CorpusConfig, DataConfig
 from seq2seq.config_file import load_config, parse_config
 from seq2seq.errors import InputError
@@ -156,7 +160,7 @@ def test_without_weights_every_pair_comes_once_and_the_run_is_that_of_one_file(t
     assert text.pairs == 41
     train(settings, tmp_path / "two")
     train(config(tmp_path, {"tsv": "whole.tsv"}, **changes), tmp_path / "one")
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    one, two = weights_of(tmp_path / "one"), weights_of(tmp_path / "two")
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
@@ -228,11 +232,11 @@ def test_a_stopped_run_of_weighted_texts_goes_on_bit_for_bit(tmp_path: Path) -> 
     train(settings, tmp_path / "whole")
     steps = len(next(make_pools(prepared(settings, tmp_path), settings, 0, Place())).steps)
     folder = tmp_path / "parts"
-    for step in (2, steps, steps + 2):
+    for step in (1, steps - 1, steps + 1):  # it stops after the next one
         observe = Stopper(step, signal.SIGTERM)
         assert train(settings, folder, resume=folder.exists(), observe=observe)["reason"] == "interrupted"
     train(settings, folder, resume=True)
-    whole, parts = weights(tmp_path / "whole"), weights(folder)
+    whole, parts = weights_of(tmp_path / "whole"), weights_of(folder)
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     assert events(folder) == events(tmp_path / "whole")
 
@@ -432,6 +436,22 @@ def test_a_validation_under_a_tag_is_scored_under_it(tagged: Path, tmp_path: Pat
     scores = Translator.load(tmp_path / "run").score(*zip(*rows, strict=True), tag="<bt>")
     nats, tokens = -sum(each.log_prob for each in scores), sum(each.tokens for each in scores)
     assert record["perplexity"] == pytest.approx(math.exp(nats / tokens), rel=1e-4)
+
+
+def test_a_validation_is_translated_under_its_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_two(tmp_path)
+    tags = list[Any]()
+    translate = Translator.translate
+
+    def watched(self: Translator, texts: Any, **options: Any) -> Any:
+        tags.append(options["tag"])
+        return translate(self, texts, **options)
+
+    monkeypatch.setattr(Translator, "translate", watched)
+    two = [{"tsv": "valid.tsv", "tag": "<bt>"}, {"tsv": "valid.tsv", "label": "plain"}]
+    changes = {"training__max_steps": 1, "training__validation_interval": 1, "training__average": 1}
+    train(config(tmp_path, TAGGED, data__validation=two, **changes), tmp_path / "run")
+    assert tags == ["<bt>", None]
 
 
 @pytest.mark.parametrize(
@@ -664,3 +684,210 @@ def test_another_tag_of_a_validation_text_begins_the_search_for_the_best_anew() 
     assert list(_differences(before, now, set())) == [("data.validation.2.tag", 'null -> "<x>"')]
     assert re.fullmatch(_VALIDATION_TAG, "data.validation.2.tag")
     assert not re.fullmatch(_VALIDATION_TAG, "data.validation.2.tsv")
+
+
+# -------------------------------------------------------------------------------------------------------------- streams
+
+
+def write_shards(folder: Path, pairs: list[tuple[str, str]], shards: int = 3) -> None:
+    folder.mkdir()
+    for shard in range(shards):
+        rows = [json.dumps({"xx": source, "yy": target}) for source, target in pairs[shard::shards]]
+        (folder / f"part-{shard}.jsonl").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+
+
+LONG_PAIR = (" ".join("7" * 12), " ".join("7" * 12))  # which data.max_length = 8 removes
+
+
+def write_streams(root: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """A text in memory of 20 pairs, and one of 33 in shards with three more that the filters remove."""
+    first, second = write_pairs(root / "a.tsv", 20), write_pairs(root / "b.tsv", 33, 5000)
+    write_shards(root / "shards", [LONG_PAIR, *second[:11], LONG_PAIR, *second[11:], LONG_PAIR])
+    return first, second
+
+
+def streamed(root: Path, weights: tuple[float | None, float | None] = (None, None), **changes: Any) -> Config:
+    texts = [
+        {"tsv": "a.tsv", "weight": weights[0]},
+        {"dataset": "shards", "streaming": True, "weight": weights[1], "tag": "<s2>", "label": "web"},
+    ]
+    return config(root, texts, data__shuffle_buffer=15, data__max_length=8, **changes)
+
+
+def epochs(text: TrainingText, settings: Config, count: int) -> list[list[Pool]]:
+    """The pools of so many epochs, each from where the one before has ended."""
+    found, place = list[list[Pool]](), Place()
+    for number in range(count):
+        found.append(list(make_pools(text, settings, number, place)))
+        place = found[-1][-1].end.of_next_epoch()
+    return found
+
+
+def test_a_stream_and_a_text_in_memory_are_each_read_once_an_epoch(tmp_path: Path) -> None:
+    first, second = write_streams(tmp_path)
+    settings = streamed(tmp_path)
+    text = prepared(settings, tmp_path)
+    tag = text.tokenizers.source.symbol_id("<s2>")
+    orders = set()
+    for pools_of_epoch in epochs(text, settings, 3):
+        found = Counter[tuple[str, str]]()
+        for pool in pools_of_epoch:
+            assert len(pool.source) <= 15
+            for row, owner in enumerate(pool.texts):
+                ids = list(pool.source[row])
+                assert (ids[0] == tag) == bool(owner)
+                decode = text.tokenizers.source.decode, text.tokenizers.target.decode
+                found[decode[0](ids[owner:]), decode[1](list(pool.target[row]))] += 1
+        assert found == Counter(first + second)
+        assert all(0.2 < sum(pool.texts) / len(pool.texts) < 0.9 for pool in pools_of_epoch)  # they take turns
+        end = pools_of_epoch[-1].end
+        assert (end.rows, end.removed) == (56, {"too long": 3})
+        assert (end.texts["a"].read, end.texts["web"].read) == (20, 36)
+        orders.add(str([list(pool.target[0]) for pool in pools_of_epoch]))
+    assert len(orders) == 3
+
+
+def test_weighted_streams_give_their_share_after_the_filters_and_begin_anew(tmp_path: Path) -> None:
+    """Of 56 draws (pairs before the filters) 1 : 3, over epochs; no pair of a text comes before all others did."""
+    first, second = write_streams(tmp_path)
+    settings = streamed(tmp_path, (1, 3))
+    text = prepared(settings, tmp_path)
+    assert [each.draws for each in text.train] == [14, 42]
+    total = Counter[int]()
+    for number, pools_of_epoch in enumerate(epochs(text, settings, 4), start=1):
+        owners = Counter(owner for pool in pools_of_epoch for owner in pool.texts)
+        assert owners == {0: 14, 1: 42}
+        for pool in pools_of_epoch:
+            decode = text.tokenizers.target.decode
+            total.update(Counter(decode(list(ids)) for ids in pool.target))
+        for pairs, count in ((first, 14 * number), (second, 42 * number)):
+            times = {total[target] for _, target in pairs}
+            assert times <= {count // len(pairs), -(-count // len(pairs))}
+    place = epochs(text, settings, 4)[-1][-1].end.texts["web"]
+    assert place.turns == 4 * 42 // 33
+
+
+@pytest.mark.parametrize("weights", [(None, None), (1, 3)], ids=["by size", "weighted"])
+def test_a_pool_is_found_again_from_its_place_alone(tmp_path: Path, weights: tuple[float | None, float | None]) -> None:
+    write_streams(tmp_path)
+    settings = streamed(tmp_path, weights, tokenizer__kind="bpe", tokenizer__sampling=0.4)
+    text = prepared(settings, tmp_path)
+    place = Place()
+    for number in range(3):
+        whole = list(make_pools(text, settings, number, place))
+        assert len(whole) == 4
+        for later in range(1, len(whole)):
+            assert list(make_pools(text, settings, number, whole[later - 1].end)) == whole[later:]
+        place = whole[-1].end.of_next_epoch()
+
+
+@pytest.mark.parametrize("weights", [(None, None), (1, 3)], ids=["by size", "weighted"])
+def test_a_stopped_run_with_a_stream_goes_on_bit_for_bit(
+    tmp_path: Path, weights: tuple[float | None, float | None]
+) -> None:
+    """Stopped at the end of a pool, within the next, at the end of an epoch, and in the second one."""
+    write_streams(tmp_path)
+    settings = streamed(tmp_path, weights, training__max_steps=16, training__validation_interval=8)
+    train(settings, tmp_path / "whole")
+    text = prepared(settings, tmp_path)
+    steps = [len(pool.steps) for pool in make_pools(text, settings, 0, Place())]
+    folder = tmp_path / "parts"
+    for step in (steps[0] - 1, steps[0] + 1, sum(steps) - 1, sum(steps) + 1):  # it stops after the next one
+        observe = Stopper(step, signal.SIGTERM)
+        assert train(settings, folder, resume=folder.exists(), observe=observe)["reason"] == "interrupted"
+    train(settings, folder, resume=True)
+    whole, parts = weights_of(tmp_path / "whole"), weights_of(folder)
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert events(folder) == events(tmp_path / "whole")
+    told = [event for event in events(folder) if event["event"] == "epoch"]
+    assert told[0]["texts"].keys() == {"a", "web"}
+    assert "\ntext web: " in str(event_line(told[0]))
+
+
+def test_a_weighted_stream_of_which_the_filters_leave_nothing_is_named(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "a.tsv", 20)
+    write_shards(tmp_path / "shards", [LONG_PAIR] * 4)
+    settings = streamed(tmp_path, (1, 1))
+    text = prepared(settings, tmp_path)
+    with pytest.raises(InputError, match=r"no training pair of 'web' is left after the filters \(too long: 4\)"):
+        list(make_pools(text, settings, 0, Place()))
+
+
+# ---------------------------------------------------------------------------------------------------------- comparisons
+
+GRID = """
+title = "Corpora"
+config = "run.toml"
+seeds = [1]
+
+[[grid.corpora]]
+name = "clean"
+"data.train" = [{tsv = "a.tsv"}]
+[[grid.corpora]]
+name = "with back-translation"
+"data.train" = [{tsv = "a.tsv", weight = 2}, {tsv = "b.tsv", weight = 1, tag = "<bt>"}]
+[[systems]]
+name = "even"
+"data.train" = [{tsv = "a.tsv", weight = 1}, {tsv = "b.tsv", weight = 1, tag = "<bt>"}]
+
+[tests.plain]
+source = "t.xx"
+reference = "t.yy"
+"""
+
+
+def write_grid(root: Path, text: str = GRID) -> Path:
+    (root / "run.toml").write_text('[data]\ntrain = {tsv = "a.tsv"}\nvalidation = {tsv = "a.tsv"}\n', encoding="utf-8")
+    (root / "grid.toml").write_text(text, encoding="utf-8")
+    return root / "grid.toml"
+
+
+def test_a_grid_names_several_corpora_and_tags(tmp_path: Path) -> None:
+    path = write_grid(tmp_path)
+    runs = planned_runs(load_grid(path), path)
+    found = {run.system: [(text.tsv, text.weight, text.tag) for text in run.config.data.texts] for run in runs}
+    assert found == {
+        "clean": [("a.tsv", None, None)],
+        "with back-translation": [("a.tsv", 2, None), ("b.tsv", 1, "<bt>")],
+        "even": [("a.tsv", 1, None), ("b.tsv", 1, "<bt>")],
+    }
+
+
+def test_an_axis_sets_a_key_of_one_table(tmp_path: Path) -> None:
+    text = GRID.split("[[grid.corpora]]")[0] + '[grid]\n"data.train.2.weight" = [1, 3]\n' + GRID[GRID.index("[tests") :]
+    path = write_grid(tmp_path, text)
+    tables = '[data]\nvalidation = {tsv = "a.tsv"}\n' + "".join(
+        f'[[data.train]]\ntsv = "{name}.tsv"\nweight = 1\n' for name in "ab"
+    )
+    (tmp_path / "run.toml").write_text(tables, encoding="utf-8")
+    runs = planned_runs(load_grid(path), path)
+    assert [(run.system, [each.weight for each in run.config.data.texts]) for run in runs] == [
+        ("weight 1", [1, 1]),
+        ("weight 3", [1, 3]),
+    ]
+
+
+def test_a_test_under_a_tag_that_a_system_does_not_know_is_refused(tmp_path: Path) -> None:
+    path = write_grid(tmp_path, GRID + 'tag = "<bt>"\n')
+    with pytest.raises(
+        InputError, match=r"tests\.plain\.tag = '<bt>': not a tag of system 'clean'; its tags: it has n"
+    ):
+        planned_runs(load_grid(path), path)
+
+
+def test_a_test_is_measured_under_its_tag_and_without_one_as_before(tagged: Path) -> None:
+    """Its translations and perplexity are those under the tag; the mark of a test without one knows of none."""
+    lines = [line.split("\t") for line in (tagged / "valid.tsv").read_text(encoding="utf-8").splitlines()]
+    for side, name in enumerate(("t.xx", "t.yy")):
+        (tagged / name).write_text("".join(f"{line[side]}\n" for line in lines), encoding="utf-8")
+    translator, measured, marks = Translator.load(tagged / "run"), {}, {}
+    for tag in (None, "<bt>"):
+        text = GRID + (f'tag = "{tag}"\n' if tag else "")
+        grid = load_grid(write_grid(tagged, text))
+        tests = load_tests(grid, tagged)
+        measured[tag] = Measurer(grid, tests, translator).measure(tagged / "run", "run", 1, "mark")
+        marks[tag] = fingerprint(grid, tests, b"")
+        expected = translator.translate(tests["plain"].source, tag=tag, beam_size=5)
+        assert measured[tag].hypotheses["plain"] == [each.text for each in expected]
+    assert marks[None] != marks["<bt>"]
+    assert measured[None].result.tests["plain"].perplexity != measured["<bt>"].result.tests["plain"].perplexity

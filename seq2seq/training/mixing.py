@@ -139,6 +139,6 @@ class Rows(Sequence[Sequence[int]]):
         return [*prefix, *row] if prefix else row
 
 
-def with_tags(rows: list[list[int]], tags: Sequence[tuple[int, ...]]) -> list[list[int]]:
+def with_tags(rows: Sequence[Sequence[int]], tags: Sequence[tuple[int, ...]]) -> Sequence[Sequence[int]]:
     """Return rows of ids, each after its tag."""
     return [[*tag, *row] for row, tag in zip(rows, tags, strict=True)] if any(tags) else rows

@@ -10,9 +10,9 @@ from accelerate import Accelerator
 from seq2seq.config import Config
 from seq2seq.metrics.perplexity import perplexity
 from seq2seq.training.data import TrainingText, ValidationText
-from seq2seq.training.epoch import Pool
 from seq2seq.training.event_log import EventLog
 from seq2seq.training.mixing import MixedText
+from seq2seq.training.pool import Pool
 from seq2seq.training.run import Run
 from seq2seq.training.selection import ZERO_BLEU_LIMIT, deciding_criterion
 from seq2seq.training.state import Progress

@@ -93,6 +93,7 @@ class Run:
         if (progress.position or progress.pool) and any(name.startswith(_PLAN) for name in changes):
             progress.epoch += 1
             progress.position, progress.pool, progress.rows, progress.removed = 0, 0, 0, {}
+            progress.draws, progress.texts = 0, {}
         if any(name.startswith(_CRITERION) or re.fullmatch(_VALIDATION_TAG, name) for name in changes):
             progress.best, progress.waited, progress.silent = None, 0, 0
         return progress, note.sha256, listed

@@ -46,6 +46,20 @@ ModelRecord = Annotated[dict[str, Any], AfterValidator(_check_record)]
 
 
 @dataclass(slots=True)
+class TextPlace:
+    """How far one of several texts is. turns: passes over it that have ended. rows: rows read of the present one. read:
+    rows read in this epoch. removed: reason -> how many of these were left out.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid")
+
+    turns: Count = 0
+    rows: Count = 0
+    read: Count = 0
+    removed: dict[str, Count] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Progress:
     """How far a run has come. All values are plain numbers, texts and containers of them, so that JSON can hold them;
     their types are checked on reading.
@@ -59,6 +73,8 @@ class Progress:
     pool: Count = 0  # pools done in this epoch; a text in memory is one pool
     rows: Count = 0  # rows of the stream read for these pools
     removed: dict[str, Count] = field(default_factory=dict)  # reason -> how many of these rows were left out
+    draws: Count = 0  # pairs of several texts, of which one is a stream, drawn for these pools
+    texts: dict[str, TextPlace] = field(default_factory=dict)  # label of each of these texts -> how far it is
     seconds: Amount = 0.0  # spent so far, over all sittings
     best: float | None = None  # criterion at its best; higher is better
     waited: Count = 0  # validations since the best

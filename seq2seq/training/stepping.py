@@ -21,7 +21,7 @@ from seq2seq.processes.group import Processes
 from seq2seq.processes.signals import StopRequest
 from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.training.engine import make_optimizer, own_rate_factors, rate_factors
-from seq2seq.training.epoch import Pool
+from seq2seq.training.pool import Pool
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.seeds import derive_seed
 

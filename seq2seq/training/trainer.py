@@ -29,8 +29,9 @@ from seq2seq.training.engine import (
     make_accelerator,
     with_default_trackers,
 )
-from seq2seq.training.epoch import Place, Pool, make_pools
+from seq2seq.training.epoch import make_pools
 from seq2seq.training.event_log import EventLog
+from seq2seq.training.pool import Place, Pool
 from seq2seq.training.reports import Reports
 from seq2seq.training.run import Run, open_run
 from seq2seq.training.selection import is_better, judge
@@ -167,7 +168,8 @@ class Trainer:
 
     def _run_epoch(self, stop: StopRequest) -> str | None:
         """Train for the rest of the current epoch; return a reason if the run ends in it."""
-        place = Place(self.progress.pool, self.progress.rows, self.progress.removed)
+        at = self.progress
+        place = Place(at.pool, at.rows, at.removed, at.draws, at.texts)
         reason = None
         for pool in make_pools(self.text, self.config, self.progress.epoch, place):
             reason = self._run_pool(pool, stop)
@@ -198,12 +200,18 @@ class Trainer:
     def _next_pool(self, pool: Pool) -> None:
         """Move on to the beginning of the next pool, or of the next epoch."""
         progress, streaming = self.progress, self.config.data.streaming
-        place = Place() if pool.last else pool.end
+        place = pool.end.of_next_epoch() if pool.last else pool.end
         progress.position, progress.pool, progress.rows, progress.removed = 0, place.pool, place.rows, place.removed
+        progress.draws, progress.texts = place.draws, place.texts
         if pool.last:
             progress.epoch += 1
             if streaming:
-                left_out = {"rows": pool.end.rows, "removed": pool.end.removed}
+                left_out: dict[str, Any] = {"rows": pool.end.rows, "removed": pool.end.removed}
+                if pool.end.texts:
+                    left_out["texts"] = {
+                        label: {"rows": each.read, "removed": each.removed, "turns": each.turns}
+                        for label, each in pool.end.texts.items()
+                    }
                 self.log.write("epoch", step=progress.step, epoch=progress.epoch, **left_out)
 
     def _step(self, pool: Pool, stop: StopRequest) -> None:

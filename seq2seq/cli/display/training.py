@@ -187,7 +187,11 @@ def _left_out(event: Event) -> str:
 
 
 def _epoch(event: Event) -> str:
-    return f"epoch {event['epoch']:,} ends at step {event['step']:,}: {event['rows']:,} rows read{_left_out(event)}"
+    texts = [
+        f"\ntext {label}: {each['rows']:,} rows read{_left_out(each)}" for label, each in event.get("texts", {}).items()
+    ]
+    told = f"epoch {event['epoch']:,} ends at step {event['step']:,}: {event['rows']:,} rows read"
+    return f"{told}{_left_out(event)}{''.join(texts)}"
 
 
 def _validation(event: Event) -> str:
