@@ -28,6 +28,7 @@ class TestText(Section):
     reference: str = Field(description="file of their translations")
     alignment: str | None = Field(None, description="file of gold links, i-j sure and ipj possible, counted from 0")
     alignment_inverse: bool = Field(False, description="the links are written target-source")
+    tag: str | None = Field(None, description="what every system reads before each source (data.train.tag)")
     join: Literal["source", "target", "both"] | None = Field(
         None, description="side whose words are separated by spaces only to count them; the model reads it joined"
     )
@@ -187,9 +188,21 @@ def planned_runs(grid: Grid, path: Path, overrides: Sequence[str] = ()) -> list[
         for name, values in systems:
             changes = {**grid.set, **values, "training.seed": seed}
             found.append(PlannedRun(name, seed, values, _config(grid, path, name, changes, overrides)))
+    for run in found:
+        _check_tags(grid, path, run)
     if len({run.name for run in found}) < len(found):
         raise InputError(f"{path}: two systems' names differ only in signs that file names cannot have; rename one")
     return found
+
+
+def _check_tags(grid: Grid, path: Path, run: PlannedRun) -> None:
+    """Refuse a test under a tag, or under none, that a system never sees in training."""
+    data = run.config.data
+    for name, test in grid.tests.items():
+        if test.tag not in [text.tag for text in data.texts]:
+            given = f"tag = {test.tag!r}: not a tag of" if test.tag else "tag is missing: there is one in every text of"
+            known = ", ".join(data.tags) or "it has none"
+            raise InputError(f"{path}: tests.{name}.{given} system {run.system!r}; its tags: {known}")
 
 
 def _config(grid: Grid, path: Path, name: str, changes: Mapping[str, Any], overrides: Sequence[str]) -> Config:
