@@ -155,7 +155,9 @@ class DataConfig(Section):
         250, ge=1, le=LARGEST_COUNT, description="longest training sentence, in pieces; longer pairs are removed"
     )
     max_ratio: float = Field(9.0, ge=0, description="largest ratio of the two lengths in pieces; 0 switches this off")
-    drop_duplicates: bool = Field(False, description="remove a training pair that was seen before")
+    drop_duplicates: bool = Field(
+        False, description="remove a training pair that was seen before, also in an earlier text, under the same tag"
+    )
     shuffle_buffer: int = Field(
         100000, ge=1, description="streaming: pairs that are held, mixed and sorted by length at a time"
     )

@@ -221,16 +221,16 @@ STATE = tuple(f"out/training{name}" for name in ("", "/state", "/state/state.jso
 PAIR = "data.train.source=a --set data.train.target=b"
 SEVERAL = 'data.train=[{source="train.de",target="train.en"},{source="test.de",target="test.en"'
 DATA = [
-    Case("texts of one label", f"{TRAIN} --set '{SEVERAL},label=\"train\"}}]'", "train.2: called 'train' as train.1"),
-    Case("one weight", f"{TRAIN} --set '{SEVERAL},weight=2}}]'", "train.1.weight is missing, as train.2 has one"),
-    Case("weight of nothing", f"{TRAIN} --set '{SEVERAL},weight=1e-9}}]' --set data.train.1.weight=1",
+    Case("texts of one label", f"{TRAIN} --set {SEVERAL},label=\"train\"}}]", "train.2: called 'train' as train.1"),
+    Case("one weight", f"{TRAIN} --set {SEVERAL},weight=2}}]", "train.1.weight is missing, as train.2 has one"),
+    Case("weight of nothing", f"{TRAIN} --set {SEVERAL},weight=1e-9}}] --set data.train.1.weight=1",
          "the share of 'test' is .* draws, which is none; raise its weight"),
     Case("weight for one text", f"{TRAIN} --set data.train.weight=2", "train.weight has no effect with one text"),
     Case("temperature for one text", f"{TRAIN} --set data.temperature=2", "temperature has no effect with one text"),
-    Case("tag with a space", f"{TRAIN} --set '{SEVERAL},tag=\"a b\"}}]'", "data.train: tag: 'a b' has a space"),
+    Case("tag of a special piece", f"{TRAIN} --set {SEVERAL},tag=\"<s>\"}}]", "tag: '<s>' is a special piece"),
     Case("validation under a tag", f"{TRAIN} --set data.validation.tag=x", "validation.tag = 'x': no text to learn"),
     Case("criterion of no text", f"{TRAIN} --set training.criterion_text=x", "criterion_text has no effect with one"),
-    Case("no such table", f"{TRAIN} --set '{SEVERAL}}}]' --set data.train.3.tag=x", "data.train has 2 tables; name"),
+    Case("no such table", f"{TRAIN} --set {SEVERAL}}}] --set data.train.3.tag=x", "data.train has 2 tables; name"),
     Case("text missing", f"{TRAIN} --set data.validation.source=no.de", "no.de: no such file"),
     Case("text a directory", f"{TRAIN} --set data.train.source=model", "model: is a folder; a text file is needed"),
     Case("text too long a name", f"{TRAIN} --set data.train.source=%", "cannot be read: File name too long"),

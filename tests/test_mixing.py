@@ -6,6 +6,7 @@ import json
 import math
 import re
 import signal
+import tomllib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,9 @@ from test_training import weights as weights_of
 
 from seq2seq.checkpoint.card import model_card
 from seq2seq.checkpoint.files import Vocabulary
+from seq2seq.cli.config import SEVERAL
 from seq2seq.cli.display.training import event_line, train_line
+from seq2seq.cli.template import render
 from seq2seq.comparison.measuring import Measurer
 from seq2seq.comparison.plan import load_grid, planned_runs
 from seq2seq.comparison.texts import fingerprint, load_tests
@@ -289,6 +292,24 @@ def test_one_table_of_several_is_set_by_its_number(tmp_path: Path) -> None:
     overrides = ["data.train.1.weight=2", "data.train.2.weight=3", "data.train.2.label=1984"]
     texts = load_config(tmp_path / "run.toml", overrides).data.texts
     assert [(text.called, text.weight) for text in texts] == [("a", 2), ("1984", 3)]
+
+
+def test_a_written_config_has_all_tables(tmp_path: Path) -> None:
+    settings = config(tmp_path, [{"tsv": "a"}, {"tsv": "b", "tag": "<b>"}], data__validation=two_validations(tmp_path))
+    text = render(settings, {}, {"data.train": ["a note"]})
+    assert parse_config(tomllib.loads(text), "test") == settings
+    assert text.count("\n# a note\n[[data.train]]\n") == text.count("\n[[data.validation]]\n") == 2
+
+
+def test_the_template_shows_how_several_texts_are_written() -> None:
+    """In a comment that is a valid config."""
+    shown = "\n".join(line for line in SEVERAL if line.startswith("  "))
+    tree = tomllib.loads(f'[data]\nvalidation = {{tsv = "v"}}\n{shown}')
+    texts = parse_config(tree, "test").data.texts
+    assert [(text.called, text.weight, text.tag) for text in texts] == [
+        ("clean", 2, None),
+        ("backtranslated", 1, "<bt>"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ FREE = {
 _PLAN = ("data.", "training text", "tokenizer.sampling", "training.batch_tokens", "training.seed")
 # What determines the criterion: if any of it changes, the best value so far is no longer comparable.
 _CRITERION = ("validation text", "training.criterion", "training.validation_", "search.")
+_TOKENIZER = ("tokenizer.", "source tokenizer", "target tokenizer")
 _VALIDATION_TAG = r"data\.validation(\.\d+)?(\.tag)?"  # the table itself: there are more or fewer of them
 LOCK = ".lock"
 _OURS = {"cache", LOCK}  # names that a failed start leaves behind
@@ -81,7 +82,7 @@ class Run:
         changes |= {name: "has changed" for name in sorted(text) if note.text.get(name) != text[name]}
         changes |= self.lost
         listed = [f"{name}: {change}" for name, change in sorted(changes.items())]
-        fixed = [name for name in changes if "tokenizer" in name and name != "tokenizer.sampling"]
+        fixed = [name for name in changes if name.startswith(_TOKENIZER) and name != "tokenizer.sampling"]
         if fixed:
             raise InputError(f"--resume: {'; '.join(listed)}; a run keeps its vocabulary: undo that, or start anew")
         if listed and not self.allow_changes:
