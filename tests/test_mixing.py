@@ -21,6 +21,7 @@ from test_training import weights as weights_of
 
 from seq2seq.checkpoint.card import model_card
 from seq2seq.checkpoint.files import Vocabulary
+from seq2seq.checkpoint.model import load_model
 from seq2seq.cli.config import SEVERAL
 from seq2seq.cli.display.training import event_line, train_line
 from seq2seq.cli.template import render
@@ -445,6 +446,25 @@ def test_a_translation_and_its_score_agree_under_a_tag(tagged: Path) -> None:
         assert aligned.links == one.alignment
         assert aligned.piece_weights == pytest.approx(one.weights, abs=1e-4)
         assert aligned.source.shares[:, 0].sum() == 0
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_export_knows_the_tags(tagged: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from seq2seq.onnx.export import export_onnx
+    from seq2seq.onnx.translator import OnnxTranslator
+
+    loaded = load_model(tagged / "run")
+    export_onnx(loaded, tmp_path / "export")
+    expected, found = (
+        each.translate(SENTENCES, tag="<bt>")
+        for each in (Translator([loaded]), OnnxTranslator.load(tmp_path / "export", threads=1))
+    )
+    assert [each.source_pieces for each in found] == [each.source_pieces for each in expected]
+    assert [each.log_prob for each in found] == pytest.approx([each.log_prob for each in expected], abs=1e-3)
+    with pytest.raises(InputError, match="tag '<x>': the model was not trained with it"):
+        OnnxTranslator.load(tmp_path / "export", threads=1).translate(SENTENCES, tag="<x>")
 
 
 def test_a_validation_under_a_tag_is_scored_under_it(tagged: Path, tmp_path: Path) -> None:
