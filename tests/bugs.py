@@ -681,7 +681,7 @@ SEVERAL = [
     Bug(18, "a state forgets how far each text is", "training/trainer.py",
         "place = Place(at.pool, at.rows, at.removed, at.draws, at.texts)", "place = Place(at.pool, at.rows, at.removed, at.draws)",
         (MIXING + "a_stopped_run_with_a_stream_goes_on_bit_for_bit",)),
-    Bug(29, "streams are read one after the other", "training/streams.py", "((2 * turn + 1) / (2 * draws), index)",
+    Bug(18, "streams are read one after the other", "training/streams.py", "((2 * turn + 1) / (2 * draws), index)",
         "(float(index), index)", (MIXING + "a_stream_and_a_text_in_memory_are_each_read_once_an_epoch",)),
 ]  # fmt: skip
 
