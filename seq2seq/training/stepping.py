@@ -109,7 +109,7 @@ class Stepper:
         if count == 1:
             parts = [part for part in parts if part]
         self._wrapped.train()
-        total, nll, cells, by_text = 0.0, 0.0, 0, torch.zeros(len(pool.labels), dtype=torch.float64)
+        total, nll, cells, by_text = 0.0, 0.0, 0, [0.0] * len(pool.labels)
         for place, part in enumerate(parts, start=1):
             # All processes must make equally many passes; one without rows takes a row whose loss does not count.
             batch = pool.batch(part or rows[:1]).to(self._accelerator.device)
@@ -124,9 +124,11 @@ class Stepper:
                 cells += batch.target_output.numel()
             if part and pool.texts:
                 owners = torch.tensor([pool.texts[row] for row in part]).repeat_interleave(batch.target_lengths.cpu())
-                by_text.index_add_(0, owners, loss.log_probs.detach().double().cpu(), alpha=-1)
+                nats = torch.zeros(len(by_text), dtype=torch.float64)
+                nats.index_add_(0, owners, loss.log_probs.detach().double().cpu(), alpha=-1)
+                by_text = [before + more for before, more in zip(by_text, nats.tolist(), strict=True)]
             del loss  # else its graph stays in memory beside the next part's
-        return [total, nll, cells, *by_text.tolist()]
+        return [total, nll, cells, *by_text]
 
     def _clip(self) -> float:
         """Clip the gradient, and return its norm before clipping in nats per token."""

@@ -61,12 +61,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_bias.sub_(len(outputs) * spread)
         ctx.save_for_backward(grad_outputs, grad_weight, grad_bias)
         ctx.mark_non_differentiable(nll, log_probs)
+        ctx.set_materialize_grads(False)  # else backward would be given zeros for what has no gradient
         return total, nll, log_probs
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        scale = gradients[0]  # of the total, the only output with a gradient
+        if scale is None:
+            return (None,) * 6
         grad_outputs, grad_weight, grad_bias = ctx.saved_tensors
-        scale = gradients[0]
         return grad_outputs * scale, grad_weight * scale, grad_bias * scale, None, None, None
 
 
@@ -79,6 +82,5 @@ def _logs(probs: Tensor, outputs: Tensor, weight: Tensor, bias: Tensor, targets:
     return logs
 
 
-linear_cross_entropy: Callable[..., tuple[Tensor, Tensor, Tensor]] = (
-    _LinearCrossEntropy.apply
-)  # torch leaves it untyped
+# torch leaves it untyped.
+linear_cross_entropy: Callable[..., tuple[Tensor, Tensor, Tensor]] = _LinearCrossEntropy.apply
