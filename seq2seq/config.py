@@ -20,6 +20,7 @@ from seq2seq.bounds import (
 )
 from seq2seq.data_config import CorpusConfig, DataConfig
 from seq2seq.section import Section
+from seq2seq.start_config import StartConfig, check_tokenizer_keys
 
 __all__ = [
     "MOST_PIECES",
@@ -64,6 +65,7 @@ class TokenizerConfig(Section):
     )
     source_model: str | None = Field(None, description="a trained SentencePiece model to use for the source")
     target_model: str | None = Field(None, description="the same for the target; leave out for one joint model")
+    extend: bool = Field(False, description="add pieces of the new text to the tokenizer of training.start's model")
 
     @model_validator(mode="after")
     def _idle(self) -> Self:
@@ -136,7 +138,7 @@ class ModelConfig(Section):
         return self
 
 
-class TrainingConfig(Section):
+class TrainingConfig(StartConfig):
     """Optimisation, validation and what is kept."""
 
     seed: int = Field(1, ge=0, description="seed of every random draw")
@@ -258,6 +260,7 @@ class Config(Section):
                 f"training.criterion_text = {self.training.criterion_text!r}: no text to validate on is called so; "
                 f"allowed: {', '.join(labels)}"
             )
+        check_tokenizer_keys(self.tokenizer, self.training.start, self.tokenizer.extend)
         if not self.data.streaming:
             self.tokenizer.refuse_idle(["sample_pairs"], "without data.train.streaming = true")
         return self

@@ -30,6 +30,7 @@ ROOMS = [
     "bounds",
     "section",
     "data_config",
+    "start_config",
     "config",
     "config_file",
     "durable",

@@ -152,7 +152,10 @@ def _summary(config: Config, record: Mapping[str, Any], directions: list[tuple[s
 
 def _data(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> str:
     tokenizer = config.tokenizer
-    if tokenizer.source_model is not None:
+    if config.training.start:
+        more = " and extended by pieces of the training text" if tokenizer.extend else ""
+        pieces = f"Text is cut into pieces by the SentencePiece model that was there at the start{more},"
+    elif tokenizer.source_model is not None:
         pieces = "Text was cut into pieces by SentencePiece models that were given,"
     else:
         pieces = f"Text is cut into pieces by SentencePiece (`{tokenizer.kind}`), trained on the training text,"
@@ -163,8 +166,20 @@ def _data(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> 
             f"- Training: {_pairs(record)}, from {'; '.join(map(_corpus, config.data.texts))}",
             "- Validation, by which this checkpoint was chosen: " + "; ".join(map(_corpus, config.data.validations)),
             f"- {pieces} {vocabulary.source:,} of them for the source and {vocabulary.target:,} for the target.",
+            *_start(record),
         ]
     )
+
+
+def _start(record: Mapping[str, Any]) -> list[str]:
+    """Return what is known of the model that the training started from; of a path the last part alone."""
+    start = record.get("start")
+    if not isinstance(start, dict):
+        return []
+    name = str(start.get("name"))
+    known = code_span(name if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name) else Path(name).name)
+    score = f", perplexity {start['perplexity']:.2f} on the validation text" if start.get("perplexity") else ""
+    return [f"- Start: the model {known} (SHA-256 of its weights {code_span(str(start.get('sha256')))}){score}"]
 
 
 def _corpus(corpus: CorpusConfig) -> str:
@@ -195,6 +210,7 @@ def _scores(config: Config, record: Mapping[str, Any]) -> str:
     if not rows:
         return "## Scores\n\nNone were recorded."
     made = {"best": "the best of its run", "last": "the last of its run", "averaged": "averaged over a run's last ones"}
+    made["start_averaged"] = "the mean of a run's model and the one that it started from"
     which = made.get(str(record.get("kind")), "one checkpoint")
     steps = f" after {record['step']:,} steps" if record.get("step") else ""
     lead = (
@@ -211,7 +227,7 @@ def _settings(config: Config) -> str:
         section: BaseModel = getattr(config, name)
         for key, field in type(section).model_fields.items():
             value = getattr(section, key)
-            if key in ("train", "validation") or key in ("root", "source_model", "target_model"):
+            if key in ("train", "validation", "root", "source_model", "target_model", "start"):
                 continue
             cells = [f"{name}.{key}", code_span(json.dumps(value, ensure_ascii=False)), str(field.description)]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

@@ -233,16 +233,18 @@ def _finite(value: Any) -> Any:
 # ----------------------------------------------------------------------------------------------------------------- load
 
 
-def load_model(name: str | Path, *, device: str = "cpu") -> LoadedModel:
+def load_model(name: str | Path, *, device: str = "cpu", root: str | Path = ".") -> LoadedModel:
     """Load a model directory, or a model of the Hugging Face hub: "owner/name" or "owner/name@revision".
 
-    The hub is never asked for a name that is a path: it exists, begins with ., / or ~, or has no slash or several.
+    root: where relative paths start. The hub is never asked for a name that is a path: it exists, begins with ., / or
+    ~, or has no slash or several.
+
     Raises InputError, with a message of one or two lines, when there is no such model, when a file is missing, damaged,
     foreign or of a newer version, when weights are NaN or infinite, and when the device cannot be used. Nothing is
     unpickled.
     """
     _check_device(device)
-    directory = locate(name)
+    directory = locate(name, root)
     manifest, contents = _read_files(directory)
     config = parse_config(manifest.config, str(directory / CONFIG))
     tokenizers = _tokenizers(directory, manifest, contents)

@@ -91,6 +91,7 @@ class _Training:
         from seq2seq.training.data import prepare, read_texts
         from seq2seq.training.engine import make_accelerator, make_optimizer
         from seq2seq.training.epoch import Place, make_pools
+        from seq2seq.training.freezing import freeze
 
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
@@ -102,6 +103,7 @@ class _Training:
         self.pool = next(make_pools(text, config, 0, Place()))
         self.model = build_model(config, tokenizers)
         initialise(self.model, config.training.seed)
+        freeze(config.training, self.model)
         self.optimizer = make_optimizer(config, self.model.train())
 
     def step(self, number: int) -> tuple[float, Work]:

@@ -247,7 +247,8 @@ def open_stream(config: Config, spec: CorpusConfig | None = None) -> Stream:
         refuse_table_keys(spec, f"for shards of {file_format}")
     stream = Stream(config, spec, tuple(paths), file_format)
     digest, dropped, pairs = hashlib.sha256(), Counter[str](), 0
-    wanted = 0 if config.tokenizer.source_model else config.tokenizer.sample_pairs
+    given = config.tokenizer.source_model or (config.training.start and not config.tokenizer.extend)
+    wanted = 0 if given else config.tokenizer.sample_pairs
     sample: list[SentencePair] = []
     notes: list[str] = []
     generator = random.Random(config.training.seed)

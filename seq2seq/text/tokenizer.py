@@ -18,6 +18,7 @@ from seq2seq.text.regularisation import DropoutSampler, LatticeSampler, Sampler
 from seq2seq.text.sentencepiece_model import (
     SPACE,
     Kind,
+    ModelDescription,
     WordSplitter,
     describe_model,
 )
@@ -107,7 +108,7 @@ class Tokenizer:
 
     def normalise(self, text: str) -> str:
         """Return the text as its pieces spell it, without the space that SentencePiece puts before it."""
-        alone, found = self._normalise_batch(["x", text])
+        alone, found = self.normalise_batch(["x", text])
         return found.removeprefix(alone.removesuffix("x")).replace(SPACE, " ")
 
     @property
@@ -124,6 +125,11 @@ class Tokenizer:
     def _word_ids(self) -> dict[str, int]:
         return {piece: id_ for id_, piece in enumerate(self.pieces) if id_ not in (PAD, UNK, BOS, EOS)}
 
+    @property
+    def description(self) -> ModelDescription:
+        """The contents of the model file: kind, pieces with their scores and types, normalisation."""
+        return self._description
+
     @cached_property
     def _splitter(self) -> WordSplitter:
         return WordSplitter(self._description)
@@ -135,6 +141,10 @@ class Tokenizer:
             raise InputError(f"{symbol!r} is no piece of the vocabulary of {self.vocabulary_size:,} pieces")
         return self._word_ids[text]
 
+    def split_words(self, normalised: str) -> list[str]:
+        """Return the words of a normalised text, each with the space before it, and its user-defined symbols."""
+        return list(self._splitter.split(normalised))
+
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without begin and end."""
         return self.encode_batch([text])[0]
@@ -143,7 +153,7 @@ class Tokenizer:
         """Return the ids of each text, without begin and end."""
         if self.kind == "word":  # SentencePiece would write neighbouring unknown words as one
             split, ids_of = self._splitter.split, self._word_ids
-            return [[ids_of.get(word, UNK) for word in split(each)] for each in self._normalise_batch(texts)]
+            return [[ids_of.get(word, UNK) for word in split(each)] for each in self.normalise_batch(texts)]
         ids: list[list[int]] = self._processor.encode(self._composed(texts), out_type=int, num_threads=1)
         return ids
 
@@ -187,7 +197,8 @@ class Tokenizer:
     def _composed(self, texts: list[str]) -> list[str]:
         return [compose(text) for text in texts] if self._composes else list(texts)
 
-    def _normalise_batch(self, texts: list[str]) -> list[str]:
+    def normalise_batch(self, texts: list[str]) -> list[str]:
+        """Return each text as it is cut: normalised, with "▁" for each space and one before the text."""
         normalized: list[str] = self._processor.normalize(self._composed(texts))
         return normalized
 
@@ -208,7 +219,7 @@ class Tokenizer:
         limit = 1.0 if self.kind == "bpe" else float("inf")
         if not 0 <= amount <= limit:
             raise InputError(f"sampling = {amount} is out of range for kind {self.kind!r}; allowed: 0 to {limit:g}")
-        return self._sampler.sample(self._normalise_batch(texts), amount, seed)
+        return self._sampler.sample(self.normalise_batch(texts), amount, seed)
 
     def to_pieces(self, ids: Sequence[int]) -> list[str]:
         """Return the piece of each id, special ones included."""
@@ -269,12 +280,17 @@ def _load_pair(source_model: str, target_model: str | None, sampling: float, roo
     source = Tokenizer.load(root / source_model)
     target = source if target_model is None else Tokenizer.load(root / target_model)
     for path, tokenizer in ((source_model, source), (target_model, target)):
-        if sampling and tokenizer.kind in ("char", "word"):
-            raise InputError(
-                f"{path}: the model's kind is {tokenizer.kind!r}, which has one segmentation only; "
-                "set tokenizer.sampling = 0, or use a unigram or bpe model"
-            )
+        check_sampling(sampling, tokenizer, str(path))
     return TokenizerPair(source, target, joint=target_model is None)
+
+
+def check_sampling(sampling: float, tokenizer: Tokenizer, name: str) -> None:
+    """Refuse tokenizer.sampling for a tokenizer that has no other segmentations. Raises InputError, with its `name`."""
+    if sampling and tokenizer.kind in ("char", "word"):
+        raise InputError(
+            f"{name}: the model's kind is {tokenizer.kind!r}, which has one segmentation only; "
+            "set tokenizer.sampling = 0, or use a unigram or bpe model"
+        )
 
 
 def _check_special_ids(processor: sentencepiece.SentencePieceProcessor, name: str) -> None:

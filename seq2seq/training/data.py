@@ -15,6 +15,7 @@ from seq2seq.processes.children import map_in_processes
 from seq2seq.processes.group import Processes
 from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprint, read_corpus
 from seq2seq.text.encoding import CHUNK_PAIRS, Ids
+from seq2seq.text.extension import extend_pair
 from seq2seq.text.streaming import Stream, open_stream
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.training.mixing import MixedText, add_counts, epoch_draws
@@ -79,12 +80,14 @@ def prepare(
     cache: Path,
     processes: Processes,
     report: Callable[[int, int], None] = lambda done, total: None,
+    start: TokenizerPair | None = None,
 ) -> TrainingText:
     """Train the tokenizers unless they are given, and encode all texts; the first process does this, the others use
     its results.
 
     cache: directory of encoded text. report: called in the first process with the numbers of pairs encoded and of all
-    pairs. Raises InputError if the filters leave no training pair of a text.
+    pairs. start: tokenizers of the model that a new run starts from, which are taken as they are or extended. Raises
+    InputError if the filters leave no training pair of a text.
     """
     read, validation = texts
     progress = report if processes.first else lambda done, total: None
@@ -97,7 +100,7 @@ def prepare(
         )
 
     def build() -> TokenizerPair:
-        pair = tokenizers or _train_tokenizers(config, read)
+        pair = tokenizers or _make_tokenizers(config, read, start)
         if processes.count > 1:  # the first process fills the cache, from which all processes read
             for corpus in (text for text in (*read, *validation) if isinstance(text, Corpus)):
                 encode(corpus, pair)
@@ -145,7 +148,8 @@ def _tag_ids(spec: CorpusConfig, tokenizers: TokenizerPair) -> tuple[int, ...]:
     try:
         return () if spec.tag is None else (tokenizers.source.symbol_id(spec.tag),)
     except InputError as error:
-        raise InputError(f"data.train: tag {error}; a trained tokenizer keeps its pieces: choose one of them") from None
+        way = "choose one of them, or let tokenizer.extend add it to a start model's"
+        raise InputError(f"data.train: tag {error}; {way}") from None
 
 
 def _tagged(text: EncodedCorpus, tag: tuple[int, ...]) -> EncodedCorpus:
@@ -171,11 +175,17 @@ def _fingerprint(train: Corpus | Stream) -> str:
     return train.fingerprint if isinstance(train, Stream) else fingerprint(train)
 
 
-def _train_tokenizers(config: Config, read: Sequence[Corpus | Stream]) -> TokenizerPair:
-    """Train the tokenizers on every pair of the texts in memory, and on the samples of streams."""
+def _make_tokenizers(config: Config, read: Sequence[Corpus | Stream], start: TokenizerPair | None) -> TokenizerPair:
+    """Train the tokenizers on every pair of the texts in memory, and on the samples of streams; or take those of the
+    start model, which such texts extend if tokenizer.extend says so.
+    """
+    if start is not None and not config.tokenizer.extend:
+        return start
     texts = [text.sample if isinstance(text, Stream) else text for text in read]
     source = [line for text in texts if text is not None for line in text.source]
     target = [line for text in texts if text is not None for line in text.target]
+    if start is not None:
+        return extend_pair(start, source, target, config.tokenizer, config.data.tags)
     return train_tokenizers(source, target, config.tokenizer, Path(config.data.root), config.data.tags)
 
 

@@ -15,7 +15,7 @@ from seq2seq.training.mixing import MixedText
 from seq2seq.training.pool import Pool
 from seq2seq.training.run import Run
 from seq2seq.training.selection import ZERO_BLEU_LIMIT, deciding_criterion
-from seq2seq.training.state import Progress
+from seq2seq.training.state import Progress, StartRecord
 from seq2seq.training.stepping import Step
 from seq2seq.training.validation import Validation
 
@@ -35,10 +35,13 @@ class Reports:
         if self._config.training.trackers:
             self._accelerator.init_trackers("seq2seq", init_kwargs={"tensorboard": {"purge_step": step + 1}})
 
-    def start(self, run: Run, text: TrainingText, parameters: int) -> None:
-        """Write the first lines of a log: the run, notes on its text, and the sizes of its text."""
+    def start(self, run: Run, text: TrainingText, parameters: int, model: StartRecord | None) -> None:
+        """Write the first lines of a log: the run and the model that it starts from, notes on its text, and the sizes
+        of its text.
+        """
+        begun = {} if model is None else {"model": {"name": model.name, "sha256": model.sha256}}
         seed, output = self._config.training.seed, str(run.directory)
-        self._log.write("start", step=0, seed=seed, parameters=parameters, output=output)
+        self._log.write("start", step=0, seed=seed, parameters=parameters, output=output, **begun)
         for note in dict.fromkeys(text.notes):  # both texts may be one file, with the same notes
             self._log.write("note", note=note)
         self._log.write(
@@ -78,6 +81,8 @@ class Reports:
             "gradient_norm": result.norm,
             "padding": 1 - tally["tokens"] / tally["cells"],
         }
+        if result.pull is not None:
+            values["start_pull"] = result.pull
         speed = tally["tokens"] / tally["seconds"]
         texts = {text.called: found for text in self._config.data.texts if (found := _of_text(tally, text.called))}
         self._log.write(

@@ -17,7 +17,7 @@ from seq2seq.checkpoint.model import load_tokenizers
 from seq2seq.config import Config
 from seq2seq.errors import InputError
 from seq2seq.text.tokenizer import TokenizerPair
-from seq2seq.training.parts import check_no_remains, lost_parts
+from seq2seq.training.parts import START, check_no_remains, lost_parts
 from seq2seq.training.state import Progress, find_state, load_note, recover_state
 
 # Keys that may change between the sittings of a run: they set how long it goes on and how it is watched, not what is
@@ -51,13 +51,20 @@ class Run:
         """Folder of the state for a resume."""
         return self.directory / "training" / "state"
 
+    @property
+    def start(self) -> Path:
+        """Directory of the model that a run with training.start began with."""
+        return self.directory / START
+
     def tokenizers(self) -> TokenizerPair | None:
         """Return the tokenizers of the stopped run; None before its first validation, when they are to be trained
-        (again).
+        (again), unless it started from a model.
         """
         last = self.directory / "checkpoints" / "last"
-        found = self.resumed and "checkpoints/last" not in self.lost and (last / "config.json").is_file()
-        return load_tokenizers(last) if found else None
+        for place in (*([last] if "checkpoints/last" not in self.lost else []), self.start) if self.resumed else ():
+            if (place / "config.json").is_file():
+                return load_tokenizers(place)
+        return None
 
     def rates(self) -> dict[str, float] | None:
         """Return the stopped run's own learning-rate factors by parameter name, empty for a run of a version in which
@@ -85,6 +92,8 @@ class Run:
         fixed = [name for name in changes if name.startswith(_TOKENIZER) and name != "tokenizer.sampling"]
         if fixed:
             raise InputError(f"--resume: {'; '.join(listed)}; a run keeps its vocabulary: undo that, or start anew")
+        if {"training.start", "training.start_parts"} & changes.keys():
+            raise InputError(f"--resume: {'; '.join(listed)}; a run keeps its start: undo that, or start anew")
         if listed and not self.allow_changes:
             raise InputError(
                 f"--resume: this differs from the stopped run: {'; '.join(listed)}; "

@@ -60,6 +60,23 @@ class TextPlace:
 
 
 @dataclass(slots=True)
+class StartRecord:
+    """What a run remembers of the model that it started from: its name, the SHA-256 of its weights, the sizes of its
+    vocabularies in pieces, and its scores on the run's validation text, once they are measured.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: str
+    sha256: str
+    source_vocabulary: Count
+    target_vocabulary: Count
+    perplexity: float | None = None
+    bleu: float | None = None
+    signature: str | None = None
+
+
+@dataclass(slots=True)
 class Progress:
     """How far a run has come. All values are plain numbers, texts and containers of them, so that JSON can hold them;
     their types are checked on reading.
@@ -89,6 +106,7 @@ class Progress:
     best_record: ModelRecord = field(default_factory=dict)
     tally: dict[str, Amount] = field(default_factory=dict)  # sums since the last progress line
     kept: ModelRecord = field(default_factory=dict)  # record of the model that a finished run kept
+    start: StartRecord | None = None  # the model of training.start
 
     def limit(self, training: TrainingConfig) -> str | None:
         """Return the name of the config's limit that has been reached, or None."""

@@ -21,9 +21,11 @@ from seq2seq.processes.group import Processes
 from seq2seq.processes.signals import StopRequest
 from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.training.engine import make_optimizer, own_rate_factors, rate_factors
+from seq2seq.training.freezing import freeze
 from seq2seq.training.pool import Pool
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.seeds import derive_seed
+from seq2seq.training.start import Start, StartWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,15 @@ class Step:
 
     sums: sums over all processes, to be added up between two progress lines: smoothed loss and negative log-likelihood
     of the tokens in nats, tokens, padded cells, and seconds; with several texts also "pairs LABEL", "tokens LABEL" and
-    "nll LABEL" of each. rate: the learning rate. norm: norm of the whole gradient
-    in nats per token, before clipping. signal: number of the signal by which any process was asked to stop, else 0.
+    "nll LABEL" of each. rate: the learning rate. norm: norm of the whole gradient in nats per token, before clipping.
+    pull: what the distance from the start model adds to the loss; None without training.start_decay. signal: number of
+    the signal by which any process was asked to stop, else 0.
     """
 
     sums: dict[str, float]
     rate: float
     norm: float
+    pull: float | None
     signal: int
 
 
@@ -46,10 +50,15 @@ class Stepper:
     """The freshly initialised model of a run with its optimiser and its learning-rate schedule, in each process."""
 
     def __init__(
-        self, config: Config, tokenizers: TokenizerPair, processes: Processes, rates: dict[str, float] | None
+        self,
+        config: Config,
+        tokenizers: TokenizerPair,
+        processes: Processes,
+        rates: dict[str, float] | None,
+        start: Start | None = None,
     ) -> None:
         """Make the model and its optimiser. rates: own learning-rate factors of parameters, as a stopped run stored
-        them; None: those of the model's score functions.
+        them; None: those of the model's score functions. start: the model whose weights it begins with.
         """
         self._training, self._processes, self._accelerator = config.training, processes, processes.accelerator
         set_seed(config.training.seed)
@@ -57,6 +66,10 @@ class Stepper:
             torch.manual_seed(self.process_seed(0))
         model = build_model(config, tokenizers)
         initialise(model, config.training.seed)
+        if start is not None:
+            start.copy_into(model, tokenizers, config.training)
+        freeze(config.training, model)
+        self.start_weights: StartWeights | None = None  # what training.start_decay pulls to
         self.rates = own_rate_factors(model) if rates is None else rates
         self.factors = rate_factors(config.training, model, self.rates)
         self.optimizer = make_optimizer(config, model, self.rates)
@@ -91,6 +104,7 @@ class Stepper:
                 f"the loss is {total} at step {number}; training.learning_rate = {self._training.learning_rate} "
                 "may be too high: lower it, or lengthen warmup_steps, and start anew"
             )
+        pull = self._pull()
         norm = self._clip()
         self._prepared.step()
         self._prepared.zero_grad()
@@ -98,7 +112,7 @@ class Stepper:
         sums = {"total": total, "nll": nll, "tokens": tokens, "cells": cells, "seconds": spent}
         sums |= pool.counts(rows)
         sums |= {f"nll {label}": nats for label, nats in zip(pool.labels, by_text, strict=True) if nats}
-        return Step(sums, rate, norm, signal)
+        return Step(sums, rate, norm, pull, signal)
 
     def _gradients(self, pool: Pool, rows: list[int], tokens: int) -> list[float]:
         """Accumulate the gradients of this process's share of the rows; return its smoothed loss, nats, padded cells
@@ -129,6 +143,15 @@ class Stepper:
                 by_text = [before + more for before, more in zip(by_text, nats.tolist(), strict=True)]
             del loss  # else its graph stays in memory beside the next part's
         return [total, nll, cells, *by_text]
+
+    def _pull(self) -> float | None:
+        """Add the pull to the start model to the gradient, once a step: after the sum over parts and processes, and
+        before clipping and Adam, as if it were a term of the loss. Return what it adds to the loss.
+        """
+        if self.start_weights is None or not self._training.start_decay:
+            return None
+        scaler = self._accelerator.scaler
+        return self.start_weights.add_gradient(self.model, 1.0 if scaler is None else float(scaler.get_scale()))
 
     def _clip(self) -> float:
         """Clip the gradient, and return its norm before clipping in nats per token."""

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from seq2seq.checkpoint.model import LoadedModel, check_model_config
+from seq2seq.checkpoint.model import LoadedModel, load_model, outline
 from seq2seq.checkpoint.owners import LOG
 from seq2seq.config import Config
 from seq2seq.durable import explain_write_errors
 from seq2seq.errors import InputError
 from seq2seq.metrics.bleu_tokenizer import TokenizerChoice
 from seq2seq.nn.kernels.allocator import tune_memory
+from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.group import Processes
 from seq2seq.processes.signals import StopRequest
 from seq2seq.text.tokenizer_training import check_symbols
@@ -31,11 +32,13 @@ from seq2seq.training.engine import (
 )
 from seq2seq.training.epoch import make_pools
 from seq2seq.training.event_log import EventLog
+from seq2seq.training.freezing import check_freeze, check_patterns, parameter_names
 from seq2seq.training.pool import Place, Pool
 from seq2seq.training.reports import Reports
 from seq2seq.training.run import Run, open_run
 from seq2seq.training.selection import is_better, judge
-from seq2seq.training.state import Progress, load_tensors
+from seq2seq.training.start import Start, StartWeights, load_start
+from seq2seq.training.state import Progress, find_state, load_tensors
 from seq2seq.training.stepping import Stepper
 from seq2seq.training.validation import Validator, check_tokenizer
 
@@ -63,6 +66,8 @@ def train(
     processes = Processes(make_accelerator(config, output / "training"))
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
+    begun = processes.on_first(lambda: resume and find_state(output / "training" / "state") is not None)
+    start = load_start(config) if config.training.start and not begun else None
     texts = read_texts(config)
     explained = explain_write_errors(
         str(output),
@@ -78,16 +83,20 @@ def train(
             run.directory / "cache",
             processes,
             lambda done, total: observe({"event": "encode", "done": done, "total": total}),
+            None if start is None else start.tokenizers,
         )
         del texts  # only needed for encoding; frees memory for the training
-        return Trainer(config, run, text, processes, observe).run_to_end(stop)
+        return Trainer(config, run, text, processes, observe, start).run_to_end(stop)
 
 
 def check_config(config: Config) -> None:
     """Refuse a config that no run can follow to its end, as far as this can be known without its text. Raises
     InputError, and MissingPackage for a tracker that is not installed.
     """
-    check_factors(config.training, check_model_config(config))
+    model = outline(config)
+    check_factors(config.training, [name for name, _ in model.named_parameters()])
+    check_patterns("start_parts", config.training.start_parts, parameter_names(model))
+    check_freeze(config.training, model)
     check_trackers(config.training)
     check_precision(config.training)
     check_symbols(config.tokenizer.symbols)
@@ -98,11 +107,19 @@ def check_config(config: Config) -> None:
 class Trainer:
     """One run. What must survive a stop is in `progress`, the weights, the optimiser and torch's generators."""
 
-    def __init__(self, config: Config, run: Run, text: TrainingText, processes: Processes, observe: Observe) -> None:
+    def __init__(
+        self,
+        config: Config,
+        run: Run,
+        text: TrainingText,
+        processes: Processes,
+        observe: Observe,
+        start: Start | None,
+    ) -> None:
         self.config, self.run, self.text, self.processes = config, run, text, processes
-        self.progress = Progress()
+        self.progress = Progress(start=None if start is None else start.record())
         self.signal = 0  # number of the signal that asked to stop, else 0
-        self.stepper = Stepper(config, text.tokenizers, processes, run.rates())
+        self.stepper = Stepper(config, text.tokenizers, processes, run.rates(), start)
         self.checkpointer = Checkpointer(config, run, text, processes, self.stepper)
         self.log = EventLog(run.directory / LOG, observe if processes.first else None)
         self.reports = Reports(config, self.log, processes.accelerator)
@@ -114,6 +131,7 @@ class Trainer:
         with the `reason` and `signal` of the end.
         """
         self._begin()
+        self._measure_start()
         reason = self.progress.limit(self.config.training)
         if reason and self.progress.kept:
             self.log.notify("finish", step=self.progress.step, **self._outcome(self.progress.kept))
@@ -144,6 +162,7 @@ class Trainer:
             self.stepper.schedule.reductions = self.progress.schedule_reductions
             self.stepper.schedule.waited = self.progress.schedule_waited
             self.checkpointer.restore(self.progress)
+            self._keep_start_weights(None)
             self.reports.open_trackers(self.progress.step)
             if LOG in self.run.lost:
                 self.log.end_line()
@@ -155,12 +174,34 @@ class Trainer:
             return
         self.log.truncate(0)
         parameters = sum(parameter.numel() for parameter in self.stepper.model.parameters())
-        self.reports.start(self.run, self.text, parameters)
+        self.reports.start(self.run, self.text, parameters, self.progress.start)
         for label, choice in self._choose_tokenizers().items():
             which = {"text": label} if len(self.text.validation) > 1 else {}
             self.log.write("tokenizer", step=0, tokenize=choice.name, note=choice.note, **which)
         self.reports.open_trackers(0)
+        if self.progress.start is not None:
+            self.checkpointer.save_start(self.progress)  # before the state, which is then never without it
+            self._keep_start_weights(self.stepper.model)
         self._save_state()  # before any model, so that a kill never leaves a model without a state
+
+    def _keep_start_weights(self, model: Seq2Seq | None) -> None:
+        """Keep what the pull to the start model, and the mean with it, need; None: the model that the run began with is
+        read from where it was saved.
+        """
+        training, record = self.config.training, self.progress.start
+        if record is not None and (training.start_decay or training.start_average):
+            model = model or load_model(self.run.start, device=str(self.processes.accelerator.device)).model
+            self.stepper.start_weights = StartWeights.of(model, training, record)
+
+    def _measure_start(self) -> None:
+        """Validate before the first step of a run that starts from a model, so that its log tells where it began."""
+        start = self.progress.start
+        if start is None or start.perplexity is not None:
+            return
+        measured = self.validator.measure()
+        start.perplexity, start.bleu, start.signature = measured.perplexity, measured.bleu, measured.signature
+        self.reports.validation(measured, self.progress, best=False, decides=None)
+        self._save_state()
 
     def _choose_tokenizers(self) -> dict[str, TokenizerChoice]:
         """Choose BLEU's tokenizers for all validations; return those with a note on one that would fit better."""
@@ -254,10 +295,27 @@ class Trainer:
             self.checkpointer.set_weights(last)
         if record is progress.best_record:
             self.checkpointer.restore_best(record)
+        if training.start_average and self.stepper.start_weights is not None:
+            record = self._average_with_start(record)
         self.log.write("finish", step=progress.step, **self._outcome(record))
         progress.kept = record
         self._save_state()
         return record
+
+    def _average_with_start(self, kept: dict[str, Any]) -> dict[str, Any]:
+        """Measure the mean of the kept model and the start model, and keep it if it is better; return the record of
+        what is kept.
+        """
+        progress, training, last = self.progress, self.config.training, self.checkpointer.weights()
+        assert self.stepper.start_weights is not None
+        weights = self.checkpointer.kept_weights()
+        self.checkpointer.set_weights(self.stepper.start_weights.mean(weights, training.start_average))
+        measured = self.validator.measure()
+        record = {**self.checkpointer.record("start_averaged", measured, progress), "mean_of": kept["kind"]}
+        better = is_better(measured, progress, training.criterion, kept)
+        self.checkpointer.save_model(["checkpoints/start_averaged", *(["."] if better else [])], record)
+        self.checkpointer.set_weights(last)
+        return record if better else kept
 
     def _outcome(self, record: dict[str, Any]) -> dict[str, Any]:
         return self.reports.outcome(record, self.checkpointer.seconds(self.progress))

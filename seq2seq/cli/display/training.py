@@ -165,7 +165,8 @@ def event_line(event: Event) -> str | None:
 
 
 def _start(event: Event) -> str:
-    return f"{event['parameters']:,} parameters, seed {event['seed']}, into {event['output']}"
+    begun = f", from {event['model']['name']}" if event.get("model") else ""
+    return f"{event['parameters']:,} parameters, seed {event['seed']}{begun}, into {event['output']}"
 
 
 def _data(event: Event) -> str:
