@@ -42,6 +42,9 @@ DATA = {"train": {"tsv": "train.tsv"}, "validation": {"tsv": "validation.tsv"}}
         ("training", {"weight_decay": 0.1}, "weight_decay has no effect with optimizer = 'adam'"),
         ("training", {"plateau_factor": 0.1}, "plateau_factor has no effect with schedule = 'inverse_sqrt'"),
         ("training", {"schedule": "cosine", "plateau_patience": 9}, "plateau_patience has no effect with schedule"),
+        ("training", {"start_parts": ["encoder"]}, "start_parts has no effect without start"),
+        ("training", {"start_decay": 0.1}, "start_decay has no effect without start"),
+        ("training", {"start_average": 0.1}, "start_average has no effect without start"),
         ("training", {"final_rate": 0.1}, "final_rate has no effect with schedule = 'inverse_sqrt'"),
         (
             "training",
@@ -122,6 +125,11 @@ STUCK = {"learning_rate": 1e-30, "criterion": "perplexity", "warmup_steps": 0}  
 TWO_VALIDATIONS = [{"source": f"{split}.xx", "target": f"{split}.yy"} for split in ("validation", "train")]
 PLATEAU = {**STUCK, "schedule": "plateau", "plateau_patience": 1}
 TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings, and its value
+    "start": ({}, "base"),
+    "start_parts": ({"start": "base"}, ["encoder"]),
+    "start_decay": ({"start": "base"}, 0.5),
+    "start_average": ({"start": "base"}, 0.5),
+    "freeze": ({}, ["encoder"]),
     "seed": ({}, 2),
     "optimizer": ({"weight_decay": 0.5}, "adamw"),  # with adam, weight_decay is refused, so it comes and goes with it
     "learning_rate": ({}, 0.02),
@@ -159,6 +167,9 @@ TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings
 def outcome(corpus: Path, directory: Path, **changes: Any) -> list[Any]:
     """All that a training leaves behind and can be compared: its journal, its models, other files, and the threads."""
     named = {key if "__" in key else f"training__{key}": value for key, value in (SHORT | changes).items()}
+    if "start" in changes:  # the tokenizer is then that model's, and its keys are left out
+        train(config(corpus, training__max_steps=2), corpus / "base")
+        named |= {"tokenizer__kind": "bpe", "tokenizer__vocabulary_size": 8000}
     AcceleratorState._reset_state(reset_partial_state=True)  # else the first precision of a process is its only one
     train(config(corpus, **named), directory)
     AcceleratorState._reset_state(reset_partial_state=True)

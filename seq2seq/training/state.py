@@ -42,6 +42,7 @@ def _check_record(record: dict[str, Any]) -> dict[str, Any]:
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 ModelRecord = Annotated[dict[str, Any], AfterValidator(_check_record)]
 
 
@@ -65,7 +66,7 @@ class StartRecord:
     vocabularies in pieces, and its scores on the run's validation text, once they are measured.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     name: str
     sha256: str
@@ -82,7 +83,7 @@ class Progress:
     their types are checked on reading.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     step: Count = 0
     epoch: Count = 0
