@@ -63,6 +63,7 @@ def state(name: str, content: bytes) -> Prepare:
 
 SMALL = b'[data]\ntrain = {tsv = "a"}\nvalidation = {tsv = "b"}\n'
 TRAIN = "train run.toml -o out"
+START = f"{TRAIN} --set tokenizer.kind=bpe --set tokenizer.vocabulary_size=8000 --set training.start="
 GONE = "No such file or directory"
 GRID = (
     b'title = "t"\nconfig = "run.toml"\nseeds = [1]\n[grid]\n"model.score" = ["dot"]\n'
@@ -210,6 +211,24 @@ CONFIGS = [
     Case("validation's beam without end", f"{TRAIN} --set training.validation_beam_size=2147483647",
          "validation_beam_size = .*equal to 1024"),
     Case("unknown part", f"{TRAIN} --set training.learning_rate_factors={{encodr=1}}", "did you mean 'encoder'"),
+    Case("start without a model", f"{START}no", "--set training.start: training.start: no: no such model directory"),
+    Case("start a file", f"{START}run.toml", "training.start: run.toml: a file; give the model directory that holds"),
+    Case("start damaged", f"{START}other", "training.start: other/model.safetensors: not the file that config.json",
+         put("other/model.safetensors", b"\0" * 99)),
+    Case("start of another size", f"{START}model --set model.encoder_dim=9",
+         r"does not fit this config \(model.encoder_dim = 9 here, 13 there\): encoder.*\] here, \[.*\] there; change"),
+    Case("start of another score", f"{START}model --set model.score=uniform", "decoder.attention.* is there only"),
+    Case("start with a tokenizer to train", f"{TRAIN} --set training.start=model", "tokenizer.kind has no effect with"),
+    Case("start without parts", f"{START}model --set training.start_parts=[\"encodr\"]", "did you mean 'encoder'"),
+    Case("parts without a start", f"{TRAIN} --set training.start_parts=[\"encoder\"]", "no effect without start"),
+    Case("too much of the start", f"{START}model --set training.start_average=1", "start_average = 1: .*less than 1"),
+    Case("output in the start", f"{START}model".replace("-o out", "-o model/out"), "lies in model, all of which is"),
+    Case("an extension without a start", f"{TRAIN} --set tokenizer.extend=true", "no effect without training.start"),
+    Case("an extension too small", f"{START}other --set tokenizer.extend=true --set tokenizer.vocabulary_size=9",
+         "tokenizer.vocabulary_size = 9: the tokenizer of other has .* already"),
+    Case("an unknown part to freeze", f"{TRAIN} --set training.freeze=[\"encodr\"]", "did you mean 'encoder'"),
+    Case("half of shared weights to freeze", f"{TRAIN} --set training.freeze=[\"output_layer\"]",
+         "--set training.freeze: training.freeze: output_layer.weight shares its weights with target_embedding.weight"),
     Case("unknown tracker", f"{TRAIN} --set training.trackers=[\"tensorbord\"]", "did you mean 'tensorboard'"),
     Case("too large an exponent", f"{TRAIN} --set search.length_alpha=11", "length_alpha = 11: .*equal to 10"),
     Case("coverage too low", f"{TRAIN} --set tokenizer.character_coverage=0.5",

@@ -40,6 +40,7 @@ ENSEMBLE, LOSS, METRICS = "tests/test_ensemble.py::test_", "tests/test_loss.py::
 MODEL, SAMPLING = "tests/test_model.py::test_", "tests/test_sampling.py::test_"
 TRAINING, TRANSLATOR = "tests/test_training.py::test_", "tests/test_translator.py::test_"
 ENGINE = "tests/test_engine.py::test_"
+CONTINUE, EXTENSION = "tests/test_continue.py::test_", "tests/test_extension.py::test_"
 SELECTION = "tests/test_selection.py::test_"
 SHORTLIST = "tests/test_shortlist.py::test_"
 PROCESSES, STREAMING = "tests/test_processes.py::test_", "tests/test_streaming.py::test_"
@@ -608,6 +609,42 @@ SHORTLISTS = [
         (SHORTLIST + "links_are_counted_by_hand", SHORTLIST + "recall_and_bleu_are_measured"), every=True),
 ]  # fmt: skip
 
+CONTINUED = [
+    Bug(18, "a resume forgets the pull to the start model", "training/trainer.py",
+        "            self._keep_start_weights(None)\n", "", (CONTINUE + "a_resumed_run_is_the_uninterrupted_run_and_needs_no_start",)),
+    Bug(18, "every resume measures the start once more", "training/trainer.py",
+        "if start is None or start.perplexity is not None:", "if start is None:",
+        (CONTINUE + "a_resumed_run_is_the_uninterrupted_run_and_needs_no_start",)),
+    Bug(18, "a resume trains the tokenizer that it began with", "training/run.py",
+        "self.start) if self.resumed else ():", ") if self.resumed else ():",
+        (CONTINUE + "a_resumed_run_is_the_uninterrupted_run_and_needs_no_start",)),
+    Bug(20, "training.freeze is ignored", "training/stepping.py", "        freeze(config.training, model)\n", "",
+        (CONTINUE + "frozen_parameters_stay_bit_for_bit", CONTINUE + "frozen_parameters_leave_the_others_their_rates"), every=True),
+    Bug(20, "shared weights are frozen under one of their names", "training/freezing.py",
+        "if frozen & set(together) and set(together) - frozen:", "if False:",
+        (CONTINUE + "what_cannot_be_frozen_is_refused",)),
+    Bug(20, "training.start_parts is ignored", "training/start.py", "return not training.start_parts or", "return True or",
+        (CONTINUE + "only_the_parts_that_are_named_are_taken",)),
+    Bug(20, "the pull is half of its gradient", "training/start.py", "alpha=2 * self._decay * scale", "alpha=self._decay * scale",
+        (CONTINUE + "the_pull_is_a_term_of_the_loss",), every=True),
+    Bug(20, "the pull comes after clipping", "training/stepping.py",
+        "        pull = self._pull()\n        norm = self._clip()\n", "        norm = self._clip()\n        pull = self._pull()\n",
+        (CONTINUE + "the_pull_is_a_term_of_the_loss",), every=True),
+    Bug(20, "the pull is to random values, too", "training/start.py",
+        "if is_taken(name, training) and not is_named(name, training.freeze):", "if not is_named(name, training.freeze):",
+        (CONTINUE + "the_pull_is_a_term_of_the_loss", CONTINUE + "the_mean_with_the_start_model_is_measured")),
+    Bug(20, "added rows are pulled to their first values", "training/start.py",
+        "[: sizes[_SIDES[name]] if name in _SIDES else None]", "[:]", (CONTINUE + "added_rows_are_free",)),
+    Bug(20, "the mean with the start model is compared with the best, not with what is kept", "training/trainer.py",
+        "training.criterion, kept)", "training.criterion)", (CONTINUE + "the_mean_with_the_start_model_is_measured",)),
+    Bug(22, "an added row is that of its first old piece", "training/start.py", "[cut].double()", "[cut[:1]].double()",
+        (CONTINUE + "what_was_known_stays_when_a_tokenizer_is_extended",)),
+    Bug(22, "new bpe pieces are merged before old ones", "text/extension.py", "lowest - len(first) - place - 1", "-place / 2",
+        (EXTENSION + "a_text_is_cut_where_it_was_or_joined", EXTENSION + "new_bpe_pieces_score_below_all_old_ones")),
+    Bug(22, "new unigram pieces win wherever they can", "text/extension.py", "sum(scores[id_] for id_ in cut)", "0.0",
+        (EXTENSION + "a_text_is_cut_where_it_was_or_joined",)),
+]  # fmt: skip
+
 COMPARISONS = [
     Bug(27, "the variation between trainings has no say", "comparison/statistics.py",
         "p_corrected=max(p_bootstrap, p_randomisation, p_seeds or 0.0)", "p_corrected=max(p_bootstrap, p_randomisation)",
@@ -688,7 +725,7 @@ SEVERAL = [
 BUGS = sorted(
     [
         *MASKING, *BATCHES, *ENCODER, *ORDER, *FORCING, *STATE, *SEARCH, *LOSSES_OF_TRAINING, *SCORES, *LINES, *RESUMING,
-        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *COMPARISONS, *SEVERAL,
+        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *CONTINUED, *COMPARISONS, *SEVERAL,
     ],
     key=lambda bug: bug.pitfall,
 )  # fmt: skip

@@ -168,7 +168,8 @@ def outcome(corpus: Path, directory: Path, **changes: Any) -> list[Any]:
     """All that a training leaves behind and can be compared: its journal, its models, other files, and the threads."""
     named = {key if "__" in key else f"training__{key}": value for key, value in (SHORT | changes).items()}
     if "start" in changes:  # the tokenizer is then that model's, and its keys are left out
-        train(config(corpus, training__max_steps=2), corpus / "base")
+        if not (corpus / "base").exists():
+            train(config(corpus, training__max_steps=2), corpus / "base")
         named |= {"tokenizer__kind": "bpe", "tokenizer__vocabulary_size": 8000}
     AcceleratorState._reset_state(reset_partial_state=True)  # else the first precision of a process is its only one
     train(config(corpus, **named), directory)

@@ -30,6 +30,8 @@ from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.extension import cut_strings
 from seq2seq.training import trainer
 from seq2seq.training.freezing import freeze, is_named
+from seq2seq.training.start import StartWeights
+from seq2seq.training.state import StartRecord
 from seq2seq.training.trainer import check_config, train
 from seq2seq.translation.translator import Translator
 
@@ -378,6 +380,24 @@ def test_the_pull_is_a_term_of_the_loss(folder: Path, tmp_path: Path, parts: lis
     told = [event["start_pull"] for event in events(tmp_path / "run") if event["event"] == "train"]
     assert told == pytest.approx(pulls, rel=1e-3, abs=1e-9)
     assert told[2] > told[1] > told[0] == 0
+
+
+def test_added_rows_are_free() -> None:
+    """Nothing pulls them, for the start model has none: it has 20 of the 29 source pieces and of the 23 target pieces."""
+    model = tiny_model(tie="target")
+    record = StartRecord("base", "", source_vocabulary=20, target_vocabulary=20)
+    start = StartWeights.of(model, TrainingConfig(start="base", start_decay=0.5), record)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 1
+    pull = start.add_gradient(model, 1.0)
+    rows = {"source_embedding.weight": 20, "target_embedding.weight": 20, "output_layer.bias": 20}
+    for name, parameter in model.named_parameters():
+        known = rows.get(name, len(parameter))
+        assert parameter.grad is not None
+        torch.testing.assert_close(parameter.grad[:known], torch.ones_like(parameter[:known]), atol=1e-6, rtol=0)
+        assert not parameter.grad[known:].any()
+    assert pull == pytest.approx(0.5 * sum(float(one.grad.sum()) for one in model.parameters() if one.grad is not None))
 
 
 def test_a_strong_pull_keeps_the_weights_near(folder: Path, tmp_path: Path) -> None:
