@@ -19,8 +19,9 @@ from torch import Tensor
 
 from seq2seq.batching import make_batch
 from seq2seq.checkpoint.model import load_model
+from seq2seq.comparison.comparison import _check_configs
 from seq2seq.comparison.pace import measure_training
-from seq2seq.comparison.plan import load_grid, planned_runs
+from seq2seq.comparison.plan import PlannedRun, load_grid, planned_runs
 from seq2seq.config import Config, TrainingConfig
 from seq2seq.config_file import load_config, parse_config
 from seq2seq.durable import sha256
@@ -180,6 +181,14 @@ def test_the_start_is_found_from_the_root_and_by_a_grid(
     )  # fmt: skip
     plan = planned_runs(load_grid(tmp_path / "grid.toml"), tmp_path / "grid.toml")
     assert [(run.system, run.config.training.start) for run in plan] == [("scratch", ""), ("base", "base")]
+    missing = [
+        PlannedRun(run.system, 1, {}, load_config(tmp_path / "run.toml", ["training.start=gone"])) for run in plan
+    ]
+    with pytest.raises(InputError, match=r"system 'scratch': training.start: gone: no such model directory"):
+        _check_configs(missing, load_grid(tmp_path / "grid.toml"), tmp_path / "compared")
+    (tmp_path / "compared" / "runs" / "scratch-seed-1" / "training" / "state").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"system 'base': training.start: gone: no such model directory"):
+        _check_configs(missing, load_grid(tmp_path / "grid.toml"), tmp_path / "compared")
     train(plan[1].config, tmp_path / "run")
     assert events(tmp_path / "run")[0]["model"]["name"] == "base"
     with pytest.raises(InputError, match=r"training.start: base/none: no such model directory; for the hub's model"):
@@ -383,7 +392,7 @@ def test_the_pull_is_a_term_of_the_loss(folder: Path, tmp_path: Path, parts: lis
 
 
 def test_added_rows_are_free() -> None:
-    """Nothing pulls them, for the start model has none: it has 20 of the 29 source pieces and of the 23 target pieces."""
+    """Nothing pulls them, for the start model has none: it has 20 of 29 source pieces and 20 of 23 target pieces."""
     model = tiny_model(tie="target")
     record = StartRecord("base", "", source_vocabulary=20, target_vocabulary=20)
     start = StartWeights.of(model, TrainingConfig(start="base", start_decay=0.5), record)

@@ -58,6 +58,11 @@ def make_task(run: PlannedRun, grid: Grid, directory: Path) -> Task:
     return Task(run.name, run.system, run.seed, run.config, grid, directory)
 
 
+def has_state(task: Task) -> bool:
+    """Return whether the training of the run was begun, so that it goes on from its state."""
+    return find_state(task.run / "training" / "state") is not None
+
+
 def is_trained(task: Task) -> bool:
     """Return whether the run has ended with the config of the task, so that there is nothing to train."""
     state = task.run / "training" / "state"

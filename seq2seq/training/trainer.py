@@ -85,8 +85,9 @@ def train(
             lambda done, total: observe({"event": "encode", "done": done, "total": total}),
             None if start is None else start.tokenizers,
         )
-        del texts  # only needed for encoding; frees memory for the training
-        return Trainer(config, run, text, processes, observe, start).run_to_end(stop)
+        trainer = Trainer(config, run, text, processes, observe, start)
+        del texts, start  # needed up to here only; frees memory for the training
+        return trainer.run_to_end(stop)
 
 
 def check_config(config: Config) -> None:
