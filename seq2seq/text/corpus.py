@@ -1,4 +1,4 @@
-"""Parallel text from files, TSV, JSONL and Hugging Face datasets, checked pair by pair."""
+"""Parallel text from files, TSV, JSONL, translators' files and Hugging Face datasets, checked pair by pair."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import seq2seq.text.translators_files  # noqa: F401  # registers its formats
 from seq2seq.config import CorpusConfig, DataConfig
 from seq2seq.errors import InputError
 from seq2seq.text.datasets import read_dataset
@@ -64,7 +65,11 @@ def read_corpus(spec: CorpusConfig, data: DataConfig) -> Corpus:
             raise InputError(f"{row.message} (data.problems = 'drop' leaves such pairs out)")
     if not source:
         counts = ", ".join(f"{reason}: {count}" for reason, count in dropped.items())
-        raise InputError(f"{spec.file}: no usable pair" + (f"; dropped {counts}" if counts else ""))
+        raise InputError(
+            f"{spec.file}: no usable pair"
+            + (f"; dropped {counts}" if counts else "")
+            + "".join(f"; {note}" for note in notes[:1])
+        )
     return Corpus(source, target, dict(dropped), tuple(notes))
 
 

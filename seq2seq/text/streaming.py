@@ -2,7 +2,7 @@
 
 Of each open shard, `datasets` holds the unit in which its format is read: a Parquet row group as it is compressed on
 disk, an Arrow record batch. So memory grows with the size of a row group, not with the number of shards. Lines of JSON,
-CSV and TSV are read one by one; a JSON array is read whole.
+CSV and TSV are read one by one; a JSON array, TMX, XLIFF and PO are read whole.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from seq2seq.text.datasets import (
     no_download_count,
     quiet_datasets,
     read_text,
-    refuse_table_keys,
+    refuse_format_keys,
     root_cause,
     table_rows,
 )
@@ -243,8 +243,8 @@ def open_stream(config: Config, spec: CorpusConfig | None = None) -> Stream:
     """
     spec = config.data.texts[0] if spec is None else spec
     paths, file_format = _find_shards(spec, Path(config.data.root))
-    if file_format not in TEXT_FORMATS or not TEXT_FORMATS[file_format].table:
-        refuse_table_keys(spec, f"for shards of {file_format}")
+    known = TEXT_FORMATS[file_format].keys if file_format in TEXT_FORMATS else ()
+    refuse_format_keys(spec, f"for shards of {file_format}", known)
     stream = Stream(config, spec, tuple(paths), file_format)
     digest, dropped, pairs = hashlib.sha256(), Counter[str](), 0
     given = config.tokenizer.source_model or (config.training.start and not config.tokenizer.extend)
