@@ -70,6 +70,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {  # what of the extras each imports
     "plot attention model --source hund": (),
     "plot attention model --source hund --output OUT.svg": ("matplotlib",),
     "plot results results.json --output OUT": ("jinja2", "matplotlib"),
+    "translate model --document text.de": (),
+    "translate model --document text.po": ("translate",),
     "train run.toml --output OUT": (),
     "train run.toml --output OUT --set training.trackers=['tensorboard']": ("tensorboard",),
     "compare grid.toml --output OUT --workers 1": ("jinja2", "matplotlib", "scipy"),

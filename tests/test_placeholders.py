@@ -189,6 +189,7 @@ def test_a_name_that_the_model_copies_stands_in_for_a_placeholder() -> None:
     engine = Dictionary(known=names, kind="word", backwards=True)
     engine.words["Adele"] = "dog"
     assert find_stand_in(engine) == "Berta"
+    assert find_stand_in(Dictionary(known=" adele", kind="word")) == UNKNOWN
     assert set(engine.asked) <= {"Adele", "Berta", "Carla", "The"}
     engine.asked.clear()
     (found,) = translate_protected(engine, ["ich sehe {0} und {name} heute"])

@@ -20,6 +20,7 @@ from seq2seq.bulk.unknown import UnknownCounter
 from seq2seq.cli import options
 from seq2seq.cli.display.console import is_main_process, say
 from seq2seq.cli.display.training import progress_over
+from seq2seq.cli.document import refuse_options_of_lines, translate_document
 from seq2seq.errors import InputError
 from seq2seq.processes.signals import raise_on_sigterm
 
@@ -39,9 +40,10 @@ seq2seq translate runs/demo --format grid < test.de | less
 seq2seq translate runs/a runs/b runs/c --beam-size 8 < test.de
 seq2seq translate runs/many --tag "<2de>" < test.en
 seq2seq translate runs/demo --sample --n-best 3 --temperature 0.7 < test.de
+seq2seq translate runs/demo --document de.po --output en.po
 """
 
-_SAMPLING, _BULK = "Sampling", "Many lines"
+_SAMPLING, _BULK, _DOCUMENT = "Sampling", "Many lines", "Documents"
 
 
 def translate(
@@ -154,6 +156,23 @@ def translate(
             rich_help_panel=_BULK,
         ),
     ] = "truncate",
+    document: Annotated[
+        str | None,
+        typer.Option(
+            "--document",
+            metavar="FILE",
+            help="Give this document back translated: PO, XLIFF (.xlf, .xliff), else plain text.",
+            rich_help_panel=_DOCUMENT,
+        ),
+    ] = None,
+    retranslate: Annotated[
+        bool,
+        typer.Option(
+            "--retranslate",
+            help="With --document: also what has a translation. Without, only entries that have none.",
+            rich_help_panel=_DOCUMENT,
+        ),
+    ] = False,
     batch_size: options.BatchSize = None,
     device: options.Device = "cpu",
     threads: options.Threads = None,
@@ -184,6 +203,13 @@ def translate(
     is stopped or killed, and --resume goes on there: the output is the same,
     byte for byte. So is that of torchrun -m seq2seq translate ..., which
     shares the lines among its processes.
+
+    With --document, a PO or XLIFF file comes back with its empty translations
+    filled in and marked fuzzy or in need of review, a text with its lines and
+    blank lines; nothing else of it changes. A line or entry is translated
+    sentence by sentence. Placeholders such as %s and {name}, tags, entities,
+    URLs and e-mail addresses stay as they are; where the place of one is
+    unknown, it is at the end, and a message says so.
     """
     search = options.search_options(
         beam_size=beam_size,
@@ -205,6 +231,16 @@ def translate(
         raise InputError("--beam-size has no effect with --sample, which draws --n-best translations")
     if sample and shortlist:
         raise InputError("--shortlist has no effect with --sample, which draws among all pieces")
+    if document is not None:
+        lines = {"--input": source != STANDARD, "--n-best": n_best > 1, "--scores": scores, "--alignment": alignment}
+        lines |= {"--format": form != "text", "--sample": sample, "--workers": workers is not None, "--resume": resume}
+        refuse_options_of_lines(lines | {"--bad-lines": bad_lines != "refuse", "--too-long": too_long != "truncate"})
+        if _is_distributed():
+            raise InputError("--document is translated by one process; start it without torchrun")
+        translate_document(models, document, output, search, retranslate=retranslate, device=device, threads=threads)
+        return
+    if retranslate:
+        raise InputError("--retranslate has no effect without --document")
     job = Job(
         models=models,
         device=device,

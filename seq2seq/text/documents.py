@@ -136,12 +136,16 @@ def _languages_of_2(element: Any) -> tuple[str | None, str | None]:
 
 
 class PoFile(NamedTuple):
-    """A PO file. units: translate-toolkit's, without the header. lines: its text, with line ends, as decoded."""
+    """A PO file. units: translate-toolkit's, without the header. lines: its text, with line ends, as decoded.
+
+    mark: the byte order mark before them, or nothing.
+    """
 
     units: list[Any]
     header: dict[str, str]
     lines: list[str]
     charset: str
+    mark: bytes
 
 
 def open_po(path: Path) -> PoFile:
@@ -153,7 +157,9 @@ def open_po(path: Path) -> PoFile:
     with imports_for("a PO file"):
         from translate.storage.poparser import PoParseError, PoParseState, parse_units
         from translate.storage.pypo import pofile
-    content = read_document(path).removeprefix(codecs.BOM_UTF8)
+    content = read_document(path)
+    mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
+    content = content.removeprefix(mark)
     named = re.search(rb"(?m)^\s*\"Content-Type:[^\"]*?charset=\s*([\w.:-]+)", content)
     charset = named[1].decode("ascii") if named and named[1] != b"CHARSET" else "utf-8"
     text = _decode(content, charset, path)
@@ -174,7 +180,7 @@ def open_po(path: Path) -> PoFile:
     fields = (line.partition(":") for line in str(header.target).splitlines()) if header is not None else ()
     named_fields = {name.strip(): value.strip() for name, colon, value in fields if colon}
     entries = [unit for unit in store.units if unit is not header and len(unit.msgid)]
-    return PoFile(entries, named_fields, lines, charset)
+    return PoFile(entries, named_fields, lines, charset, mark)
 
 
 def _decode(content: bytes, charset: str, path: Path) -> str:

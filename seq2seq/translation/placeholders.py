@@ -161,8 +161,10 @@ def find_stand_in(translator: _Engine) -> str:
     """
     if translator not in _STAND_INS:
         names = candidate_names(translator.tokenizers)
-        answers = translator.translate(names, beam_size=1)
-        copied = (name for name, answer in zip(names, answers, strict=True) if answer.text.strip(" .!?") == name)
+        words = [Counter(re.findall(r"\w+", answer.text)) for answer in translator.translate(names)]
+        seen = sum(words, Counter[str]())
+        # A word such as "The" is in the translation of many.
+        copied = (name for name, found in zip(names, words, strict=True) if found[name] == seen[name] == 1)
         _STAND_INS[translator] = next(copied, UNKNOWN)
     return _STAND_INS[translator]
 

@@ -21,7 +21,7 @@ from seq2seq.translation.translation import Translation
 UNKNOWN = "▅"  # U+2585, which no tokenizer of this package knows
 _CANDIDATES = 64  # names that are tried as stand-ins
 _SHARPNESS = 3  # attention is raised to this power: of 1 to 4, measured to place best on the phrasebook
-_OWN = 0.5  # attention on a stand-in from which on a word is its translation
+_OWN = 0.2  # attention on a stand-in from which on a word is its translation
 
 _CJK = "[\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"  # written without spaces
 _UNIT = re.compile(rf"{_CJK}|(?:(?!{_CJK})\w)+")
@@ -203,4 +203,4 @@ def _is_spaced(source: str, target: str, spaced: bool, group: str, *, opening: b
 
 
 def _starts_word(follows: str) -> bool:
-    return bool(follows) and (follows.isalnum() or follows in "([{\"'<„“«¿¡")
+    return bool(follows) and follows not in ".,;:!?…)]}»”’%。，、！？；："
