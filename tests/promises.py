@@ -448,4 +448,54 @@ LACKING = [
         ("tests/test_training.py::test_without_a_word_on_trackers_tensorboard_is_used_where_it_is",)),
 ]  # fmt: skip
 
-PROMISES = [*TRANSLATED, *STREAMED, *QUICK, *PRINTED, *INTERFACE, *READ, *RESUMED, *TEXTS, *STRANGE, *LACKING]
+KEPT, GIVEN_BACK = "tests/test_placeholders.py::test_", "tests/test_documents.py::test_"
+MEMORIES = "tests/test_translators_files.py::test_"
+ENTRIES = (MEMORIES + "finished_entries_are_pairs_and_the_rest_is_counted",)
+REFUSED = (MEMORIES + "what_is_no_such_file_is_refused_in_one_line",)
+FILLED = (GIVEN_BACK + "a_po_file_comes_back_filled_in",)
+DOCUMENTS = [
+    Bug(35, "fuzzy entries are learnt", "text/translators_files.py", '"fuzzy" if unit.isfuzzy() else ""', '""', ENTRIES, only="po"),
+    Bug(35, "what is not yet translated is learnt", "text/documents.py",
+        'return "fuzzy" if element.get("state") == "initial" else ""', 'return ""', ENTRIES, only="xliff"),
+    Bug(35, "the first variant of a language is taken", "text/documents.py", "if True in same:", "if False:",
+        (MEMORIES + "languages_are_chosen_with_or_without_their_region", *ENTRIES), only="exact or en"),
+    Bug(36, "an XML file may declare entities", "text/documents.py", "if declared is not None and (entity :=", "if False and (entity :=",
+        REFUSED, every=True, only="small or file"),
+    Bug(36, "a document of any length is held", "text/documents.py", "if len(content) > LARGEST_DOCUMENT:", "if False:",
+        (MEMORIES + "a_file_without_end_is_not_held",)),
+    Bug(28, "a gap does not cost what is written after it", "translation/placing.py",
+        "        costs[:-1] += np.cumsum(before[::-1])[::-1]\n", "", (KEPT + "gaps_are_the_cheapest_by_hand",)),
+    Bug(28, "formats that take the next value change places", "translation/placeholders.py",
+        "if _in_order(kept) != _in_order(", "if False and _in_order(kept) != _in_order(",
+        (KEPT + "a_name_that_the_model_copies_stands_in_for_a_placeholder",)),
+    Bug(28, "a copy that lacks a placeholder is taken", "translation/placeholders.py",
+        "if Counter(wanted) != Counter(copied) or ", "if ", (KEPT + "a_copy_that_lacks_one_or_has_too_many_is_not_taken",)),
+    Bug(28, "every number is a placeholder", "translation/placeholders.py", "if free and reader.find_unknown(match[0]):", "if free:",
+        (KEPT + "numbers_are_protected_from_a_vocabulary_that_cannot_spell_them",)),
+    Bug(28, "a lost place is not told", "translation/placing.py", "            lost.append(group)\n", "",
+        (KEPT + "what_was_not_read_or_written_is_at_the_end_and_is_told",)),
+    Bug(28, "a machine's translation looks like a person's", "bulk/documents.py",
+        'line = line.replace("#,", "#, fuzzy,", 1)', "pass", FILLED),
+    Bug(28, "the first plural form is that of one", "bulk/documents.py", "[sources[form != one]", "[sources[form > 0]",
+        (GIVEN_BACK + "each_plural_form_has_its_source",)),
+    Bug(28, "what is not to be translated is", "bulk/documents.py",
+        'if unit.state == "not to be translated" or (', "if (", (GIVEN_BACK + "an_xliff_file_comes_back_filled_in",)),
+    Bug(28, "a sentence ends within a tag", "text/sentences.py", "inside = any(one < end < other", "inside = any(False",
+        (GIVEN_BACK + "no_sentence_ends_within_what_is_whole",)),
+    Bug(28, "problems of an entry are not told", "bulk/entries.py", "        problems += answer.problems\n", "",
+        (GIVEN_BACK + "problems_name_the_line",)),
+]  # fmt: skip
+
+PROMISES = [
+    *TRANSLATED,
+    *STREAMED,
+    *QUICK,
+    *PRINTED,
+    *INTERFACE,
+    *READ,
+    *RESUMED,
+    *TEXTS,
+    *STRANGE,
+    *LACKING,
+    *DOCUMENTS,
+]
