@@ -262,8 +262,8 @@ def test_sentences_end_where_people_see_it(text: str, sentences: list[str]) -> N
 
 
 def test_no_sentence_ends_within_what_is_whole() -> None:
-    text = "Das <x a. B> ist. So"
-    assert [text[start:end] for start, end in cut_sentences(text, [(4, 12)])] == ["Das <x a. B> ist.", "So"]
+    text = "Das <x ab. B> ist. So"
+    assert [text[start:end] for start, end in cut_sentences(text, [(4, 13)])] == ["Das <x ab. B> ist.", "So"]
 
 
 # ------------------------------------------------------------------------------------------------- the command line
