@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 from test_translator import tiny
 
 from seq2seq.config import SearchConfig, TokenizerConfig
+from seq2seq.errors import InputError
 from seq2seq.text.special_tokens import EOS
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair
 from seq2seq.text.words import split_words, word_owners, word_shares
-from seq2seq.translation.options import SearchOptions
+from seq2seq.translation.options import SearchKeywords, SearchOptions
 from seq2seq.translation.placeholders import find_placeholders, find_stand_in, translate_protected
 from seq2seq.translation.placing import UNKNOWN, choose_gaps
 from seq2seq.translation.translation import Outcome, Translation, read_sources, write_translation
@@ -52,9 +54,12 @@ WORDS = dict(
 )
 
 
+TAG = "<2en>"
+
+
 @cache
 def tokenizer(text: str, kind: Any = "char") -> Tokenizer:
-    return Tokenizer.train([text, "ä"], TokenizerConfig(kind=kind, vocabulary_size=200))
+    return Tokenizer.train([text, "ä"], TokenizerConfig(kind=kind, vocabulary_size=200, symbols=[TAG]))
 
 
 class Dictionary:
@@ -70,11 +75,13 @@ class Dictionary:
         self.words = WORDS | {UNKNOWN: thing}
         self.tokenizers = TokenizerPair(tokenizer(GERMAN + known, kind), tokenizer(ENGLISH + known, kind), joint=False)
         self.backwards, self.most, self.asked = backwards, most, list[str]()
+        texts = [SimpleNamespace(tag=None), SimpleNamespace(tag=TAG)]
+        self.config = SimpleNamespace(data=SimpleNamespace(texts=texts, tags=[TAG]))
 
     def translate(self, texts: Iterable[str], **options: Any) -> list[Translation]:
         texts = list(texts)
         self.asked += texts
-        sources = read_sources(self.tokenizers, texts, SearchOptions.of(SearchConfig(), options))
+        sources = read_sources([cast(Any, self)], texts, SearchOptions.of(SearchConfig(), options))
         return [self._translate(source) for source in sources]
 
     def _translate(self, source: Any) -> Translation:
@@ -99,7 +106,7 @@ class Dictionary:
         for row, (start, end) in enumerate(spans):
             number = next((each for one, other, each in owners if one <= (start + end) / 2 <= other), -1)
             row_weights = np.array([owner == number for owner in reads], dtype=np.float32)
-            weights[row, :-1] = row_weights / max(row_weights.sum(), 1)
+            weights[row, source.tag : -1] = row_weights / max(row_weights.sum(), 1)
         if finished:
             weights[-1, -1] = 1
         return write_translation(self.tokenizers, source, Outcome(tokens, -1.0, -1.0, weights, finished))
@@ -181,6 +188,28 @@ def test_a_copy_that_lacks_one_or_has_too_many_is_not_taken(copied: str) -> None
     (found,) = translate_protected(Copying(known="{}%sd<b>/ 012"), [source])
     assert found.text != copied
     assert [found.text[start:end] for start, end in found.spans] == [source[a:b] for a, b in find_placeholders(source)]
+
+
+@pytest.mark.parametrize("source", [*PLACED, "ich sehe {0} und {name} heute"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_tag_before_the_text_moves_nothing(source: str, backwards: bool) -> None:
+    known = " Adele Berta Carla" if "{name}" in source else ""
+    plain, tagged = (
+        translate_protected(Dictionary(backwards=backwards, known=known), [source], **options)[0]
+        for options in (SearchKeywords(), SearchKeywords(tag=TAG))
+    )
+    assert (plain.text, plain.spans, plain.problems) == (tagged.text, tagged.spans, tagged.problems)
+    if tagged.translation is not None and tagged.translation.source_pieces:
+        assert tagged.translation.source_pieces[0] == TAG
+
+
+def test_a_stand_in_is_looked_for_under_the_tag() -> None:
+    """A model of several directions may refuse to read anything without one."""
+    engine = Dictionary(known=" Adele Berta Carla", kind="word", backwards=True)
+    engine.config.data.texts = [SimpleNamespace(tag=TAG)]
+    assert find_stand_in(engine, TAG) == "Adele"
+    with pytest.raises(InputError, match="tag"):
+        find_stand_in(engine)
 
 
 def test_a_name_that_the_model_copies_stands_in_for_a_placeholder() -> None:
@@ -289,9 +318,10 @@ def test_gaps_are_the_cheapest_by_hand() -> None:
 
 
 def test_chinese_has_gaps_between_its_characters() -> None:
+    engine = Dictionary()
     reader, writer = tokenizer("ich sehe Hund heute"), tokenizer("我看见狗今天")
-    pair = TokenizerPair(reader, writer, joint=False)
-    (source,) = read_sources(pair, ["ich sehe heute"], SearchOptions.of(SearchConfig(), {}))
+    engine.tokenizers = pair = TokenizerPair(reader, writer, joint=False)
+    (source,) = read_sources([cast(Any, engine)], ["ich sehe heute"], SearchOptions.of(SearchConfig(), {}))
     tokens = writer.encode("我看见今天")
     weights = np.zeros((len(tokens) + 1, len(source.ids) + 1), dtype=np.float32)
     spans = writer.decode_spans(tokens)[1]

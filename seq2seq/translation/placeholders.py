@@ -100,7 +100,7 @@ def translate_protected(
     for row, translation in zip(known, translator.translate([sources[row] for row in known], **options), strict=True):
         results[row] = _as_copied(sources[row], given[row], translation)
     rest = [row for row, result in enumerate(results) if result is None]
-    stand_in = find_stand_in(translator) if any(given[row] for row in rest) else None
+    stand_in = find_stand_in(translator, options.get("tag")) if any(given[row] for row in rest) else None
     for row in _translate_plans(translator, sources, given, rest, stand_in, options, results):
         results[row] = None  # formats in another order
     rest = [row for row, result in enumerate(results) if result is None]
@@ -130,7 +130,7 @@ def _translate_plans(
         if row not in found:  # nothing but placeholders, and signs between them
             results[row] = ProtectedTranslation(sources[row], list(spans[row]), [], None)
             continue
-        placed = put_back(plans[row], found[row], translator.tokenizers)
+        placed = put_back(plans[row], found[row], translator.tokenizers, int(options.get("tag") is not None))
         problems = [
             f"the place of {group.text!r:.80} is unknown, for the translation was cut; it is at the end"
             for group in placed.lost
@@ -154,22 +154,23 @@ def _in_order(placeholders: Sequence[str]) -> list[str]:
     return [each for each in placeholders if _ORDERED.match(each)]
 
 
-def find_stand_in(translator: _Engine) -> str:
+def find_stand_in(translator: _Engine, tag: str | None = None) -> str:
     """Return a word for the model to read in place of a placeholder: a name that it copies, else an unknown character.
 
-    It is looked for once for each translator, by translating words that may be names.
+    It is looked for once for each translator and tag, by translating words that may be names.
     """
-    if translator not in _STAND_INS:
+    known = _STAND_INS.setdefault(translator, {})
+    if tag not in known:
         names = candidate_names(translator.tokenizers)
-        words = [Counter(re.findall(r"\w+", answer.text)) for answer in translator.translate(names)]
+        words = [Counter(re.findall(r"\w+", answer.text)) for answer in translator.translate(names, tag=tag)]
         seen = sum(words, Counter[str]())
         # A word such as "The" is in the translation of many.
         copied = (name for name, found in zip(names, words, strict=True) if found[name] == seen[name] == 1)
-        _STAND_INS[translator] = next(copied, UNKNOWN)
-    return _STAND_INS[translator]
+        known[tag] = next(copied, UNKNOWN)
+    return known[tag]
 
 
-_STAND_INS: WeakKeyDictionary[_Engine, str] = WeakKeyDictionary()
+_STAND_INS: WeakKeyDictionary[_Engine, dict[str | None, str]] = WeakKeyDictionary()
 
 
 # ------------------------------------------------------------------------------------------ a model that copies them

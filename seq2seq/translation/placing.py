@@ -95,11 +95,15 @@ class Placed(NamedTuple):
     lost: list[Group]
 
 
-def put_back(plan: Plan, translation: Translation, tokenizers: TokenizerPair) -> Placed:
-    """Return the translation of a plan's text with its groups, and the spans of the placeholders in their order."""
+def put_back(plan: Plan, translation: Translation, tokenizers: TokenizerPair, tags: int = 0) -> Placed:
+    """Return the translation of a plan's text with its groups, and the spans of the placeholders in their order.
+
+    tags: how many pieces the model read before the text.
+    """
     ((_, source),) = tokenizers.source.encode_spans([plan.text])
-    source, target = source[: len(translation.source_pieces)], tokenizers.target.decode_spans(translation.tokens)[1]
-    weights = _sharpened(translation, len(source), len(target))
+    source = source[: len(translation.source_pieces) - tags]
+    target = tokenizers.target.decode_spans(translation.tokens)[1]
+    weights = _sharpened(translation, tags + len(source), len(target))[:, tags:]
     gaps = choose_gaps(translation.text, weights, source, target, [group.place[0] for group in plan.groups])
     places = [
         _own_words(translation.text, weights, source, target, group.place) or (gap, gap)

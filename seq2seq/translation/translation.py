@@ -141,7 +141,7 @@ def read_sources(models: Sequence[Tagged], texts: Iterable[str], options: Search
     most = options.max_source_length
     encoded = zip(sentences, encode_spans(tokenizers.source, sentences), strict=True)
     return [
-        Source(row, text, [*(tag if ids else ()), *ids[:most]], spans[:most], len(ids) > most, len(tag))
+        Source(row, text, [*(tag if ids else ()), *ids[:most]], spans[:most], len(ids) > most, len(tag) if ids else 0)
         for row, (text, (ids, spans)) in enumerate(encoded)
     ]
 
