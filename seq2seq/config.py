@@ -112,6 +112,9 @@ class ModelConfig(Section):
     tie: Literal["none", "target", "all"] = Field(
         "target", description="share weights: none, target embedding = output layer, all three (joint vocabulary)"
     )
+    copy: bool = Field(  # type: ignore[misc]  # which Section hides for it
+        False, description="copy pieces of the source, such as names and numbers, by attention (joint vocabulary)"
+    )
     dropout_embedding: float = Field(0.2, ge=0, lt=1, description="dropout on embeddings")
     dropout_layer: float = Field(0.2, ge=0, lt=1, description="dropout on the output of each recurrent layer")
     dropout_output: float = Field(0.2, ge=0, lt=1, description="dropout before the output layer")

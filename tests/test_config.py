@@ -95,6 +95,7 @@ MODEL: list[tuple[dict[str, Any], dict[str, Any]]] = [  # a network, and what is
     ({}, {"layer_norm": True}),
     ({"source_vocabulary": 23}, {"tie": "target"}),
     ({"source_vocabulary": 23, "tie": "target"}, {"tie": "all"}),
+    ({"source_vocabulary": 23}, {"copy": True}),
     ({}, {"dropout_embedding": 0.5}),
     ({}, {"dropout_layer": 0.5}),
     ({}, {"dropout_output": 0.5}),

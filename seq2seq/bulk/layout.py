@@ -68,6 +68,8 @@ class Layout:
         }
         if error:
             entry["error"] = error
+        if translation.copied is not None:
+            entry["copied"] = [round(share, 6) for share in translation.copied]
         if self.scores:
             entry |= {"score": translation.score, "log_prob": translation.log_prob}
         if self.alignment:

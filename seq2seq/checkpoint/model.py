@@ -45,6 +45,7 @@ from seq2seq.text.special_tokens import SPECIAL_IDS
 from seq2seq.text.tokenizer import LARGEST_TOKENIZER, Tokenizer, TokenizerPair
 from seq2seq.version import __version__
 
+_COPY_NEEDS = "model.copy = true needs one vocabulary for both sides; use tokenizer.joint = true and no target_model"
 _HEADER = 1024  # bytes; more than the header of a safetensors file needs for one tensor, its long name included
 
 
@@ -98,6 +99,8 @@ def build_model(config: Config, tokenizers: TokenizerPair) -> Seq2Seq:
 def _sizes(config: Config, tokenizers: TokenizerPair) -> Vocabulary:
     if config.model.tie == "all" and not tokenizers.joint:
         raise InputError("model.tie = 'all' needs one vocabulary for both sides; use a joint one, or tie = 'target'")
+    if config.model.copy and not tokenizers.joint:
+        raise InputError(_COPY_NEEDS)
     return Vocabulary(source=tokenizers.source.vocabulary_size, target=tokenizers.target.vocabulary_size)
 
 
@@ -131,8 +134,10 @@ def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
 
 
 def _refuse_ineffective_keys(config: Config) -> None:
-    """Raise InputError for keys that would change nothing, as the mechanisms' classes declare."""
-    model = config.model
+    """Raise InputError for keys that would change nothing, as the mechanisms' classes declare, or cannot be met."""
+    model, tokenizer = config.model, config.tokenizer
+    if model.copy and (tokenizer.target_model is not None or not tokenizer.joint):
+        raise InputError(_COPY_NEEDS)
     if model.input_feeding and (model.wiring, True) not in DECODERS:
         reason = DECODERS[model.wiring, False].no_input_feeding
         raise InputError(f"model: input_feeding has no effect with wiring = {model.wiring!r}, {reason}")

@@ -190,7 +190,8 @@ def translate(
 
     With --format jsonl, each translation is an object: line, rank, source,
     text, finished, truncated, source_pieces, pieces; with --scores also score
-    and log_prob, with --alignment also alignment.
+    and log_prob, with --alignment also alignment; of a model that copies also
+    copied: for each piece the probability that it comes from the source.
 
     Words are what whitespace separates in the text as it was given. Characters
     that the model does not know are counted, and named at the end on standard

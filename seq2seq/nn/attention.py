@@ -29,10 +29,12 @@ class Memory:
     keys: Repeatable  # [batch, source, projected_dim]
     values: Repeatable  # [batch, source, value_dim]
     mask: Bool[Tensor, "batch source"]
+    pieces: Int[Tensor, "batch source"] | None = None  # what can be copied, -1 elsewhere; None: the model cannot copy
 
     def select(self, rows: Int[Tensor, " selected"]) -> "Memory":
         """Return the memory of the sentences with these row numbers, in their order."""
-        return Memory(*(plain(part).index_select(0, rows) for part in (self.keys, self.values, self.mask)))
+        keys, values, mask = (plain(part).index_select(0, rows) for part in (self.keys, self.values, self.mask))
+        return Memory(keys, values, mask, None if self.pieces is None else self.pieces.index_select(0, rows))
 
 
 @dataclass(frozen=True, slots=True)

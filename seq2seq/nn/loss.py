@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from seq2seq.nn.copying import CopyTerms
 from seq2seq.nn.kernels.cross_entropy import linear_cross_entropy
 from seq2seq.nn.kernels.precision import product_dtype
 
@@ -28,17 +29,31 @@ def cross_entropy(
     bias: Float[Tensor, " vocabulary"],
     targets: Int[Tensor, " tokens"],
     smoothing: float,
+    copied: CopyTerms | None = None,
 ) -> Loss:
     """Return -Σ_t Σ_v q_v log p(v), with q = (1 - ε) onehot + ε / V and ε = `smoothing`.
 
-    Szegedy et al. (2016), section 7. Pass real positions only: padding is not recognised. Under autocast to bfloat16 on
+    Szegedy et al. (2016), section 7. With `copied`, terms of the targets [tokens], the likelihood of the target is that
+    of the mixture, and the smoothing is that of the vocabulary: -Σ_t [(1 - ε) log p_mixture(target) + ε / V Σ_v
+    log p_vocabulary(v)]. Smoothing of the mixture would charge a sure pointer for each piece of the vocabulary, and so
+    keep g below 1.
+
+    Pass real positions only: padding is not recognised. Under autocast to bfloat16 on
     a CPU, the products are in bfloat16; fp16 could not hold the sums in the gradients, and GPUs were not measured.
     """
     asked = product_dtype(weight)
     dtype = asked if outputs.device.type == "cpu" and asked == torch.bfloat16 else weight.dtype
     with torch.autocast(outputs.device.type, enabled=False):
-        total, nll, log_probs = linear_cross_entropy(outputs.to(weight.dtype), weight, bias, targets, smoothing, dtype)
-    return Loss(total, nll, torch.tensor(targets.shape[0], device=outputs.device), log_probs[:, 0])
+        odds = None if copied is None else copied.log_odds.to(weight.dtype)
+        total, nll, log_probs = linear_cross_entropy(
+            outputs.to(weight.dtype), weight, bias, targets, smoothing, dtype, odds
+        )
+        log_probs = log_probs[:, 0]
+        if copied is not None:
+            kept = copied.log_kept.sum()
+            total, nll = total - (1 - smoothing) * kept, nll - kept.detach()
+            log_probs = log_probs + copied.log_kept.detach()
+    return Loss(total, nll, torch.tensor(targets.shape[0], device=outputs.device), log_probs)
 
 
 def repetition(weights: Float[Tensor, "batch target source"], real: Bool[Tensor, "batch target"]) -> Tensor:

@@ -167,7 +167,9 @@ class _Beam:
         if any(broken):
             raise nan_error(self.history.steps + 1)
         self.history.records.append(
-            StepRecord(frontier.sentences, growth.tokens, growth.parents, growth.log_probs, answer.weights)
+            StepRecord(
+                frontier.sentences, growth.tokens, growth.parents, growth.log_probs, answer.weights, answer.copied
+            )
         )
         going = [row for row, ends in enumerate(done) if not ends]
         if not going:

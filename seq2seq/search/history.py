@@ -5,7 +5,7 @@ traced.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -22,7 +22,7 @@ class StepRecord:
     """One step of a search: the token in each slot, and the slot before the step to which it was appended.
 
     sentences: those still searched. log_probs: of the whole hypothesis, -inf in an empty slot. weights: attention
-    weights by the slot before the step, so a token's row is that of its parent.
+    weights by the slot before the step, so a token's row is that of its parent; copied: the same of `Step.copied`.
     """
 
     sentences: Int[Tensor, " sentences"]
@@ -30,6 +30,7 @@ class StepRecord:
     parents: Int[Tensor, "sentences slots"]
     log_probs: Float[Tensor, "sentences slots"]
     weights: Float[Tensor, "sentences beam source"]
+    copied: Float[Tensor, "sentences beam source"] | None = None
 
 
 class Ending(NamedTuple):
@@ -94,6 +95,8 @@ class History:
         device, steps = self.limits.max_lengths.device, 1 + max(ending.step for ending in endings)
         tokens = torch.zeros(len(endings), steps, dtype=torch.long, device=device)
         weights = self.records[0].weights.new_zeros(len(endings), steps, self.records[0].weights.shape[2])
+        copied = None if self.records[0].copied is None else torch.zeros_like(weights)
+        sums = self.records[0].log_probs.new_zeros(len(endings), steps + 1)  # up to each step
         sentences = torch.tensor([ending.sentence for ending in endings], device=device)
         slots = torch.tensor([ending.slot for ending in endings], device=device)
         for step in reversed(range(steps)):
@@ -103,8 +106,16 @@ class History:
             parents = record.parents[rows, slots[on]]
             tokens[on, step] = record.tokens[rows, slots[on]]
             weights[on, step] = record.weights[rows, parents]
+            if copied is not None and record.copied is not None:
+                copied[on, step] = record.copied[rows, parents].to(copied.dtype)
+                sums[on, step + 1] = record.log_probs[rows, slots[on]]
             slots[on] = parents
-        return [_hypothesis(*row) for row in zip(endings, tokens.tolist(), weights.cpu(), strict=True)]
+        found = [_hypothesis(*row) for row in zip(endings, tokens.tolist(), weights.cpu(), strict=True)]
+        if copied is None:
+            return found
+        steps_of = [ending.step + 1 for ending in endings]
+        extra = zip(found, copied.cpu(), sums.diff(dim=1).tolist(), steps_of, strict=True)
+        return [replace(one, copied=part[:n].clone(), log_probs=log_probs[:n]) for one, part, log_probs, n in extra]
 
 
 def nan_error(step: int) -> Seq2SeqError:

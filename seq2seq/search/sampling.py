@@ -188,7 +188,8 @@ class _Samples:
             raise ValueError("sampling draws among all tokens: the noise of a few would depend on how they are padded")
         tokens, log_probs = self._draw(answer.log_probs)
         parents = self._slots.expand_as(tokens)
-        self.history.records.append(StepRecord(self._sentences, tokens, parents, log_probs, answer.weights))
+        record = StepRecord(self._sentences, tokens, parents, log_probs, answer.weights, answer.copied)
+        self.history.records.append(record)
         cut = self._limits.max_lengths[self._sentences] == self.history.steps
         live = log_probs.isfinite() & (tokens != self._limits.eos) & ~cut[:, None]
         *alive, broken = torch.cat([live, log_probs.isnan().any(0, keepdim=True)]).tolist()

@@ -34,14 +34,20 @@ class Shortlist:
 
 
 def candidate_tokens(
-    shortlists: Sequence[Shortlist], sources: Sequence[Sequence[int]]
+    shortlists: Sequence[Shortlist], sources: Sequence[Sequence[int]], *, copies: bool = False
 ) -> Int[Tensor, "sentences width"]:
     """Return for each source, given with its end token, the tokens that any shortlist allows: ascending, -1 as padding.
+
+    copies: also those of the source itself, which a model that copies may write.
 
     The width is that of the longest row; a batch changes only the padding. Several shortlists are those of an ensemble:
     a token that one member could reach is open to the vote of all.
     """
-    rows = [np.unique(np.concatenate([each.tokens_for(source) for each in shortlists])) for source in sources]
+    own = [np.array(source if copies else [], dtype=np.int32) for source in sources]
+    rows = [
+        np.unique(np.concatenate([more, *(each.tokens_for(source) for each in shortlists)]))
+        for source, more in zip(sources, own, strict=True)
+    ]
     padded = np.full((len(rows), max(map(len, rows))), -1, dtype=np.int64)
     for row, tokens in enumerate(rows):
         padded[row, : len(tokens)] = tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -32,6 +33,8 @@ class Outcome:
     score: float
     weights: NDArray[np.float32]  # [length, source], as wide as the batch
     finished: bool
+    copied: NDArray[np.float32] | None = None  # [length, source]: the probability of copying each position
+    log_probs: list[float] | None = None  # of each token, the end included; given with `copied` alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +52,9 @@ class Translation(PlainData):
     alignment: (source word, target word), from 0: each target word with the source word that got most of its attention.
     finished: False when the maximum length ended the translation. truncated: the source was longer than
     max_source_length pieces, and only the first of them were read.
+    copied: with model.copy, for each piece the probability that it was copied from the source and not taken from the
+    vocabulary, given that it was written: g Σ α / p, of the mean of an ensemble's models. None for a model without
+    copy, and for a blank source.
     """
 
     source: str
@@ -64,6 +70,7 @@ class Translation(PlainData):
     alignment: list[tuple[int, int]]
     finished: bool
     truncated: bool
+    copied: list[float] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", matrix(self.weights))
@@ -170,7 +177,19 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
         alignment=sorted(strongest_links(merge_weights(weights, *shares))),
         finished=found.finished,
         truncated=source.truncated,
+        copied=_copied_shares(source.ids, found),
     )
+
+
+def _copied_shares(source: Sequence[int], found: Outcome) -> list[float] | None:
+    """Return for each token the part of its probability that copies of the source gave."""
+    if found.copied is None or found.log_probs is None:
+        return None
+    ids, shares = np.array(source), list[float]()
+    for token, row, log_prob in zip(found.tokens, found.copied, found.log_probs, strict=False):  # not the end's
+        copied = float(row[: len(ids)][ids == token].sum(dtype=np.float64))
+        shares.append(math.exp(min(0.0, math.log(copied) - log_prob)) if copied else 0.0)
+    return shares
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:

@@ -321,8 +321,15 @@ class Translator:
         return self._copies.of(PackedMatrix.of) if can_pack(*parameters) else self._networks
 
     def _translation(self, source: Source, hypothesis: Hypothesis) -> Translation:
-        found = hypothesis.tokens, hypothesis.log_prob, hypothesis.score, hypothesis.weights.numpy()
-        return write_translation(self.tokenizers, source, Outcome(*found, finished=hypothesis.finished))
+        found = (
+            hypothesis.tokens,
+            hypothesis.log_prob,
+            hypothesis.score,
+            hypothesis.weights.numpy(),
+            hypothesis.finished,
+        )
+        copied = None if hypothesis.copied is None else hypothesis.copied.numpy()
+        return write_translation(self.tokenizers, source, Outcome(*found, copied, hypothesis.log_probs))
 
     def shortlist_digests(self) -> list[str]:
         """Return the SHA-256 of each model's shortlist."""
