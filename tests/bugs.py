@@ -164,7 +164,7 @@ FORCING = [
         "tuple(part[:, 0] for part in state.cells[depth])", "tuple(0 * part[:, 0] for part in state.cells[depth])",
         (*STEPS, *FORCED), every=True, only="luong and not deep and not oneway"),
     Bug(6, "teacher forcing reads out the context of the step before", "nn/decoder.py",
-        "torch.cat(contexts, 1), embedded", "torch.cat(contexts, 1).roll(1, 1), embedded",
+        "torch.cat(contexts, 1), embedded]", "torch.cat(contexts, 1).roll(1, 1), embedded]",
         STEPS, every=True, only="bahdanau and not uniform and not deep and not oneway"),
     Bug(7, "search leaves the end out of the log-probability", "search/beam.py",
         "        tokens, parents = candidates.parts(ranked.indices)\n",
@@ -645,6 +645,60 @@ CONTINUED = [
         (EXTENSION + "a_text_is_cut_where_it_was_or_joined",)),
 ]  # fmt: skip
 
+COPYING = "tests/test_copying.py::test_"
+COPIES = (COPYING + "a_step_is_the_mixture_written_out",)
+
+POINTER = [
+    Bug(1, "special pieces are copied", "nn/copying.py",
+        "source.masked_fill(source < FIRST_ORDINARY, -1)", "source.masked_fill(source < 0, -1)", COPIES, every=True,
+        only="not uniform"),
+    Bug(1, "what a window's factor takes is lost", "nn/copying.py",
+        "gate, weights = _wide(gate), _wide(weights).masked_fill(places < 0, 0)\n    places",
+        "gate, weights = _wide(gate), _wide(weights).masked_fill(places < 0, 0)\n"
+        "    weights = weights / weights.sum(-1, keepdim=True).clamp(min=1e-30)\n    places",
+        COPIES),
+    Bug(6, "forced decoding forgets what is copied", "translation/forcing.py", "if network.architecture.copy:", "if False:",
+        RESCORED, every=True, only="copy"),
+    Bug(6, "the gate of teacher forcing does not read the input", "nn/decoder.py",
+        "torch.cat([top, context, embedded], dim=-1))\n        return logit",
+        "torch.cat([top, context, torch.zeros_like(embedded)], dim=-1))\n        return logit",
+        (COPYING + "the_gate_reads_state_context_and_input",)),
+    Bug(8, "pieces to copy stay when a sentence leaves the batch", "nn/attention.py",
+        "self.pieces.index_select(0, rows)", "self.pieces[: len(rows)]", BATCH, every=True, only="copy"),
+    Bug(8, "columns of copies stay when a sentence leaves the batch", "nn/narrow_output.py",
+        "self.copied[sentences]", "self.copied[: len(sentences)]",
+        (COPYING + "a_shortlist_has_the_sentences_own_pieces",)),
+    Bug(8, "what is copied does not follow its hypothesis", "search/history.py",
+        "record.copied[rows, parents]", "record.copied[rows, parents * 0]",
+        (COPYING + "copied_is_the_part_of_each_piece_that_the_source_gave",)),
+    Bug(8, "only the last of equal pieces is copied", "nn/copying.py", ".scatter_add(-1, places, weights)",
+        ".scatter(-1, places, weights)", COPIES, every=True),
+    Bug(14, "the vocabulary keeps its share whatever is copied", "nn/copying.py",
+        "return _logaddexp(F.logsigmoid(-gate), F.logsigmoid(gate) + rest.log())", "return 0 * rest", COPIES, every=True),
+    Bug(14, "a target that can be copied teaches the vocabulary as another", "nn/kernels/cross_entropy.py",
+        "torch.sigmoid(log_probs - odds[chunk][some])", "torch.ones_like(log_probs)",
+        (COPYING + "value_and_gradients_are_those_of_torch", COPYING + "gradients_of_the_loss_numerically"), every=True),
+    Bug(14, "what the vocabulary keeps is not weighed as the likelihood is", "nn/loss.py",
+        "total - (1 - smoothing) * kept", "total - kept",
+        (COPYING + "value_and_gradients_are_those_of_torch", COPYING + "the_loss_written_out"), every=True, only="0.1"),
+    Bug(14, "the gradient of a copy that has no weight is endless", "nn/copying.py",
+        "torch.where(there, wanted, 1.0).log()", "wanted.log()",
+        (COPYING + "a_sure_gate_has_finite_losses_and_gradients",)),
+    Bug(20, "what a plain model does not copy is left out of the mean", "search/ensemble.py",
+        ".sum(0) / len(answers)", ".sum(0) / len(copying)", (COPYING + "an_ensemble_of_a_copying_model_and_a_plain_one",)),
+    Bug(20, "what is copied is not set against what else would have written it", "translation/translation.py",
+        "math.log(copied) - log_prob", "math.log(copied)",
+        (COPYING + "copied_is_the_part_of_each_piece_that_the_source_gave",)),
+    Bug(20, "an export adds only what is copied", "nn/copying.py",
+        "torch.maximum(first, second) +", "second +",
+        ("tests/test_onnx.py::test_graphs_give_the_numbers_of_the_network",), only="copy"),
+    Bug(20, "model.copy with two vocabularies is found out when all is read", "checkpoint/model.py",
+        "if model.copy and (tokenizer.target_model is not None or not tokenizer.joint):", "if False:",
+        (COPYING + "two_vocabularies_are_refused",)),
+    Bug(26, "a shortlist lacks what could be copied", "translation/stepping.py", "copies=copies", "copies=False",
+        (COPYING + "a_shortlist_has_the_sentences_own_pieces",)),
+]  # fmt: skip
+
 COMPARISONS = [
     Bug(27, "the variation between trainings has no say", "comparison/statistics.py",
         "p_corrected=max(p_bootstrap, p_randomisation, p_seeds or 0.0)", "p_corrected=max(p_bootstrap, p_randomisation)",
@@ -725,7 +779,8 @@ SEVERAL = [
 BUGS = sorted(
     [
         *MASKING, *BATCHES, *ENCODER, *ORDER, *FORCING, *STATE, *SEARCH, *LOSSES_OF_TRAINING, *SCORES, *LINES, *RESUMING,
-        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *CONTINUED, *COMPARISONS, *SEVERAL,
+        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *CONTINUED, *POINTER, *COMPARISONS,
+        *SEVERAL,
     ],
     key=lambda bug: bug.pitfall,
 )  # fmt: skip

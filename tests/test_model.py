@@ -63,6 +63,9 @@ def test_a_sequence_equals_its_steps(mechanism: str, wiring: tuple[str, bool], c
         state = output.state
         torch.testing.assert_close(output.outputs[:, 0], together.outputs[:, position], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(output.weights[:, 0], together.weights[:, position], atol=1e-5, rtol=1e-5)
+        assert (output.gate is None) == (together.gate is None) == (mechanism != "copy")
+        if output.gate is not None and together.gate is not None:
+            torch.testing.assert_close(output.gate[:, 0], together.gate[:, position], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("mechanism", "wiring", "cell", "shape"), SHAPED)

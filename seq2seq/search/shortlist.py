@@ -43,11 +43,9 @@ def candidate_tokens(
     The width is that of the longest row; a batch changes only the padding. Several shortlists are those of an ensemble:
     a token that one member could reach is open to the vote of all.
     """
-    own = [np.array(source if copies else [], dtype=np.int32) for source in sources]
-    rows = [
-        np.unique(np.concatenate([more, *(each.tokens_for(source) for each in shortlists)]))
-        for source, more in zip(sources, own, strict=True)
-    ]
+    rows = [np.unique(np.concatenate([each.tokens_for(source) for each in shortlists])) for source in sources]
+    if copies:
+        rows = [np.union1d(row, source) for row, source in zip(rows, sources, strict=True)]
     padded = np.full((len(rows), max(map(len, rows))), -1, dtype=np.int64)
     for row, tokens in enumerate(rows):
         padded[row, : len(tokens)] = tokens
