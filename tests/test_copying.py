@@ -434,9 +434,8 @@ def test_names_that_no_target_had_are_copied() -> None:
     rights = {}
     for copy in (False, True):
         sizes = {"embedding_dim": 24, "encoder_dim": 16, "decoder_dim": 32, "attention_dim": 24, "output_dim": 24}
-        model = tiny_model(
-            "additive", ("luong", False), source_vocabulary=110, target_vocabulary=110, copy=copy, **sizes
-        )
+        sizes |= {"source_vocabulary": 110, "target_vocabulary": 110}
+        model = tiny_model("additive", ("luong", False), copy=copy, **sizes)
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         for step in range(80):
             loss = model(*make_batch(*pairs_of_names(known, 24, step)).tensors(), 0.1)
