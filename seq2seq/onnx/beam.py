@@ -169,11 +169,11 @@ class _Search:
             for record in reversed(self.records[: last + 1]):
                 row = record.rows[sentence]
                 tokens.append(int(record.tokens[row, slot]))
-                sums.append(float(record.log_probs[row, slot]))
+                if record.copied is not None:
+                    sums.append(float(record.log_probs[row, slot]))
+                    copied.append(record.copied[row, record.parents[row, slot]])
                 slot = int(record.parents[row, slot])
                 weights.append(record.weights[row, slot])
-                if record.copied is not None:
-                    copied.append(record.copied[row, slot])
             produced = tokens[::-1] if unfinished else tokens[:0:-1]
             outcome = Outcome(produced, log_prob, -negative_score, np.stack(weights[::-1]), not unfinished)
             if copied:

@@ -95,8 +95,9 @@ class History:
         device, steps = self.limits.max_lengths.device, 1 + max(ending.step for ending in endings)
         tokens = torch.zeros(len(endings), steps, dtype=torch.long, device=device)
         weights = self.records[0].weights.new_zeros(len(endings), steps, self.records[0].weights.shape[2])
-        copied = None if self.records[0].copied is None else torch.zeros_like(weights)
-        sums = self.records[0].log_probs.new_zeros(len(endings), steps + 1)  # up to each step
+        copied = sums = None
+        if self.records[0].copied is not None:
+            copied, sums = torch.zeros_like(weights), weights.new_zeros(len(endings), steps + 1)  # sums up to each step
         sentences = torch.tensor([ending.sentence for ending in endings], device=device)
         slots = torch.tensor([ending.slot for ending in endings], device=device)
         for step in reversed(range(steps)):
@@ -106,12 +107,12 @@ class History:
             parents = record.parents[rows, slots[on]]
             tokens[on, step] = record.tokens[rows, slots[on]]
             weights[on, step] = record.weights[rows, parents]
-            if copied is not None and record.copied is not None:
+            if copied is not None and sums is not None and record.copied is not None:
                 copied[on, step] = record.copied[rows, parents].to(copied.dtype)
-                sums[on, step + 1] = record.log_probs[rows, slots[on]]
+                sums[on, step + 1] = record.log_probs[rows, slots[on]].to(sums.dtype)
             slots[on] = parents
         found = [_hypothesis(*row) for row in zip(endings, tokens.tolist(), weights.cpu(), strict=True)]
-        if copied is None:
+        if copied is None or sums is None:
             return found
         steps_of = [ending.step + 1 for ending in endings]
         extra = zip(found, copied.cpu(), sums.diff(dim=1).tolist(), steps_of, strict=True)
