@@ -35,6 +35,8 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.special_tokens import BOS, EOS, PAD, SPECIAL_IDS, UNK
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
+from seq2seq.training.engine import own_rate_factors
+from seq2seq.translation.lexicon import Recall
 
 # A piece twice, an unknown one, and sources of different lengths; targets with and without copies.
 SOURCES = [[7, 9, 7, UNK, 12], [5], [11, 28, 4, 11, 11, 6, 20]]
@@ -164,8 +166,10 @@ def test_the_loss_written_out(mechanism: str, smoothing: float) -> None:
 
 
 def test_a_closed_gate_is_no_gate() -> None:
-    """And the other parameters are the same: names, shapes and first values."""
-    plain, gated = tiny_model(target_vocabulary=SOURCE_VOCABULARY), tiny_model(copy=True)
+    """Pitfall 19: and the other parameters are the same: names, shapes, first values, and how fast they learn."""
+    plain = tiny_model("multiplicative", target_vocabulary=SOURCE_VOCABULARY)
+    gated = tiny_model("multiplicative", copy=True)
+    assert own_rate_factors(gated) == own_rate_factors(plain) != {}
     own = dict(plain.named_parameters())
     for name, value in gated.named_parameters():
         assert name.startswith("decoder.copy_gate.") or torch.equal(value, own.pop(name)), name
@@ -310,6 +314,13 @@ def test_a_shortlist_has_the_sentences_own_pieces(wiring: tuple[str, bool], int8
     whole = Translator([loaded], [everything()])
     exact, narrow = (whole.translate(texts, shortlist=choice, int8=int8) for choice in (False, True))
     assert all(map(close, exact, narrow))
+
+
+def test_the_recall_of_a_shortlist_counts_what_can_be_copied() -> None:
+    pairs = [([5, 9, UNK], [7, 9, 8]), ([6], [11, 6])]
+    plain, copies = (Recall.measure(few(), pairs, copies=choice) for choice in (False, True))
+    assert (plain.found, plain.whole, plain.tokens) == (2, 0, 6)
+    assert (copies.found, copies.whole, copies.tokens) == (4, 1, 6 + 3 + 1)
 
 
 def test_a_narrow_output_without_a_piece_cannot_copy_it() -> None:

@@ -163,7 +163,7 @@ def _measure(
     pairs = encode_pairs(loaded, sources, references, tag)
     if not pairs:
         raise InputError(f"{source}: no pair with two sides to measure the shortlist on")
-    recall = Recall.measure(built, pairs)
+    recall = Recall.measure(built, pairs, copies=loaded.config.model.copy)
     return {
         "sentences": recall.sentences,
         "pieces": recall.pieces,

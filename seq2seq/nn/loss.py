@@ -38,8 +38,8 @@ def cross_entropy(
     log p_vocabulary(v)]. Smoothing of the mixture would charge a sure pointer for each piece of the vocabulary, and so
     keep g below 1.
 
-    Pass real positions only: padding is not recognised. Under autocast to bfloat16 on
-    a CPU, the products are in bfloat16; fp16 could not hold the sums in the gradients, and GPUs were not measured.
+    Pass real positions only: padding is not recognised. Under autocast to bfloat16 on a CPU, the products are in
+    bfloat16; fp16 could not hold the sums in the gradients, and GPUs were not measured.
     """
     asked = product_dtype(weight)
     dtype = asked if outputs.device.type == "cpu" and asked == torch.bfloat16 else weight.dtype

@@ -154,9 +154,16 @@ class Recall:
     tokens: int  # on the shortlists of all sentences together
 
     @classmethod
-    def measure(cls, shortlist: Shortlist, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Recall:
-        """Measure the recall of a shortlist on pairs of source and reference, as ids without specials."""
+    def measure(
+        cls, shortlist: Shortlist, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, copies: bool = False
+    ) -> Recall:
+        """Measure the recall of a shortlist on pairs of source and reference, as ids without specials.
+
+        copies: the source's own pieces are on its list, as they are for a model that copies.
+        """
         lists = [shortlist.tokens_for([*source, EOS]) for source, _ in pairs]
+        if copies:
+            lists = [np.union1d(own, source).astype(np.int32) for own, (source, _) in zip(lists, pairs, strict=True)]
         missed = [int((~np.isin(target, own)).sum()) for (_, target), own in zip(pairs, lists, strict=True)]
         pieces = sum(len(target) for _, target in pairs)
         return cls(len(pairs), pieces, pieces - sum(missed), missed.count(0), sum(map(len, lists)))
