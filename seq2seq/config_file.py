@@ -87,7 +87,8 @@ def parse_config(
         key = ".".join(keys)
         given = any(f"{key}.".startswith(f"{name}.") for name in values or {})  # then the value comes from no file
         inner = _key_in_message(problem["msg"]) if problem["type"] == "value_error" else []
-        place = _place(where, text, overrides, keys, inner, in_file=not given)
+        # A rule about two sections is at none of them, and its message names the key.
+        place = _place(where, text, overrides, keys or inner, inner if keys else (), in_file=not given)
         raise InputError(f"{place}{_explain(problem, keys)}") from None
 
 

@@ -202,7 +202,7 @@ CONFIGS = [
     Case("idle key", f"{TRAIN} --set model.wiring=bahdanau --set model.input_feeding=true",
          "input_feeding has no effect"),
     Case("tying of two", f"{TRAIN} --set tokenizer.joint=false --set model.tie=all",
-         r"(?m)^error: run.toml: model.tie = 'all' needs"),
+         r"(?m)^error: --set model.tie: model.tie = 'all' needs"),
     Case("copies between two vocabularies", f"{TRAIN} --set tokenizer.joint=false",
          r"run\.toml:\d+: model.copy = true needs one vocabulary for both sides; use tokenizer.joint = true",
          config("[model]", "[model]\ncopy = true")),

@@ -493,7 +493,8 @@ IDLE = [
     ({"kind": "unigram"}, "base", "tokenizer.kind has no effect with training.start"),
     ({"vocabulary_size": 50}, "base", "tokenizer.vocabulary_size has no effect with training.start; its tokenizer is"),
     ({"source_model": "x"}, "base", "tokenizer.source_model has no effect with training.start"),
-    ({"extend": True, "symbols": ["x"]}, "base", "tokenizer.symbols has no effect with training.start"),
+    ({"symbols": ["x"]}, "base", "tokenizer.symbols has no effect with training.start; its tokenizer is"),
+    ({"extend": True, "joint": False}, "base", "tokenizer.joint has no effect with training.start"),
     ({"extend": True}, "", "tokenizer.extend has no effect without training.start"),
 ]
 

@@ -204,7 +204,7 @@ def test_notes_of_both_texts_are_told_once(tmp_path: Path) -> None:
     notes = (*text.notes, *text.notes)
     reports = Reports(config, log, SimpleNamespace())  # type: ignore[arg-type]
     reports.start(
-        run, TrainingText((MixedText("text", ids, {}),), (ValidationText("text", ids),), vocabulary, {}, notes), 1
+        run, TrainingText((MixedText("text", ids, {}),), (ValidationText("text", ids),), vocabulary, {}, notes), 1, None
     )  # type: ignore[arg-type]
     assert [event["event"] for event in told] == ["start", "note", "data"]
     assert event_line(told[1]) == f"note: {text.notes[0]}"
