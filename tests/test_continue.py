@@ -181,6 +181,17 @@ def test_the_start_is_found_from_the_root_and_by_a_grid(
     )  # fmt: skip
     plan = planned_runs(load_grid(tmp_path / "grid.toml"), tmp_path / "grid.toml")
     assert [(run.system, run.config.training.start) for run in plan] == [("scratch", ""), ("base", "base")]
+    grid = (tmp_path / "grid.toml").read_text(encoding="utf-8").replace("[1]", "[1, 3]")
+    grid = grid.replace(
+        '"base"]', '{name = "each", "training.start" = "base-{seed}", "data.train.source" = "{seed}.x"}]'
+    )
+    (tmp_path / "seeds.toml").write_text(grid, encoding="utf-8")
+    seeds = planned_runs(load_grid(tmp_path / "seeds.toml"), tmp_path / "seeds.toml")
+    assert [(run.name, run.config.training.start, run.config.data.texts[0].source) for run in seeds[1::2]] == [
+        ("each-seed-1", "base-1", "1.x"),
+        ("each-seed-3", "base-3", "3.x"),
+    ]
+    assert seeds[3].values == {"training.start": "base-{seed}", "data.train.source": "{seed}.x"}
     missing = [
         PlannedRun(run.system, 1, {}, load_config(tmp_path / "run.toml", ["training.start=gone"])) for run in plan
     ]
