@@ -20,7 +20,7 @@ from seq2seq.bounds import (
 )
 from seq2seq.data_config import CorpusConfig, DataConfig
 from seq2seq.section import Section
-from seq2seq.start_config import StartConfig, check_tokenizer_keys
+from seq2seq.start_config import StartConfig
 
 __all__ = [
     "MOST_PIECES",
@@ -263,7 +263,8 @@ class Config(Section):
                 f"training.criterion_text = {self.training.criterion_text!r}: no text to validate on is called so; "
                 f"allowed: {', '.join(labels)}"
             )
-        check_tokenizer_keys(self.tokenizer, self.training.start, self.tokenizer.extend)
+        if self.tokenizer.extend and not self.training.start:
+            raise ValueError("tokenizer.extend has no effect without training.start, whose tokenizer it extends")
         if not self.data.streaming:
             self.tokenizer.refuse_idle(["sample_pairs"], "without data.train.streaming = true")
         return self

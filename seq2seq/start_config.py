@@ -1,4 +1,4 @@
-"""Keys of a training that starts from another model, and the rules between them and the tokenizer's keys."""
+"""Keys of a training that starts from another model, and those of the tokenizer that this model then has."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ from pydantic import Field, model_validator
 from seq2seq.section import Section
 
 # Keys of [tokenizer] by which a tokenizer is trained, or given: none of them can change the start model's.
-_FIXED = ("kind", "joint", "byte_fallback", "normalisation", "source_model", "target_model")
-_EXTENDING = (
-    "vocabulary_size",
-    "symbols",
-    "character_coverage",
-    "sample_pairs",
-)  # further keys that only an extension reads
+TRAINED_BY = ("kind", "joint", "byte_fallback", "normalisation", "source_model", "target_model")
+EXTENDED_BY = ("vocabulary_size", "symbols", "character_coverage", "sample_pairs")  # keys that an extension reads, too
 
 
 class StartConfig(Section):
@@ -44,20 +39,3 @@ class StartConfig(Section):
         if not self.start:
             self.refuse_idle(["start_parts", "start_decay", "start_average"], "without start")
         return self
-
-
-def check_tokenizer_keys(tokenizer: Section, start: str, extend: bool) -> None:
-    """Refuse keys of [tokenizer] that have no effect with, or without, a start model. Raises ValueError."""
-    if not start:
-        _refuse(tokenizer, ("extend",), "without training.start, whose tokenizer it extends")
-        return
-    _refuse(tokenizer, _FIXED, "with training.start, whose tokenizer is used")
-    if not extend:
-        _refuse(tokenizer, _EXTENDING, "with training.start; its tokenizer is used, unless extend = true")
-
-
-def _refuse(tokenizer: Section, keys: tuple[str, ...], reason: str) -> None:
-    try:
-        tokenizer.refuse_idle(keys, reason)
-    except ValueError as error:
-        raise ValueError(f"tokenizer.{error}") from None

@@ -31,7 +31,7 @@ from seq2seq.search.shortlist import Shortlist
 from seq2seq.text.extension import cut_strings
 from seq2seq.training import trainer
 from seq2seq.training.freezing import freeze, is_named
-from seq2seq.training.start import StartWeights
+from seq2seq.training.start import StartWeights, load_start
 from seq2seq.training.state import StartRecord
 from seq2seq.training.trainer import check_config, train
 from seq2seq.translation.translator import Translator
@@ -500,25 +500,38 @@ def test_an_extension_is_refused_where_it_cannot_grow(folder: Path, tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
-IDLE = [
-    ({"kind": "unigram"}, "base", "tokenizer.kind has no effect with training.start"),
-    ({"vocabulary_size": 50}, "base", "tokenizer.vocabulary_size has no effect with training.start; its tokenizer is"),
-    ({"source_model": "x"}, "base", "tokenizer.source_model has no effect with training.start"),
-    ({"symbols": ["x"]}, "base", "tokenizer.symbols has no effect with training.start; its tokenizer is"),
-    ({"extend": True, "joint": False}, "base", "tokenizer.joint has no effect with training.start"),
-    ({"extend": True}, "", "tokenizer.extend has no effect without training.start"),
+OTHERS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"kind": "unigram"},
+        r"tokenizer\.kind = 'unigram': the tokenizer of base is used, where it is 'word'; leave it out$",
+    ),
+    ({"vocabulary_size": 50}, r"tokenizer\.vocabulary_size = 50: .* it is 40; leave it out, or set tokenizer\.extend"),
+    ({"source_model": "x"}, r"tokenizer\.source_model = 'x': .* where it is None; leave it out$"),
+    ({"symbols": ["x"]}, r"tokenizer\.symbols = \['x'\]: .* leave it out, or set tokenizer\.extend"),
+    (
+        {"extend": True, "vocabulary_size": 50, "byte_fallback": True},
+        r"tokenizer\.byte_fallback = True: .* leave it out$",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("tokenizer", "start", "message"), IDLE)
-def test_keys_of_a_tokenizer_that_is_not_trained_are_refused(
-    tmp_path: Path, tokenizer: dict[str, Any], start: str, message: str
-) -> None:
-    """With the line of the key."""
-    text = 'data.train = {tsv = "a"}\ndata.validation = {tsv = "b"}\n[tokenizer]\n'
-    text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in tokenizer.items())
-    (tmp_path / "run.toml").write_text(f'{text}[training]\nstart = "{start}"\n', encoding="utf-8")
-    with pytest.raises(InputError, match=rf"run.toml:{3 + len(tokenizer)}: {message}"):
+@pytest.mark.parametrize(("tokenizer", "message"), OTHERS)
+def test_keys_of_another_tokenizer_are_refused(folder: Path, tokenizer: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_start(config(folder, tokenizer=tokenizer))
+
+
+def test_the_keys_that_the_start_model_was_trained_with_may_stay(folder: Path) -> None:
+    """So that the config of its training serves to go on from it."""
+    for tokenizer in ({"kind": "word", "vocabulary_size": 40}, {"kind": "bpe"}, {}):
+        load_start(config(folder, tokenizer=tokenizer))
+
+
+def test_an_extension_needs_a_start(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(
+        'data.train = {tsv = "a"}\ndata.validation = {tsv = "b"}\n[tokenizer]\nextend = true\n', encoding="utf-8"
+    )
+    with pytest.raises(InputError, match=r"run.toml:4: tokenizer\.extend has no effect without training\.start"):
         load_config(tmp_path / "run.toml")
 
 

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from seq2seq.checkpoint.files import WEIGHTS
 from seq2seq.checkpoint.model import build_model, load_model
-from seq2seq.config import Config, TrainingConfig
+from seq2seq.config import Config, TokenizerConfig, TrainingConfig
 from seq2seq.errors import InputError
 from seq2seq.nn.model import Seq2Seq
+from seq2seq.start_config import EXTENDED_BY, TRAINED_BY
 from seq2seq.text.extension import check_extendable, cut_strings
 from seq2seq.text.tokenizer import TokenizerPair, check_sampling
 from seq2seq.training.freezing import is_named
@@ -71,6 +72,7 @@ def load_start(config: Config) -> Start:
         loaded = load_model(training.start, root=config.data.root)
     except InputError as error:
         raise InputError(f"training.start: {error}") from None
+    _check_tokenizer_keys(config, loaded.config)
     for tokenizer in (loaded.tokenizers.source, loaded.tokenizers.target):
         check_sampling(config.tokenizer.sampling, tokenizer, f"training.start: {training.start}")
     if config.tokenizer.extend:
@@ -83,6 +85,18 @@ def load_start(config: Config) -> Start:
             "change the config, or take the parts that fit by training.start_parts"
         )
     return Start(training.start, loaded.files[WEIGHTS], loaded.model, loaded.tokenizers)
+
+
+def _check_tokenizer_keys(config: Config, start: Config) -> None:
+    """Refuse keys of [tokenizer] that ask for another tokenizer than the start model's. Raises InputError."""
+    for key in TRAINED_BY if config.tokenizer.extend else TRAINED_BY + EXTENDED_BY:
+        here, there = getattr(config.tokenizer, key), getattr(start.tokenizer, key)
+        if here not in (there, TokenizerConfig.model_fields[key].get_default(call_default_factory=True)):
+            extend = ", or set tokenizer.extend" if key in EXTENDED_BY else ""
+            raise InputError(
+                f"tokenizer.{key} = {here!r}: the tokenizer of {config.training.start} is used, where it is {there!r}; "
+                f"leave it out{extend}"
+            )
 
 
 def _differing_keys(config: Config, start: Config) -> Iterator[str]:
