@@ -113,7 +113,7 @@ def run_tasks(
             one = waiting.pop(0)
             if is_finished(one, tests):  # checked here, because a process would import torch for it
                 observe(one.name, {"event": "begin"})
-                observe(one.name, {"event": "end", "failed": False})
+                observe(one.name, {"event": "end", "failed": False, "stopped": False})
                 continue
             child = Child(
                 "the process", _run_task, one, workers, name=one.name, daemon=False
@@ -133,7 +133,8 @@ def run_tasks(
                 del at_work[ready]
                 if ready.join() and not stop.requested:
                     failed.setdefault(one.name, str(ready.exit_error()))
-                observe(one.name, {"event": "end", "failed": one.name in failed})
+                stopped = stop.requested is not None and not is_finished(one, tests)
+                observe(one.name, {"event": "end", "failed": one.name in failed, "stopped": stopped})
                 continue
             if event["event"] == "failed":
                 failed[one.name] = event["message"]
