@@ -43,6 +43,7 @@ ENGINE = "tests/test_engine.py::test_"
 CONTINUE, EXTENSION = "tests/test_continue.py::test_", "tests/test_extension.py::test_"
 SELECTION = "tests/test_selection.py::test_"
 SHORTLIST = "tests/test_shortlist.py::test_"
+STEERING = "tests/test_steering.py::test_"
 PROCESSES, STREAMING = "tests/test_processes.py::test_", "tests/test_streaming.py::test_"
 
 # Over every score, wiring and cell (and shapes of the network, where the name is of test_model.py).
@@ -699,6 +700,31 @@ POINTER = [
         (COPYING + "a_shortlist_has_the_sentences_own_pieces",)),
 ]  # fmt: skip
 
+STEERED = [
+    Bug(7, "rules change the log-probability that is reported", "search/beam.py",
+        "growth.log_probs if growth.model is None else growth.model,", "growth.log_probs,",
+        (STEERING + "rules_equal_the_plain_search", STEERING + "the_penalty_on_repetition_by_hand"), every=True),
+    Bug(7, "the model's own log-probability stays in its slot", "search/beam.py",
+        "before.gather(1, slots) + self.model[", "before[:, :1] + self.model[", (STEERING + "rules_equal_the_plain_search",)),
+    Bug(8, "what is written does not follow its hypothesis", "search/written.py",
+        "parents[:, :, None].expand", "torch.zeros_like(parents)[:, :, None].expand",
+        (STEERING + "rules_equal_the_plain_search",)),
+    Bug(8, "what is written stays when a sentence leaves the batch", "search/written.py",
+        "before = self._tokens[sentences]", "before = self._tokens[: len(sentences)]",
+        (STEERING + "rules_do_not_let_the_batch_in",)),
+    Bug(9, "an n-gram that came again counts as begun one token later", "search/written.py",
+        "begun = written[:, written.shape[1] - size + 1 :]", "begun = written[:, -size:-1]",
+        (STEERING + "no_bigram_comes_twice_by_hand",)),
+    Bug(26, "rules take columns for tokens", "search/written.py",
+        "marks[:, :width] if choices is None else marks.gather(1, choices)", "marks[:, :width]",
+        (STEERING + "rules_are_about_tokens_not_columns",)),
+    Bug(20, "no_repeat_ngram is ignored", "translation/options.py",
+        'given.get("no_repeat_ngram", 0)', "0", (STEERING + "no_piece_of_a_translation_comes_twice",)),
+    Bug(20, "samples follow no rules", "search/sampling.py",
+        "self._written.apply(logits.flatten(0, 1), slots)", "pass",
+        (STEERING + "samples_follow_the_rules", STEERING + "no_piece_of_a_translation_comes_twice"), every=True),
+]  # fmt: skip
+
 COMPARISONS = [
     Bug(27, "the variation between trainings has no say", "comparison/statistics.py",
         "p_corrected=max(p_bootstrap, p_randomisation, p_seeds or 0.0)", "p_corrected=max(p_bootstrap, p_randomisation)",
@@ -779,7 +805,7 @@ SEVERAL = [
 BUGS = sorted(
     [
         *MASKING, *BATCHES, *ENCODER, *ORDER, *FORCING, *STATE, *SEARCH, *LOSSES_OF_TRAINING, *SCORES, *LINES, *RESUMING,
-        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *CONTINUED, *POINTER, *COMPARISONS,
+        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *CONTINUED, *POINTER, *STEERED, *COMPARISONS,
         *SEVERAL,
     ],
     key=lambda bug: bug.pitfall,

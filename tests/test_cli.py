@@ -656,6 +656,8 @@ def test_translate_options_change_the_search(model: Path, translator: Translator
         (["--min-length", 17], {"min_length": 17}),
         (["--max-length", 2], {"max_length": 2}),
         (["--max-source-length", 2], {"max_source_length": 2}),
+        (["--no-repeat-ngram", 1, "--min-length", 6], {"no_repeat_ngram": 1, "min_length": 6}),
+        (["--repetition-penalty", 2, "--min-length", 12], {"repetition_penalty": 2, "min_length": 12}),
     ]
     plain = succeed("translate", model, "--scores", text=text)
     for arguments, options in cases:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_COUNT, LARGEST_MIN_LENGTH
+from seq2seq.bounds import (
+    LARGEST_ALPHA,
+    LARGEST_BEAM,
+    LARGEST_COUNT,
+    LARGEST_MIN_LENGTH,
+    LARGEST_REPETITION_PENALTY,
+)
 from seq2seq.bulk.engines import BATCH_SIZE
 from seq2seq.cli.display.console import say
 from seq2seq.errors import InputError
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
     from seq2seq.translation.options import SearchKeywords
     from seq2seq.translation.translation import Translation
 
-_SEARCH, _MACHINE = "Search", "Machine"
+_SEARCH, _STEERING, _MACHINE = "Search", "Steering", "Machine"
 _MODELS_OWN = "the model's"
 
 
@@ -112,6 +118,30 @@ MaxLength = Annotated[
         help="Most pieces of a translation, the end counted.",
         show_default="by the source's length",
         rich_help_panel=_SEARCH,
+    ),
+]
+NoRepeatNgram = Annotated[
+    int | None,
+    typer.Option(
+        "--no-repeat-ngram",
+        metavar="N",
+        min=1,
+        max=LARGEST_COUNT,
+        help="Write no N pieces in a row twice in a translation.",
+        show_default="all may come again",
+        rich_help_panel=_STEERING,
+    ),
+]
+RepetitionPenalty = Annotated[
+    float | None,
+    typer.Option(
+        "--repetition-penalty",
+        metavar="X",
+        min=1,
+        max=LARGEST_REPETITION_PENALTY,
+        help="Multiply the log-probability of a piece that is already written; 1.2 is usual.",
+        show_default="1, no penalty",
+        rich_help_panel=_STEERING,
     ),
 ]
 MaxSourceLength = Annotated[

@@ -72,6 +72,8 @@ def translate(
     max_length: options.MaxLength = None,
     max_source_length: options.MaxSourceLength = None,
     tag: options.Tag = None,
+    no_repeat_ngram: options.NoRepeatNgram = None,
+    repetition_penalty: options.RepetitionPenalty = None,
     shortlist: options.Shortlist = False,
     int8: options.Int8 = False,
     sample: Annotated[
@@ -219,6 +221,8 @@ def translate(
         min_length=min_length,
         max_length=max_length,
         max_source_length=max_source_length,
+        no_repeat_ngram=no_repeat_ngram,
+        repetition_penalty=repetition_penalty,
         batch_size=batch_size,
         shortlist=shortlist or None,
         int8=int8 or None,

@@ -29,7 +29,7 @@ from seq2seq.translation.translation import (
 class OnnxTranslator:
     """A translator for a model written by `seq2seq export`: the same translations as `Translator`, on the CPU.
 
-    It searches; it does not sample, score, align, join an ensemble or use a shortlist.
+    It searches; it does not sample, score, align, join an ensemble, use a shortlist or steer what it writes.
     """
 
     def __init__(self, model: ExportedModel, threads: int | None = None) -> None:
@@ -65,6 +65,11 @@ class OnnxTranslator:
         settings.check_nbest(n_best)
         if settings.shortlist:
             raise InputError(self._no_shortlist)
+        if settings.steering:
+            raise InputError(
+                f"{self.models[0].directory}: an exported model cannot be steered; leave out {settings.steering[0]}, "
+                "or translate with the model that was exported"
+            )
         if settings.int8:
             raise InputError(
                 f"{self.models[0].directory}: an exported model has the weights of its export; leave int8 out"

@@ -13,7 +13,9 @@ from seq2seq.search.history import History, StepRecord, nan_error
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import AVERAGE, LengthPenalty
 from seq2seq.search.ranking import TopK, stable_topk, topk_of_sums
+from seq2seq.search.rules import Rules
 from seq2seq.search.stepping import EMPTY, Hypothesis, S, Step, StepFunction
+from seq2seq.search.written import Written
 
 
 @torch.no_grad()
@@ -30,6 +32,7 @@ def beam_search(
     length_penalty: LengthPenalty = AVERAGE,
     nbest: int = 1,
     forbidden: Sequence[int] = (),
+    rules: Rules | None = None,
     early_exit: bool = True,
     device: torch.device | str = "cpu",
 ) -> list[list[Hypothesis]]:
@@ -43,9 +46,9 @@ def beam_search(
 
     max_lengths: per sentence, the most tokens produced, end included; what is still live then is returned unfinished.
     min_lengths: per sentence, the fewest tokens before the end. forbidden: tokens never produced (as a rule pad, bos,
-    unk). Fewer than nbest hypotheses are returned where fewer exist. All tensors are on `device`, where the step
-    function must answer too. Raises InputError for sizes and lengths out of range, Seq2SeqError if the model answers
-    NaN or leaves no hypothesis.
+    unk). rules: what else the search respects; scores are then by what the rules make of log_probs. Fewer than nbest
+    hypotheses are returned where fewer exist. All tensors are on `device`, where the step function must answer too.
+    Raises InputError for sizes and lengths out of range, Seq2SeqError if the model answers NaN or leaves no hypothesis.
     """
     _check_sizes(sentences, beam_size, nbest, max_lengths)
     if sentences == 0:
@@ -58,7 +61,7 @@ def beam_search(
         penalty=length_penalty,
         device=device,
     )
-    beam = _Beam(limits, beam_size, nbest, early_exit, device)
+    beam = _Beam(limits, beam_size, nbest, early_exit, device, rules or Rules())
     tokens = torch.full((sentences, 1), bos, device=device)
     while len(tokens) > 0:
         tokens, state = beam.advance(step(tokens, state))
@@ -79,13 +82,15 @@ class _Candidates:
     """The continuations of the live hypotheses: all columns of `log_probs`, -inf where one is not allowed.
 
     before: log_prob of each hypothesis, -inf in an empty slot. rows: the row of each slot in log_probs, any row for an
-    empty slot. tokens: the tokens of each sentence's columns; None: column t is token t.
+    empty slot. tokens: the tokens of each sentence's columns; None: column t is token t. model: log_probs as the model
+    answered them, where rules may have changed them.
     """
 
     before: Float[Tensor, "sentences beam"]
     log_probs: Float[Tensor, "rows columns"]
     rows: Int[Tensor, "sentences beam"]
     tokens: Int[Tensor, "sentences columns"] | None
+    model: Float[Tensor, "rows columns"] | None
 
     def best(self, count: int) -> TopK:
         """Return the `count` most probable of each sentence; slot and column are combined to one index."""
@@ -102,15 +107,28 @@ class _Candidates:
         columns = indices % width
         return columns if self.tokens is None else self.tokens.gather(1, columns), indices // width
 
+    def model_sums(
+        self, before: Float[Tensor, "sentences beam"], indices: Int[Tensor, "sentences count"]
+    ) -> Float[Tensor, "sentences count"]:
+        """Return the log_prob of each index by the model alone; before: that of each hypothesis."""
+        assert self.model is not None
+        width = self.log_probs.shape[1]
+        slots = indices // width
+        return before.gather(1, slots) + self.model[self.rows.gather(1, slots), indices % width]
+
 
 class _Growth(NamedTuple):
-    """The continuations chosen at one step, live ones first; tied: whether equal ones made the choice arbitrary."""
+    """The continuations chosen at one step, live ones first; tied: whether equal ones made the choice arbitrary.
+
+    model: log_probs by the model alone, where rules make them other numbers; any number in an empty slot.
+    """
 
     tokens: Int[Tensor, "sentences slots"]
     parents: Int[Tensor, "sentences slots"]
     log_probs: Float[Tensor, "sentences slots"]  # -inf in an empty slot
     live: Bool[Tensor, "sentences slots"]
     tied: Bool[Tensor, " sentences"]
+    model: Float[Tensor, "sentences slots"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +151,7 @@ class _Beam:
     """The state of a beam search between two steps."""
 
     def __init__(
-        self, limits: Limits, beam_size: int, nbest: int, early_exit: bool, device: torch.device | str
+        self, limits: Limits, beam_size: int, nbest: int, early_exit: bool, device: torch.device | str, rules: Rules
     ) -> None:
         self.history = History(limits)
         self._limits = limits
@@ -145,6 +163,9 @@ class _Beam:
             best=torch.full((limits.sentences, nbest), -torch.inf, device=device),
             free_slots=torch.full((limits.sentences,), beam_size, device=device),
         )
+        self._written = Written(rules, limits.sentences, 1, device) if rules.any() else None
+        if self._written is not None:
+            self._model = self._frontier.log_probs  # of the live hypotheses by the model alone
 
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept beam"], S]:
         """Extend the beam by the model's answer; return tokens and state of the sentences that continue."""
@@ -168,7 +189,13 @@ class _Beam:
             raise nan_error(self.history.steps + 1)
         self.history.records.append(
             StepRecord(
-                frontier.sentences, growth.tokens, growth.parents, growth.log_probs, answer.weights, answer.copied
+                frontier.sentences,
+                growth.tokens,
+                growth.parents,
+                growth.log_probs if growth.model is None else growth.model,
+                answer.weights,
+                answer.copied,
+                None if growth.model is None else growth.log_probs,
             )
         )
         going = [row for row, ends in enumerate(done) if not ends]
@@ -180,6 +207,9 @@ class _Beam:
         state = answer.state if len(going) == len(done) else answer.state.keep(rows)
         if not frontier.log_probs.shape[1] == width == 1:  # one slot before and after: nothing to reorder
             state = state.select(growth.parents[rows, :width])
+        if self._written is not None and growth.model is not None:
+            self._written.follow(rows, growth.parents[rows, :width], growth.tokens[rows, :width])
+            self._model = growth.model[rows, :width]
         tokens, lives = growth.tokens[rows, :width], growth.live[rows, :width]
         return tokens.masked_fill(~lives, EMPTY), state
 
@@ -193,8 +223,11 @@ class _Beam:
             slots = answer.slots
             rows = torch.zeros_like(numbers).index_copy_(0, slots, numbers[: len(slots)])
         log_probs = answer.log_probs.flatten(0, -2)
+        model = None if self._written is None else log_probs.clone()
         self._limits.forbid(log_probs, slots // beam, frontier.sentences, self.history.steps, answer.tokens)
-        return _Candidates(frontier.log_probs, log_probs, rows.view(sentences, beam), answer.tokens)
+        if self._written is not None:
+            self._written.apply(log_probs, slots, answer.tokens)
+        return _Candidates(frontier.log_probs, log_probs, rows.view(sentences, beam), answer.tokens, model)
 
     def _grow(self, candidates: _Candidates, ranked: TopK) -> _Growth:
         """Return the best continuations of each sentence, as many as it has free slots."""
@@ -209,6 +242,9 @@ class _Beam:
             log_probs=log_probs.gather(1, order),
             live=live.gather(1, order),
             tied=ranked.tied,
+            model=None
+            if candidates.model is None
+            else candidates.model_sums(self._model, ranked.indices).gather(1, order),
         )
 
     def _assess(self, growth: _Growth) -> tuple[_Frontier, list[list[int]]]:

@@ -23,6 +23,8 @@ class StepRecord:
 
     sentences: those still searched. log_probs: of the whole hypothesis, -inf in an empty slot. weights: attention
     weights by the slot before the step, so a token's row is that of its parent; copied: the same of `Step.copied`.
+    sums: what the search ranked the hypotheses by, where rules make it another number than log_probs, which then may be
+    finite in an empty slot.
     """
 
     sentences: Int[Tensor, " sentences"]
@@ -31,6 +33,7 @@ class StepRecord:
     log_probs: Float[Tensor, "sentences slots"]
     weights: Float[Tensor, "sentences beam source"]
     copied: Float[Tensor, "sentences beam source"] | None = None
+    sums: Float[Tensor, "sentences slots"] | None = None
 
 
 class Ending(NamedTuple):
@@ -76,10 +79,11 @@ class History:
     def _endings_at(self, step: int) -> tuple[Tensor, ...]:
         record = self.records[step]
         last = self.limits.max_lengths[record.sentences] == step + 1
-        ended = record.log_probs.isfinite() & ((record.tokens == self.limits.eos) | last[:, None])
+        sums = record.log_probs if record.sums is None else record.sums
+        ended = sums.isfinite() & ((record.tokens == self.limits.eos) | last[:, None])
         rows, slots = ended.nonzero(as_tuple=True)
         log_probs = record.log_probs[rows, slots]
-        scores = self.limits.scores(log_probs, step + 1)
+        scores = self.limits.scores(log_probs if record.sums is None else sums[rows, slots], step + 1)
         steps = torch.full_like(slots, step)
         return record.sentences[rows], steps, slots, record.tokens[rows, slots], log_probs, scores
 

@@ -11,12 +11,14 @@ from seq2seq.bounds import LARGEST_BEAM, LARGEST_MIN_LENGTH
 from seq2seq.config import SearchConfig
 from seq2seq.errors import InputError, WrongType, nearest
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
+from seq2seq.search.rules import Rules
 from seq2seq.text.arguments import check_bool, check_choice, check_integer, check_number
 
 MAX_SOURCE_LENGTH = 1000  # pieces
 BATCH_SIZE = 200  # sentences
 BATCH_TOKENS = 4096  # pieces of the source, or of the longer side of pairs
 SEARCH_ALONE = ("beam_size", "shortlist")  # keywords that sampling does not have
+STEERING = ("no_repeat_ngram", "repetition_penalty")  # keywords that exported models do not have
 
 
 class SearchKeywords(TypedDict, total=False):
@@ -28,6 +30,8 @@ class SearchKeywords(TypedDict, total=False):
     beam_size: int | None  # live hypotheses; 1 is greedy search
     length_penalty: str | None  # 'average', 'gnmt' or 'none'
     length_alpha: float | None  # exponent of the penalty
+    no_repeat_ngram: int | None  # no n-gram of so many pieces twice in a translation
+    repetition_penalty: float | None  # factor of the log-probability of pieces already written, 1 or more
     min_length: int | None  # least number of pieces, the end not counted
     max_length: int | None  # most pieces, the end counted; by default it depends on the length of the source
     max_source_length: int | None  # most pieces of a source that are read; the rest is cut off, and `truncated` is set
@@ -41,6 +45,7 @@ class SearchKeywords(TypedDict, total=False):
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "length_penalty": lambda name, value: check_choice(name.replace("_", " "), value, PENALTIES),
     "length_alpha": check_number,
+    "repetition_penalty": check_number,
     "int8": check_bool,
     "tag": lambda name, value: value,  # checked with the model (translation/tags.py)
     "shortlist": check_bool,
@@ -66,6 +71,8 @@ class SearchOptions:
     shortlist: bool
     int8: bool
     tag: str | None = None
+    rules: Rules = Rules()
+    steering: tuple[str, ...] = ()  # those of STEERING that were given
 
     @classmethod
     def of(cls, search: SearchConfig, keywords: Mapping[str, Any], samples: int | None = None) -> SearchOptions:
@@ -94,6 +101,11 @@ class SearchOptions:
             shortlist=given.get("shortlist", False),
             int8=given.get("int8", False),
             tag=given.get("tag"),
+            rules=Rules(
+                no_repeat_ngram=given.get("no_repeat_ngram", 0),
+                repetition_penalty=given.get("repetition_penalty", 1.0),
+            ),
+            steering=tuple(name for name in STEERING if name in given),
         )
 
     def __post_init__(self) -> None:

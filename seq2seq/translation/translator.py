@@ -127,6 +127,7 @@ class Translator:
                 length_penalty=settings.penalty,
                 nbest=n_best,
                 forbidden=FORBIDDEN,
+                rules=settings.rules,
                 device=self._device,
             )
 
@@ -178,6 +179,7 @@ class Translator:
                 top_p=top_p,
                 length_penalty=settings.penalty,
                 forbidden=FORBIDDEN,
+                rules=settings.rules,
                 device=self._device,
             )
 

@@ -1,0 +1,67 @@
+"""What each hypothesis of a search has written, and what the rules make of it at the next step."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from seq2seq.search.rules import Rules
+from seq2seq.search.stepping import EMPTY
+
+
+class Written:
+    """What every slot of a search has written so far, and what the rules make of it."""
+
+    def __init__(self, rules: Rules, sentences: int, slots: int, device: torch.device | str) -> None:
+        self._rules = rules
+        self._tokens = torch.zeros(sentences, slots, 0, dtype=torch.long, device=device)
+
+    def apply(
+        self,
+        log_probs: Float[Tensor, "rows columns"],
+        slots: Int[Tensor, " rows"],
+        tokens: Int[Tensor, "sentences columns"] | None = None,
+    ) -> None:
+        """Change the log_probs of what may follow, in place.
+
+        slots: the slot of each row, numbered sentence by sentence. tokens: the tokens of each sentence's columns; None:
+        column t is token t.
+        """
+        if self._tokens.shape[2] == 0:
+            return
+        written = self._tokens.flatten(0, 1)[slots]
+        choices = None if tokens is None else tokens[slots // self._tokens.shape[1]]
+        if self._rules.repetition_penalty != 1:
+            again = _columns(written, choices, log_probs.shape[1])
+            log_probs.copy_(torch.where(again, log_probs * self._rules.repetition_penalty, log_probs))
+        if 0 < self._rules.no_repeat_ngram <= written.shape[1]:
+            endings = _ngram_endings(written, self._rules.no_repeat_ngram)
+            log_probs.masked_fill_(_columns(endings, choices, log_probs.shape[1]), -torch.inf)
+
+    def follow(
+        self,
+        sentences: Int[Tensor, " kept"],
+        parents: Int[Tensor, "kept slots"],
+        tokens: Int[Tensor, "kept slots"],
+    ) -> None:
+        """Append a token to each slot of the sentences that continue; parents: the slot that each one continues."""
+        before = self._tokens[sentences]
+        before = before.gather(1, parents[:, :, None].expand(-1, -1, before.shape[2]))
+        self._tokens = torch.cat([before, tokens[:, :, None]], dim=2)
+
+
+def _ngram_endings(written: Int[Tensor, "rows length"], size: int) -> Int[Tensor, "rows ngrams"]:
+    """Return the last token of each n-gram that begins as the next one would, EMPTY for all other n-grams."""
+    ngrams = written.unfold(1, size, 1)
+    begun = written[:, written.shape[1] - size + 1 :]
+    same = (ngrams[:, :, :-1] == begun[:, None]).all(2)
+    return ngrams[:, :, -1].masked_fill(~same, EMPTY)
+
+
+def _columns(
+    found: Int[Tensor, "rows some"], choices: Int[Tensor, "rows columns"] | None, width: int
+) -> Bool[Tensor, "rows columns"]:
+    """Return which columns stand for any of the tokens found in their row; EMPTY stands for no token."""
+    largest = width if choices is None else 1 + int(torch.maximum(choices.amax(), found.amax()))
+    marks = torch.zeros(len(found), largest + 1, dtype=torch.bool, device=found.device)
+    marks.scatter_(1, found.masked_fill(found == EMPTY, largest), True)
+    return marks[:, :width] if choices is None else marks.gather(1, choices)

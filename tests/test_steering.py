@@ -1,0 +1,331 @@
+"""Rules on what a search writes, against the same rules in plain Python, over tables and over models."""
+
+import itertools
+import math
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mechanisms import EVERY
+from test_beam import (
+    BOS,
+    EOS,
+    VOCABULARY,
+    A,
+    B,
+    C,
+    LogProbs,
+    Ragged,
+    Table,
+    assert_weights,
+    plain,
+    random_table,
+    search,
+    tree,
+)
+from test_sampling import draw
+from test_shortlist import drawn
+from test_translator import TARGETS, close, make_config, sentences, tiny
+
+from seq2seq import Translator
+from seq2seq.config_file import parse_config
+from seq2seq.errors import InputError
+from seq2seq.search.penalty import PENALTIES, LengthPenalty
+from seq2seq.search.rules import Rules
+from seq2seq.search.stepping import Step
+from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
+
+Found = tuple[list[int], float, float, bool]  # tokens, log_prob, score, finished
+
+
+@pytest.fixture(scope="module")
+def pair() -> TokenizerPair:
+    config = parse_config(make_config().model_dump() | {"tokenizer": {"vocabulary_size": 83, "joint": False}}, "test")
+    return train_tokenizers(sentences(40), TARGETS, config.tokenizer)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def ngrams(tokens: Sequence[int], size: int) -> list[tuple[int, ...]]:
+    return [tuple(tokens[place : place + size]) for place in range(len(tokens) - size + 1)]
+
+
+def ruled(row: Sequence[float], written: Sequence[int], rules: Rules) -> list[float]:
+    """What the rules make of a model's log-probabilities after these tokens, as their definitions say it."""
+    made = list(row)
+    for token in range(len(row)):
+        if token in written:
+            made[token] *= rules.repetition_penalty
+        longer = ngrams([*written, token], rules.no_repeat_ngram) if rules.no_repeat_ngram else []
+        if len(set(longer)) < len(longer):
+            made[token] = -math.inf
+    return made
+
+
+def reference(
+    log_probs: LogProbs,
+    sentence: int,
+    rules: Rules,
+    *,
+    beam_size: int,
+    most: int,
+    least: int = 0,
+    penalty: LengthPenalty = LengthPenalty(),  # noqa: B008  # frozen
+    forbidden: Sequence[int] = (),
+) -> list[Found]:
+    """Beam search for one sentence under rules, without any early exit."""
+    live: list[tuple[tuple[int, ...], float, float]] = [((), 0.0, 0.0)]
+    finished: list[Found] = []
+    for length in range(1, most + 1):
+        grown = []
+        for history, by_rules, by_model in live:
+            row = log_probs(sentence, history)
+            made = ruled(row, history, rules)
+            for token in range(len(row)):
+                if token in forbidden or (token == EOS and length <= least) or made[token] == -math.inf:
+                    continue
+                grown.append((history, by_rules + made[token], by_model + row[token], token))
+        grown.sort(key=lambda one: -one[1])
+        grown = grown[: beam_size - len(finished)]
+        finished += [(list(h), model, s / penalty(length), True) for h, s, model, token in grown if token == EOS]
+        live = [((*h, token), s, model) for h, s, model, token in grown if token != EOS]
+    cut = [(list(history), model, s / penalty(most), False) for history, s, model in live]
+    return sorted(finished, key=lambda one: -one[2]) + sorted(cut, key=lambda one: -one[2])
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> dict[str, Any]:
+    sentences = draw(st.integers(1, 3))
+    beam_size = draw(st.sampled_from([1, 2, 3, 5]))
+    least = [draw(st.integers(0, 2)) for _ in range(sentences)]
+    return {
+        "table": random_table(draw(st.integers(0, 10**6)), levels=draw(st.sampled_from([0, 0, 2, 3]))),
+        "sentences": draw(st.permutations([3, 5, 8]))[:sentences],
+        "beam_size": beam_size,
+        "nbest": draw(st.integers(1, beam_size)),
+        "least": least,
+        "most": [2 + shortest + draw(st.integers(0, 5)) for shortest in least],
+        "penalty": LengthPenalty(draw(st.sampled_from(sorted(PENALTIES))), draw(st.sampled_from([0.0, 0.6, 1.0]))),
+        "rules": Rules(
+            no_repeat_ngram=draw(st.sampled_from([0, 1, 2, 3])),
+            repetition_penalty=draw(st.sampled_from([1.0, 1.5, 3.0])),
+        ),
+    }
+
+
+def assert_same(found: Sequence[Any], expected: Sequence[Found]) -> None:
+    assert [(h.tokens, h.finished) for h in found] == [(tokens, finished) for tokens, _, _, finished in expected]
+    assert [h.log_prob for h in found] == pytest.approx([log_prob for _, log_prob, _, _ in expected])
+    assert [h.score for h in found] == pytest.approx([score for _, _, score, _ in expected])
+
+
+@settings(max_examples=100, deadline=None)
+@given(case=cases(), early_exit=st.booleans())
+def test_rules_equal_the_plain_search(case: dict[str, Any], early_exit: bool) -> None:
+    """Pitfalls 7 to 13: scores are by the rules, log_probs by the model, and weights follow their hypothesis."""
+    found = search(
+        case["table"],
+        case["sentences"],
+        case["beam_size"],
+        max_lengths=case["most"],
+        min_lengths=case["least"],
+        nbest=case["nbest"],
+        length_penalty=case["penalty"],
+        forbidden=(0, BOS),
+        rules=case["rules"],
+        early_exit=early_exit,
+    )
+    for sentence, most, least, group in zip(case["sentences"], case["most"], case["least"], found, strict=True):
+        options = {"beam_size": case["beam_size"], "most": most, "least": least, "penalty": case["penalty"]}
+        expected = reference(case["table"], sentence, case["rules"], forbidden=(0, BOS), **options)
+        assert_same(group, expected[: case["nbest"]])
+        for hypothesis in group:
+            assert_weights(hypothesis, sentence)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), size=st.sampled_from([1, 2]), factor=st.sampled_from([1.0, 1.3]))
+def test_a_wide_beam_is_exhaustive_search_under_rules(seed: int, size: int, factor: float) -> None:
+    """Every sequence that the rules allow, scored as they say."""
+    table, most, rules = random_table(seed), 3, Rules(no_repeat_ngram=size, repetition_penalty=factor)
+    everything = []
+    for length in range(most + 1):
+        for tokens in itertools.product([A, B, C], repeat=length):
+            produced = [*tokens, EOS] if length < most else list(tokens)
+            steps = [ruled(table(0, tokens[:step]), tokens[:step], rules) for step in range(len(produced))]
+            total = sum(row[token] for row, token in zip(steps, produced, strict=True))
+            if total > -math.inf:
+                everything.append((length == most, -total / len(produced), list(tokens)))
+    everything.sort()
+    assert len(everything) == {1: 1 + 3 + 6 + 6, 2: 1 + 3 + 9 + 24}[size]
+    found = search(table, beam_size=99, nbest=12, length=most, rules=rules, forbidden=(0, 1, BOS))[0]
+    assert [h.tokens for h in found] == [tokens for _, _, tokens in everything[:12]]
+    assert [-h.score for h in found] == pytest.approx([score for _, score, _ in everything[:12]])
+
+
+def test_no_bigram_comes_twice_by_hand() -> None:
+    """A B A may not go on with B."""
+    table = tree({(): {A: 1.0}, (A,): {B: 1.0}, (A, B): {A: 1.0}, (A, B, A): {B: 0.9, C: 0.1}})
+    assert [h.tokens for h in search(table, beam_size=1)[0]] == [[A, B, A, B]]
+    (found,) = search(table, beam_size=1, rules=Rules(no_repeat_ngram=2))[0]
+    assert (found.tokens, found.log_prob) == ([A, B, A, C], pytest.approx(math.log(0.1)))
+    assert search(table, beam_size=1, rules=Rules(no_repeat_ngram=3))[0][0].tokens == [A, B, A, B]
+
+
+def test_the_penalty_on_repetition_by_hand() -> None:
+    """0.6 squared is 0.36, below 0.4; the log_prob that is reported is the model's."""
+    table = tree({(): {A: 1.0}, (A,): {A: 0.6, B: 0.4}})
+    assert search(table, beam_size=1)[0][0].tokens == [A, A]
+    (found,) = search(table, beam_size=1, rules=Rules(repetition_penalty=2.0))[0]
+    assert (found.tokens, found.log_prob) == ([A, B], pytest.approx(math.log(0.4)))
+    (kept,) = search(table, beam_size=1, rules=Rules(repetition_penalty=1.1))[0]
+    assert (kept.tokens, kept.log_prob) == ([A, A], pytest.approx(math.log(0.6)))
+    assert kept.score == pytest.approx(1.1 * math.log(0.6) / 3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), order=st.permutations(range(5)), beam_size=st.sampled_from([1, 2, 5]))
+def test_rules_do_not_let_the_batch_in(seed: int, order: list[int], beam_size: int) -> None:
+    """Pitfall 2: bit for bit, whatever the order and number of the sentences."""
+    table, lengths = random_table(seed, levels=2), [1, 2, 5, 7, 9]
+    options: dict[str, Any] = {"beam_size": beam_size, "nbest": beam_size}
+    options["rules"] = Rules(no_repeat_ngram=2, repetition_penalty=1.7)
+    alone = [plain(search(table, [number], length=lengths[number], **options)[0]) for number in order]
+    together = search(table, order, max_lengths=[lengths[number] for number in order], **options)
+    assert [plain(group) for group in together] == alone
+
+
+def test_rules_fit_a_step_that_answers_for_taken_slots_alone() -> None:
+    table = random_table(7)
+    rules = Rules(no_repeat_ngram=2, repetition_penalty=1.7)
+    everything = search(table, [3, 5, 8], 5, 9, rules=rules, nbest=5)
+    ragged = search(Ragged(table), [3, 5, 8], 5, 9, rules=rules, nbest=5)
+    assert [plain(group) for group in ragged] == [plain(group) for group in everything]
+
+
+class Few(Table):
+    """Answers for some tokens of each sentence alone, as with a shortlist, padded to one width."""
+
+    choices = ((EOS, A, C), (EOS, A, B, C, 1))
+
+    def __call__(self, tokens: torch.Tensor, state: Any) -> Step[Any]:
+        answer = super().__call__(tokens, state)
+        rows = [self.choices[sentence % 2] for sentence in state.sentence.tolist()]
+        narrow = torch.full((*answer.log_probs.shape[:2], 5), -math.inf, dtype=answer.log_probs.dtype)
+        columns = torch.zeros(len(rows), 5, dtype=torch.long)
+        for row, allowed in enumerate(rows):
+            narrow[row, :, : len(allowed)] = answer.log_probs[row][:, list(allowed)]
+            columns[row, : len(allowed)] = torch.tensor(allowed)
+        return Step(narrow, answer.weights, answer.state, columns)
+
+
+def test_rules_are_about_tokens_not_columns() -> None:
+    """Pitfall 26: with a few tokens for each sentence, as if the others had been forbidden."""
+    table, rules = random_table(11), Rules(no_repeat_ngram=2, repetition_penalty=1.7)
+    found = search(Few(table), [4, 5], 3, 6, rules=rules, nbest=3)
+    for sentence, group in zip([4, 5], found, strict=True):
+        others = [token for token in range(VOCABULARY) if token not in Few.choices[sentence % 2]]
+        assert_same(group, reference(table, sentence, rules, beam_size=3, most=6, forbidden=others)[:3])
+
+
+def test_samples_follow_the_rules() -> None:
+    """Pitfall 24: no bigram twice; a high penalty leaves no token twice while others remain; the model scores."""
+    table = random_table(5)
+    options: dict[str, Any] = {"length": 9, "count": 20, "forbidden": (0, 1, BOS), "min_lengths": [2, 2]}
+    free = [h.tokens for group in draw(table, [1, 2], **options) for h in group]
+    assert any(len(set(ngrams(tokens, 2))) < len(ngrams(tokens, 2)) for tokens in free)
+    found = draw(table, [1, 2], rules=Rules(no_repeat_ngram=2), **options)
+    for sentence, group in enumerate(found):
+        for h in group:
+            assert len(set(ngrams(h.tokens, 2))) == len(ngrams(h.tokens, 2))
+            produced = [*h.tokens, EOS] if h.finished else h.tokens
+            expected = sum(table(sentence, tuple(h.tokens[:step]))[token] for step, token in enumerate(produced))
+            assert h.log_prob == pytest.approx(expected)
+    strict = draw(table, [1, 2], rules=Rules(repetition_penalty=99.0), **(options | {"length": 4}))
+    assert all(len(set(h.tokens)) == len(h.tokens) for group in strict for h in group)
+    together = draw(table, [2, 1], sentences=[1, 0], rules=Rules(no_repeat_ngram=2), **options)
+    assert [plain(group) for group in together[::-1]] == [plain(group) for group in found]
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"no_repeat_ngram": -1}, "no_repeat_ngram must be 1 or more"),
+        ({"repetition_penalty": 0.5}, r"penalty must lie between 1 \(no penalty\) and 100, given 0.5"),
+        ({"repetition_penalty": 101.0}, "given 101"),
+        ({"repetition_penalty": math.nan}, "given nan"),
+    ],
+)
+def test_rules_out_of_range(rules: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Rules(**rules)
+
+
+# ---------------------------------------------------------------------------------------------- models and their text
+
+STEERED: dict[str, dict[str, Any]] = {
+    "no repeated piece": {"no_repeat_ngram": 1},
+    "no repeated bigram, a penalty": {"no_repeat_ngram": 2, "repetition_penalty": 1.5},
+}
+
+
+def steer(name: str, rows: Sequence[int]) -> dict[str, Any]:
+    """The options of STEERED for these of the texts; lists have one item for each text."""
+    found = STEERED[name]
+    return {key: [value[row] for row in rows] if isinstance(value, list) else value for key, value in found.items()}
+
+
+@pytest.mark.usefixtures("without_shape_checks")
+@pytest.mark.parametrize("name", STEERED)
+@pytest.mark.parametrize(("mechanism", "wiring", "cell"), EVERY)
+def test_the_batch_changes_nothing_of_a_steered_search(
+    pair: TokenizerPair, name: str, mechanism: str, wiring: tuple[str, bool], cell: str
+) -> None:
+    """Pitfalls 2 and 5: alone and in a shuffled batch: the same texts, in order, with the same numbers."""
+    translator, texts = Translator([tiny(pair, mechanism, wiring, cell)]), sentences(11)
+    alone = [translator.translate([text], **steer(name, [row]))[0] for row, text in enumerate(texts)]
+    assert not all(map(close, alone, translator.translate(texts)))
+    order = random.Random(7).sample(range(len(texts)), len(texts))
+    together = translator.translate([texts[row] for row in order], **steer(name, order))
+    assert all(close(alone[row], found) for row, found in zip(order, together, strict=True))
+
+
+@pytest.mark.parametrize("name", STEERED)
+def test_steered_hypotheses_rescored(pair: TokenizerPair, name: str) -> None:
+    """Pitfall 7: the log_prob of an ensemble's translation is what scoring says, whatever steered it."""
+    translator, texts = Translator([tiny(pair, seed=1), tiny(pair, seed=2)]), sentences(11)
+    steered = steer(name, range(11))
+    found = [each for group in translator.translate_nbest(texts, 3, **steered) for each in group]
+    scores = translator.score_tokens([each.source for each in found], [each.tokens for each in found])
+    for translation, scored in zip(found, scores, strict=True):
+        expected = scored.log_probs if translation.finished else scored.log_probs[:-1]
+        assert translation.log_prob == pytest.approx(sum(expected), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", STEERED)
+def test_a_steered_shortlist_does_not_feel_the_batch(pair: TokenizerPair, name: str) -> None:
+    """Pitfalls 2 and 26."""
+    translator, texts = Translator([tiny(pair)], [drawn(pair)]), sentences(11)
+    alone = [translator.translate([text], shortlist=True, **steer(name, [row]))[0] for row, text in enumerate(texts)]
+    together = translator.translate(texts, shortlist=True, **steer(name, range(11)))
+    assert all(map(close, alone, together))
+
+
+def test_no_piece_of_a_translation_comes_twice(pair: TokenizerPair) -> None:
+    """Pitfall 20: the options reach the search and the sampling."""
+    translator, texts = Translator([tiny(pair)]), sentences(11)
+    free = translator.translate(texts, min_length=9)
+    assert any(len(set(each.tokens)) < len(each.tokens) for each in free)
+    for found in translator.translate(texts, no_repeat_ngram=1, min_length=9):
+        assert len(set(found.tokens)) == len(found.tokens)
+    for group in translator.sample(texts, count=2, no_repeat_ngram=1, min_length=9):
+        assert all(len(set(each.tokens)) == len(each.tokens) for each in group)
+    strict = translator.translate(texts, repetition_penalty=100.0, min_length=9)
+    assert sum(len(set(each.tokens)) for each in strict) > sum(len(set(each.tokens)) for each in free)
