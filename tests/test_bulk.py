@@ -594,6 +594,7 @@ def test_another_run_cannot_go_on(
         (["--min-length", 1], "--min-length"),
         (["--length-alpha", 0.3], "--length-alpha"),
         (["--max-source-length", 8], "--max-source-length"),
+        (["--prefix"], "--prefix"),
         (["--no-repeat-ngram", 2], "--no-repeat-ngram"),
         (["--repetition-penalty", 1.5], "--repetition-penalty"),
         (["--sample", "--seed", 7], "--seed"),

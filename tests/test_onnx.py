@@ -226,8 +226,8 @@ def refusal(*arguments: str, text: str = "der hund\n") -> str:
 def test_what_an_export_cannot_do_is_refused(loaded: LoadedModel, export: Path, tmp_path: Path) -> None:
     model = str(loaded.directory)
     assert "does not sample" in refusal("translate", str(export), "--sample")
-    for steered in (["--no-repeat-ngram", "2"], ["--repetition-penalty", "1.2"]):
-        name = steered[0].removeprefix("--").replace("-", "_")
+    for steered in (["--prefix"], ["--no-repeat-ngram", "2"], ["--repetition-penalty", "1.2"]):
+        name = steered[0].removeprefix("--").replace("-", "_").replace("prefix", "prefixes")
         assert f"cannot be steered; leave out {name}" in refusal("translate", str(export), *steered)
     assert "no shortlist" in refusal("translate", str(export), "--shortlist")
     assert "joins no ensemble" in refusal("translate", model, str(export))

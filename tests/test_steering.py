@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -64,7 +65,7 @@ def ruled(row: Sequence[float], written: Sequence[int], rules: Rules) -> list[fl
         if token in written:
             made[token] *= rules.repetition_penalty
         longer = ngrams([*written, token], rules.no_repeat_ngram) if rules.no_repeat_ngram else []
-        if len(set(longer)) < len(longer):
+        if longer and longer[-1] in longer[:-1]:
             made[token] = -math.inf
     return made
 
@@ -79,6 +80,7 @@ def reference(
     least: int = 0,
     penalty: LengthPenalty = LengthPenalty(),  # noqa: B008  # frozen
     forbidden: Sequence[int] = (),
+    prefix: Sequence[int] = (),
 ) -> list[Found]:
     """Beam search for one sentence under rules, without any early exit."""
     live: list[tuple[tuple[int, ...], float, float]] = [((), 0.0, 0.0)]
@@ -89,6 +91,10 @@ def reference(
             row = log_probs(sentence, history)
             made = ruled(row, history, rules)
             for token in range(len(row)):
+                if length <= len(prefix):
+                    if token == prefix[length - 1]:
+                        grown.append((history, by_rules + row[token], by_model + row[token], token))
+                    continue
                 if token in forbidden or (token == EOS and length <= least) or made[token] == -math.inf:
                     continue
                 grown.append((history, by_rules + made[token], by_model + row[token], token))
@@ -113,10 +119,10 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
         "least": least,
         "most": [2 + shortest + draw(st.integers(0, 5)) for shortest in least],
         "penalty": LengthPenalty(draw(st.sampled_from(sorted(PENALTIES))), draw(st.sampled_from([0.0, 0.6, 1.0]))),
-        "rules": Rules(
-            no_repeat_ngram=draw(st.sampled_from([0, 1, 2, 3])),
-            repetition_penalty=draw(st.sampled_from([1.0, 1.5, 3.0])),
-        ),
+        "rules": {
+            "no_repeat_ngram": draw(st.sampled_from([0, 1, 2, 3])),
+            "repetition_penalty": draw(st.sampled_from([1.0, 1.5, 3.0])),
+        },
     }
 
 
@@ -139,12 +145,12 @@ def test_rules_equal_the_plain_search(case: dict[str, Any], early_exit: bool) ->
         nbest=case["nbest"],
         length_penalty=case["penalty"],
         forbidden=(0, BOS),
-        rules=case["rules"],
+        rules=Rules(**case["rules"]),
         early_exit=early_exit,
     )
     for sentence, most, least, group in zip(case["sentences"], case["most"], case["least"], found, strict=True):
         options = {"beam_size": case["beam_size"], "most": most, "least": least, "penalty": case["penalty"]}
-        expected = reference(case["table"], sentence, case["rules"], forbidden=(0, BOS), **options)
+        expected = reference(case["table"], sentence, Rules(**case["rules"]), forbidden=(0, BOS), **options)
         assert_same(group, expected[: case["nbest"]])
         for hypothesis in group:
             assert_weights(hypothesis, sentence)
@@ -272,6 +278,7 @@ def test_rules_out_of_range(rules: dict[str, Any], message: str) -> None:
 
 STEERED: dict[str, dict[str, Any]] = {
     "no repeated piece": {"no_repeat_ngram": 1},
+    "prefixes": {"prefixes": ["the dog", "", "x", "中", "a man ", "", "☃", "is", "", "slee", "the café"]},
     "no repeated bigram, a penalty": {"no_repeat_ngram": 2, "repetition_penalty": 1.5},
 }
 
@@ -329,3 +336,123 @@ def test_no_piece_of_a_translation_comes_twice(pair: TokenizerPair) -> None:
         assert all(len(set(each.tokens)) == len(each.tokens) for each in group)
     strict = translator.translate(texts, repetition_penalty=100.0, min_length=9)
     assert sum(len(set(each.tokens)) for each in strict) > sum(len(set(each.tokens)) for each in free)
+
+
+# ------------------------------------------------------------------------------------------------------------ prefixes
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases(), seed=st.integers(0, 10**6))
+def test_prefixes_equal_the_plain_search(case: dict[str, Any], seed: int) -> None:
+    """Every sentence has its own, some none; they may break the rules, and count at the model's log-probability."""
+    random_one = random.Random(seed)
+    prefixes = [
+        random_one.choices([0, 1, A, B, C], k=random_one.randint(0, most - 1) * random_one.randint(0, 1))
+        for most in case["most"]
+    ]
+    rules = Rules(**case["rules"], prefixes=prefixes)
+    options = {key: case[key] for key in ("nbest",)} | {"length_penalty": case["penalty"], "forbidden": (0, BOS)}
+    found = search(
+        case["table"],
+        case["sentences"],
+        case["beam_size"],
+        max_lengths=case["most"],
+        min_lengths=case["least"],
+        rules=rules,
+        **options,
+    )
+    for row, (sentence, group) in enumerate(zip(case["sentences"], found, strict=True)):
+        expected = reference(
+            case["table"],
+            sentence,
+            rules,
+            beam_size=case["beam_size"],
+            most=case["most"][row],
+            least=case["least"][row],
+            penalty=case["penalty"],
+            forbidden=(0, BOS),
+            prefix=prefixes[row],
+        )
+        assert_same(group, expected[: case["nbest"]])
+
+
+def test_a_prefix_by_hand() -> None:
+    """The less likely B, then the best that follows it."""
+    table = tree({(): {A: 0.6, B: 0.4}, (A,): {A: 0.9, C: 0.1}, (B,): {C: 0.7, EOS: 0.3}})
+    (found,) = search(table, rules=Rules(prefixes=[[B]]))[0]
+    assert (found.tokens, found.log_prob) == ([B, C], pytest.approx(math.log(0.4 * 0.7)))
+    (sampled,) = draw(table, [3], rules=Rules(prefixes=[[B, C]]))[0]
+    assert (sampled.tokens, sampled.log_prob) == ([B, C], pytest.approx(math.log(0.4 * 0.7)))
+
+
+PREFIXES = [
+    "the dog",
+    "",
+    "x",
+    "中",
+    "a man does ",
+    " not  sleep",
+    "☃ 7",
+    "is nice and green",
+    "",
+    "slee",
+    "the café , q\u0301 ",
+]
+
+
+@pytest.mark.parametrize("options", [{}, {"max_length": 2}, {"shortlist": True}, {"no_repeat_ngram": 1}], ids=str)
+def test_a_prefix_is_kept_to_the_letter(pair: TokenizerPair, options: dict[str, Any]) -> None:
+    """Spaces, characters that the vocabulary lacks and all; words are those of the whole text."""
+    translator, texts = Translator([tiny(pair)], [drawn(pair)]), sentences(11)
+    for found, prefix in zip(translator.translate(texts, prefixes=PREFIXES, **options), PREFIXES, strict=True):
+        assert found.text.startswith(prefix)
+        assert found.prefix == prefix
+        ids = pair.target.encode(prefix.rstrip())
+        assert found.tokens[: len(ids)] == ids
+        if "max_length" in options:
+            assert len(found.tokens) + found.finished <= max(2, len(ids) + 1)
+        assert len(found.target_words) == len(found.tokens)
+        assert max(found.target_words, default=-1) < len(found.text.split())
+    for group in translator.sample(texts, count=2, prefixes=PREFIXES):
+        assert all(each.text.startswith(each.prefix) for each in group)
+
+
+def test_a_space_ends_the_last_word_of_a_prefix(pair: TokenizerPair) -> None:
+    """Without it the model may go on within the word; with it the next piece begins another, or ends."""
+    translator, texts = Translator([tiny(pair)]), sentences(11)
+    free = translator.translate(texts, prefixes=["the do"] * 11, min_length=9)
+    length = len(pair.target.encode("the do"))
+    assert any(not each.pieces[length].startswith("▁") for each in free)
+    for found in translator.translate(texts, prefixes=["the do "] * 11, min_length=9):
+        assert found.text.startswith("the do ")
+        assert found.pieces[length].startswith("▁")
+        assert found.text == "the do " + pair.target.decode(found.tokens).removeprefix("the do").removeprefix(" ")
+
+
+def test_a_translation_as_its_own_prefix_gives_itself(pair: TokenizerPair) -> None:
+    """With the same log_prob, where the tokenizer cuts the text as the search did."""
+    translator, texts = Translator([tiny(pair)]), sentences(11)
+    known = [each for each in translator.translate(texts) if each.finished]
+    known = [each for each in known if pair.target.encode(each.text) == each.tokens and each.text]
+    assert len(known) > 2
+    again = translator.translate_nbest([each.source for each in known], 3, prefixes=[each.text for each in known])
+    scores = translator.score([each.source for each in known], [each.text for each in known])
+    for one, group, score in zip(known, again, scores, strict=True):
+        (same,) = [each for each in group if each.tokens == one.tokens and each.finished]
+        assert (same.text, same.pieces, same.target_words) == (one.text, one.pieces, one.target_words)
+        assert same.log_prob == pytest.approx(one.log_prob, abs=1e-5)
+        assert same.log_prob == pytest.approx(score.log_prob, abs=1e-5)
+        assert np.allclose(same.weights, one.weights, atol=1e-5)
+
+
+def test_a_stream_takes_the_prefixes_of_its_chunks(pair: TokenizerPair) -> None:
+    translator, texts = Translator([tiny(pair)]), sentences(11)
+    expected = translator.translate(texts, prefixes=PREFIXES)
+    found = list(translator.stream(texts, chunk=3, prefixes=iter(PREFIXES)))
+    assert all(map(close, expected, (each for (each,) in found)))
+    with pytest.raises(InputError, match="there are more prefixes than sentences"):
+        list(translator.stream(texts, prefixes=[*PREFIXES, ""]))
+    with pytest.raises(InputError, match="11 sentences but 10 prefixes"):
+        list(translator.stream(texts, prefixes=PREFIXES[1:]))
+    with pytest.raises(InputError, match="sentence 1: it is blank but its prefix is not"):
+        translator.translate([" "], prefixes=["the"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from seq2seq.bulk import engines
 from seq2seq.bulk.chunks import Chunk, Chunks
+from seq2seq.bulk.columns import Columns
 from seq2seq.bulk.cut import CutCounter
 from seq2seq.bulk.layout import Layout
 from seq2seq.bulk.streams import STANDARD, STANDARD_INPUT, LineStream
@@ -61,6 +62,7 @@ class Job:
     sampling: dict[str, Any] | None
     bad_lines: BadLines
     too_long: TooLong
+    columns: Columns = field(default_factory=Columns)
 
     @property
     def name(self) -> str:
@@ -93,10 +95,11 @@ class LoadedJob:
         if chunk.problems and job.bad_lines == "refuse":
             place, problem = next(iter(chunk.problems.items()))
             raise InputError(f"{job.name}:{chunk.before + place + 1}: {describe_problem(problem)}")
-        for place, several in enumerate(self._translate(chunk)):
+        sentences, own = job.columns.read(chunk.texts, job.name, chunk.before)
+        for place, several in enumerate(self._translate(sentences, own, chunk.before)):
             number = chunk.before + place + 1
             error = self._error(chunk.problems.get(place), several[0], notes, f"{job.name}:{number}")
-            parts.append(job.layout.error_line(number, chunk.texts[place], error) if error else "")
+            parts.append(job.layout.error_line(number, sentences[place], error) if error else "")
             parts.append("" if error else job.layout.lines(number, several))
             if not error:
                 unknown.update(several[0], self.translator.tokenizers.source, int("tag" in job.search))
@@ -104,12 +107,13 @@ class LoadedJob:
                 cut.update(number, several[:1] if job.sampling is None else several)
         return ChunkResult(chunk.end, chunk.source_sha256, "".join(parts), notes, unknown, cut)
 
-    def _translate(self, chunk: Chunk) -> Sequence[Sequence[Translation]]:
+    def _translate(self, sentences: list[str], own: Any, before: int) -> Sequence[Sequence[Translation]]:
         job = self.job
         if job.sampling is None:
-            return self.translator.translate_nbest(chunk.texts, job.n_best, **job.search)
+            return self.translator.translate_nbest(sentences, job.n_best, **job.search, **own)
         # Samples depend only on the seed and the line number, not on how lines arrive.
-        return self.translator.sample(chunk.texts, first=chunk.before, count=job.n_best, **job.sampling, **job.search)
+        options = {**job.sampling, **job.search, **own}
+        return self.translator.sample(sentences, first=before, count=job.n_best, **options)
 
     def _error(self, problem: str | None, first: Translation, notes: list[str], place: str) -> str | None:
         """Return why a line gets no translation, or None; append a note for anything unusual about the line."""
@@ -137,6 +141,8 @@ def _identity(job: Job, translator: Translator | OnnxTranslator) -> dict[str, An
     for name, value in [*job.search.items(), *(job.sampling or {}).items()]:
         given[f"--{name.replace('_', '-')}"] = value
     given |= {"--bad-lines": job.bad_lines, "--too-long": job.too_long, "--device": job.device.partition(":")[0]}
+    if job.columns.prefix:
+        given["--prefix"] = True
     if job.search.get("shortlist"):
         given["shortlists"] = translator.shortlist_digests()
     models = {

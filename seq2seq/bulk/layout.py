@@ -66,6 +66,8 @@ class Layout:
             "source_pieces": translation.source_pieces,
             "pieces": translation.pieces,
         }
+        if translation.prefix:
+            entry["prefix"] = translation.prefix
         if error:
             entry["error"] = error
         if translation.copied is not None:

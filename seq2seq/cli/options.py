@@ -120,6 +120,14 @@ MaxLength = Annotated[
         rich_help_panel=_SEARCH,
     ),
 ]
+Prefix = Annotated[
+    bool,
+    typer.Option(
+        "--prefix",
+        help="Begin each translation with the text in the second column of its line.",
+        rich_help_panel=_STEERING,
+    ),
+]
 NoRepeatNgram = Annotated[
     int | None,
     typer.Option(

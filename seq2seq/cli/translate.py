@@ -12,6 +12,7 @@ import typer
 
 from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk.chunks import Chunks
+from seq2seq.bulk.columns import Columns
 from seq2seq.bulk.cut import CutCounter
 from seq2seq.bulk.job import BadLines, ChunkResult, Job, TooLong
 from seq2seq.bulk.layout import Layout
@@ -34,6 +35,7 @@ seq2seq translate runs/demo --input test.de --output test.hypothesis.en
 seq2seq translate runs/demo -i big.de -o big.en --workers 8 --resume
 seq2seq translate runs/demo --shortlist < test.de
 seq2seq translate runs/demo --n-best 5 --scores < test.de | head -5
+printf 'ein Mann schläft .\tA man who\n' | seq2seq translate runs/demo --prefix
 seq2seq translate runs/demo --alignment < test.de | cut -f 2 > links.txt
 seq2seq translate runs/demo --format jsonl --scores --alignment < test.de
 seq2seq translate runs/demo --format grid < test.de | less
@@ -72,6 +74,7 @@ def translate(
     max_length: options.MaxLength = None,
     max_source_length: options.MaxSourceLength = None,
     tag: options.Tag = None,
+    prefix: options.Prefix = False,
     no_repeat_ngram: options.NoRepeatNgram = None,
     repetition_penalty: options.RepetitionPenalty = None,
     shortlist: options.Shortlist = False,
@@ -195,6 +198,11 @@ def translate(
     and log_prob, with --alignment also alignment; of a model that copies also
     copied: for each piece the probability that it comes from the source.
 
+    With --prefix, a line has a tab and the beginning of its translation after
+    the sentence, which is kept as it is; the model may go on within its last
+    word, unless a space follows it. It counts towards the scores, and is in
+    JSON as prefix.
+
     Words are what whitespace separates in the text as it was given. Characters
     that the model does not know are counted, and named at the end on standard
     error; so are translations that --max-length cut.
@@ -257,6 +265,7 @@ def translate(
         sampling=sampling if sample else None,
         bad_lines=bad_lines,
         too_long=too_long,
+        columns=Columns(prefix=prefix),
     )
     bulk = os.path.isfile(source) and is_replaced(output)
     if _is_distributed():

@@ -13,6 +13,7 @@ from seq2seq.onnx.engine import ExportedModel, load_export
 from seq2seq.text.arguments import check_integer, check_path
 from seq2seq.text.special_tokens import BOS, EOS
 from seq2seq.translation.options import SearchKeywords, SearchOptions
+from seq2seq.translation.streams import stream
 from seq2seq.translation.translation import (
     FORBIDDEN,
     Outcome,
@@ -20,7 +21,6 @@ from seq2seq.translation.translation import (
     Translation,
     batches,
     blank_translation,
-    iter_chunks,
     read_sources,
     write_translation,
 )
@@ -100,9 +100,7 @@ class OnnxTranslator:
         self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchKeywords]
     ) -> Iterator[list[Translation]]:
         """Yield the translations of lines as they arrive, as `Translator.stream` does."""
-        chunks = iter_chunks(lines, chunk)
-        SearchOptions.of(self.config.search, options).check_nbest(n_best)  # at the call, not at the first line
-        return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
+        return stream(self, lines, n_best, chunk, options)
 
     def sample(self, texts: Iterable[str], **options: Any) -> NoReturn:
         """Raise InputError: an exported model does not sample."""

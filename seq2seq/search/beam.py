@@ -90,7 +90,7 @@ class _Candidates:
     log_probs: Float[Tensor, "rows columns"]
     rows: Int[Tensor, "sentences beam"]
     tokens: Int[Tensor, "sentences columns"] | None
-    model: Float[Tensor, "rows columns"] | None
+    model: Float[Tensor, "rows columns"]
 
     def best(self, count: int) -> TopK:
         """Return the `count` most probable of each sentence; slot and column are combined to one index."""
@@ -111,7 +111,6 @@ class _Candidates:
         self, before: Float[Tensor, "sentences beam"], indices: Int[Tensor, "sentences count"]
     ) -> Float[Tensor, "sentences count"]:
         """Return the log_prob of each index by the model alone; before: that of each hypothesis."""
-        assert self.model is not None
         width = self.log_probs.shape[1]
         slots = indices // width
         return before.gather(1, slots) + self.model[self.rows.gather(1, slots), indices % width]
@@ -172,6 +171,9 @@ class _Beam:
         frontier, candidates = self._frontier, self._candidates(answer)
         width = min(self._beam_size, frontier.log_probs.shape[1] * candidates.log_probs.shape[1])
         ranked = candidates.best(width)
+        if self._written is not None:  # rules may leave fewer than `width`, and the index of what is none is any number
+            last = frontier.log_probs.shape[1] * candidates.log_probs.shape[1] - 1
+            ranked = ranked._replace(indices=ranked.indices.clamp(max=last))
         growth = self._grow(candidates, ranked)
         grown, report = self._assess(growth)
         if tied := [row for row, ties in enumerate(report[-2]) if ties]:
@@ -223,10 +225,10 @@ class _Beam:
             slots = answer.slots
             rows = torch.zeros_like(numbers).index_copy_(0, slots, numbers[: len(slots)])
         log_probs = answer.log_probs.flatten(0, -2)
-        model = None if self._written is None else log_probs.clone()
+        model = log_probs if self._written is None else log_probs.clone()
         self._limits.forbid(log_probs, slots // beam, frontier.sentences, self.history.steps, answer.tokens)
         if self._written is not None:
-            self._written.apply(log_probs, slots, answer.tokens)
+            self._written.apply(log_probs, model, slots, answer.tokens)
         return _Candidates(frontier.log_probs, log_probs, rows.view(sentences, beam), answer.tokens, model)
 
     def _grow(self, candidates: _Candidates, ranked: TopK) -> _Growth:
@@ -243,7 +245,7 @@ class _Beam:
             live=live.gather(1, order),
             tied=ranked.tied,
             model=None
-            if candidates.model is None
+            if self._written is None
             else candidates.model_sums(self._model, ranked.indices).gather(1, order),
         )
 

@@ -220,7 +220,7 @@ class _Samples:
         self._limits.forbid(logits.flatten(0, 1), owners, self._sentences, self.history.steps)
         if self._written is not None:
             slots = torch.arange(logits.shape[0] * logits.shape[1], device=logits.device)
-            self._written.apply(logits.flatten(0, 1), slots)
+            self._written.apply(logits.flatten(0, 1), log_probs.flatten(0, 1).to(wide), slots)
         logits = self._filter(logits)
         tokens = (logits + self._noise.draw(logits.shape[2]).to(logits)).argmax(2, keepdim=True)
         drawn = log_probs.gather(2, tokens).masked_fill(logits.gather(2, tokens) == -torch.inf, -torch.inf)

@@ -14,28 +14,53 @@ class Written:
     def __init__(self, rules: Rules, sentences: int, slots: int, device: torch.device | str) -> None:
         self._rules = rules
         self._tokens = torch.zeros(sentences, slots, 0, dtype=torch.long, device=device)
+        prefixes = rules.prefixes or [()] * sentences
+        longest = max(map(len, prefixes), default=0)
+        padded = [[*prefix, *[EMPTY] * (longest - len(prefix))] for prefix in prefixes]
+        ends = [len(prefix) if complete else EMPTY for prefix, complete in zip(prefixes, rules.word_ends, strict=False)]
+        self._prefixes = torch.tensor(padded, dtype=torch.long, device=device).view(sentences, longest)
+        self._word_ends = torch.tensor(ends or [EMPTY] * sentences, device=device)
+        self._word_starts = torch.tensor(rules.word_starts, dtype=torch.bool, device=device)
 
     def apply(
         self,
         log_probs: Float[Tensor, "rows columns"],
+        model: Float[Tensor, "rows columns"],
         slots: Int[Tensor, " rows"],
         tokens: Int[Tensor, "sentences columns"] | None = None,
     ) -> None:
         """Change the log_probs of what may follow, in place.
 
-        slots: the slot of each row, numbered sentence by sentence. tokens: the tokens of each sentence's columns; None:
-        column t is token t.
+        model: log_probs as the model answered them. slots: the slot of each row, numbered sentence by sentence.
+        tokens: the tokens of each sentence's columns; None: column t is token t.
         """
-        if self._tokens.shape[2] == 0:
-            return
         written = self._tokens.flatten(0, 1)[slots]
-        choices = None if tokens is None else tokens[slots // self._tokens.shape[1]]
-        if self._rules.repetition_penalty != 1:
+        owners = slots // self._tokens.shape[1]
+        choices = None if tokens is None else tokens[owners]
+        if self._rules.repetition_penalty != 1 and written.shape[1]:
             again = _columns(written, choices, log_probs.shape[1])
             log_probs.copy_(torch.where(again, log_probs * self._rules.repetition_penalty, log_probs))
         if 0 < self._rules.no_repeat_ngram <= written.shape[1]:
             endings = _ngram_endings(written, self._rules.no_repeat_ngram)
             log_probs.masked_fill_(_columns(endings, choices, log_probs.shape[1]), -torch.inf)
+        self._begin(log_probs, model, owners, choices)
+
+    def _begin(
+        self,
+        log_probs: Float[Tensor, "rows columns"],
+        model: Float[Tensor, "rows columns"],
+        owners: Int[Tensor, " rows"],
+        choices: Int[Tensor, "rows columns"] | None,
+    ) -> None:
+        """Leave hypotheses within a prefix its next token alone, and those at its end what may follow there."""
+        length, width = self._tokens.shape[2], log_probs.shape[1]
+        if length < self._prefixes.shape[1]:
+            wanted = self._prefixes[owners, length][:, None]
+            only = model.masked_fill(~_columns(wanted, choices, width), -torch.inf)
+            log_probs.copy_(torch.where(wanted == EMPTY, log_probs, only))
+        if len(self._word_starts) and length <= self._prefixes.shape[1]:
+            starts = self._word_starts[None, :width] if choices is None else self._word_starts[choices]
+            log_probs.masked_fill_((self._word_ends[owners] == length)[:, None] & ~starts, -torch.inf)
 
     def follow(
         self,
@@ -44,6 +69,7 @@ class Written:
         tokens: Int[Tensor, "kept slots"],
     ) -> None:
         """Append a token to each slot of the sentences that continue; parents: the slot that each one continues."""
+        self._prefixes, self._word_ends = self._prefixes[sentences], self._word_ends[sentences]
         before = self._tokens[sentences]
         before = before.gather(1, parents[:, :, None].expand(-1, -1, before.shape[2]))
         self._tokens = torch.cat([before, tokens[:, :, None]], dim=2)

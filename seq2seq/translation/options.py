@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypedDict
@@ -12,13 +12,13 @@ from seq2seq.config import SearchConfig
 from seq2seq.errors import InputError, WrongType, nearest
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
 from seq2seq.search.rules import Rules
-from seq2seq.text.arguments import check_bool, check_choice, check_integer, check_number
+from seq2seq.text.arguments import check_bool, check_choice, check_integer, check_number, list_sentences
 
 MAX_SOURCE_LENGTH = 1000  # pieces
 BATCH_SIZE = 200  # sentences
 BATCH_TOKENS = 4096  # pieces of the source, or of the longer side of pairs
 SEARCH_ALONE = ("beam_size", "shortlist")  # keywords that sampling does not have
-STEERING = ("no_repeat_ngram", "repetition_penalty")  # keywords that exported models do not have
+STEERING = ("no_repeat_ngram", "repetition_penalty", "prefixes")  # keywords that exported models do not have
 
 
 class SearchKeywords(TypedDict, total=False):
@@ -32,6 +32,7 @@ class SearchKeywords(TypedDict, total=False):
     length_alpha: float | None  # exponent of the penalty
     no_repeat_ngram: int | None  # no n-gram of so many pieces twice in a translation
     repetition_penalty: float | None  # factor of the log-probability of pieces already written, 1 or more
+    prefixes: Iterable[str] | None  # how each translation begins; "" leaves it to the model
     min_length: int | None  # least number of pieces, the end not counted
     max_length: int | None  # most pieces, the end counted; by default it depends on the length of the source
     max_source_length: int | None  # most pieces of a source that are read; the rest is cut off, and `truncated` is set
@@ -46,6 +47,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "length_penalty": lambda name, value: check_choice(name.replace("_", " "), value, PENALTIES),
     "length_alpha": check_number,
     "repetition_penalty": check_number,
+    "prefixes": lambda name, value: tuple(list_sentences(value, "prefix")),
     "int8": check_bool,
     "tag": lambda name, value: value,  # checked with the model (translation/tags.py)
     "shortlist": check_bool,
@@ -70,9 +72,10 @@ class SearchOptions:
     batch_tokens: int
     shortlist: bool
     int8: bool
-    tag: str | None = None
-    rules: Rules = Rules()
-    steering: tuple[str, ...] = ()  # those of STEERING that were given
+    tag: str | None  # read before each source
+    rules: Rules  # of all sentences
+    prefixes: tuple[str, ...] | None  # of each sentence
+    steering: tuple[str, ...]  # those of STEERING that were given
 
     @classmethod
     def of(cls, search: SearchConfig, keywords: Mapping[str, Any], samples: int | None = None) -> SearchOptions:
@@ -105,6 +108,7 @@ class SearchOptions:
                 no_repeat_ngram=given.get("no_repeat_ngram", 0),
                 repetition_penalty=given.get("repetition_penalty", 1.0),
             ),
+            prefixes=given.get("prefixes"),
             steering=tuple(name for name in STEERING if name in given),
         )
 
@@ -113,11 +117,15 @@ class SearchOptions:
             limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
             raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
 
-    def longest(self, pieces: int) -> int:
-        """Return the most pieces, the end counted, for the translation of a sentence of `pieces` pieces."""
+    def longest(self, pieces: int, prefix: int = 0) -> int:
+        """Return the most pieces, the end counted, for the translation of a sentence of `pieces` pieces.
+
+        It never cuts a prefix, of `prefix` pieces; a maximum by the source's length leaves room for more than the end.
+        """
         if self.max_length is not None:
-            return self.max_length
-        return max(int(self.ratio * pieces) + self.offset, self.min_length + 1)
+            return max(self.max_length, prefix + 1)
+        most = int(self.ratio * pieces) + self.offset
+        return max(most, prefix + self.offset if prefix else 0, prefix + 1, self.min_length + 1)
 
     def check_nbest(self, n_best: int) -> None:
         """Raise InputError for a number of translations below 1 or above the beam size."""

@@ -21,12 +21,16 @@ from seq2seq.text.special_tokens import EOS
 
 
 def first_step(
-    networks: Sequence[Seq2Seq], sources: Sequence[Sequence[int]], shortlists: Sequence[Shortlist], device: torch.device
+    networks: Sequence[Seq2Seq],
+    sources: Sequence[Sequence[int]],
+    shortlists: Sequence[Shortlist],
+    device: torch.device,
+    also: Sequence[Sequence[int]] = (),
 ) -> tuple[StepFunction[Any], EnsembleState[Any]]:
     """Encode the sources, ids without specials; return the step function of the networks as an ensemble, and its state.
 
-    With shortlists, the search chooses among the tokens that they allow for each sentence's source, and the source's
-    own where a network copies.
+    With shortlists, the search chooses among the tokens that they allow for each sentence's source, those in `also`,
+    and the source's own where a network copies.
     """
     ids, lengths = source_batch(sources)
     ids, lengths = ids.to(device), lengths.to(device)
@@ -34,7 +38,7 @@ def first_step(
     if not shortlists:
         return Ensemble([_step_function(network) for network in networks]), EnsembleState(tuple(states))
     copies = any(network.architecture.copy for network in networks)
-    tokens = candidate_tokens(shortlists, [[*source, EOS] for source in sources], copies=copies).to(device)
+    tokens = candidate_tokens(shortlists, [[*source, EOS] for source in sources], also, copies=copies).to(device)
     narrow = tuple(network.narrow(state, tokens) for network, state in zip(networks, states, strict=True))
     return Ensemble([_narrow_step_function(network) for network in networks]), EnsembleState(narrow)
 

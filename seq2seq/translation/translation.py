@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq.metrics.links import NO_WORD, merge_weights, strongest_links
-from seq2seq.text.arguments import check_integer, iter_sentences, list_sentences
+from seq2seq.text.arguments import check_integer, list_sentences
 from seq2seq.text.budget import cut_by_budget
 from seq2seq.text.special_tokens import BOS, PAD, UNK
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair
 from seq2seq.text.words import Span, split_words, word_owners, word_shares
 from seq2seq.translation.options import SearchOptions
 from seq2seq.translation.plain_data import PlainData, matrix
+from seq2seq.translation.prefix import NO_PREFIX, Prefix, read_prefixes
 from seq2seq.translation.tags import Tagged, tag_ids
 
 FORBIDDEN = (PAD, UNK, BOS)  # never produced
@@ -51,7 +51,7 @@ class Translation(PlainData):
     source; the last row, the step that ended the translation, is missing when it is not finished.
     alignment: (source word, target word), from 0: each target word with the source word that got most of its attention.
     finished: False when the maximum length ended the translation. truncated: the source was longer than
-    max_source_length pieces, and only the first of them were read.
+    max_source_length pieces, and only the first of them were read. prefix: the beginning that was asked for.
     copied: with model.copy, for each piece the probability that it was copied from the source and not taken from the
     vocabulary, given that it was written: g Σ α / p, of the mean of an ensemble's models. None for a model without
     copy, and for a blank source.
@@ -71,6 +71,7 @@ class Translation(PlainData):
     finished: bool
     truncated: bool
     copied: list[float] | None = None
+    prefix: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", matrix(self.weights))
@@ -105,6 +106,7 @@ class Source:
     spans: list[Span]
     truncated: bool
     tag: int = 0
+    prefix: Prefix = NO_PREFIX
 
 
 def batches(sources: Sequence[Source], options: SearchOptions) -> Iterator[list[Source]]:
@@ -134,12 +136,6 @@ def blank_translation(text: str) -> Translation:
     )
 
 
-def iter_chunks(lines: Iterable[str], chunk: int) -> Iterator[list[str]]:
-    """Iterate over lists of `chunk` lines, read when needed. Raises InputError at once for arguments of wrong type."""
-    texts, size = iter_sentences(lines), check_integer("chunk", chunk, 1)
-    return iter(lambda: list(islice(texts, size)), [])
-
-
 def read_sources(models: Sequence[Tagged], texts: Iterable[str], options: SearchOptions) -> list[Source]:
     """Encode the texts, cut each to its first max_source_length pieces, and put the tag before each that is not blank.
     Raises InputError as `tag_ids` does.
@@ -147,9 +143,18 @@ def read_sources(models: Sequence[Tagged], texts: Iterable[str], options: Search
     sentences, tag, tokenizers = list_sentences(texts), tag_ids(models, options.tag), models[0].tokenizers
     most = options.max_source_length
     encoded = zip(sentences, encode_spans(tokenizers.source, sentences), strict=True)
+    prefixes = read_prefixes(tokenizers.target, sentences, options.prefixes)
     return [
-        Source(row, text, [*(tag if ids else ()), *ids[:most]], spans[:most], len(ids) > most, len(tag) if ids else 0)
-        for row, (text, (ids, spans)) in enumerate(encoded)
+        Source(
+            row,
+            text,
+            [*(tag if ids else ()), *ids[:most]],
+            spans[:most],
+            len(ids) > most,
+            len(tag) if ids else 0,
+            prefix,
+        )
+        for row, ((text, (ids, spans)), prefix) in enumerate(zip(encoded, prefixes, strict=True))
     ]
 
 
@@ -157,7 +162,7 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
     """Make a translation of a search's result, with weights cut from the batch's width to the sentence's own."""
     reader, writer = tokenizers.source, tokenizers.target
     weights = found.weights[:, : len(source.ids) + 1].copy()
-    text, spans = writer.decode_spans(found.tokens)
+    text, spans = source.prefix.join(*writer.decode_spans(found.tokens))
     source_shares = word_shares(source.spans, split_words(source.text).spans)
     target_shares = word_shares(spans, split_words(text).spans)
     ends = [(0, 0), (source.tag, 1)], [(0, 0), (0, int(found.finished))]  # tag and ends, which are in no word
@@ -178,6 +183,7 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
         finished=found.finished,
         truncated=source.truncated,
         copied=_copied_shares(source.ids, found),
+        prefix=source.prefix.text,
     )
 
 

@@ -33,15 +33,15 @@ from seq2seq.text.arguments import (
     check_token_ids,
     list_sentences,
 )
-from seq2seq.text.special_tokens import BOS, EOS
 from seq2seq.text.words import join_words, split_words
 from seq2seq.translation.forcing import attend, evaluation_mode, force, forced_batches
 from seq2seq.translation.members import check_models, check_shortlists
 from seq2seq.translation.options import SearchKeywords, SearchOptions
+from seq2seq.translation.steering import search_arguments
 from seq2seq.translation.stepping import first_step
+from seq2seq.translation.streams import stream
 from seq2seq.translation.tags import tag_ids
 from seq2seq.translation.translation import (
-    FORBIDDEN,
     Outcome,
     PairScore,
     Source,
@@ -49,7 +49,6 @@ from seq2seq.translation.translation import (
     batches,
     blank_translation,
     encode,
-    iter_chunks,
     read_sources,
     truncate,
     write_translation,
@@ -114,21 +113,16 @@ class Translator:
         shortlists, networks = self.shortlists if settings.shortlist else [], self._networks_for(settings)
 
         def search(sources: list[Source]) -> list[list[Hypothesis]]:
-            step, state = first_step(networks, [source.ids for source in sources], shortlists, self._device)
+            also = [source.prefix.ids for source in sources] if settings.prefixes else []
+            step, state = first_step(networks, [source.ids for source in sources], shortlists, self._device, also)
             return beam_search(
                 step,
                 state,
                 sentences=len(sources),
                 beam_size=settings.slots,
-                bos=BOS,
-                eos=EOS,
-                max_lengths=[settings.longest(len(source.ids)) for source in sources],
-                min_lengths=[settings.min_length] * len(sources),
-                length_penalty=settings.penalty,
                 nbest=n_best,
-                forbidden=FORBIDDEN,
-                rules=settings.rules,
                 device=self._device,
+                **search_arguments(sources, settings, self.tokenizers.target),
             )
 
         return self._search_all(texts, settings, search)
@@ -170,17 +164,11 @@ class Translator:
                 state,
                 seeds=[_seed(seed, first + source.row) for source in sources],
                 count=count,
-                bos=BOS,
-                eos=EOS,
-                max_lengths=[settings.longest(len(source.ids)) for source in sources],
-                min_lengths=[settings.min_length] * len(sources),
                 temperature=temperature,
                 top_k=top_k,
                 top_p=top_p,
-                length_penalty=settings.penalty,
-                forbidden=FORBIDDEN,
-                rules=settings.rules,
                 device=self._device,
+                **search_arguments(sources, settings, self.tokenizers.target),
             )
 
         return self._search_all(texts, settings, search)
@@ -190,11 +178,10 @@ class Translator:
     ) -> Iterator[list[Translation]]:
         """Iterate over the n best translations of each line, in order, with at most `chunk` lines in memory.
 
-        A line break at the end of a line is not part of the sentence. Larger chunks fill batches better.
+        A line break at the end of a line is not part of the sentence. Larger chunks fill batches better. Options with
+        an item for each sentence are read chunk by chunk as well.
         """
-        chunks = iter_chunks(lines, chunk)
-        SearchOptions.of(self.config.search, options).check_nbest(n_best)  # at the call, not at the first line
-        return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
+        return stream(self, lines, n_best, chunk, options)
 
     def score(
         self, sources: Iterable[str], targets: Iterable[str], *, max_length: int | None = None, tag: str | None = None

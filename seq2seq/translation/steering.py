@@ -1,0 +1,31 @@
+"""What the options of a search come to for the sentences of a batch: lengths, and rules with each sentence's prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from seq2seq.text.special_tokens import BOS, EOS
+from seq2seq.text.tokenizer import Tokenizer
+from seq2seq.translation.options import SearchOptions
+from seq2seq.translation.prefix import word_starts
+from seq2seq.translation.translation import FORBIDDEN, Source
+
+
+def search_arguments(sources: Sequence[Source], settings: SearchOptions, writer: Tokenizer) -> dict[str, Any]:
+    """Return the arguments that beam search and sampling share, for these sources."""
+    rules, prefixes = settings.rules, [source.prefix for source in sources]
+    if any(prefix.ids for prefix in prefixes):
+        ends = [prefix.word_ends for prefix in prefixes]
+        starts = word_starts(writer) if any(ends) else ()
+        rules = replace(rules, prefixes=[prefix.ids for prefix in prefixes], word_ends=ends, word_starts=starts)
+    return {
+        "bos": BOS,
+        "eos": EOS,
+        "max_lengths": [settings.longest(len(source.ids), len(source.prefix.ids)) for source in sources],
+        "min_lengths": [settings.min_length] * len(sources),
+        "length_penalty": settings.penalty,
+        "forbidden": FORBIDDEN,
+        "rules": rules,
+    }
