@@ -226,7 +226,9 @@ def refusal(*arguments: str, text: str = "der hund\n") -> str:
 def test_what_an_export_cannot_do_is_refused(loaded: LoadedModel, export: Path, tmp_path: Path) -> None:
     model = str(loaded.directory)
     assert "does not sample" in refusal("translate", str(export), "--sample")
-    for steered in (["--prefix"], ["--no-repeat-ngram", "2"], ["--repetition-penalty", "1.2"]):
+    assert "does not sample" in refusal("translate", str(export), "--mbr", "chrf")
+    options = ["--prefix"], ["--diverse-groups", "1"], ["--no-repeat-ngram", "2"], ["--repetition-penalty", "1.2"]
+    for steered in options:
         name = steered[0].removeprefix("--").replace("-", "_").replace("prefix", "prefixes")
         assert f"cannot be steered; leave out {name}" in refusal("translate", str(export), *steered)
     assert "no shortlist" in refusal("translate", str(export), "--shortlist")

@@ -4,10 +4,12 @@ import itertools
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import sacrebleu
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,6 +35,7 @@ from test_shortlist import drawn
 from test_translator import TARGETS, close, make_config, sentences, tiny
 
 from seq2seq import Translator
+from seq2seq.bulk.layout import Layout
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
@@ -279,6 +282,7 @@ def test_rules_out_of_range(rules: dict[str, Any], message: str) -> None:
 STEERED: dict[str, dict[str, Any]] = {
     "no repeated piece": {"no_repeat_ngram": 1},
     "prefixes": {"prefixes": ["the dog", "", "x", "中", "a man ", "", "☃", "is", "", "slee", "the café"]},
+    "three groups": {"diverse_groups": 3, "diversity": 9.0, "beam_size": 6},
     "no repeated bigram, a penalty": {"no_repeat_ngram": 2, "repetition_penalty": 1.5},
 }
 
@@ -456,3 +460,146 @@ def test_a_stream_takes_the_prefixes_of_its_chunks(pair: TokenizerPair) -> None:
         list(translator.stream(texts, prefixes=PREFIXES[1:]))
     with pytest.raises(InputError, match="sentence 1: it is blank but its prefix is not"):
         translator.translate([" "], prefixes=["the"])
+
+
+# ------------------------------------------------------------------------------------------------- diverse beam search
+
+
+def diverse_reference(
+    log_probs: LogProbs, sentence: int, *, beam_size: int, groups: int, diversity: float, most: int, nbest: int
+) -> list[Found]:
+    """Algorithm 1 of Vijayakumar et al. with Hamming diversity, step by step, one group after another."""
+    share = beam_size // groups
+    live: list[list[tuple[tuple[int, ...], float]]] = [[((), 0.0)] for _ in range(groups)]
+    finished: list[list[Found]] = [[] for _ in range(groups)]
+    cut: list[Found] = []
+    for length in range(1, most + 1):
+        chosen = dict.fromkeys(range(VOCABULARY), 0)
+        for group in range(groups):
+            grown = [
+                (history, total + more, token)
+                for history, total in live[group]
+                for token, more in enumerate(log_probs(sentence, history))
+            ]
+            grown.sort(key=lambda one: -(one[1] - diversity * chosen[one[2]]))
+            grown = grown[: share - len(finished[group])]
+            for _, _, token in grown:
+                chosen[token] += 1
+            finished[group] += [(list(h), s, s / length, True) for h, s, token in grown if token == EOS]
+            live[group] = [((*h, token), s) for h, s, token in grown if token != EOS]
+            if length == most:
+                cut += [(list(h), s, s / most, False) for h, s in live[group]]
+    everything = sorted((one for group in finished for one in group), key=lambda one: -one[2])
+    everything += sorted(cut, key=lambda one: -one[2])
+    distinct = [
+        one
+        for place, one in enumerate(everything)
+        if (one[0], one[3]) not in [(other[0], other[3]) for other in everything[:place]]
+    ]
+    return distinct[:nbest]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    shape=st.sampled_from([(2, 2), (4, 2), (6, 3), (6, 2), (3, 1)]),
+    diversity=st.sampled_from([0.0, 0.5, 3.0, 50.0]),
+    lengths=st.permutations([2, 4, 7]),
+)
+def test_groups_equal_the_plain_search(seed: int, shape: tuple[int, int], diversity: float, lengths: list[int]) -> None:
+    """Without the early exit, as a group that stops early avoids nothing and is not avoided."""
+    beam_size, groups = shape
+    table, rules = random_table(seed), Rules(groups=groups, diversity=diversity)
+    options: dict[str, Any] = {"rules": rules, "nbest": beam_size, "early_exit": False}
+    found = search(table, [3, 5, 8], beam_size, max_lengths=lengths, **options)
+    for sentence, most, group in zip([3, 5, 8], lengths, found, strict=True):
+        settings = {"beam_size": beam_size, "groups": groups, "diversity": diversity}
+        assert_same(group, diverse_reference(table, sentence, most=most, nbest=beam_size, **settings))
+        for hypothesis in group:
+            assert_weights(hypothesis, sentence)
+
+
+def test_a_group_avoids_what_those_before_it_chose() -> None:
+    """By hand: one beam of two keeps A and B, both going on with A; the second group of one takes C at last."""
+    table = tree({(): {A: 0.6, B: 0.3, C: 0.1}, (A,): {A: 0.9, C: 0.1}, (B,): {A: 1.0}, (C,): {A: 1.0}})
+    strict = search(table, beam_size=2, nbest=2, rules=Rules(groups=2, diversity=9.0))[0]
+    assert [h.tokens for h in strict] == [[A, A], [B, A]]
+    lenient = search(table, beam_size=2, nbest=2, rules=Rules(groups=2, diversity=0.0))[0]
+    assert [h.tokens for h in lenient] == [[A, A]]
+    assert strict[1].log_prob == pytest.approx(math.log(0.3))
+    with pytest.raises(InputError, match="2 groups cannot share a beam of 3 evenly; choose a beam size that is a mult"):
+        search(table, beam_size=3, rules=Rules(groups=2))
+
+
+def test_diverse_translations_are_more_different(pair: TokenizerPair) -> None:
+    """Pitfall 20: the options reach the search; fewer pieces begin more than one of the n best."""
+    translator, texts = Translator([tiny(pair)]), sentences(11)
+    plain_ones = translator.translate_nbest(texts, 6, beam_size=6)
+    diverse = translator.translate_nbest(texts, 6, beam_size=6, diverse_groups=6, diversity=20.0)
+
+    def beginnings(groups: Sequence[Sequence[Any]]) -> int:
+        return sum(len({each.tokens[:1][0] if each.tokens else EOS for each in group}) for group in groups)
+
+    assert beginnings(diverse) > beginnings(plain_ones)
+    with pytest.raises(InputError, match="4 groups cannot share a beam of 3 evenly"):
+        translator.translate(texts, diverse_groups=4)
+    with pytest.raises(InputError, match="diversity has no effect without diverse_groups"):
+        translator.translate(texts, diversity=1.0)
+    with pytest.raises(InputError, match="diversity must lie between 0 and 1000"):
+        translator.translate(texts, diverse_groups=3, diversity=-1.0)
+    with pytest.raises(TypeError, match="unknown option 'diverse_groups'"):
+        translator.sample(texts, diverse_groups=3)
+
+
+# -------------------------------------------------------------------------------------------------- minimum Bayes risk
+
+
+@pytest.mark.parametrize("utility", ["chrf", "bleu"])
+def test_the_least_risk_by_hand(pair: TokenizerPair, utility: str) -> None:
+    """Every sample against every other, with sacreBLEU alone; ties go to the first."""
+    metric = sacrebleu.CHRF() if utility == "chrf" else sacrebleu.BLEU(effective_order=True)
+    translator, texts = Translator([tiny(pair)]), sentences(5)
+    found = translator.minimum_risk(texts, 3, utility=utility, samples=12, seed=7)
+    for group, samples in zip(found, translator.sample(texts, count=12, seed=7), strict=True):
+        drawn_texts = [each.text for each in samples]
+        expected = [
+            sum(metric.sentence_score(one, [other]).score for other in drawn_texts) / 12
+            for one in dict.fromkeys(drawn_texts)
+        ]
+        assert [each.score for each in group] == pytest.approx(sorted(expected, reverse=True)[:3])
+        assert len({each.text for each in group}) == len(group)
+        for each in group:
+            (first, *_) = [sample for sample in samples if sample.text == each.text]
+            assert (each.tokens, each.log_prob) == (first.tokens, first.log_prob)
+
+
+def test_the_least_risk_does_not_feel_the_batch(pair: TokenizerPair) -> None:
+    """Pitfalls 2 and 24: a sentence by itself, at its place."""
+    translator, texts = Translator([tiny(pair)]), sentences(11)
+    together = translator.minimum_risk(texts, samples=6, seed=3, prefixes=PREFIXES)
+    for row, (text, prefix) in enumerate(zip(texts, PREFIXES, strict=True)):
+        (alone,) = translator.minimum_risk([text], samples=6, seed=3, first=row, prefixes=[prefix])
+        assert all(map(close, alone, together[row]))
+    assert [each[0].text for each in translator.minimum_risk(texts, samples=6, seed=4)] != [e[0].text for e in together]
+    with pytest.raises(InputError, match="n-best must lie between 1 and the number of samples 2, given 3"):
+        translator.minimum_risk(texts, 3, samples=2)
+    with pytest.raises(InputError, match="utility 'chrF2' is unknown; did you mean 'chrf'"):
+        translator.minimum_risk(texts, utility="chrF2")
+    with pytest.raises(TypeError, match="unknown option 'count'"):
+        translator.minimum_risk(texts, count=3)
+
+
+def test_moses_reads_the_n_best(pair: TokenizerPair) -> None:
+    """Four fields, numbered from 0; what separates fields cannot stand within one."""
+    translator = Translator([tiny(pair)])
+    layout = Layout("moses", numbered=True, scores=False, alignment=False)
+    found = translator.translate_nbest(["hund"], 2)[0]
+    for line, one in zip(layout.lines(3, found).splitlines(), found, strict=True):
+        number, text, features, score = line.split(" ||| ")
+        assert (number, text) == ("2", one.text)
+        assert features == f"log_prob= {one.log_prob:.6f} length= {len(one.tokens) + one.finished}"
+        assert float(score) == pytest.approx(one.score, abs=1e-6)
+    odd = replace(found[0], text="a ||| b\r")
+    (line,) = replace(layout, alignment=True).lines(1, [odd]).splitlines()
+    assert line.split(" ||| ")[1] == "a &#124;&#124;&#124; b "
+    assert len(line.split(" ||| ")) == 5

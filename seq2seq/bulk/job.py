@@ -104,7 +104,7 @@ class LoadedJob:
             if not error:
                 unknown.update(several[0], self.translator.tokenizers.source, int("tag" in job.search))
                 # Beam search ranks unfinished translations last, so the first one tells.
-                cut.update(number, several[:1] if job.sampling is None else several)
+                cut.update(number, several[:1] if job.sampling is None or "mbr" in job.sampling else several)
         return ChunkResult(chunk.end, chunk.source_sha256, "".join(parts), notes, unknown, cut)
 
     def _translate(self, sentences: list[str], own: Any, before: int) -> Sequence[Sequence[Translation]]:
@@ -113,6 +113,10 @@ class LoadedJob:
             return self.translator.translate_nbest(sentences, job.n_best, **job.search, **own)
         # Samples depend only on the seed and the line number, not on how lines arrive.
         options = {**job.sampling, **job.search, **own}
+        if utility := options.pop("mbr", None):
+            samples = options.pop("mbr_samples", None)
+            many = {} if samples is None else {"samples": samples}
+            return self.translator.minimum_risk(sentences, job.n_best, utility=utility, first=before, **many, **options)
         return self.translator.sample(sentences, first=before, count=job.n_best, **options)
 
     def _error(self, problem: str | None, first: Translation, notes: list[str], place: str) -> str | None:

@@ -12,6 +12,7 @@ from seq2seq.bounds import (
     LARGEST_ALPHA,
     LARGEST_BEAM,
     LARGEST_COUNT,
+    LARGEST_DIVERSITY,
     LARGEST_MIN_LENGTH,
     LARGEST_REPETITION_PENALTY,
 )
@@ -125,6 +126,30 @@ Prefix = Annotated[
     typer.Option(
         "--prefix",
         help="Begin each translation with the text in the second column of its line.",
+        rich_help_panel=_STEERING,
+    ),
+]
+DiverseGroups = Annotated[
+    int | None,
+    typer.Option(
+        "--diverse-groups",
+        metavar="N",
+        min=1,
+        max=LARGEST_BEAM,
+        help="Search in N groups of the beam, each of which avoids what those before it write.",
+        show_default="1, one beam",
+        rich_help_panel=_STEERING,
+    ),
+]
+Diversity = Annotated[
+    float | None,
+    typer.Option(
+        "--diversity",
+        metavar="X",
+        min=0,
+        max=LARGEST_DIVERSITY,
+        help="Nats that a piece loses for each time that an earlier group chose it at this step.",
+        show_default="0.5",
         rich_help_panel=_STEERING,
     ),
 ]

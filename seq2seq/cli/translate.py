@@ -18,7 +18,7 @@ from seq2seq.bulk.job import BadLines, ChunkResult, Job, TooLong
 from seq2seq.bulk.layout import Layout
 from seq2seq.bulk.streams import STANDARD, count_lines, is_replaced, open_input, open_output, resolve_output
 from seq2seq.bulk.unknown import UnknownCounter
-from seq2seq.cli import options
+from seq2seq.cli import options, sampling
 from seq2seq.cli.display.console import is_main_process, say
 from seq2seq.cli.display.training import progress_over
 from seq2seq.cli.document import refuse_options_of_lines, translate_document
@@ -38,6 +38,9 @@ seq2seq translate runs/demo --n-best 5 --scores < test.de | head -5
 printf 'ein Mann schläft .\tA man who\n' | seq2seq translate runs/demo --prefix
 seq2seq translate runs/demo --alignment < test.de | cut -f 2 > links.txt
 seq2seq translate runs/demo --format jsonl --scores --alignment < test.de
+seq2seq translate runs/demo --n-best 5 --beam-size 10 --diverse-groups 5 < test.de
+seq2seq translate runs/demo --n-best 5 --format moses < test.de
+seq2seq translate runs/demo --mbr chrf < test.de
 seq2seq translate runs/demo --format grid < test.de | less
 seq2seq translate runs/a runs/b runs/c --beam-size 8 < test.de
 seq2seq translate runs/many --tag "<2de>" < test.en
@@ -45,7 +48,7 @@ seq2seq translate runs/demo --sample --n-best 3 --temperature 0.7 < test.de
 seq2seq translate runs/demo --document de.po --output en.po
 """
 
-_SAMPLING, _BULK, _DOCUMENT = "Sampling", "Many lines", "Documents"
+_BULK, _DOCUMENT = "Many lines", "Documents"
 
 
 def translate(
@@ -64,8 +67,11 @@ def translate(
     scores: Annotated[bool, typer.Option("--scores", help="Add score and log-probability.")] = False,
     alignment: Annotated[bool, typer.Option("--alignment", help="Add word links, by attention.")] = False,
     form: Annotated[
-        Literal["text", "jsonl", "grid"],
-        typer.Option("--format", help="Lines, JSON objects, or drawings of where the model looked."),
+        Literal["text", "jsonl", "grid", "moses"],
+        typer.Option(
+            "--format",
+            help="Lines, JSON objects, drawings of where the model looked, or n-best lists as Moses has them.",
+        ),
     ] = "text",
     beam_size: options.BeamSize = None,
     length_penalty: options.LengthPenalty = None,
@@ -77,54 +83,17 @@ def translate(
     prefix: options.Prefix = False,
     no_repeat_ngram: options.NoRepeatNgram = None,
     repetition_penalty: options.RepetitionPenalty = None,
+    diverse_groups: options.DiverseGroups = None,
+    diversity: options.Diversity = None,
     shortlist: options.Shortlist = False,
     int8: options.Int8 = False,
-    sample: Annotated[
-        bool, typer.Option("--sample", help="Draw translations at random, not by search.", rich_help_panel=_SAMPLING)
-    ] = False,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            "--temperature",
-            metavar="X",
-            help="Below 1, likely pieces become likelier; above 1, all more alike.",
-            show_default="1",
-            rich_help_panel=_SAMPLING,
-        ),
-    ] = None,
-    top_k: Annotated[
-        int | None,
-        typer.Option(
-            "--top-k",
-            metavar="N",
-            min=1,
-            max=LARGEST_COUNT,
-            help="Draw from the K best pieces.",
-            show_default="all",
-            rich_help_panel=_SAMPLING,
-        ),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(
-            "--top-p",
-            metavar="X",
-            help="Draw from the fewest pieces that hold this probability together.",
-            show_default="1",
-            rich_help_panel=_SAMPLING,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed",
-            metavar="N",
-            min=0,
-            help="The same seed draws the same.",
-            show_default="1",
-            rich_help_panel=_SAMPLING,
-        ),
-    ] = None,
+    sample: sampling.Sample = False,
+    mbr: sampling.Mbr = None,
+    mbr_samples: sampling.MbrSamples = None,
+    temperature: sampling.Temperature = None,
+    top_k: sampling.TopK = None,
+    top_p: sampling.TopP = None,
+    seed: sampling.Seed = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -207,6 +176,9 @@ def translate(
     that the model does not know are counted, and named at the end on standard
     error; so are translations that --max-length cut.
 
+    With --format moses, a line is 'number ||| text ||| log_prob= X length= N
+    ||| score', the number from 0, and '|' in the text is written &#124;.
+
     With --format grid, a drawing follows each line of text: a row for every
     word written, a column for every word read, darker for more attention.
 
@@ -231,22 +203,35 @@ def translate(
         max_source_length=max_source_length,
         no_repeat_ngram=no_repeat_ngram,
         repetition_penalty=repetition_penalty,
+        diverse_groups=diverse_groups,
+        diversity=diversity,
         batch_size=batch_size,
         shortlist=shortlist or None,
         int8=int8 or None,
         tag=tag,
     )
-    sampling = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    sampling = {name: value for name, value in sampling.items() if value is not None}
-    if sampling and not sample:
-        raise InputError(f"--{next(iter(sampling)).replace('_', '-')} has no effect without --sample")
-    if sample and beam_size is not None:
-        raise InputError("--beam-size has no effect with --sample, which draws --n-best translations")
-    if sample and shortlist:
-        raise InputError("--shortlist has no effect with --sample, which draws among all pieces")
+    drawn = sampling.options(
+        sample=sample,
+        mbr=mbr,
+        search=search,
+        mbr_samples=mbr_samples,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+    )
+    if form == "moses" and scores:
+        raise InputError("--scores has no effect with --format moses, which has them")
     if document is not None:
         lines = {"--input": source != STANDARD, "--n-best": n_best > 1, "--scores": scores, "--alignment": alignment}
-        lines |= {"--format": form != "text", "--sample": sample, "--workers": workers is not None, "--resume": resume}
+        lines |= {
+            "--format": form != "text",
+            "--sample": sample,
+            "--mbr": mbr is not None,
+            "--prefix": prefix,
+            "--workers": workers is not None,
+            "--resume": resume,
+        }
         refuse_options_of_lines(lines | {"--bad-lines": bad_lines != "refuse", "--too-long": too_long != "truncate"})
         if _is_distributed():
             raise InputError("--document is translated by one process; start it without torchrun")
@@ -262,7 +247,7 @@ def translate(
         layout=Layout(form, numbered=n_best > 1, scores=scores, alignment=alignment),
         n_best=n_best,
         search=search,
-        sampling=sampling if sample else None,
+        sampling=drawn,
         bad_lines=bad_lines,
         too_long=too_long,
         columns=Columns(prefix=prefix),

@@ -96,6 +96,10 @@ class OnnxTranslator:
             forbidden=FORBIDDEN,
         )
 
+    def minimum_risk(self, texts: Iterable[str], n_best: int = 1, **options: Any) -> NoReturn:
+        """Raise InputError: an exported model does not sample."""
+        self.sample(texts)
+
     def stream(
         self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchKeywords]
     ) -> Iterator[list[Translation]]:

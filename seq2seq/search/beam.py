@@ -1,7 +1,7 @@
 """Beam search, and greedy search as a beam of one, over any step function."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -9,11 +9,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.errors import InputError
+from seq2seq.search.groups import diverse_topk, merge_groups
 from seq2seq.search.history import History, StepRecord, nan_error
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import AVERAGE, LengthPenalty
 from seq2seq.search.ranking import TopK, stable_topk, topk_of_sums
-from seq2seq.search.rules import Rules
+from seq2seq.search.rules import Rules, repeat
 from seq2seq.search.stepping import EMPTY, Hypothesis, S, Step, StepFunction
 from seq2seq.search.written import Written
 
@@ -53,6 +54,16 @@ def beam_search(
     _check_sizes(sentences, beam_size, nbest, max_lengths)
     if sentences == 0:
         return []
+    rules, wanted = rules or Rules(), nbest
+    if rules.groups > 1:
+        rules.check_beam(beam_size)
+        state = state.keep(torch.arange(sentences, device=device).repeat_interleave(rules.groups))
+        beam_size, nbest = beam_size // rules.groups, min(nbest, beam_size // rules.groups)
+        max_lengths = repeat(max_lengths, rules.groups)
+        min_lengths = None if min_lengths is None else repeat(min_lengths, rules.groups)
+        rules = replace(
+            rules, prefixes=repeat(rules.prefixes, rules.groups), word_ends=repeat(rules.word_ends, rules.groups)
+        )
     limits = Limits(
         eos=eos,
         max_lengths=max_lengths,
@@ -61,10 +72,12 @@ def beam_search(
         penalty=length_penalty,
         device=device,
     )
-    beam = _Beam(limits, beam_size, nbest, early_exit, device, rules or Rules())
-    tokens = torch.full((sentences, 1), bos, device=device)
+    beam = _Beam(limits, beam_size, nbest, early_exit, device, rules)
+    tokens = torch.full((limits.sentences, 1), bos, device=device)
     while len(tokens) > 0:
         tokens, state = beam.advance(step(tokens, state))
+    if rules.groups > 1:
+        return merge_groups(beam.history, rules.groups, wanted)
     return beam.history.hypotheses([sorted(endings)[:nbest] for endings in beam.history.endings()])
 
 
@@ -155,6 +168,7 @@ class _Beam:
         self.history = History(limits)
         self._limits = limits
         self._early_exit = early_exit
+        self._rules = rules
         self._beam_size = beam_size
         self._frontier = _Frontier(
             sentences=torch.arange(limits.sentences, device=device),
@@ -170,7 +184,7 @@ class _Beam:
         """Extend the beam by the model's answer; return tokens and state of the sentences that continue."""
         frontier, candidates = self._frontier, self._candidates(answer)
         width = min(self._beam_size, frontier.log_probs.shape[1] * candidates.log_probs.shape[1])
-        ranked = candidates.best(width)
+        ranked = candidates.best(width) if self._rules.groups == 1 else self._best_of_groups(candidates, width)
         if self._written is not None:  # rules may leave fewer than `width`, and the index of what is none is any number
             last = frontier.log_probs.shape[1] * candidates.log_probs.shape[1] - 1
             ranked = ranked._replace(indices=ranked.indices.clamp(max=last))
@@ -230,6 +244,19 @@ class _Beam:
         if self._written is not None:
             self._written.apply(log_probs, model, slots, answer.tokens)
         return _Candidates(frontier.log_probs, log_probs, rows.view(sentences, beam), answer.tokens, model)
+
+    def _best_of_groups(self, candidates: _Candidates, count: int) -> TopK:
+        """Return the best continuations of each group of a diverse search."""
+        return diverse_topk(
+            candidates.before,
+            candidates.log_probs,
+            candidates.rows,
+            members=self._frontier.sentences,
+            free_slots=self._frontier.free_slots,
+            groups=self._rules.groups,
+            strength=self._rules.diversity,
+            count=count,
+        )
 
     def _grow(self, candidates: _Candidates, ranked: TopK) -> _Growth:
         """Return the best continuations of each sentence, as many as it has free slots."""

@@ -6,9 +6,12 @@ needs no torch, as options hold rules.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from seq2seq.bounds import LARGEST_COUNT, LARGEST_REPETITION_PENALTY
+from seq2seq.bounds import LARGEST_COUNT, LARGEST_DIVERSITY, LARGEST_REPETITION_PENALTY
 from seq2seq.errors import InputError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,10 @@ class Rules:
     prefixes: the tokens with which the hypotheses of each sentence begin, none for all sentences if empty. They count
     at their own log-probability, even where they break the other rules or are forbidden. word_ends: whether the last
     word of each prefix is complete, so that the next token must be one of word_starts (one bool for every token of the
-    vocabulary) or the end. Raises InputError for values out of range.
+    vocabulary) or the end.
+
+    groups, diversity: of a diverse beam search (see groups.py), which sampling has not. Raises InputError for values
+    out of range.
     """
 
     no_repeat_ngram: int = 0
@@ -31,11 +37,23 @@ class Rules:
     prefixes: Sequence[Sequence[int]] = ()
     word_ends: Sequence[bool] = ()
     word_starts: Sequence[bool] = ()
+    groups: int = 1
+    diversity: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0 <= self.no_repeat_ngram <= LARGEST_COUNT:
             raise InputError(f"no_repeat_ngram must be 1 or more (0 allows all), given {self.no_repeat_ngram}")
         check_repetition_penalty(self.repetition_penalty)
+        if self.groups < 1:
+            raise InputError(f"diverse_groups must be 1 or more (1 is one beam), given {self.groups}")
+        if not 0 <= self.diversity <= LARGEST_DIVERSITY:
+            raise InputError(f"diversity must lie between 0 and {LARGEST_DIVERSITY} nats, given {self.diversity}")
+
+    def check_beam(self, beam_size: int) -> None:
+        """Raise InputError for a beam that the groups cannot share evenly."""
+        if beam_size % self.groups:
+            shares = f"{self.groups} groups cannot share a beam of {beam_size} evenly"
+            raise InputError(f"diverse_groups: {shares}; choose a beam size that is a multiple of {self.groups}")
 
     def any(self) -> bool:
         """Return whether any rule is set."""
@@ -47,3 +65,8 @@ def check_repetition_penalty(penalty: float) -> None:
     if not 1 <= penalty <= LARGEST_REPETITION_PENALTY:
         limits = f"between 1 (no penalty) and {LARGEST_REPETITION_PENALTY}"
         raise InputError(f"the repetition penalty must lie {limits}, given {penalty}")
+
+
+def repeat(values: Sequence[T], times: int) -> list[T]:
+    """Return each value so many times in a row."""
+    return [value for value in values for _ in range(times)]

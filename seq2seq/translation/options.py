@@ -17,8 +17,14 @@ from seq2seq.text.arguments import check_bool, check_choice, check_integer, chec
 MAX_SOURCE_LENGTH = 1000  # pieces
 BATCH_SIZE = 200  # sentences
 BATCH_TOKENS = 4096  # pieces of the source, or of the longer side of pairs
-SEARCH_ALONE = ("beam_size", "shortlist")  # keywords that sampling does not have
-STEERING = ("no_repeat_ngram", "repetition_penalty", "prefixes")  # keywords that exported models do not have
+SEARCH_ALONE = ("beam_size", "shortlist", "diverse_groups", "diversity")  # keywords that sampling does not have
+STEERING = (
+    "no_repeat_ngram",
+    "repetition_penalty",
+    "prefixes",
+    "diverse_groups",
+    "diversity",
+)  # keywords that exported models do not have
 
 
 class SearchKeywords(TypedDict, total=False):
@@ -33,6 +39,8 @@ class SearchKeywords(TypedDict, total=False):
     no_repeat_ngram: int | None  # no n-gram of so many pieces twice in a translation
     repetition_penalty: float | None  # factor of the log-probability of pieces already written, 1 or more
     prefixes: Iterable[str] | None  # how each translation begins; "" leaves it to the model
+    diverse_groups: int | None  # groups of the beam, each of which avoids what those before it write
+    diversity: float | None  # nats that a piece loses for each time that an earlier group chose it
     min_length: int | None  # least number of pieces, the end not counted
     max_length: int | None  # most pieces, the end counted; by default it depends on the length of the source
     max_source_length: int | None  # most pieces of a source that are read; the rest is cut off, and `truncated` is set
@@ -47,6 +55,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "length_penalty": lambda name, value: check_choice(name.replace("_", " "), value, PENALTIES),
     "length_alpha": check_number,
     "repetition_penalty": check_number,
+    "diversity": check_number,
     "prefixes": lambda name, value: tuple(list_sentences(value, "prefix")),
     "int8": check_bool,
     "tag": lambda name, value: value,  # checked with the model (translation/tags.py)
@@ -91,6 +100,8 @@ class SearchOptions:
         kind = given.get("length_penalty", search.length_penalty)
         if kind == "none" and "length_alpha" in given:
             raise InputError("length_alpha has no effect with length_penalty 'none'; use 'average' or 'gnmt'")
+        if "diversity" in given and given.get("diverse_groups", 1) == 1:
+            raise InputError("diversity has no effect without diverse_groups of 2 or more")
         return cls(
             slots=samples or given.get("beam_size", search.beam_size),
             penalty=LengthPenalty(kind, given.get("length_alpha", search.length_alpha)),
@@ -107,12 +118,15 @@ class SearchOptions:
             rules=Rules(
                 no_repeat_ngram=given.get("no_repeat_ngram", 0),
                 repetition_penalty=given.get("repetition_penalty", 1.0),
+                groups=given.get("diverse_groups", 1),
+                diversity=given.get("diversity", 0.5),
             ),
             prefixes=given.get("prefixes"),
             steering=tuple(name for name in STEERING if name in given),
         )
 
     def __post_init__(self) -> None:
+        self.rules.check_beam(self.slots)
         if self.max_length is not None and self.max_length <= self.min_length:
             limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
             raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")

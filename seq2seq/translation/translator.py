@@ -17,8 +17,9 @@ import torch
 
 from seq2seq.checkpoint.model import LoadedModel, load_model
 from seq2seq.checkpoint.shortlist import digest, read_shortlist
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, WrongType
 from seq2seq.metrics.links import check_link_options
+from seq2seq.metrics.utility import UTILITIES
 from seq2seq.nn.kernels.torch_internals import has_int8_products
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.search.beam import beam_search
@@ -36,6 +37,7 @@ from seq2seq.text.arguments import (
 from seq2seq.text.words import join_words, split_words
 from seq2seq.translation.forcing import attend, evaluation_mode, force, forced_batches
 from seq2seq.translation.members import check_models, check_shortlists
+from seq2seq.translation.minimum_risk import SAMPLES, least_risk
 from seq2seq.translation.options import SearchKeywords, SearchOptions
 from seq2seq.translation.steering import search_arguments
 from seq2seq.translation.stepping import first_step
@@ -172,6 +174,22 @@ class Translator:
             )
 
         return self._search_all(texts, settings, search)
+
+    def minimum_risk(
+        self, texts: Iterable[str], n_best: int = 1, *, utility: str = "chrf", samples: int = SAMPLES, **options: Any
+    ) -> list[list[Translation]]:
+        """Return, of many samples of each text, the n best distinct ones by expected utility (Eikema and Aziz 2020).
+
+        The utility of a sample is its chrF or BLEU (`utility`: 'chrf' or 'bleu') against every other as the reference;
+        the mean, from 0 to 100, is its score, and log_prob is the model's. options: as of `sample`, without `count`.
+        Raises InputError for values out of range.
+        """
+        check_choice("utility", utility, UTILITIES)
+        if check_integer("n_best", n_best, 1) > check_integer("samples", samples, 1):
+            raise InputError(f"n-best must lie between 1 and the number of samples {samples}, given {n_best}")
+        if "count" in options:
+            raise WrongType("unknown option 'count'; minimum_risk draws as many as `samples` says")
+        return [least_risk(drawn, utility, n_best) for drawn in self.sample(texts, count=samples, **options)]
 
     def stream(
         self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchKeywords]
