@@ -596,6 +596,7 @@ def test_another_run_cannot_go_on(
         (["--max-source-length", 8], "--max-source-length"),
         (["--prefix"], "--prefix"),
         (["--diverse-groups", 1], "--diverse-groups"),
+        (["--avoid", __file__], "--avoid"),
         (["--mbr", "chrf"], "--mbr"),
         (["--mbr", "bleu", "--mbr-samples", 3], "--mbr-samples"),
         (["--no-repeat-ngram", 2], "--no-repeat-ngram"),

@@ -227,7 +227,8 @@ def test_what_an_export_cannot_do_is_refused(loaded: LoadedModel, export: Path, 
     model = str(loaded.directory)
     assert "does not sample" in refusal("translate", str(export), "--sample")
     assert "does not sample" in refusal("translate", str(export), "--mbr", "chrf")
-    options = ["--prefix"], ["--diverse-groups", "1"], ["--no-repeat-ngram", "2"], ["--repetition-penalty", "1.2"]
+    options = [["--prefix"], ["--avoid", __file__], ["--diverse-groups", "1"]]
+    options += [["--no-repeat-ngram", "2"], ["--repetition-penalty", "1.2"]]
     for steered in options:
         name = steered[0].removeprefix("--").replace("-", "_").replace("prefix", "prefixes")
         assert f"cannot be steered; leave out {name}" in refusal("translate", str(export), *steered)

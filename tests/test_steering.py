@@ -36,8 +36,10 @@ from test_translator import TARGETS, close, make_config, sentences, tiny
 
 from seq2seq import Translator
 from seq2seq.bulk.layout import Layout
+from seq2seq.config import TokenizerConfig
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
+from seq2seq.search.avoidance import Avoidance
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
 from seq2seq.search.rules import Rules
 from seq2seq.search.stepping import Step
@@ -282,13 +284,14 @@ def test_rules_out_of_range(rules: dict[str, Any], message: str) -> None:
 STEERED: dict[str, dict[str, Any]] = {
     "no repeated piece": {"no_repeat_ngram": 1},
     "prefixes": {"prefixes": ["the dog", "", "x", "中", "a man ", "", "☃", "is", "", "slee", "the café"]},
+    "avoided": {"avoid": ("e", "t a", "is")},
     "three groups": {"diverse_groups": 3, "diversity": 9.0, "beam_size": 6},
     "no repeated bigram, a penalty": {"no_repeat_ngram": 2, "repetition_penalty": 1.5},
 }
 
 
 def steer(name: str, rows: Sequence[int]) -> dict[str, Any]:
-    """The options of STEERED for these of the texts; lists have one item for each text."""
+    """The options of STEERED for these of the texts; lists, unlike tuples, have one item for each text."""
     found = STEERED[name]
     return {key: [value[row] for row in rows] if isinstance(value, list) else value for key, value in found.items()}
 
@@ -603,3 +606,58 @@ def test_moses_reads_the_n_best(pair: TokenizerPair) -> None:
     (line,) = replace(layout, alignment=True).lines(1, [odd]).splitlines()
     assert line.split(" ||| ")[1] == "a &#124;&#124;&#124; b "
     assert len(line.split(" ||| ")) == 5
+
+
+# ------------------------------------------------------------------------------------------------- strings to avoid
+
+SPELLINGS = [b"", b"ab", b"", b"", b"a", b"b", b"ba"]  # of the tokens 0 to 6
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    strings=st.lists(st.text("ab", min_size=2, max_size=5), min_size=1, max_size=3),
+    beam_size=st.sampled_from([1, 3]),
+    lengths=st.permutations([2, 4, 7]),
+)
+def test_no_spelling_of_a_string_is_written(seed: int, strings: list[str], beam_size: int, lengths: list[int]) -> None:
+    """As if each token had been forbidden after which the text has one of the strings, however tokens spell it."""
+    table = random_table(seed)
+    avoid = [each.encode() for each in strings]
+
+    def allowed(sentence: int, history: tuple[int, ...]) -> list[float]:
+        row = table(sentence, history)
+        texts = [b"".join(SPELLINGS[token] for token in (*history, last)) for last in range(VOCABULARY)]
+        return [-math.inf if any(each in text for each in avoid) else p for p, text in zip(row, texts, strict=True)]
+
+    rules = Rules(avoid=Avoidance(avoid, SPELLINGS))
+    found = search(table, [3, 5, 8], beam_size, max_lengths=lengths, rules=rules, nbest=beam_size, forbidden=(0, BOS))
+    for sentence, most, group in zip([3, 5, 8], lengths, found, strict=True):
+        expected = reference(allowed, sentence, Rules(), beam_size=beam_size, most=most, forbidden=(0, BOS))
+        assert_same(group, expected[:beam_size])
+
+
+@pytest.mark.parametrize("options", [{}, {"shortlist": True}, {"diverse_groups": 3}], ids=str)
+def test_what_is_to_be_avoided_is_in_no_translation(pair: TokenizerPair, options: dict[str, Any]) -> None:
+    translator, texts = Translator([tiny(pair)], [drawn(pair)]), sentences(11)
+    free = [each for group in translator.translate_nbest(texts, 3, min_length=9, **options) for each in group]
+    strings = sorted({each.text[1:4].strip() for each in free} - {""})[::3]
+    assert any(string in each.text for string in strings for each in free)
+    avoided = translator.translate_nbest(texts, 3, min_length=9, avoid=[f" {each} " for each in strings], **options)
+    assert not any(string in each.text for string in strings for group in avoided for each in group)
+    for group in translator.sample(texts, count=3, avoid=strings):
+        assert not any(string in each.text for string in strings for each in group)
+    (kept,) = translator.translate(["hund"], prefixes=["the dog"], avoid=["dog"])
+    assert kept.text.startswith("the dog")
+    assert "dog" not in kept.text.removeprefix("the dog")
+    with pytest.raises(InputError, match="string to avoid 2 is blank"):
+        translator.translate(texts, avoid=["a", " "])
+
+
+def test_spellings_are_the_text(pair: TokenizerPair) -> None:
+    """With pieces for bytes too."""
+    config = TokenizerConfig(kind="bpe", vocabulary_size=400, joint=False, byte_fallback=True)
+    for writer in (pair.target, train_tokenizers(sentences(40), TARGETS, config).target):
+        for text in [*TARGETS, "naïve ☃ a"]:
+            spelled = b"".join(writer.spellings[id_] for id_ in writer.encode(text)).decode()
+            assert spelled.removeprefix(" ") == writer.decode(writer.encode(text))

@@ -143,7 +143,8 @@ def _identity(job: Job, translator: Translator | OnnxTranslator) -> dict[str, An
     given: dict[str, Any] = {"--n-best": job.n_best, "--format": job.layout.form, "--scores": job.layout.scores}
     given |= {"--alignment": job.layout.alignment, "--sample": job.sampling is not None}
     for name, value in [*job.search.items(), *(job.sampling or {}).items()]:
-        given[f"--{name.replace('_', '-')}"] = value
+        known = value if name != "avoid" else hashlib.sha256("\n".join(value).encode()).hexdigest()
+        given[f"--{name.replace('_', '-')}"] = known
     given |= {"--bad-lines": job.bad_lines, "--too-long": job.too_long, "--device": job.device.partition(":")[0]}
     if job.columns.prefix:
         given["--prefix"] = True

@@ -129,6 +129,16 @@ Prefix = Annotated[
         rich_help_panel=_STEERING,
     ),
 ]
+Avoid = Annotated[
+    str | None,
+    typer.Option(
+        "--avoid",
+        metavar="FILE",
+        help="Strings that no translation has, one a line, also within words; case counts.",
+        show_default=False,
+        rich_help_panel=_STEERING,
+    ),
+]
 DiverseGroups = Annotated[
     int | None,
     typer.Option(

@@ -16,7 +16,16 @@ from seq2seq.bulk.columns import Columns
 from seq2seq.bulk.cut import CutCounter
 from seq2seq.bulk.job import BadLines, ChunkResult, Job, TooLong
 from seq2seq.bulk.layout import Layout
-from seq2seq.bulk.streams import STANDARD, count_lines, is_replaced, open_input, open_output, resolve_output
+from seq2seq.bulk.line_pairs import check_standard_input
+from seq2seq.bulk.streams import (
+    STANDARD,
+    count_lines,
+    is_replaced,
+    open_input,
+    open_output,
+    read_input_lines,
+    resolve_output,
+)
 from seq2seq.bulk.unknown import UnknownCounter
 from seq2seq.cli import options, sampling
 from seq2seq.cli.display.console import is_main_process, say
@@ -81,6 +90,7 @@ def translate(
     max_source_length: options.MaxSourceLength = None,
     tag: options.Tag = None,
     prefix: options.Prefix = False,
+    avoid: options.Avoid = None,
     no_repeat_ngram: options.NoRepeatNgram = None,
     repetition_penalty: options.RepetitionPenalty = None,
     diverse_groups: options.DiverseGroups = None,
@@ -172,6 +182,9 @@ def translate(
     word, unless a space follows it. It counts towards the scores, and is in
     JSON as prefix.
 
+    With --avoid FILE, no translation has one of the strings in FILE, however
+    pieces would spell it; a prefix is kept all the same.
+
     Words are what whitespace separates in the text as it was given. Characters
     that the model does not know are counted, and named at the end on standard
     error; so are translations that --max-length cut.
@@ -201,6 +214,7 @@ def translate(
         min_length=min_length,
         max_length=max_length,
         max_source_length=max_source_length,
+        avoid=None if avoid is None else _read_avoid(avoid, source),
         no_repeat_ngram=no_repeat_ngram,
         repetition_penalty=repetition_penalty,
         diverse_groups=diverse_groups,
@@ -265,6 +279,14 @@ def translate(
         raise InputError("--resume needs files to go on in: --input FILE and --output FILE")
     else:
         _translate_stream(job, output, workers)
+
+
+def _read_avoid(path: str, source: str) -> list[str]:
+    """Return the lines of a file that are not blank. Raises InputError for one without any."""
+    check_standard_input(input=source, avoid=path)
+    if found := [line.strip() for line in read_input_lines(path) if line.strip()]:
+        return found
+    raise InputError(f"--avoid {path}: has no string to avoid; leave the option out")
 
 
 def _translate_stream(job: Job, output: str, workers: int | None) -> None:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from seq2seq.bounds import LARGEST_COUNT, LARGEST_DIVERSITY, LARGEST_REPETITION_PENALTY
 from seq2seq.errors import InputError
+from seq2seq.search.avoidance import Avoidance
 
 T = TypeVar("T")
 
@@ -28,8 +29,8 @@ class Rules:
     word of each prefix is complete, so that the next token must be one of word_starts (one bool for every token of the
     vocabulary) or the end.
 
-    groups, diversity: of a diverse beam search (see groups.py), which sampling has not. Raises InputError for values
-    out of range.
+    avoid: strings that no hypothesis may write outside its prefix. groups, diversity: of a diverse beam search (see
+    groups.py), which sampling has not. Raises InputError for values out of range.
     """
 
     no_repeat_ngram: int = 0
@@ -37,6 +38,7 @@ class Rules:
     prefixes: Sequence[Sequence[int]] = ()
     word_ends: Sequence[bool] = ()
     word_starts: Sequence[bool] = ()
+    avoid: Avoidance | None = None
     groups: int = 1
     diversity: float = 0.5
 
@@ -57,7 +59,7 @@ class Rules:
 
     def any(self) -> bool:
         """Return whether any rule is set."""
-        return self.no_repeat_ngram > 0 or self.repetition_penalty != 1 or any(self.prefixes)
+        return self.no_repeat_ngram > 0 or self.repetition_penalty != 1 or any(self.prefixes) or self.avoid is not None
 
 
 def check_repetition_penalty(penalty: float) -> None:

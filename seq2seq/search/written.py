@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from seq2seq.search.avoidance import Avoidance
 from seq2seq.search.rules import Rules
 from seq2seq.search.stepping import EMPTY
 
@@ -14,6 +15,7 @@ class Written:
     def __init__(self, rules: Rules, sentences: int, slots: int, device: torch.device | str) -> None:
         self._rules = rules
         self._tokens = torch.zeros(sentences, slots, 0, dtype=torch.long, device=device)
+        self._states = torch.full((sentences, slots), Avoidance.START, device=device)
         prefixes = rules.prefixes or [()] * sentences
         longest = max(map(len, prefixes), default=0)
         padded = [[*prefix, *[EMPTY] * (longest - len(prefix))] for prefix in prefixes]
@@ -43,7 +45,18 @@ class Written:
         if 0 < self._rules.no_repeat_ngram <= written.shape[1]:
             endings = _ngram_endings(written, self._rules.no_repeat_ngram)
             log_probs.masked_fill_(_columns(endings, choices, log_probs.shape[1]), -torch.inf)
+        if self._rules.avoid is not None:
+            log_probs.masked_fill_(self._completing(slots, choices)[:, : log_probs.shape[1]], -torch.inf)
         self._begin(log_probs, model, owners, choices)
+
+    def _completing(
+        self, slots: Int[Tensor, " rows"], choices: Int[Tensor, "rows columns"] | None
+    ) -> Bool[Tensor, "rows _"]:
+        """Return which columns would complete a string to avoid."""
+        assert self._rules.avoid is not None
+        states, places = torch.unique(self._states.flatten()[slots], return_inverse=True)
+        completes = torch.from_numpy(self._rules.avoid.rows(states.tolist())[1]).to(slots.device)
+        return completes[places] if choices is None else completes[places].gather(1, choices)
 
     def _begin(
         self,
@@ -70,6 +83,11 @@ class Written:
     ) -> None:
         """Append a token to each slot of the sentences that continue; parents: the slot that each one continues."""
         self._prefixes, self._word_ends = self._prefixes[sentences], self._word_ends[sentences]
+        if self._rules.avoid is not None:
+            begun = self._states[sentences].gather(1, parents)
+            states, places = torch.unique(begun, return_inverse=True)
+            after = torch.from_numpy(self._rules.avoid.rows(states.tolist())[0]).to(tokens.device)
+            self._states = after[places, tokens]
         before = self._tokens[sentences]
         before = before.gather(1, parents[:, :, None].expand(-1, -1, before.shape[2]))
         self._tokens = torch.cat([before, tokens[:, :, None]], dim=2)

@@ -16,9 +16,11 @@ from seq2seq.errors import InputError
 from seq2seq.text.normalisation import COMPOSED, compose, original_offsets
 from seq2seq.text.regularisation import DropoutSampler, LatticeSampler, Sampler
 from seq2seq.text.sentencepiece_model import (
+    BYTE,
     SPACE,
     Kind,
     ModelDescription,
+    Piece,
     WordSplitter,
     describe_model,
 )
@@ -120,6 +122,11 @@ class Tokenizer:
     def pieces(self) -> list[str]:
         """The vocabulary in the order of ids; "▁" stands for a space."""
         return [piece.text for piece in self._description.pieces]
+
+    @cached_property
+    def spellings(self) -> list[bytes]:
+        """The bytes that each piece adds to a text, in the order of ids; a text loses the space at its beginning."""
+        return [_spelling(id_, piece) for id_, piece in enumerate(self._description.pieces)]
 
     @cached_property
     def _word_ids(self) -> dict[str, int]:
@@ -244,6 +251,16 @@ class Tokenizer:
             start, end = (end, end) if id_ in (PAD, BOS, EOS) else (max(place - lost, 0) for place in next(offsets))
             spans.append((start, end))
         return text[lost:], spans
+
+
+def _spelling(id_: int, piece: Piece) -> bytes:
+    if id_ in (PAD, BOS, EOS):
+        return b""
+    if id_ == UNK:
+        return "⁇".encode()
+    if piece.type == BYTE:  # written as <0x0A>
+        return bytes([int(piece.text[3:5], 16)])
+    return piece.text.replace(SPACE, " ").encode()
 
 
 @dataclass(frozen=True, slots=True)

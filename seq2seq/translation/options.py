@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypedDict
@@ -19,6 +19,7 @@ BATCH_SIZE = 200  # sentences
 BATCH_TOKENS = 4096  # pieces of the source, or of the longer side of pairs
 SEARCH_ALONE = ("beam_size", "shortlist", "diverse_groups", "diversity")  # keywords that sampling does not have
 STEERING = (
+    "avoid",
     "no_repeat_ngram",
     "repetition_penalty",
     "prefixes",
@@ -39,6 +40,7 @@ class SearchKeywords(TypedDict, total=False):
     no_repeat_ngram: int | None  # no n-gram of so many pieces twice in a translation
     repetition_penalty: float | None  # factor of the log-probability of pieces already written, 1 or more
     prefixes: Iterable[str] | None  # how each translation begins; "" leaves it to the model
+    avoid: Iterable[str] | None  # strings that no translation has outside its prefix
     diverse_groups: int | None  # groups of the beam, each of which avoids what those before it write
     diversity: float | None  # nats that a piece loses for each time that an earlier group chose it
     min_length: int | None  # least number of pieces, the end not counted
@@ -56,6 +58,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "length_alpha": check_number,
     "repetition_penalty": check_number,
     "diversity": check_number,
+    "avoid": lambda name, value: check_avoid(list_sentences(value, "string to avoid")),
     "prefixes": lambda name, value: tuple(list_sentences(value, "prefix")),
     "int8": check_bool,
     "tag": lambda name, value: value,  # checked with the model (translation/tags.py)
@@ -64,6 +67,13 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "beam_size": partial(check_integer, minimum=1, maximum=LARGEST_BEAM),
 }
 _COUNT = partial(check_integer, minimum=1)
+
+
+def check_avoid(strings: Sequence[str]) -> tuple[str, ...]:
+    """Return the strings without the white space around them; raise InputError for a blank one."""
+    if blank := next((number for number, each in enumerate(strings, start=1) if not each.strip()), None):
+        raise InputError(f"string to avoid {blank} is blank, and would be in every translation; leave it out")
+    return tuple(each.strip() for each in strings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +94,7 @@ class SearchOptions:
     tag: str | None  # read before each source
     rules: Rules  # of all sentences
     prefixes: tuple[str, ...] | None  # of each sentence
+    avoid: tuple[str, ...]  # of all sentences
     steering: tuple[str, ...]  # those of STEERING that were given
 
     @classmethod
@@ -122,6 +133,7 @@ class SearchOptions:
                 diversity=given.get("diversity", 0.5),
             ),
             prefixes=given.get("prefixes"),
+            avoid=given.get("avoid", ()),
             steering=tuple(name for name in STEERING if name in given),
         )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
+from seq2seq.search.avoidance import Avoidance
 from seq2seq.text.special_tokens import BOS, EOS
 from seq2seq.text.tokenizer import Tokenizer
 from seq2seq.translation.options import SearchOptions
@@ -20,6 +22,8 @@ def search_arguments(sources: Sequence[Source], settings: SearchOptions, writer:
         ends = [prefix.word_ends for prefix in prefixes]
         starts = word_starts(writer) if any(ends) else ()
         rules = replace(rules, prefixes=[prefix.ids for prefix in prefixes], word_ends=ends, word_starts=starts)
+    if settings.avoid:
+        rules = replace(rules, avoid=avoidance(writer, settings.avoid))
     return {
         "bos": BOS,
         "eos": EOS,
@@ -29,3 +33,10 @@ def search_arguments(sources: Sequence[Source], settings: SearchOptions, writer:
         "forbidden": FORBIDDEN,
         "rules": rules,
     }
+
+
+@lru_cache(maxsize=4)  # for the batches and chunks of a file
+def avoidance(writer: Tokenizer, strings: tuple[str, ...]) -> Avoidance:
+    """Return the automaton that knows these strings, as they are given and as the tokenizer normalises them."""
+    forms = {form for each in strings for form in (each, writer.normalise(each).strip()) if form}
+    return Avoidance(sorted(form.encode() for form in forms), writer.spellings)
