@@ -102,7 +102,7 @@ TRANSLATED = [
     Bug(28, "a file is cut by the blocks in which it is read", "bulk/job.py", "fixed=os.path.isfile(self.source)", "fixed=False",
         (BULK + "a_file_is_cut_by_lines_and_not_by_blocks",)),
     Bug(28, "long lines fill a chunk without a limit", "bulk/chunks.py", " or lines.size - begin >= _MOST_BYTES", "", CUTS),
-    Bug(28, "samples are seeded by the place in the chunk", "bulk/job.py", "first=before", "first=0",
+    Bug(28, "samples are seeded by the place in the chunk", "bulk/job.py", '"first": before', '"first": 0',
         (BULK + "samples_do_not_depend_on_the_chunks",)),
     Bug(28, "the seed of samples is not compared", "bulk/job.py",
         "[*job.search.items(), *(job.sampling or {}).items()]", "[*job.search.items()]", CHOICES, every=True, only="seed or temperature"),

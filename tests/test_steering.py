@@ -388,6 +388,7 @@ def test_a_prefix_by_hand() -> None:
     table = tree({(): {A: 0.6, B: 0.4}, (A,): {A: 0.9, C: 0.1}, (B,): {C: 0.7, EOS: 0.3}})
     (found,) = search(table, rules=Rules(prefixes=[[B]]))[0]
     assert (found.tokens, found.log_prob) == ([B, C], pytest.approx(math.log(0.4 * 0.7)))
+    assert found.score == pytest.approx(math.log(0.4 * 0.7) / 3)
     (sampled,) = draw(table, [3], rules=Rules(prefixes=[[B, C]]))[0]
     assert (sampled.tokens, sampled.log_prob) == ([B, C], pytest.approx(math.log(0.4 * 0.7)))
 

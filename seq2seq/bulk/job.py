@@ -112,12 +112,12 @@ class LoadedJob:
         if job.sampling is None:
             return self.translator.translate_nbest(sentences, job.n_best, **job.search, **own)
         # Samples depend only on the seed and the line number, not on how lines arrive.
-        options = {**job.sampling, **job.search, **own}
+        options = {"first": before, **job.sampling, **job.search, **own}
         if utility := options.pop("mbr", None):
             samples = options.pop("mbr_samples", None)
             many = {} if samples is None else {"samples": samples}
-            return self.translator.minimum_risk(sentences, job.n_best, utility=utility, first=before, **many, **options)
-        return self.translator.sample(sentences, first=before, count=job.n_best, **options)
+            return self.translator.minimum_risk(sentences, job.n_best, utility=utility, **many, **options)
+        return self.translator.sample(sentences, count=job.n_best, **options)
 
     def _error(self, problem: str | None, first: Translation, notes: list[str], place: str) -> str | None:
         """Return why a line gets no translation, or None; append a note for anything unusual about the line."""
