@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -9,12 +10,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.errors import InputError
+from seq2seq.search.constraints import Constraints
 from seq2seq.search.groups import diverse_topk, merge_groups
 from seq2seq.search.history import History, StepRecord, nan_error
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import AVERAGE, LengthPenalty
 from seq2seq.search.ranking import TopK, stable_topk, topk_of_sums
-from seq2seq.search.rules import Rules, repeat
+from seq2seq.search.rules import Rules, any_constraint, repeat
 from seq2seq.search.stepping import EMPTY, Hypothesis, S, Step, StepFunction
 from seq2seq.search.written import Written
 
@@ -55,8 +57,8 @@ def beam_search(
     if sentences == 0:
         return []
     rules, wanted = rules or Rules(), nbest
+    rules.check_beam(beam_size)
     if rules.groups > 1:
-        rules.check_beam(beam_size)
         state = state.keep(torch.arange(sentences, device=device).repeat_interleave(rules.groups))
         beam_size, nbest = beam_size // rules.groups, min(nbest, beam_size // rules.groups)
         max_lengths = repeat(max_lengths, rules.groups)
@@ -78,7 +80,18 @@ def beam_search(
         tokens, state = beam.advance(step(tokens, state))
     if rules.groups > 1:
         return merge_groups(beam.history, rules.groups, wanted)
-    return beam.history.hypotheses([sorted(endings)[:nbest] for endings in beam.history.endings()])
+    endings = [sorted(each) for each in beam.history.endings()]
+    if any_constraint(rules.constraints):
+        return [
+            sorted(found, key=partial(_unmet, constraints))[:nbest]
+            for found, constraints in zip(beam.history.hypotheses(endings), rules.constraints, strict=True)
+        ]
+    return beam.history.hypotheses([each[:nbest] for each in endings])
+
+
+def _unmet(constraints: Constraints, hypothesis: Hypothesis) -> int:
+    """Return how many tokens of constraints a hypothesis lacks, which is none if it is finished."""
+    return constraints.total - constraints.count(constraints.read(hypothesis.tokens))
 
 
 def _check_sizes(sentences: int, beam_size: int, nbest: int, max_lengths: Sequence[int]) -> None:
@@ -176,7 +189,7 @@ class _Beam:
             best=torch.full((limits.sentences, nbest), -torch.inf, device=device),
             free_slots=torch.full((limits.sentences,), beam_size, device=device),
         )
-        self._written = Written(rules, limits.sentences, 1, device) if rules.any() else None
+        self._written = Written(rules, limits.eos, limits.sentences, 1, device) if rules.any() else None
         if self._written is not None:
             self._model = self._frontier.log_probs  # of the live hypotheses by the model alone
 
@@ -185,10 +198,7 @@ class _Beam:
         frontier, candidates = self._frontier, self._candidates(answer)
         width = min(self._beam_size, frontier.log_probs.shape[1] * candidates.log_probs.shape[1])
         ranked = candidates.best(width) if self._rules.groups == 1 else self._best_of_groups(candidates, width)
-        if self._written is not None:  # rules may leave fewer than `width`, and the index of what is none is any number
-            last = frontier.log_probs.shape[1] * candidates.log_probs.shape[1] - 1
-            ranked = ranked._replace(indices=ranked.indices.clamp(max=last))
-        growth = self._grow(candidates, ranked)
+        growth = self._grow(candidates, self._allocate(candidates, ranked))
         grown, report = self._assess(growth)
         if tied := [row for row, ties in enumerate(report[-2]) if ties]:
             rows = torch.tensor(tied, device=ranked.values.device)
@@ -198,7 +208,7 @@ class _Beam:
                 ranked.indices.index_copy(0, rows, indices),
                 torch.zeros_like(ranked.tied),
             )
-            growth = self._grow(candidates, ranked)
+            growth = self._grow(candidates, self._allocate(candidates, ranked))
             grown, report = self._assess(growth)
         done, live, _, broken = report
         if any(broken):
@@ -257,6 +267,13 @@ class _Beam:
             strength=self._rules.diversity,
             count=count,
         )
+
+    def _allocate(self, candidates: _Candidates, ranked: TopK) -> TopK:
+        """Return the best continuations, with those of sentences with constraints chosen by banks."""
+        if self._written is None or self._written.allocation is None:
+            return ranked
+        of = candidates.before, candidates.log_probs, candidates.rows, candidates.tokens
+        return self._written.allocation.choose(ranked, *of, self._frontier.free_slots)
 
     def _grow(self, candidates: _Candidates, ranked: TopK) -> _Growth:
         """Return the best continuations of each sentence, as many as it has free slots."""

@@ -60,11 +60,12 @@ def topk_of_sums(
     sums = (maxima.index_select(0, rows.flatten()).view(*rows.shape, blocks) + offsets[:, :, None]).flatten(1)
     chosen = sums.topk(min(count + 1, members * blocks)).indices
     member, block = chosen // blocks, chosen % blocks
-    columns = block[:, :, None] * BLOCK + torch.arange(BLOCK, device=numbers.device)
-    places = rows.gather(1, member)[:, :, None] * width + columns.clamp(max=width - 1)
+    beyond = block[:, :, None] * BLOCK + torch.arange(BLOCK, device=numbers.device)
+    columns = beyond.clamp(max=width - 1)
+    places = rows.gather(1, member)[:, :, None] * width + columns
     found = numbers.take(places) + offsets.gather(1, member)[:, :, None]
     if width % BLOCK:
-        found = found.masked_fill(columns >= width, -torch.inf)
+        found = found.masked_fill(beyond >= width, -torch.inf)
     best = topk(found.flatten(1), count)
     indices = (member[:, :, None] * width + columns).flatten(1).gather(1, best.indices)
     return best._replace(indices=indices)

@@ -1,4 +1,4 @@
-"""Rules on what may follow what a hypothesis has written: a prefix, no n-gram twice, and a penalty on repetition.
+"""Rules on what a hypothesis may write: a prefix, constraints, no n-gram twice, and a penalty on repetition.
 
 A rule looks at one hypothesis alone, so no rule lets a sentence feel its batch. written.py applies them; this module
 needs no torch, as options hold rules.
@@ -11,8 +11,11 @@ from typing import TypeVar
 from seq2seq.bounds import LARGEST_COUNT, LARGEST_DIVERSITY, LARGEST_REPETITION_PENALTY
 from seq2seq.errors import InputError
 from seq2seq.search.avoidance import Avoidance
+from seq2seq.search.constraints import Constraints
 
 T = TypeVar("T")
+GROUPED = "constraints share the beam out by how many are met, diverse_groups in groups; choose one of the two"
+GREEDY = "constraints need a beam size of 2 or more: greedy search would write them all before anything else"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +32,10 @@ class Rules:
     word of each prefix is complete, so that the next token must be one of word_starts (one bool for every token of the
     vocabulary) or the end.
 
-    avoid: strings that no hypothesis may write outside its prefix. groups, diversity: of a diverse beam search (see
-    groups.py), which sampling has not. Raises InputError for values out of range.
+    avoid: strings that no hypothesis may write outside its prefix. constraints: what the hypotheses of each sentence
+    must have, none for all sentences if empty; its tokens count at their own log-probability too, and may be strings to
+    avoid no more than others. groups, diversity: of a diverse beam search (see groups.py). Sampling has neither
+    constraints nor groups. Raises InputError for values out of range, and for constraints of several groups.
     """
 
     no_repeat_ngram: int = 0
@@ -39,6 +44,7 @@ class Rules:
     word_ends: Sequence[bool] = ()
     word_starts: Sequence[bool] = ()
     avoid: Avoidance | None = None
+    constraints: Sequence[Constraints] = ()
     groups: int = 1
     diversity: float = 0.5
 
@@ -51,15 +57,26 @@ class Rules:
         if not 0 <= self.diversity <= LARGEST_DIVERSITY:
             raise InputError(f"diversity must lie between 0 and {LARGEST_DIVERSITY} nats, given {self.diversity}")
 
+        if self.groups > 1 and any_constraint(self.constraints):
+            raise InputError(GROUPED)
+
     def check_beam(self, beam_size: int) -> None:
-        """Raise InputError for a beam that the groups cannot share evenly."""
+        """Raise InputError for a beam that the groups cannot share evenly, or that is too small for constraints."""
+        if beam_size < 2 and any_constraint(self.constraints):
+            raise InputError(GREEDY)
         if beam_size % self.groups:
             shares = f"{self.groups} groups cannot share a beam of {beam_size} evenly"
             raise InputError(f"diverse_groups: {shares}; choose a beam size that is a multiple of {self.groups}")
 
     def any(self) -> bool:
         """Return whether any rule is set."""
-        return self.no_repeat_ngram > 0 or self.repetition_penalty != 1 or any(self.prefixes) or self.avoid is not None
+        chosen = self.no_repeat_ngram > 0 or self.repetition_penalty != 1 or self.avoid is not None
+        return chosen or any(self.prefixes) or any_constraint(self.constraints)
+
+
+def any_constraint(constraints: Sequence[Constraints]) -> bool:
+    """Return whether any sentence has a constraint."""
+    return any(each.tokens for each in constraints)
 
 
 def check_repetition_penalty(penalty: float) -> None:

@@ -57,6 +57,8 @@ def sample(
     _check_sizes(seeds, count, max_lengths)
     if not seeds:
         return []
+    if rules is not None and rules.constraints:
+        raise ValueError("constraints share out a beam, which sampling has not")
     limits = Limits(
         eos=eos,
         max_lengths=max_lengths,
@@ -184,7 +186,7 @@ class _Samples:
         self._sentences = torch.arange(limits.sentences, device=device)
         self._log_probs = torch.zeros(limits.sentences, count, device=device)
         self._slots = torch.arange(count, device=device)
-        self._written = Written(rules, limits.sentences, count, device) if rules.any() else None
+        self._written = Written(rules, limits.eos, limits.sentences, count, device) if rules.any() else None
 
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept samples"], S]:
         """Draw a token for each sample; return tokens and state of the sentences that continue."""

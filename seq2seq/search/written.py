@@ -4,16 +4,18 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from seq2seq.search.allocation import Allocation
 from seq2seq.search.avoidance import Avoidance
-from seq2seq.search.rules import Rules
+from seq2seq.search.rules import Rules, any_constraint
 from seq2seq.search.stepping import EMPTY
 
 
 class Written:
     """What every slot of a search has written so far, and what the rules make of it."""
 
-    def __init__(self, rules: Rules, sentences: int, slots: int, device: torch.device | str) -> None:
+    def __init__(self, rules: Rules, eos: int, sentences: int, slots: int, device: torch.device | str) -> None:
         self._rules = rules
+        self.allocation = Allocation(rules.constraints, eos, slots) if any_constraint(rules.constraints) else None
         self._tokens = torch.zeros(sentences, slots, 0, dtype=torch.long, device=device)
         self._states = torch.full((sentences, slots), Avoidance.START, device=device)
         prefixes = rules.prefixes or [()] * sentences
@@ -45,8 +47,12 @@ class Written:
         if 0 < self._rules.no_repeat_ngram <= written.shape[1]:
             endings = _ngram_endings(written, self._rules.no_repeat_ngram)
             log_probs.masked_fill_(_columns(endings, choices, log_probs.shape[1]), -torch.inf)
+        if self.allocation is not None:
+            self.allocation.release(log_probs, model, slots, choices)
         if self._rules.avoid is not None:
             log_probs.masked_fill_(self._completing(slots, choices)[:, : log_probs.shape[1]], -torch.inf)
+        if self.allocation is not None:
+            self.allocation.hold(log_probs, slots, choices)
         self._begin(log_probs, model, owners, choices)
 
     def _completing(
@@ -88,6 +94,8 @@ class Written:
             states, places = torch.unique(begun, return_inverse=True)
             after = torch.from_numpy(self._rules.avoid.rows(states.tolist())[0]).to(tokens.device)
             self._states = after[places, tokens]
+        if self.allocation is not None:
+            self.allocation.follow(sentences.tolist(), parents.tolist(), tokens.tolist())
         before = self._tokens[sentences]
         before = before.gather(1, parents[:, :, None].expand(-1, -1, before.shape[2]))
         self._tokens = torch.cat([before, tokens[:, :, None]], dim=2)
