@@ -78,7 +78,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"int8": "no"}, r"int8 must be True or False, given 'no'"),
     ({"int8": 1}, r"int8 must be True or False, given 1"),
     ({"prefixes": "a"}, r"a list of sentences is needed, not one string"),
-    ({"prefixes": 3}, r"an iterable of prefixs is needed"),
+    ({"prefixes": 3}, r"an iterable of prefixes is needed"),
     ({"avoid": "a"}, r"a list of sentences is needed, not one string"),
     ({"avoid": ["a", ""]}, r"string to avoid 2 is blank"),
     ({"no_repeat_ngram": 0}, r"no_repeat_ngram must be 1 or more, given 0"),

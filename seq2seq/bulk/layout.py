@@ -70,6 +70,8 @@ class Layout:
         }
         if translation.prefix:
             entry["prefix"] = translation.prefix
+        if translation.constraints:
+            entry |= {"constraints": translation.constraints, "unmet": translation.unmet}
         if error:
             entry["error"] = error
         if translation.copied is not None:

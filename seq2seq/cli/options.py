@@ -129,6 +129,24 @@ Prefix = Annotated[
         rich_help_panel=_STEERING,
     ),
 ]
+Constraints = Annotated[
+    bool,
+    typer.Option(
+        "--constraints",
+        help="Have in each translation the strings in the further columns of its line.",
+        rich_help_panel=_STEERING,
+    ),
+]
+Glossary = Annotated[
+    str | None,
+    typer.Option(
+        "--glossary",
+        metavar="FILE",
+        help="Terms, a line each: of the source, a tab, what a translation then has. Whole words; case counts.",
+        show_default=False,
+        rich_help_panel=_STEERING,
+    ),
+]
 Avoid = Annotated[
     str | None,
     typer.Option(

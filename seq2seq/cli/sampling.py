@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
@@ -80,10 +81,13 @@ Seed = Annotated[
 ]
 
 
-def options(*, sample: bool, mbr: str | None, search: Any, **given: Any) -> dict[str, Any] | None:
+def options(
+    *, sample: bool, mbr: str | None, search: Any, unfit: Mapping[str, bool], **given: Any
+) -> dict[str, Any] | None:
     """Return the options of sampling that were given, or None for beam search.
 
-    search: the options of the search. Raises InputError for options that exclude one another or have no effect.
+    search: the options of the search. unfit: further options that sampling has not, and whether each was
+    given. Raises InputError for options that exclude one another or have no effect.
     """
     found = {name: value for name, value in given.items() if value is not None}
     if "mbr_samples" in found and not mbr:
@@ -100,4 +104,6 @@ def options(*, sample: bool, mbr: str | None, search: Any, **given: Any) -> dict
     if unused := next((name for name in SEARCH_ALONE if name in search), None):
         why = "--sample, which draws among all pieces" if unused == "shortlist" and sample else option
         raise InputError(f"--{unused.replace('_', '-')} has no effect with {why}")
+    if unused := next((name for name, was_given in unfit.items() if was_given), None):
+        raise InputError(f"{unused} needs a beam, and has no effect with {option}")
     return found | {"mbr": mbr} if mbr else found

@@ -12,22 +12,20 @@ import typer
 
 from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk.chunks import Chunks
-from seq2seq.bulk.columns import Columns
+from seq2seq.bulk.constraints import TermCounter, UnmetCounter
 from seq2seq.bulk.cut import CutCounter
 from seq2seq.bulk.job import BadLines, ChunkResult, Job, TooLong
 from seq2seq.bulk.layout import Layout
-from seq2seq.bulk.line_pairs import check_standard_input
 from seq2seq.bulk.streams import (
     STANDARD,
     count_lines,
     is_replaced,
     open_input,
     open_output,
-    read_input_lines,
     resolve_output,
 )
 from seq2seq.bulk.unknown import UnknownCounter
-from seq2seq.cli import options, sampling
+from seq2seq.cli import options, sampling, steering
 from seq2seq.cli.display.console import is_main_process, say
 from seq2seq.cli.display.training import progress_over
 from seq2seq.cli.document import refuse_options_of_lines, translate_document
@@ -45,6 +43,8 @@ seq2seq translate runs/demo -i big.de -o big.en --workers 8 --resume
 seq2seq translate runs/demo --shortlist < test.de
 seq2seq translate runs/demo --n-best 5 --scores < test.de | head -5
 printf 'ein Mann schläft .\tA man who\n' | seq2seq translate runs/demo --prefix
+printf 'ein Mann schläft .\tsleeping\n' | seq2seq translate runs/demo --constraints
+seq2seq translate runs/demo --glossary terms.tsv < test.de
 seq2seq translate runs/demo --alignment < test.de | cut -f 2 > links.txt
 seq2seq translate runs/demo --format jsonl --scores --alignment < test.de
 seq2seq translate runs/demo --n-best 5 --beam-size 10 --diverse-groups 5 < test.de
@@ -82,6 +82,10 @@ def translate(
             help="Lines, JSON objects, drawings of where the model looked, or n-best lists as Moses has them.",
         ),
     ] = "text",
+    input_format: Annotated[
+        Literal["text", "jsonl"],
+        typer.Option("--input-format", help="Sentences, or JSON objects with the key source."),
+    ] = "text",
     beam_size: options.BeamSize = None,
     length_penalty: options.LengthPenalty = None,
     length_alpha: options.LengthAlpha = None,
@@ -90,6 +94,8 @@ def translate(
     max_source_length: options.MaxSourceLength = None,
     tag: options.Tag = None,
     prefix: options.Prefix = False,
+    constraints: options.Constraints = False,
+    glossary: options.Glossary = None,
     avoid: options.Avoid = None,
     no_repeat_ngram: options.NoRepeatNgram = None,
     repetition_penalty: options.RepetitionPenalty = None,
@@ -182,6 +188,16 @@ def translate(
     word, unless a space follows it. It counts towards the scores, and is in
     JSON as prefix.
 
+    With --constraints, each further column is a string that the translation
+    has, after the prefix where --prefix is given too. As with a prefix, a
+    space at its end says that its last word is complete. With --glossary FILE,
+    the target term of each term in the sentence is such a string. In JSON they
+    are constraints, and unmet those that the maximum length kept out. A beam
+    of more than their pieces places them best.
+
+    With --input-format jsonl, a line is an object with the key source, and
+    prefix and constraints if it has any.
+
     With --avoid FILE, no translation has one of the strings in FILE, however
     pieces would spell it; a prefix is kept all the same.
 
@@ -214,7 +230,7 @@ def translate(
         min_length=min_length,
         max_length=max_length,
         max_source_length=max_source_length,
-        avoid=None if avoid is None else _read_avoid(avoid, source),
+        avoid=None if avoid is None else steering.read_avoid(avoid, source),
         no_repeat_ngram=no_repeat_ngram,
         repetition_penalty=repetition_penalty,
         diverse_groups=diverse_groups,
@@ -228,6 +244,7 @@ def translate(
         sample=sample,
         mbr=mbr,
         search=search,
+        unfit={"--constraints": constraints, "--glossary": glossary is not None},
         mbr_samples=mbr_samples,
         temperature=temperature,
         top_k=top_k,
@@ -264,7 +281,8 @@ def translate(
         sampling=drawn,
         bad_lines=bad_lines,
         too_long=too_long,
-        columns=Columns(prefix=prefix),
+        columns=steering.columns(input_format, prefix=prefix, constraints=constraints),
+        glossary=None if glossary is None else steering.read_glossary(glossary, source, avoid),
     )
     bulk = os.path.isfile(source) and is_replaced(output)
     if _is_distributed():
@@ -279,14 +297,6 @@ def translate(
         raise InputError("--resume needs files to go on in: --input FILE and --output FILE")
     else:
         _translate_stream(job, output, workers)
-
-
-def _read_avoid(path: str, source: str) -> list[str]:
-    """Return the lines of a file that are not blank. Raises InputError for one without any."""
-    check_standard_input(input=source, avoid=path)
-    if found := [line.strip() for line in read_input_lines(path) if line.strip()]:
-        return found
-    raise InputError(f"--avoid {path}: has no string to avoid; leave the option out")
 
 
 def _translate_stream(job: Job, output: str, workers: int | None) -> None:
@@ -342,16 +352,20 @@ def _skip_done(journal: Journal, chunks: Chunks) -> Chunks:
 
 
 def _translate(job: Job, output: str, team: Executor, chunks: Chunks, write: Callable[[ChunkResult], None]) -> None:
-    unknown, cut = UnknownCounter(), CutCounter()
+    unknown, cut, terms, unmet = UnknownCounter(), CutCounter(), TermCounter(), UnmetCounter()
     with progress_over(lambda: _length(job.source, output)) as report:
         for result in team.results(chunks):
             unknown.merge(result.unknown)
             cut.merge(result.cut)
+            terms.merge(result.terms)
+            unmet.merge(result.unmet)
             say(*(f"warning: {note}" for note in result.notes if is_main_process()))
             write(result)
             report(result.end)
-    found = [each.describe(job.name) for each, any_ in ((unknown, unknown.count), (cut, cut.lines)) if any_]
-    say(*(f"warning: {each}" for each in found if is_main_process()))
+    counts = (unknown, unknown.count), (cut, cut.lines), (unmet, unmet.lines)
+    found = [f"warning: {each.describe(job.name)}" for each, any_ in counts if any_]
+    found += [] if job.glossary is None else [terms.describe(job.glossary.name)]
+    say(*(each for each in found if is_main_process()))
 
 
 def _is_distributed() -> bool:

@@ -1,4 +1,4 @@
-"""Search under constraints by dynamic beam allocation (Post and Vilar 2018), for the sentences of a batch that have any.
+"""Search under constraints by dynamic beam allocation (Post and Vilar 2018), for those sentences of a batch with any.
 
 At each step, the candidates of a sentence are the best continuations of all its hypotheses, the best one of each, and
 each hypothesis with every token that takes it further in its constraints. The free slots of the beam are shared among
@@ -156,9 +156,7 @@ class Allocation:
         }
         order = sorted(found, key=lambda place: (-found[place][0], place))
         constraints, progress = self._constraints[sentence], self._progress[sentence]
-        banks = [
-            constraints.count(constraints.advance(progress[place // width], found[place][1])) for place in order
-        ]
+        banks = [constraints.count(constraints.advance(progress[place // width], found[place][1])) for place in order]
         return [(found[order[number]][0], order[number]) for number in share(free, banks, constraints.total + 1)]
 
     def follow(self, sentences: Sequence[int], parents: list[list[int]], tokens: list[list[int]]) -> None:

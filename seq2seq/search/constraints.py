@@ -95,6 +95,9 @@ class Constraints:
         return progress
 
 
+NO_CONSTRAINTS = Constraints()
+
+
 def allocate(slots: int, candidates: Sequence[int]) -> list[int]:
     """Return how many slots of a beam each bank gets; candidates: how many hypotheses could go into each.
 

@@ -11,18 +11,26 @@ from seq2seq.bounds import LARGEST_BEAM, LARGEST_MIN_LENGTH
 from seq2seq.config import SearchConfig
 from seq2seq.errors import InputError, WrongType, nearest
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
-from seq2seq.search.rules import Rules
+from seq2seq.search.rules import GREEDY, GROUPED, Rules
 from seq2seq.text.arguments import check_bool, check_choice, check_integer, check_number, list_sentences
+from seq2seq.translation.constraints import iter_constraints
 
 MAX_SOURCE_LENGTH = 1000  # pieces
 BATCH_SIZE = 200  # sentences
 BATCH_TOKENS = 4096  # pieces of the source, or of the longer side of pairs
-SEARCH_ALONE = ("beam_size", "shortlist", "diverse_groups", "diversity")  # keywords that sampling does not have
+SEARCH_ALONE = (
+    "beam_size",
+    "shortlist",
+    "diverse_groups",
+    "diversity",
+    "constraints",
+)  # keywords that sampling does not have
 STEERING = (
     "avoid",
     "no_repeat_ngram",
     "repetition_penalty",
     "prefixes",
+    "constraints",
     "diverse_groups",
     "diversity",
 )  # keywords that exported models do not have
@@ -40,6 +48,7 @@ class SearchKeywords(TypedDict, total=False):
     no_repeat_ngram: int | None  # no n-gram of so many pieces twice in a translation
     repetition_penalty: float | None  # factor of the log-probability of pieces already written, 1 or more
     prefixes: Iterable[str] | None  # how each translation begins; "" leaves it to the model
+    constraints: Iterable[Iterable[str]] | None  # strings that each translation must have; [] leaves it to the model
     avoid: Iterable[str] | None  # strings that no translation has outside its prefix
     diverse_groups: int | None  # groups of the beam, each of which avoids what those before it write
     diversity: float | None  # nats that a piece loses for each time that an earlier group chose it
@@ -60,6 +69,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "diversity": check_number,
     "avoid": lambda name, value: check_avoid(list_sentences(value, "string to avoid")),
     "prefixes": lambda name, value: tuple(list_sentences(value, "prefix")),
+    "constraints": lambda name, value: tuple(iter_constraints(value)),
     "int8": check_bool,
     "tag": lambda name, value: value,  # checked with the model (translation/tags.py)
     "shortlist": check_bool,
@@ -94,6 +104,7 @@ class SearchOptions:
     tag: str | None  # read before each source
     rules: Rules  # of all sentences
     prefixes: tuple[str, ...] | None  # of each sentence
+    constraints: tuple[tuple[str, ...], ...] | None  # of each sentence
     avoid: tuple[str, ...]  # of all sentences
     steering: tuple[str, ...]  # those of STEERING that were given
 
@@ -133,25 +144,32 @@ class SearchOptions:
                 diversity=given.get("diversity", 0.5),
             ),
             prefixes=given.get("prefixes"),
+            constraints=given.get("constraints"),
             avoid=given.get("avoid", ()),
             steering=tuple(name for name in STEERING if name in given),
         )
 
     def __post_init__(self) -> None:
         self.rules.check_beam(self.slots)
+        if self.constraints is not None and self.rules.groups > 1:
+            raise InputError(GROUPED)
+        if self.constraints is not None and self.slots < 2:
+            raise InputError(GREEDY)
         if self.max_length is not None and self.max_length <= self.min_length:
             limits = f"max_length {self.max_length} leaves no room for min_length {self.min_length}"
             raise InputError(f"{limits} and the end; it must be {self.min_length + 1} or more")
 
-    def longest(self, pieces: int, prefix: int = 0) -> int:
+    def longest(self, pieces: int, prefix: int = 0, constraints: int = 0) -> int:
         """Return the most pieces, the end counted, for the translation of a sentence of `pieces` pieces.
 
-        It never cuts a prefix, of `prefix` pieces; a maximum by the source's length leaves room for more than the end.
+        It never cuts a prefix, of `prefix` pieces. A maximum by the source's length leaves room for the constraints, of
+        `constraints` pieces, and for more than the end.
         """
         if self.max_length is not None:
             return max(self.max_length, prefix + 1)
+        given = prefix + constraints
         most = int(self.ratio * pieces) + self.offset
-        return max(most, prefix + self.offset if prefix else 0, prefix + 1, self.min_length + 1)
+        return max(most, given + self.offset if given else 0, given + 1, self.min_length + 1)
 
     def check_nbest(self, n_best: int) -> None:
         """Raise InputError for a number of translations below 1 or above the beam size."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from seq2seq.search.avoidance import Avoidance
@@ -22,17 +23,26 @@ def search_arguments(sources: Sequence[Source], settings: SearchOptions, writer:
         ends = [prefix.word_ends for prefix in prefixes]
         starts = word_starts(writer) if any(ends) else ()
         rules = replace(rules, prefixes=[prefix.ids for prefix in prefixes], word_ends=ends, word_starts=starts)
+    if any(source.wanted.texts for source in sources):
+        rules = replace(rules, constraints=[source.wanted.pieces for source in sources])
     if settings.avoid:
         rules = replace(rules, avoid=avoidance(writer, settings.avoid))
     return {
         "bos": BOS,
         "eos": EOS,
-        "max_lengths": [settings.longest(len(source.ids), len(source.prefix.ids)) for source in sources],
+        "max_lengths": [
+            settings.longest(len(source.ids), len(source.prefix.ids), source.wanted.pieces.total) for source in sources
+        ],
         "min_lengths": [settings.min_length] * len(sources),
         "length_penalty": settings.penalty,
         "forbidden": FORBIDDEN,
         "rules": rules,
     }
+
+
+def steered_tokens(sources: Sequence[Source]) -> list[list[int]]:
+    """Return the pieces of each source's prefix and constraints, for a search among few pieces."""
+    return [[*source.prefix.ids, *chain(*source.wanted.pieces.tokens)] for source in sources]
 
 
 @lru_cache(maxsize=4)  # for the batches and chunks of a file

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol, Unpack, cast
 
 from seq2seq.config import Config
 from seq2seq.errors import InputError
 from seq2seq.text.arguments import check_integer, iter_sentences
+from seq2seq.translation.constraints import iter_constraints
 from seq2seq.translation.options import SearchKeywords, SearchOptions
 from seq2seq.translation.translation import Translation
 
-PER_SENTENCE = {"prefixes": "prefix"}  # keywords with an item for each sentence, and what an item is called
+PER_SENTENCE: dict[str, Callable[[Any], Iterator[Any]]] = {  # keywords with an item for each sentence, and how to read
+    "prefixes": partial(iter_sentences, what="prefix"),
+    "constraints": iter_constraints,
+}
 
 
 class Engine(Protocol):
@@ -34,13 +39,10 @@ def stream(
     Wrong options raise InputError at the call, not at the first line.
     """
     chunks = iter_chunks(lines, chunk)
-    lists = {
-        name: iter_sentences(options[name], PER_SENTENCE[name])
-        for name in PER_SENTENCE
-        if options.get(name) is not None
-    }
+    lists = {name: read(options[name]) for name, read in PER_SENTENCE.items() if options.get(name) is not None}
     shared = {name: value for name, value in options.items() if name not in lists}
-    SearchOptions.of(engine.config.search, shared).check_nbest(n_best)
+    nothing: dict[str, list[Any]] = {name: [] for name in lists}
+    SearchOptions.of(engine.config.search, shared | nothing).check_nbest(n_best)
     return _translate(engine, chunks, n_best, shared, lists)
 
 

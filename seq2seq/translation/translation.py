@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from seq2seq.text.budget import cut_by_budget
 from seq2seq.text.special_tokens import BOS, PAD, UNK
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair
 from seq2seq.text.words import Span, split_words, word_owners, word_shares
+from seq2seq.translation.constraints import NOTHING_WANTED, Wanted, read_constraints
 from seq2seq.translation.options import SearchOptions
 from seq2seq.translation.plain_data import PlainData, matrix
 from seq2seq.translation.prefix import NO_PREFIX, Prefix, read_prefixes
@@ -55,6 +56,7 @@ class Translation(PlainData):
     copied: with model.copy, for each piece the probability that it was copied from the source and not taken from the
     vocabulary, given that it was written: g Σ α / p, of the mean of an ensemble's models. None for a model without
     copy, and for a blank source.
+    constraints: the strings that it must have. unmet: those that it lacks, as the maximum length ended it.
     """
 
     source: str
@@ -72,6 +74,8 @@ class Translation(PlainData):
     truncated: bool
     copied: list[float] | None = None
     prefix: str = ""
+    constraints: list[str] = field(default_factory=list)
+    unmet: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", matrix(self.weights))
@@ -107,6 +111,7 @@ class Source:
     truncated: bool
     tag: int = 0
     prefix: Prefix = NO_PREFIX
+    wanted: Wanted = NOTHING_WANTED
 
 
 def batches(sources: Sequence[Source], options: SearchOptions) -> Iterator[list[Source]]:
@@ -144,6 +149,7 @@ def read_sources(models: Sequence[Tagged], texts: Iterable[str], options: Search
     most = options.max_source_length
     encoded = zip(sentences, encode_spans(tokenizers.source, sentences), strict=True)
     prefixes = read_prefixes(tokenizers.target, sentences, options.prefixes)
+    wanted = read_constraints(tokenizers.target, sentences, options.constraints, options.avoid)
     return [
         Source(
             row,
@@ -153,8 +159,9 @@ def read_sources(models: Sequence[Tagged], texts: Iterable[str], options: Search
             len(ids) > most,
             len(tag) if ids else 0,
             prefix,
+            constraints,
         )
-        for row, ((text, (ids, spans)), prefix) in enumerate(zip(encoded, prefixes, strict=True))
+        for row, ((text, (ids, spans)), prefix, constraints) in enumerate(zip(encoded, prefixes, wanted, strict=True))
     ]
 
 
@@ -184,6 +191,8 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
         truncated=source.truncated,
         copied=_copied_shares(source.ids, found),
         prefix=source.prefix.text,
+        constraints=list(source.wanted.texts),
+        unmet=source.wanted.unmet(found.tokens),
     )
 
 

@@ -39,7 +39,7 @@ from seq2seq.translation.forcing import attend, evaluation_mode, force, forced_b
 from seq2seq.translation.members import check_models, check_shortlists
 from seq2seq.translation.minimum_risk import SAMPLES, least_risk
 from seq2seq.translation.options import SearchKeywords, SearchOptions
-from seq2seq.translation.steering import search_arguments
+from seq2seq.translation.steering import search_arguments, steered_tokens
 from seq2seq.translation.stepping import first_step
 from seq2seq.translation.streams import stream
 from seq2seq.translation.tags import tag_ids
@@ -115,7 +115,7 @@ class Translator:
         shortlists, networks = self.shortlists if settings.shortlist else [], self._networks_for(settings)
 
         def search(sources: list[Source]) -> list[list[Hypothesis]]:
-            also = [source.prefix.ids for source in sources] if settings.prefixes else []
+            also = steered_tokens(sources)
             step, state = first_step(networks, [source.ids for source in sources], shortlists, self._device, also)
             return beam_search(
                 step,
