@@ -44,6 +44,7 @@ CONTINUE, EXTENSION = "tests/test_continue.py::test_", "tests/test_extension.py:
 SELECTION = "tests/test_selection.py::test_"
 SHORTLIST = "tests/test_shortlist.py::test_"
 STEERING = "tests/test_steering.py::test_"
+CONSTRAINTS = "tests/test_constraints.py::test_"
 PROCESSES, STREAMING = "tests/test_processes.py::test_", "tests/test_streaming.py::test_"
 
 # Over every score, wiring and cell (and shapes of the network, where the name is of test_model.py).
@@ -236,6 +237,9 @@ SEARCH = [
         (BEAM + "sums_are_ranked_as_if_all_were_made",)),
     Bug(9, "a block is searched beyond the last column", "search/ranking.py",
         "    if width % BLOCK:\n        found", "    if False:\n        found", (BEAM + "a_block_ends_with_its_row",), every=True),
+    Bug(9, "an impossible candidate lies beyond its row", "search/ranking.py",
+        "(member[:, :, None] * width + columns).flatten", "(member[:, :, None] * width + beyond).flatten",
+        (BEAM + "the_index_of_an_impossible_candidate_lies_within_its_row",), every=True, only="not 127"),
     Bug(9, "what is left over from whole blocks is not searched", "search/ranking.py",
         "    if whole == numbers.shape[1]:\n", "    if whole:\n", (BEAM + "sums_are_ranked_as_if_all_were_made",)),
     Bug(9, "an empty slot is searched", "search/beam.py",
@@ -723,7 +727,7 @@ STEERED = [
         (STEERING + "a_prefix_by_hand", STEERING + "prefixes_equal_the_plain_search"), every=True),
     Bug(2, "a sentence that leaves the batch takes no prefix along", "search/written.py",
         "self._prefixes[sentences], self._word_ends[sentences]", "self._prefixes, self._word_ends",
-        (STEERING + "prefixes_equal_the_plain_search",)),
+        (STEERING + "a_prefix_goes_on_when_other_sentences_have_left",)),
     Bug(12, "the maximum length cuts a prefix", "translation/options.py",
         "return max(self.max_length, prefix + 1)", "return self.max_length",
         (STEERING + "a_prefix_is_kept_to_the_letter",)),
@@ -756,10 +760,58 @@ STEERED = [
         "begun = self._states[sentences].gather(1, parents)", "begun = self._states[sentences][:, :1].expand_as(parents)",
         (STEERING + "no_spelling_of_a_string_is_written",)),
     Bug(20, "a string that ends another one is not avoided", "search/avoidance.py",
-        "self._ends[state] |= self._ends[self._suffix[state]]", "pass", (STEERING + "no_spelling_of_a_string_is_written",)),
+        "self._ends[state] |= self._ends[self._suffix[state]]", "pass",
+        (STEERING + "a_string_within_another_is_found_as_well",)),
     Bug(20, "samples follow no rules", "search/sampling.py",
         "self._written.apply(logits.flatten(0, 1), log_probs.flatten(0, 1).to(wide), slots)", "pass",
         (STEERING + "samples_follow_the_rules", STEERING + "no_piece_of_a_translation_comes_twice"), every=True),
+]  # fmt: skip
+
+CONSTRAINED = [
+    Bug(2, "progress stays when a sentence leaves the batch", "search/allocation.py",
+        "[self._progress[sentence] for sentence in sentences]", "self._progress[: len(sentences)]",
+        (CONSTRAINTS + "constraints_equal_the_plain_search",)),
+    Bug(8, "progress does not follow its hypothesis", "search/allocation.py",
+        "own.advance(known[parent], token)", "own.advance(known[0], token)", (CONSTRAINTS + "constraints_equal_the_plain_search",)),
+    Bug(9, "the best continuation of each hypothesis is no candidate", "search/allocation.py",
+        "torch.cat([ranked.indices[at], best,", "torch.cat([ranked.indices[at], best[:, :1],",
+        (CONSTRAINTS + "constraints_equal_the_plain_search",)),
+    Bug(9, "more candidates of the whole beam than there are free slots", "search/allocation.py",
+        "values[:, : ranked.indices.shape[1]].masked_fill_(beyond, -torch.inf)", "pass",
+        (CONSTRAINTS + "constraints_equal_the_plain_search",)),
+    Bug(9, "what is left over goes to the first bank", "search/constraints.py",
+        "sizes[-1] += slots % banks", "sizes[0] += slots % banks", (CONSTRAINTS + "allocation_by_hand",)),
+    Bug(9, "slots that a bank cannot use go to the farthest", "search/constraints.py",
+        "(abs(other - bank), -other)", "(-abs(other - bank), -other)", (CONSTRAINTS + "allocation_by_hand",)),
+    Bug(10, "a hypothesis ends before its constraints are met", "search/allocation.py",
+        "if not all(progress.met)]", "if not any(progress.met)]",
+        (CONSTRAINTS + "constraints_are_always_met_where_the_length_allows_it",)),
+    Bug(11, "of what is cut, one that lacks a constraint comes first", "search/beam.py",
+        "sorted(found, key=partial(_unmet, constraints))[:nbest]", "found[:nbest]",
+        (CONSTRAINTS + "constraints_equal_the_plain_search", CONSTRAINTS + "constraints_are_always_met_where_the_length_allows_it"),
+        every=True),
+    Bug(20, "what is begun and not gone on with stays met", "search/constraints.py",
+        "return whole + (progress.written if begun else 0)", "return whole", (CONSTRAINTS + "what_is_begun_and_not_gone_on_with_is_given_up",)),
+    Bug(20, "a constraint whose last word must be complete goes on", "search/allocation.py",
+        "        if ended:\n", "        if False:\n", (CONSTRAINTS + "a_constraint_may_go_on_within_its_last_word",)),
+    Bug(7, "other rules keep a constraint out", "search/allocation.py",
+        "log_probs[rows, columns] = model[rows, columns]", "pass",
+        (CONSTRAINTS + "constraints_equal_the_plain_search",)),
+    Bug(26, "pieces of constraints are not in the shortlist", "translation/steering.py",
+        "[*source.prefix.ids, *chain(*source.wanted.pieces.tokens)]", "[*source.prefix.ids]",
+        (CONSTRAINTS + "a_translation_has_its_constraints",)),
+    Bug(12, "a maximum by the source's length leaves constraints no room", "translation/options.py",
+        "given = prefix + constraints", "given = prefix", (CONSTRAINTS + "only_the_length_keeps_a_constraint_out",)),
+    Bug(17, "a term is found within a word", "text/glossary.py",
+        "return not _is_mark(text[place]) and not (", "return not (False and ", (CONSTRAINTS + "terms_are_whole_words",)),
+    Bug(17, "a shorter term hides a longer one", "text/glossary.py",
+        "sorted(found, reverse=True)", "sorted(found)", (CONSTRAINTS + "terms_are_whole_words",)),
+    Bug(20, "the terms of a glossary are ignored", "bulk/job.py",
+        "        if job.glossary is not None:\n            found =", "        if False:\n            found =",
+        (CONSTRAINTS + "the_command_takes_columns_json_and_terms",)),
+    Bug(28, "another glossary goes on with a stopped run", "bulk/job.py",
+        "    if job.glossary is not None:\n        pairs", "    if False:\n        pairs",
+        ("tests/test_bulk.py::test_a_glossary_is_compared",)),
 ]  # fmt: skip
 
 COMPARISONS = [
@@ -843,7 +895,7 @@ BUGS = sorted(
     [
         *MASKING, *BATCHES, *ENCODER, *ORDER, *FORCING, *STATE, *SEARCH, *LOSSES_OF_TRAINING, *SCORES, *LINES, *RESUMING,
         *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *CONTINUED, *POINTER, *STEERED, *COMPARISONS,
-        *SEVERAL,
+        *CONSTRAINED, *SEVERAL,
     ],
     key=lambda bug: bug.pitfall,
 )  # fmt: skip

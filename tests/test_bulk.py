@@ -595,6 +595,8 @@ def test_another_run_cannot_go_on(
         (["--length-alpha", 0.3], "--length-alpha"),
         (["--max-source-length", 8], "--max-source-length"),
         (["--prefix"], "--prefix"),
+        (["--constraints"], "--constraints"),
+        (["--input-format", "jsonl"], "--input-format"),
         (["--diverse-groups", 1], "--diverse-groups"),
         (["--avoid", __file__], "--avoid"),
         (["--mbr", "chrf"], "--mbr"),
@@ -607,6 +609,14 @@ def test_another_run_cannot_go_on(
 )
 def test_every_choice_is_compared(stopped: Bulk, options: list[object], name: str) -> None:
     assert f"{name} was " in refused(stopped, *options)
+
+
+def test_a_glossary_is_compared(stopped: Bulk, tmp_path: Path) -> None:
+    found = set()
+    for line in ("hund\tkatze", "hund\tmann"):
+        terms = write(tmp_path / "terms.tsv", [line])
+        found.add(refused(stopped, "--glossary", terms).split("--glossary was not given, now ")[1])
+    assert len(found) == 2
 
 
 @pytest.mark.parametrize("name", ["--scores", "--bad-lines", "--device", "seq2seq", "torch"])

@@ -229,6 +229,10 @@ def test_what_an_export_cannot_do_is_refused(loaded: LoadedModel, export: Path, 
     assert "does not sample" in refusal("translate", str(export), "--mbr", "chrf")
     options = [["--prefix"], ["--avoid", __file__], ["--diverse-groups", "1"]]
     options += [["--no-repeat-ngram", "2"], ["--repetition-penalty", "1.2"]]
+    terms = tmp_path / "terms.tsv"
+    terms.write_text("hund\tdog\n", encoding="utf-8")
+    for steered in (["--constraints"], ["--glossary", str(terms)]):
+        assert "cannot be steered; leave out constraints" in refusal("translate", str(export), *steered)
     for steered in options:
         name = steered[0].removeprefix("--").replace("-", "_").replace("prefix", "prefixes")
         assert f"cannot be steered; leave out {name}" in refusal("translate", str(export), *steered)

@@ -286,6 +286,7 @@ STEERED: dict[str, dict[str, Any]] = {
     "prefixes": {"prefixes": ["the dog", "", "x", "中", "a man ", "", "☃", "is", "", "slee", "the café"]},
     "avoided": {"avoid": ("e", "t a", "is")},
     "three groups": {"diverse_groups": 3, "diversity": 9.0, "beam_size": 6},
+    "constraints": {"constraints": [["the dog"], [], ["is", "run"], ["中"], [], [], ["sleep "], [], ["a"], ["e"], []]},
     "no repeated bigram, a penalty": {"no_repeat_ngram": 2, "repetition_penalty": 1.5},
 }
 
@@ -381,6 +382,14 @@ def test_prefixes_equal_the_plain_search(case: dict[str, Any], seed: int) -> Non
             prefix=prefixes[row],
         )
         assert_same(group, expected[: case["nbest"]])
+
+
+def test_a_prefix_goes_on_when_other_sentences_have_left() -> None:
+    """The first of two sentences, of a prefix of its own, ends at its maximum length."""
+    rules, table = Rules(prefixes=[[A], [B, C, B, A]]), random_table(3)
+    found = search(table, [1, 2], max_lengths=[2, 6], rules=rules)
+    assert found[0][0].tokens[:1] == [A]
+    assert found[1][0].tokens[:4] == [B, C, B, A]
 
 
 def test_a_prefix_by_hand() -> None:
@@ -636,6 +645,20 @@ def test_no_spelling_of_a_string_is_written(seed: int, strings: list[str], beam_
     for sentence, most, group in zip([3, 5, 8], lengths, found, strict=True):
         expected = reference(allowed, sentence, Rules(), beam_size=beam_size, most=most, forbidden=(0, BOS))
         assert_same(group, expected[:beam_size])
+
+
+def test_a_string_within_another_is_found_as_well() -> None:
+    """Whatever has been read of the longer one, for every text of four tokens."""
+    strings = [b"ab", b"babb", b"aaba"]
+    automaton = Avoidance(strings, SPELLINGS)
+    for tokens in itertools.product([A, B, C], repeat=4):
+        state, text = Avoidance.START, b""
+        for token in tokens:
+            after, completes = automaton.rows([state])
+            longer = text + SPELLINGS[token]
+            places = range(len(text) + 1, len(longer) + 1)
+            assert completes[0, token] == any(longer[:place].endswith(each) for each in strings for place in places)
+            state, text = int(after[0, token]), longer
 
 
 @pytest.mark.parametrize("options", [{}, {"shortlist": True}, {"diverse_groups": 3}], ids=str)

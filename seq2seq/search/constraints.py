@@ -28,7 +28,8 @@ class Constraints:
     """The constraints of one sentence.
 
     tokens: of each constraint, at least one. whole: whether the last word of each is complete, so that a token of
-    word_starts (one bool for every token of the vocabulary) must follow it; those may be none where none is whole.
+    word_starts must follow it: one bool for every token of the vocabulary, the same for all sentences of a search; they
+    may be left out where none is whole.
     """
 
     tokens: tuple[tuple[int, ...], ...] = ()
