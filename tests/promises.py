@@ -56,7 +56,7 @@ TRANSLATED = [
     Bug(28, "the processes of torchrun take each other's turns", "bulk/workers.py",
         "turn[self.processes.index] if", "turn[-1 - self.processes.index] if", RANKS),
     Bug(28, "a lost process is a traceback", "bulk/workers.py", "        with processes.explain_lost_process(hint):", "        if True:", RANKS),
-    Bug(28, "the processes of torchrun begin anew", "cli/translate.py",
+    Bug(28, "the processes of torchrun begin anew", "cli/lines.py",
         "chunks = _skip_done(on_first(begin), job.chunks(lines))", "on_first(begin)\n        chunks = job.chunks(lines)", RANKS),
     Bug(28, "a process that torchrun ends says nothing", "bulk/workers.py",
         "        if not processes.first:  # the first process says more", "        if False:",
@@ -343,9 +343,9 @@ READ = [
     Bug(28, "words are counted in the text that SentencePiece makes", "translation/translation.py",
         "word_shares(source.spans, split_words(source.text).spans)", "word_shares(source.spans, split_words(reader.normalise(source.text)).spans)",
         ("tests/test_translator.py::test_words_are_those_of_the_text_as_given",), every=True, only="nmt_nfkc-bpe"),
-    Bug(28, "what the maximum length cuts is passed over in silence", "cli/translate.py", "            cut.merge(result.cut)\n", "",
+    Bug(28, "what the maximum length cuts is passed over in silence", "cli/lines.py", "            cut.merge(result.cut)\n", "",
         ("tests/test_cli.py::test_what_the_maximum_length_cuts_is_told_once",)),
-    Bug(28, "unknown characters are passed over in silence", "cli/translate.py", "            unknown.merge(result.unknown)\n", "",
+    Bug(28, "unknown characters are passed over in silence", "cli/lines.py", "            unknown.merge(result.unknown)\n", "",
         ("tests/test_cli.py::test_translate_counts_what_is_unknown_and_says_so_once",)),
 ]  # fmt: skip
 

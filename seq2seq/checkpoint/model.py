@@ -12,7 +12,6 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from seq2seq.checkpoint.card import model_card
 from seq2seq.checkpoint.files import (
@@ -38,6 +37,7 @@ from seq2seq.durable import explain_write_errors, sha256
 from seq2seq.errors import InputError, nearest
 from seq2seq.nn.architecture import Architecture
 from seq2seq.nn.decoder import DECODERS
+from seq2seq.nn.initialisation import SkipInitialisation
 from seq2seq.nn.model import Seq2Seq, mechanisms
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
@@ -104,19 +104,6 @@ def _sizes(config: Config, tokenizers: TokenizerPair) -> Vocabulary:
     return Vocabulary(source=tokenizers.source.vocabulary_size, target=tokenizers.target.vocabulary_size)
 
 
-class _SkipInitialisation(TorchFunctionMode):
-    """A mode in which new layers keep uninitialised parameters, as torch.empty made them.
-
-    torch would fill them at random, which takes time and memory and advances the caller's random generator. (The device
-    'meta' would avoid all three, but its first use imports 800 modules, which takes a second.)
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.__name__ in ("uniform_", "normal_", "kaiming_uniform_", "fill_", "zero_"):
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **(kwargs or {}))
-
-
 def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
     architecture = architecture_of(config.model, sizes)
     for key, names in mechanisms().items():
@@ -125,7 +112,7 @@ def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
             raise InputError(f"model.{key} = {name!r}: no such {kind}; {nearest(name, names)}")
     _refuse_ineffective_keys(config)
     try:
-        with _SkipInitialisation():
+        with SkipInitialisation():
             return Seq2Seq(architecture)
     except ValueError as error:
         raise InputError(f"model: {error}") from None
@@ -242,9 +229,7 @@ def load_model(name: str | Path, *, device: str = "cpu", root: str | Path = ".")
     """Load a model directory, or a model of the Hugging Face hub: "owner/name" or "owner/name@revision".
 
     root: where relative paths start. The hub is never asked for a name that is a path: it exists, begins with ., / or
-    ~, or has no slash or several.
-
-    Raises InputError, with a message of one or two lines, when there is no such model, when a file is missing, damaged,
+    ~, or has no slash or several. Raises InputError when there is no such model, when a file is missing, damaged,
     foreign or of a newer version, when weights are NaN or infinite, and when the device cannot be used. Nothing is
     unpickled.
     """

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from seq2seq.bounds import LARGEST_COUNT
-from seq2seq.bulk.chunks import Chunks
-from seq2seq.bulk.constraints import TermCounter, UnmetCounter
-from seq2seq.bulk.cut import CutCounter
-from seq2seq.bulk.job import BadLines, ChunkResult, Job, TooLong
+from seq2seq.bulk.job import BadLines, Job, TooLong
 from seq2seq.bulk.layout import Layout
-from seq2seq.bulk.streams import (
-    STANDARD,
-    count_lines,
-    is_replaced,
-    open_input,
-    open_output,
-    resolve_output,
-)
-from seq2seq.bulk.unknown import UnknownCounter
+from seq2seq.bulk.streams import STANDARD, is_replaced
 from seq2seq.cli import options, sampling, steering
-from seq2seq.cli.display.console import is_main_process, say
-from seq2seq.cli.display.training import progress_over
 from seq2seq.cli.document import refuse_options_of_lines, translate_document
+from seq2seq.cli.lines import translate_distributed, translate_file, translate_stream
 from seq2seq.errors import InputError
-from seq2seq.processes.signals import raise_on_sigterm
-
-if TYPE_CHECKING:
-    from seq2seq.bulk.unfinished_output import Journal
-    from seq2seq.bulk.workers import Executor
 
 EXAMPLES = """
 echo "ein Mann schläft ." | seq2seq translate runs/demo
@@ -255,14 +235,9 @@ def translate(
         raise InputError("--scores has no effect with --format moses, which has them")
     if document is not None:
         lines = {"--input": source != STANDARD, "--n-best": n_best > 1, "--scores": scores, "--alignment": alignment}
-        lines |= {
-            "--format": form != "text",
-            "--sample": sample,
-            "--mbr": mbr is not None,
-            "--prefix": prefix,
-            "--workers": workers is not None,
-            "--resume": resume,
-        }
+        lines |= {"--format": form != "text", "--sample": sample, "--mbr": mbr is not None, "--prefix": prefix}
+        lines |= {"--constraints": constraints, "--glossary": glossary is not None, "--workers": workers is not None}
+        lines |= {"--input-format": input_format != "text", "--resume": resume}
         refuse_options_of_lines(lines | {"--bad-lines": bad_lines != "refuse", "--too-long": too_long != "truncate"})
         if _is_distributed():
             raise InputError("--document is translated by one process; start it without torchrun")
@@ -290,93 +265,15 @@ def translate(
             raise InputError("torchrun's processes all read and one writes: give --input FILE and --output FILE")
         if workers is not None:
             raise InputError("--workers has no effect under torchrun, which has started the processes")
-        _translate_distributed(job, output, resume=resume)
+        translate_distributed(job, output, resume=resume)
     elif bulk:
-        _translate_file(job, output, workers, resume=resume)
+        translate_file(job, output, workers, resume=resume)
     elif resume:
         raise InputError("--resume needs files to go on in: --input FILE and --output FILE")
     else:
-        _translate_stream(job, output, workers)
-
-
-def _translate_stream(job: Job, output: str, workers: int | None) -> None:
-    """Translate from or to a pipe, which cannot be read or written a second time."""
-    from seq2seq.bulk.workers import open_executor
-
-    with open_input(job.source) as lines, open_output(output) as write, open_executor(job, workers) as team:
-        if job.source == STANDARD and sys.stdin.isatty():
-            say("reading from the terminal, one sentence a line; Ctrl-D ends")
-        _translate(job, output, team, job.chunks(lines), lambda result: write(result.text))
-
-
-def _translate_file(job: Job, output: str, workers: int | None, *, resume: bool) -> None:
-    """Translate from file to file; what is done survives whatever ends this process."""
-    from seq2seq.bulk.unfinished_output import open_unfinished_output
-    from seq2seq.bulk.workers import open_executor
-
-    target = resolve_output(output)
-    with (
-        open_input(job.source) as lines,
-        raise_on_sigterm(),
-        open_unfinished_output(target, output, say) as held,
-        open_executor(job, workers) as team,
-    ):
-        held.begin(team.identity(), resume=resume)
-        _translate(job, output, team, _skip_done(held.journal, job.chunks(lines)), held.commit)
-
-
-def _translate_distributed(job: Job, output: str, *, resume: bool) -> None:
-    """Translate from file to file in the processes that torchrun started: all translate, only the first one writes."""
-    from seq2seq.bulk.unfinished_output import UnfinishedOutput, open_unfinished_output
-    from seq2seq.bulk.workers import open_distributed
-
-    target = resolve_output(output)
-    with open_input(job.source) as lines, raise_on_sigterm(), open_distributed(job, say) as team, ExitStack() as stack:
-        on_first, identity, parts = team.processes.on_first, team.identity(), list[UnfinishedOutput]()
-
-        def begin() -> Journal:
-            parts.append(stack.enter_context(open_unfinished_output(target, output, say)))
-            parts[0].begin(identity, resume=resume)
-            return parts[0].journal
-
-        chunks = _skip_done(on_first(begin), job.chunks(lines))
-        _translate(job, output, team, chunks, lambda result: on_first(lambda: parts[0].commit(result)))
-
-
-def _skip_done(journal: Journal, chunks: Chunks) -> Chunks:
-    """Skip what a stopped run has translated, and return the rest."""
-    chunks.skip(journal.lines, journal.source_sha256)
-    if journal.lines and is_main_process():
-        say(f"going on after line {journal.lines:,}")
-    return chunks
-
-
-def _translate(job: Job, output: str, team: Executor, chunks: Chunks, write: Callable[[ChunkResult], None]) -> None:
-    unknown, cut, terms, unmet = UnknownCounter(), CutCounter(), TermCounter(), UnmetCounter()
-    with progress_over(lambda: _length(job.source, output)) as report:
-        for result in team.results(chunks):
-            unknown.merge(result.unknown)
-            cut.merge(result.cut)
-            terms.merge(result.terms)
-            unmet.merge(result.unmet)
-            say(*(f"warning: {note}" for note in result.notes if is_main_process()))
-            write(result)
-            report(result.end)
-    counts = (unknown, unknown.count), (cut, cut.lines), (unmet, unmet.lines)
-    found = [f"warning: {each.describe(job.name)}" for each, any_ in counts if any_]
-    found += [] if job.glossary is None else [terms.describe(job.glossary.name)]
-    say(*(each for each in found if is_main_process()))
+        translate_stream(job, output, workers)
 
 
 def _is_distributed() -> bool:
     """Return whether torchrun or `accelerate launch` started several processes, of which this is one."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def _length(source: str, output: str) -> int | None:
-    """Return the number of lines to translate, for a progress bar; None if translations on the same terminal already
-    show the progress.
-    """
-    if not is_main_process():
-        return None
-    return None if output == "-" and sys.stdout.isatty() else count_lines(source)

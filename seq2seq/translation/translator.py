@@ -6,9 +6,7 @@ A sentence's translation does not depend on its batch: maximum lengths, samples 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
 from pathlib import Path
 from typing import Any, Unpack, get_args
 
@@ -36,7 +34,7 @@ from seq2seq.text.arguments import (
 )
 from seq2seq.text.words import join_words, split_words
 from seq2seq.translation.forcing import attend, evaluation_mode, force, forced_batches
-from seq2seq.translation.members import check_models, check_shortlists
+from seq2seq.translation.members import check_models, check_shortlists, use_one_thread_after_fork
 from seq2seq.translation.minimum_risk import SAMPLES, least_risk
 from seq2seq.translation.options import SearchKeywords, SearchOptions
 from seq2seq.translation.steering import search_arguments, steered_tokens
@@ -82,7 +80,7 @@ class Translator:
         self._shortlists = None if shortlists is None else check_shortlists(shortlists, self.models)
         self._copies = FrozenCopies(self._networks)
         self.config, self.tokenizers = self.models[0].config, self.models[0].tokenizers
-        _use_one_thread_after_fork()
+        use_one_thread_after_fork()
 
     @classmethod
     def load(cls, *names: str | Path, device: str = "cpu") -> Translator:
@@ -328,15 +326,9 @@ class Translator:
         return self._copies.of(PackedMatrix.of) if can_pack(*parameters) else self._networks
 
     def _translation(self, source: Source, hypothesis: Hypothesis) -> Translation:
-        found = (
-            hypothesis.tokens,
-            hypothesis.log_prob,
-            hypothesis.score,
-            hypothesis.weights.numpy(),
-            hypothesis.finished,
-        )
-        copied = None if hypothesis.copied is None else hypothesis.copied.numpy()
-        return write_translation(self.tokenizers, source, Outcome(*found, copied, hypothesis.log_probs))
+        found, copied = hypothesis, None if hypothesis.copied is None else hypothesis.copied.numpy()
+        numbers = found.log_prob, found.score, found.weights.numpy(), found.finished, copied, found.log_probs
+        return write_translation(self.tokenizers, source, Outcome(found.tokens, *numbers))
 
     def shortlist_digests(self) -> list[str]:
         """Return the SHA-256 of each model's shortlist."""
@@ -351,13 +343,3 @@ class Translator:
 def _seed(seed: int, row: int) -> int:
     """Return the seed of the samples of one text, which does not depend on its batch."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{row}".encode()).digest()[:7], "big")
-
-
-@cache
-def _use_one_thread_after_fork() -> None:
-    """Let forked processes compute in one thread: torch's other threads are not forked, and would be waited for.
-
-    Called when a translator is made, so that other programs' forks are not affected.
-    """
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
