@@ -325,7 +325,7 @@ INTERFACE = [
     Bug(32, "a copy of a translator takes what oneDNN laid out along", "translation/weights/frozen.py",
         "return type(self), (self._models,)", "return object.__reduce_ex__(self, 4)",
         (ARGUMENTS + "copies_are_without_what_is_laid_out",), every=True),
-    Bug(32, "a forked process waits for the threads of its parent", "translation/translator.py",
+    Bug(32, "a forked process waits for the threads of its parent", "translation/members.py",
         "os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))", "pass",
         (ARGUMENTS + "a_fork_translates_alone",)),
 ]  # fmt: skip

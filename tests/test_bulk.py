@@ -33,7 +33,7 @@ from seq2seq.bulk.chunks import Chunk, Chunks
 from seq2seq.bulk.job import ChunkResult, Job
 from seq2seq.bulk.layout import Layout
 from seq2seq.bulk.streams import LineStream, open_input
-from seq2seq.cli import app, translate
+from seq2seq.cli import app, lines
 from seq2seq.cli.display import console
 from seq2seq.config_file import parse_config
 from seq2seq.errors import Seq2SeqError
@@ -715,7 +715,7 @@ def go_on(target: Path, count: int = 2) -> None:
     text = Chunks(LineStream("text", BytesIO(b"der hund\n" * count * CHUNK)), CHUNK, fixed=True)
     with unfinished_output.open_unfinished_output(target, "out.en", console.say) as held:
         held.begin({"--n-best": 1}, resume=True)
-        for chunk in translate._skip_done(held.journal, text):
+        for chunk in lines._skip_done(held.journal, text):
             held.commit(ChunkResult(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
 
 

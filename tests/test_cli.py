@@ -35,7 +35,7 @@ from seq2seq.bulk.layout import Layout, aligned_weights, draw_attention
 from seq2seq.bulk.streams import LineStream, open_output
 from seq2seq.bulk.unknown import UnknownCounter
 from seq2seq.checkpoint.model import load_model
-from seq2seq.cli import EXAMPLES, app, display, translate
+from seq2seq.cli import EXAMPLES, app, display, lines
 from seq2seq.cli.examples import epilog
 from seq2seq.cli.inspect import rates
 from seq2seq.cli.template import render
@@ -758,10 +758,10 @@ class Terminal(io.StringIO):
 
 def test_no_progress_among_translations_on_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = str(write(tmp_path / "in.de", INPUT))
-    assert translate._length(source, "-") == 5
+    assert lines._length(source, "-") == 5
     monkeypatch.setattr(sys, "stdout", Terminal())
-    assert translate._length(source, "-") is None
-    assert translate._length(source, "out") == 5
+    assert lines._length(source, "-") is None
+    assert lines._length(source, "out") == 5
     monkeypatch.undo()
 
 

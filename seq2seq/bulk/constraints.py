@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from seq2seq.errors import InputError
 from seq2seq.text.glossary import Glossary
-from seq2seq.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from seq2seq.text.tokenizer import Tokenizer
     from seq2seq.translation.translation import Translation
 
 

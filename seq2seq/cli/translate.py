@@ -16,18 +16,18 @@ from seq2seq.cli.document import refuse_options_of_lines, translate_document
 from seq2seq.cli.lines import translate_distributed, translate_file, translate_stream
 from seq2seq.errors import InputError
 
-EXAMPLES = """
+EXAMPLES = r"""
 echo "ein Mann schläft ." | seq2seq translate runs/demo
 seq2seq translate runs/demo --input test.de --output test.hypothesis.en
 seq2seq translate runs/demo -i big.de -o big.en --workers 8 --resume
 seq2seq translate runs/demo --shortlist < test.de
 seq2seq translate runs/demo --n-best 5 --scores < test.de | head -5
-printf 'ein Mann schläft .\tA man who\n' | seq2seq translate runs/demo --prefix
-printf 'ein Mann schläft .\tsleeping\n' | seq2seq translate runs/demo --constraints
+printf 'ein Mann\tA man\n' | seq2seq translate runs/demo --prefix
+printf 'Mann\tman\n' | seq2seq translate runs/demo --constraints
 seq2seq translate runs/demo --glossary terms.tsv < test.de
 seq2seq translate runs/demo --alignment < test.de | cut -f 2 > links.txt
 seq2seq translate runs/demo --format jsonl --scores --alignment < test.de
-seq2seq translate runs/demo --n-best 5 --beam-size 10 --diverse-groups 5 < test.de
+seq2seq translate runs/demo --n-best 5 --diverse-groups 5 < test.de
 seq2seq translate runs/demo --n-best 5 --format moses < test.de
 seq2seq translate runs/demo --mbr chrf < test.de
 seq2seq translate runs/demo --format grid < test.de | less
