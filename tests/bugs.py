@@ -809,9 +809,6 @@ CONSTRAINED = [
     Bug(20, "the terms of a glossary are ignored", "bulk/job.py",
         "        if job.glossary is not None:\n            found =", "        if False:\n            found =",
         (CONSTRAINTS + "the_command_takes_columns_json_and_terms",)),
-    Bug(28, "another glossary goes on with a stopped run", "bulk/job.py",
-        "    if job.glossary is not None:\n        pairs", "    if False:\n        pairs",
-        ("tests/test_bulk.py::test_a_glossary_is_compared",)),
 ]  # fmt: skip
 
 COMPARISONS = [
