@@ -255,6 +255,11 @@ class Config(Section):
         two_models = self.tokenizer.target_model is not None or not self.tokenizer.joint
         if self.model.tie == "all" and two_models:
             raise ValueError("model.tie = 'all' needs one vocabulary; use tokenizer.joint = true or tie = 'target'")
+        if self.model.tie == "all" and self.training.source_vectors and self.training.target_vectors:
+            raise ValueError(
+                "training.target_vectors: with model.tie = 'all' there is one embedding, and training.source_vectors "
+                "fills it; give one file with the words of both languages, or set tie = 'target'"
+            )
         labels = [text.called for text in self.data.validations]
         if len(labels) == 1:
             self.training.refuse_idle(["criterion_text"], "with one text to validate on")

@@ -1,4 +1,4 @@
-"""Keys of a training that starts from another model, and those of the tokenizer that this model then has."""
+"""Keys of what a training starts from: another model, word vectors, and the tokenizer that such a model brings."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ class StartConfig(Section):
     start_average: float = Field(
         0.0, ge=0, lt=1, description="share of the start model in a mean with the kept model, tried at the end; 0: off"
     )
+    source_vectors: str = Field(
+        "", description="word vectors (word2vec's text format, .gz too) that the source embedding begins with"
+    )
+    target_vectors: str = Field("", description="the same for the target embedding")
     freeze: list[str] = Field(
         default_factory=list,
         description="parts or parameters (patterns as encoder.* too) that keep their first values",

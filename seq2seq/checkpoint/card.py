@@ -36,6 +36,11 @@ LANGUAGES = {
     "zh": "Chinese",
 }
 
+# Keys whose values are paths, which are private.
+_PATHS = {
+    "train", "validation", "root", "source_model", "target_model", "start", "source_vectors", "target_vectors",
+}  # fmt: skip
+
 _USE = """\
 ## Use
 
@@ -167,6 +172,7 @@ def _data(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> 
             "- Validation, by which this checkpoint was chosen: " + "; ".join(map(_corpus, config.data.validations)),
             f"- {pieces} {vocabulary.source:,} of them for the source and {vocabulary.target:,} for the target.",
             *_start(record),
+            *_vectors(config),
         ]
     )
 
@@ -180,6 +186,14 @@ def _start(record: Mapping[str, Any]) -> list[str]:
     known = code_span(name if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name) else Path(name).name)
     score = f", perplexity {start['perplexity']:.2f} on the validation text" if start.get("perplexity") else ""
     return [f"- Start: the model {known} (SHA-256 of its weights {code_span(str(start.get('sha256')))}){score}"]
+
+
+def _vectors(config: Config) -> Iterator[str]:
+    """Yield what embeddings began with, where that was word vectors; of a path the last part alone."""
+    for side in ("source", "target"):
+        if name := getattr(config.training, f"{side}_vectors"):
+            which = "source and target" if config.model.tie == "all" else side
+            yield f"- Word vectors: the embedding of the {which} began with those of {code_span(Path(name).name)}"
 
 
 def _corpus(corpus: CorpusConfig) -> str:
@@ -227,7 +241,7 @@ def _settings(config: Config) -> str:
         section: BaseModel = getattr(config, name)
         for key, field in type(section).model_fields.items():
             value = getattr(section, key)
-            if key in ("train", "validation", "root", "source_model", "target_model", "start"):
+            if key in _PATHS:
                 continue
             cells = [f"{name}.{key}", code_span(json.dumps(value, ensure_ascii=False)), str(field.description)]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

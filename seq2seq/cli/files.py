@@ -193,5 +193,6 @@ def config_files(config: Config) -> Iterator[str]:
     for text in (*config.data.texts, *config.data.validations):
         named = (text.source, text.target, text.tsv, text.jsonl, text.dataset)
         yield from (str(root / name) for name in named if name is not None)
-    models = (config.tokenizer.source_model, config.tokenizer.target_model, config.training.start or None)
-    yield from (str(root / name) for name in models if name is not None)
+    tokenizer, training = config.tokenizer, config.training
+    others = (tokenizer.source_model, tokenizer.target_model, training.start, training.source_vectors)
+    yield from (str(root / name) for name in (*others, training.target_vectors) if name)

@@ -37,6 +37,7 @@ from seq2seq.metrics.segments import SAMPLES
 from seq2seq.processes.signals import StopRequest
 from seq2seq.training.start import load_start
 from seq2seq.training.trainer import check_config
+from seq2seq.training.vectors import check_vectors
 
 RESULTS, COSTS, LOCK = "results.json", "costs.json", ".lock"
 
@@ -92,8 +93,10 @@ def _check_configs(plan: Sequence[PlannedRun], grid: Grid, directory: Path) -> N
     for run in {run.system: run for run in plan}.values():
         try:
             check_config(run.config)
-            if run.config.training.start and run.system in fresh:  # a run that was begun does not need it any more
-                load_start(run.config)
+            if run.system in fresh:  # a run that was begun does not need these any more
+                check_vectors(run.config)
+                if run.config.training.start:
+                    load_start(run.config)
         except Seq2SeqError as error:
             raise type(error)(f"system {run.system!r}: {error}") from None
 

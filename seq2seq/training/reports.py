@@ -23,8 +23,11 @@ from seq2seq.training.validation import Validation
 class Reports:
     """Writes a run's events to its log, and the numbers among them to the trackers."""
 
-    def __init__(self, config: Config, log: EventLog, accelerator: Accelerator) -> None:
-        self._config, self._log, self._accelerator = config, log, accelerator
+    def __init__(
+        self, config: Config, log: EventLog, accelerator: Accelerator, vectors: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        """vectors: what a new run has found in each file of word vectors."""
+        self._config, self._log, self._accelerator, self._vectors = config, log, accelerator, vectors
 
     def open_trackers(self, step: int) -> None:
         """Start the trackers for the steps after this one.
@@ -55,6 +58,8 @@ class Reports:
             **_by_label({one.label: _facts(one) for one in text.train if len(text.train) > 1}),
             **({"validation_texts": _sizes(text.validation)} if len(text.validation) > 1 else {}),
         )
+        for facts in self._vectors:
+            self._log.write("vectors", **facts)
 
     def step(self, result: Step, progress: Progress, pool: Pool) -> None:
         """Notify the observer of each step; every log_interval steps, write the means since the last time to the log

@@ -30,6 +30,8 @@ FREE = {
 _PLAN = ("data.", "training text", "tokenizer.sampling", "training.batch_tokens", "training.seed")
 # What determines the criterion: if any of it changes, the best value so far is no longer comparable.
 _CRITERION = ("validation text", "training.criterion", "training.validation_", "search.")
+# What determines the first values, which a run does not get a second time.
+_START = {"training.start", "training.start_parts", "training.source_vectors", "training.target_vectors"}
 _TOKENIZER = ("tokenizer.", "source tokenizer", "target tokenizer")
 _VALIDATION_TAG = r"data\.validation(\.\d+)?(\.tag)?"  # the table itself: there are more or fewer of them
 LOCK = ".lock"
@@ -92,7 +94,7 @@ class Run:
         fixed = [name for name in changes if name.startswith(_TOKENIZER) and name != "tokenizer.sampling"]
         if fixed:
             raise InputError(f"--resume: {'; '.join(listed)}; a run keeps its vocabulary: undo that, or start anew")
-        if {"training.start", "training.start_parts"} & changes.keys():
+        if _START & changes.keys():
             raise InputError(f"--resume: {'; '.join(listed)}; a run keeps its start: undo that, or start anew")
         if listed and not self.allow_changes:
             raise InputError(

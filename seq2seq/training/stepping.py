@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from seq2seq.training.pool import Pool
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.seeds import derive_seed
 from seq2seq.training.start import Start, StartWeights
+from seq2seq.training.vectors import PieceVectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,11 @@ class Stepper:
         processes: Processes,
         rates: dict[str, float] | None,
         start: Start | None = None,
+        vectors: Sequence[PieceVectors] = (),
     ) -> None:
         """Make the model and its optimiser. rates: own learning-rate factors of parameters, as a stopped run stored
-        them; None: those of the model's score functions. start: the model whose weights it begins with.
+        them; None: those of the model's score functions. start: the model whose weights it begins with. vectors: what
+        rows of its embeddings begin with.
         """
         self._training, self._processes, self._accelerator = config.training, processes, processes.accelerator
         set_seed(config.training.seed)
@@ -68,6 +72,8 @@ class Stepper:
         initialise(model, config.training.seed)
         if start is not None:
             start.copy_into(model, tokenizers, config.training)
+        for each in vectors:
+            each.copy_into(model)
         freeze(config.training, model)
         self.start_weights: StartWeights | None = None  # what training.start_decay pulls to
         self.rates = own_rate_factors(model) if rates is None else rates

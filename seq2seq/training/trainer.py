@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from seq2seq.training.start import Start, StartWeights, load_start
 from seq2seq.training.state import Progress, find_state, load_tensors
 from seq2seq.training.stepping import Stepper
 from seq2seq.training.validation import Validator, check_tokenizer
+from seq2seq.training.vectors import PieceVectors, check_vectors, check_vectors_of_start, find_vectors
 
 Observe = Callable[[dict[str, Any]], None]
 
@@ -68,6 +70,7 @@ def train(
         torch.set_num_threads(config.training.threads)
     begun = processes.on_first(lambda: resume and find_state(output / "training" / "state") is not None)
     start = load_start(config) if config.training.start and not begun else None
+    processes.on_first(lambda: None if begun else check_vectors(config))
     texts = read_texts(config)
     explained = explain_write_errors(
         str(output),
@@ -82,12 +85,20 @@ def train(
             run.tokenizers(),
             run.directory / "cache",
             processes,
-            lambda done, total: observe({"event": "encode", "done": done, "total": total}),
+            partial(_report_part, observe, "encode"),
             None if start is None else start.tokenizers,
         )
-        trainer = Trainer(config, run, text, processes, observe, start)
-        del texts, start  # needed up to here only; frees memory for the training
+        vectors = processes.on_first(
+            lambda: [] if run.resumed else find_vectors(config, text, partial(_report_part, observe, "read_vectors"))
+        )
+        trainer = Trainer(config, run, text, processes, observe, start, vectors)
+        del texts, start, vectors  # needed up to here only; frees memory for the training
         return trainer.run_to_end(stop)
+
+
+def _report_part(observe: Observe, event: str, done: int, total: int | None) -> None:
+    """Tell how much is done of what comes before the first step. total: None where it is not known."""
+    observe({"event": event, "done": done, "total": total})
 
 
 def check_config(config: Config) -> None:
@@ -97,6 +108,7 @@ def check_config(config: Config) -> None:
     model = outline(config)
     check_factors(config.training, [name for name, _ in model.named_parameters()])
     check_patterns("start_parts", config.training.start_parts, parameter_names(model))
+    check_vectors_of_start(config, model)
     check_freeze(config.training, model)
     check_trackers(config.training)
     check_precision(config.training)
@@ -116,14 +128,15 @@ class Trainer:
         processes: Processes,
         observe: Observe,
         start: Start | None,
+        vectors: Sequence[PieceVectors],
     ) -> None:
         self.config, self.run, self.text, self.processes = config, run, text, processes
         self.progress = Progress(start=None if start is None else start.record())
         self.signal = 0  # number of the signal that asked to stop, else 0
-        self.stepper = Stepper(config, text.tokenizers, processes, run.rates(), start)
+        self.stepper = Stepper(config, text.tokenizers, processes, run.rates(), start, vectors)
         self.checkpointer = Checkpointer(config, run, text, processes, self.stepper)
         self.log = EventLog(run.directory / LOG, observe if processes.first else None)
-        self.reports = Reports(config, self.log, processes.accelerator)
+        self.reports = Reports(config, self.log, processes.accelerator, [each.facts for each in vectors])
         loaded = LoadedModel(run.directory, config, text.tokenizers, self.stepper.model, {})
         self.validator = Validator(loaded, text.validation, processes)
 
