@@ -105,7 +105,7 @@ def _keys(location: Sequence[str | int]) -> list[str]:
 
 def _key_in_message(message: str) -> list[str]:
     """Return the keys that the message of a rule begins with, as in "train.2.weight is missing" or "model.tie has"."""
-    found = re.match(r"Value error, ((?:train|validation)(?:\.\w+)*|\w+\.\w+)", message)
+    found = re.match(r"Value error, ((?:train|validation)\b(?:\.\w+)*|\w+\.\w+)", message)
     return found[1].split(".") if found else []
 
 

@@ -64,6 +64,7 @@ def state(name: str, content: bytes) -> Prepare:
 SMALL = b'[data]\ntrain = {tsv = "a"}\nvalidation = {tsv = "b"}\n'
 TRAIN = "train run.toml -o out"
 START = f"{TRAIN} --set tokenizer.kind=bpe --set tokenizer.vocabulary_size=8000 --set training.start="
+VECTORS = f"{TRAIN} --set model.embedding_dim=2 --set training."
 GONE = "No such file or directory"
 GRID = (
     b'title = "t"\nconfig = "run.toml"\nseeds = [1]\n[grid]\n"model.score" = ["dot"]\n'
@@ -232,6 +233,29 @@ CONFIGS = [
     Case("an extension without a start", f"{TRAIN} --set tokenizer.extend=true", "no effect without training.start"),
     Case("an extension too small", f"{START}other --set tokenizer.extend=true --set tokenizer.vocabulary_size=9",
          "tokenizer.vocabulary_size = 9: the tokenizer of other has .* already"),
+    Case("no vectors", f"{TRAIN} --set training.source_vectors=no.vec",
+         "--set training.source_vectors: training.source_vectors: no.vec: no such file"),
+    Case("vectors a folder", f"{TRAIN} --set training.source_vectors=model", "vectors: model: is a folder; a text"),
+    Case("vectors endless", f"{TRAIN} --set training.source_vectors=/dev/zero", "/dev/zero.*more than 67,108,864"),
+    Case("vectors of another size", f"{TRAIN} --set training.target_vectors=x",
+         "x:1: vectors of 2 numbers, and model.embedding_dim = 11",
+         put("x", b"9 2\nhund 1 2\n")),
+    Case("vectors cut", f"{VECTORS}target_vectors=x", "x:2: a word and 2 numbers .*the line has 2 parts",
+         put("x", b"hund 1 2\nhund 1\n"), leaves=("out", "out/cache")),
+    Case("vectors NaN", f"{VECTORS}source_vectors=x", "x:1: the vector of 'hund' has NaN or infinite",
+         put("x", b"hund 1 nan\n"), leaves=("out", "out/cache")),
+    Case("vectors of nothing", f"{VECTORS}source_vectors=x.gz",
+         "training.source_vectors: x.gz: none of its 1 words is one of the \\d+ pieces",
+         put("x.gz", gzip.compress(b"HUND 1 2\n")), leaves=("out", "out/cache")),
+    Case("vectors of a damaged archive", f"{VECTORS}source_vectors=x.gz", "x.gz: cannot be read after line 1: the gzip data",
+         put("x.gz", gzip.compress(b"hund 1 2\n")[:-4] + b"abcd"), leaves=("out", "out/cache")),
+    Case("vectors and a start", f"{START}model --set training.source_vectors=x",
+         "source_embedding.weight has the values of training.start's model; name the parts"),
+    Case("vectors twice for one table", f"{TRAIN} --set model.tie=all",
+         r"run.toml:\d+: training.target_vectors: with model.tie = 'all' there is one embedding",
+         config("[training]\n", '[training]\nsource_vectors = "x"\ntarget_vectors = "y"\n')),
+    Case("output over vectors", "train run.toml -o model --resume --set training.source_vectors=model/log.jsonl",
+         "model/log.jsonl: is read, and model/log.jsonl is written"),
     Case("an unknown part to freeze", f"{TRAIN} --set training.freeze=[\"encodr\"]", "did you mean 'encoder'"),
     Case("half of shared weights to freeze", f"{TRAIN} --set training.freeze=[\"output_layer\"]",
          "--set training.freeze: training.freeze: output_layer.weight shares its weights with target_embedding.weight"),

@@ -888,11 +888,65 @@ SEVERAL = [
         "(float(index), index)", (MIXING + "a_stream_and_a_text_in_memory_are_each_read_once_an_epoch",)),
 ]  # fmt: skip
 
+VECTORS = "tests/test_vectors.py::test_"
+FILE_OF_VECTORS = (VECTORS + "a_file_is_read", VECTORS + "what_is_written_is_read")
+WRONG_VECTORS = (VECTORS + "what_is_wrong_in_a_file_is_named",)
+ROWS = (VECTORS + "rows_of_pieces_begin_with_their_vectors_and_all_else_as_ever",)
+RESUMED_VECTORS = (VECTORS + "a_resumed_run_is_the_uninterrupted_run_and_reads_no_vectors",)
+WITH_START = (VECTORS + "an_embedding_has_the_start_models_values_or_vectors",)
+
+WORD_VECTORS = [
+    Bug(17, "a word of a vector ends at its first space", "text/vectors.py", "line.rsplit(None, dimension)",
+        "line.split(None, dimension)", FILE_OF_VECTORS),
+    Bug(17, "lines of vectors are split at all that Unicode calls a space", "text/vectors.py", "line.rsplit(None, dimension)",
+        "[each.encode() for each in line.decode('utf-8', 'ignore').rsplit(None, dimension)]", FILE_OF_VECTORS),
+    Bug(17, "the last vector of a word counts", "text/vectors.py",
+        "                duplicates += 1\n            elif word", "                duplicates += 1\n            if word", FILE_OF_VECTORS),
+    Bug(17, "a line that is too short for a vector is skipped", "text/vectors.py",
+        "if len(parts) == dimension and line[:1].isspace():", "if len(parts) <= dimension:", WRONG_VECTORS),
+    Bug(17, "longer vectors are cut", "text/vectors.py", "if found != dimension:", "if found < dimension:", WRONG_VECTORS),
+    Bug(17, "a vector with a NaN is taken", "text/vectors.py", "if not np.isfinite(vector).all():",
+        "if np.isinf(vector).any():", WRONG_VECTORS),
+    Bug(17, "a vector that float32 cannot hold is taken", "text/vectors.py", "if not np.isfinite(vector).all():",
+        "if np.isnan(vector).any():", WRONG_VECTORS),
+    Bug(18, "a resume reads the vectors", "training/trainer.py", "lambda: [] if run.resumed else find_vectors(",
+        "lambda: find_vectors(", RESUMED_VECTORS),
+    Bug(18, "a resume looks for the vectors", "training/trainer.py", "lambda: None if begun else check_vectors(config)",
+        "lambda: check_vectors(config)", RESUMED_VECTORS),
+    Bug(18, "a resume takes other vectors", "training/run.py", '"training.start_parts", "training.source_vectors", ',
+        '"training.start_parts", ', RESUMED_VECTORS),
+    Bug(20, "vectors are read and not used", "training/stepping.py", "            each.copy_into(model)\n", "            pass\n", ROWS,
+        every=True),
+    Bug(20, "the vectors of the target are the source's rows", "training/vectors.py", 'return f"{side}_embedding.weight"',
+        'return "source_embedding.weight"', ROWS),
+    Bug(20, "vectors replace a start model's embedding", "training/trainer.py",
+        "    check_vectors_of_start(config, model)\n", "", WITH_START),
+    Bug(20, "vectors replace a start model's output layer, which is the embedding", "training/vectors.py",
+        "if parameter is model.get_parameter(_weight(side))]", "if name == _weight(side)]", WITH_START),
+    Bug(20, "the share of a text that has vectors is that of its vocabulary", "training/vectors.py",
+        "known + int(counts[rows].sum()), total + int(counts.sum())",
+        "known + int((counts[rows] > 0).sum()), total + int((counts > 0).sum())", (VECTORS + "the_log_tells_what_was_found",)),
+    Bug(20, "a shared table counts the text of one side", "training/vectors.py",
+        'SIDES if config.model.tie == "all" else (side,)', "(side,)", (VECTORS + "a_shared_table_counts_the_text_of_both_sides",)),
+    Bug(20, "a comparison finds out late that vectors are missing", "comparison/comparison.py",
+        "                check_vectors(run.config)\n", "", (VECTORS + "a_comparison_looks_for_vectors_before_its_first_run",)),
+    Bug(22, "the vector of the word comes before that of the piece", "text/vectors.py", "return [piece, word] if",
+        "return [word, piece] if", (*ROWS, VECTORS + "a_piece_has_the_vector_of_its_own_string_before_that_of_its_word")),
+    Bug(22, "pieces are looked for in lower case", "text/vectors.py", "word = piece.removeprefix(SPACE)",
+        "word = piece.removeprefix(SPACE).lower()", (VECTORS + "a_piece_has_the_vector_of_its_own_string_before_that_of_its_word",)),
+    Bug(22, "a piece has the vector of another", "training/vectors.py", "[self.rows] = torch",
+        "[self.rows[::-1]] = torch", ROWS),
+    Bug(23, "a model card tells where the vectors lay", "checkpoint/card.py", "those of {code_span(Path(name).name)}",
+        "those of {code_span(name)}", (VECTORS + "the_card_tells_of_vectors_and_no_path",)),
+    Bug(23, "the settings of a model card have the path of the vectors", "checkpoint/card.py",
+        '"source_vectors", "target_vectors"', '"source_vectors"', (VECTORS + "the_card_tells_of_vectors_and_no_path",)),
+]  # fmt: skip
+
 BUGS = sorted(
     [
         *MASKING, *BATCHES, *ENCODER, *ORDER, *FORCING, *STATE, *SEARCH, *LOSSES_OF_TRAINING, *SCORES, *LINES, *RESUMING,
         *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *CONTINUED, *POINTER, *STEERED, *COMPARISONS,
-        *CONSTRAINED, *SEVERAL,
+        *CONSTRAINED, *SEVERAL, *WORD_VECTORS,
     ],
     key=lambda bug: bug.pitfall,
 )  # fmt: skip

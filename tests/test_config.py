@@ -130,6 +130,8 @@ TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings
     "start_parts": ({"start": "base"}, ["encoder"]),
     "start_decay": ({"start": "base"}, 0.5),
     "start_average": ({"start": "base"}, 0.5),
+    "source_vectors": ({}, "x.vec"),
+    "target_vectors": ({"model__tie": "target"}, "x.vec"),
     "freeze": ({}, ["encoder"]),
     "seed": ({}, 2),
     "optimizer": ({"weight_decay": 0.5}, "adamw"),  # with adam, weight_decay is refused, so it comes and goes with it
@@ -172,6 +174,7 @@ def outcome(corpus: Path, directory: Path, **changes: Any) -> list[Any]:
         if not (corpus / "base").exists():
             train(config(corpus, training__max_steps=2), corpus / "base")
         named |= {"tokenizer__kind": "bpe", "tokenizer__vocabulary_size": 8000}
+    (corpus / "x.vec").write_text(f"1 {'0.5 ' * 13}\n", encoding="utf-8")
     AcceleratorState._reset_state(reset_partial_state=True)  # else the first precision of a process is its only one
     train(config(corpus, **named), directory)
     AcceleratorState._reset_state(reset_partial_state=True)

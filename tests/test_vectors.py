@@ -132,7 +132,7 @@ WRONG: list[tuple[str | bytes, str]] = [
     ("9 2\nx 1 2\nhaus 1 nan\n", r"x\.vec:3: the vector of 'haus' has NaN or infinite numbers; mend the line, or take"),
     ("haus -inf 2\n", r"x\.vec:1: the vector of 'haus' has NaN or infinite"),
     ("haus 1 1e39\n", r"x\.vec:1: the vector of 'haus' has NaN or infinite"),  # in float32
-    (BINARY, r"x\.vec:2: a word and 2 numbers are needed, as in word2vec's text format"),
+    (BINARY, r"x\.vec:2: '.*' is no number; a word and 2 numbers are needed, as in word2vec's text format"),
     ("9" * 5000 + " 2\n", r"x\.vec:1: vectors of 1 numbers, and model.embedding_dim = 2"),
 ]
 
@@ -150,7 +150,7 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, content: str | bytes, 
     else:
         check_dimension(path, 2)
     if "number;" in message or "NaN" in message:
-        assert not read_vectors(path, 2, {"x"}).vectors.keys() - {"x"}
+        assert read_vectors(path, 2, {"x"}).vectors.keys() <= {"x"}
 
 
 def test_a_file_is_read_once_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,7 +362,7 @@ def test_two_processes_read_as_one(folder: Path, tmp_path: Path) -> None:
     jobs = [{"config": settings, "output": str(tmp_path / str(count)), "processes": count} for count in (1, 2)]
     jobs += [{"config": bad, "output": str(tmp_path / "bad"), "processes": 2} for bad in (missing, none)]
     done = run_gang(tmp_path, *jobs)
-    assert json.loads(done.stdout) == [[0], [0, 0], [2, 2], [2, 2]], done.stderr
+    assert json.loads(done.stdout) == [[0], [0, 0], [1, 1], [1, 1]], done.stderr
     one, two = (events(tmp_path / name) for name in "12")
     assert [each for each in one if each["event"] == "vectors"] == [each for each in two if each["event"] == "vectors"]
     for key in ("loss", "gradient_norm", "perplexity"):
