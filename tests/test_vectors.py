@@ -26,7 +26,7 @@ from test_training import SETTINGS, Stopper, events, write_corpus
 from torch import Tensor
 
 from seq2seq.checkpoint.model import build_model, load_model, load_tokenizers
-from seq2seq.cli.display.training import event_line
+from seq2seq.cli.display.training import LiveDisplay, event_line
 from seq2seq.comparison.comparison import _check_configs
 from seq2seq.comparison.plan import Grid, PlannedRun
 from seq2seq.config import Config
@@ -290,6 +290,18 @@ def test_the_log_tells_what_was_found(folder: Path, tmp_path: Path) -> None:
         "word vectors for 5 of 14 source and target pieces, from 7 in x.vec.gz (its first line says 9); "
         "left out: 1 NUL, 2 of a word twice"
     )
+
+
+def test_a_terminal_shows_how_much_of_a_file_is_read() -> None:
+    """A file without sizes has no known end."""
+    display = LiveDisplay()
+    shown = list[tuple[str, float, float | None]]()
+    for event, done, total in (("encode", 3, 3), ("read_vectors", 2, None), ("read_vectors", 4, None)):
+        display({"event": event, "done": done, "total": total})
+        shown += [(task.fields["numbers"], task.completed, task.total) for task in display.progress.tasks]
+    assert shown == [("reading word vectors", 2, None), ("reading word vectors", 4, None)]
+    display({"event": "read_vectors", "done": 5, "total": 5})
+    assert not display.progress.tasks
 
 
 def test_a_shared_table_counts_the_text_of_both_sides(folder: Path, tmp_path: Path) -> None:
