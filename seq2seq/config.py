@@ -174,6 +174,11 @@ class TrainingConfig(StartConfig):
     coverage_loss: float = Field(
         0.0, ge=0, description="weight of the loss for looking twice at one place (See et al. 2017: 1); 0: off"
     )
+    guided_alignment_weight: float = Field(
+        0.1,
+        gt=0,
+        description="weight of the loss for attention elsewhere than data.train.alignment links (Chen et al. 2016)",
+    )
     max_steps: int = Field(10000, ge=1, description="stop after this many steps")
     max_epochs: int = Field(0, ge=0, description="stop after this many passes over the text; 0: no such limit")
     validation_interval: int = Field(0, ge=0, description="steps between validations; 0: after each epoch")
@@ -270,6 +275,8 @@ class Config(Section):
             )
         if self.tokenizer.extend and not self.training.start:
             raise ValueError("tokenizer.extend has no effect without training.start, whose tokenizer it extends")
+        if not self.data.guided:
+            self.training.refuse_idle(["guided_alignment_weight"], "without data.train.alignment")
         if not self.data.streaming:
             self.tokenizer.refuse_idle(["sample_pairs"], "without data.train.streaming = true")
         return self

@@ -72,6 +72,12 @@ class CorpusConfig(Section):
         min_length=1,
         description="symbol that the model reads before each source, one piece of the vocabulary, as in '<bt>'",
     )
+    alignment: str | None = Field(
+        None,
+        description="file of links between the words of these pairs, i-j, a line for each pair, as `seq2seq align` "
+        "writes it; attention learns to follow them (text to learn from only)",
+    )
+    alignment_inverse: bool = Field(False, description="the links are written target-source")
     source_language: str | None = Field(
         None, min_length=1, description="this text's own source language; left out: that of [data]"
     )
@@ -100,6 +106,10 @@ class CorpusConfig(Section):
             self.refuse_idle(self.TABLE, "without tsv or dataset; it says how a table is read")
         if self.header is False and self.columns is not None and isinstance(self.columns[0], str):
             raise ValueError("columns has names, which header = false says are not there; give numbers from 1")
+        if self.alignment is None:
+            self.refuse_idle(["alignment_inverse"], "without alignment, a file of links")
+        elif self.streaming:
+            raise ValueError("alignment needs the text in memory, as its lines are those of one file; leave one out")
         if self.dataset is None:
             self.refuse_idle(["name", "split", "inline_tags"], "without dataset")
             if self.streaming:
@@ -193,6 +203,8 @@ class DataConfig(Section):
         for place, text in _places("validation", self.validations):
             if text.weight is not None:
                 raise ValueError(f"{place}.weight has no effect: a text to validate on is read whole; leave it out")
+            if text.alignment is not None:
+                raise ValueError(f"{place}.alignment has no effect: nothing is learnt from this text; leave it out")
         if len(self.texts) == 1:
             if self.texts[0].weight is not None:
                 raise ValueError("train.weight has no effect with one text to learn from; leave it out")
@@ -240,6 +252,11 @@ class DataConfig(Section):
     def streaming(self) -> bool:
         """Whether any text to learn from is streamed."""
         return any(text.streaming for text in self.texts)
+
+    @property
+    def guided(self) -> bool:
+        """Whether any text to learn from has word links, which attention is to follow."""
+        return any(text.alignment is not None for text in self.texts)
 
     @property
     def tags(self) -> list[str]:

@@ -43,9 +43,9 @@ from seq2seq.config import Config
 from seq2seq.config_file import parse_config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.metrics.drawing import draw_weights
-from seq2seq.metrics.links import parse_pharaoh
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.section import Section
+from seq2seq.text.word_links import parse_pharaoh
 from seq2seq.translation.translation import blank_translation
 from seq2seq.translation.word_alignment import Alignment, Side
 

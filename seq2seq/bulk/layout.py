@@ -46,7 +46,7 @@ class Layout:
         return self.lines(number, [blank_translation("")])
 
     def _columns(self, number: int, rank: int, translation: Translation) -> str:
-        from seq2seq.metrics.links import format_pharaoh
+        from seq2seq.text.word_links import format_pharaoh
 
         columns = [str(number)] if self.numbered else []
         columns.append(translation.text.replace("\r", " "))
@@ -83,7 +83,7 @@ class Layout:
         return json.dumps(entry, ensure_ascii=False)
 
     def _moses(self, number: int, rank: int, translation: Translation) -> str:
-        from seq2seq.metrics.links import format_pharaoh
+        from seq2seq.text.word_links import format_pharaoh
 
         length = len(translation.pieces) + translation.finished
         parts = [str(number - 1), translation.text.replace("\r", " ").replace("|", "&#124;")]

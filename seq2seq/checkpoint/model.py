@@ -134,9 +134,9 @@ def _refuse_ineffective_keys(config: Config) -> None:
         raise InputError(
             f"model: normalisation has no effect with score = {model.score!r}, whose energies are all equal"
         )
-    if config.training.coverage_loss and not WINDOWS[model.window].attends:
-        idle = f"training.coverage_loss has no effect with model.score = {model.score!r}"
-        raise InputError(f"{idle}, which cannot look away")
+    idle = {"training.coverage_loss": bool(config.training.coverage_loss), "data.train: alignment": config.data.guided}
+    for key in (key for key, given in idle.items() if given and not WINDOWS[model.window].attends):
+        raise InputError(f"{key} has no effect with model.score = {model.score!r}, which cannot look away")
 
 
 def _unique_tensors(model: Seq2Seq) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -239,7 +239,7 @@ def check_direction(forward: DataConfig, backward: DataConfig, name: str, revers
 
 def _check_pair(row: Sequence[str], number: int, files: Sequence[LineStream], inverse: bool) -> None:
     """Refuse a pair of which one side is blank, and links to words that do not exist."""
-    from seq2seq.metrics.links import parse_pharaoh
+    from seq2seq.text.word_links import parse_pharaoh, refuse_outside
 
     words = [len(text.split()) for text in row[:2]]
     if bool(words[0]) != bool(words[1]):
@@ -249,16 +249,8 @@ def _check_pair(row: Sequence[str], number: int, files: Sequence[LineStream], in
     if len(row) == 2:
         return
     where = f"{files[2].name}:{number}"
-    for source, target in sorted(parse_pharaoh(row[2], where, inverse=inverse)[1]):
-        if source >= words[0] or target >= words[1]:
-            link = f"{target}-{source}" if inverse else f"{source}-{target}"
-            read = (
-                "target-source with --gold-inverse" if inverse else "source-target, or with --gold-inverse the reverse"
-            )
-            raise InputError(
-                f"{where}: link {link} is outside of the pair, which has {words[0]} source and {words[1]} target "
-                f"words, counted from 0; links are {read}, and words what spaces separate"
-            )
+    order = "target-source with --gold-inverse" if inverse else "source-target, or with --gold-inverse the reverse"
+    refuse_outside(parse_pharaoh(row[2], where, inverse=inverse)[1], (words[0], words[1]), where, inverse, order)
 
 
 def _lines(number: int, pair: AlignedPair, form: str, error: str | None) -> str:
@@ -266,7 +258,7 @@ def _lines(number: int, pair: AlignedPair, form: str, error: str | None) -> str:
     if error is not None:
         return json.dumps({"line": number, "error": error}) + "\n" if form == "jsonl" else "\n"
     from seq2seq.metrics.drawing import draw_weights
-    from seq2seq.metrics.links import format_pharaoh
+    from seq2seq.text.word_links import format_pharaoh
 
     if form == "jsonl":
         return json.dumps(_object(number, pair), ensure_ascii=False) + "\n"

@@ -30,9 +30,10 @@ from seq2seq.comparison.statistics import exact_matches, interval, proportion
 from seq2seq.comparison.texts import Test, bleu_tokenizer
 from seq2seq.errors import InputError, short_repr
 from seq2seq.metrics.bleu_tokenizer import detect_writing
-from seq2seq.metrics.links import Link, alignment_error_rate, alignment_intervals
+from seq2seq.metrics.links import alignment_error_rate, alignment_intervals
 from seq2seq.metrics.perplexity import perplexity
 from seq2seq.metrics.segments import count_segments
+from seq2seq.text.word_links import Link
 from seq2seq.translation.translation import PairScore
 from seq2seq.translation.translator import Translator
 from seq2seq.translation.word_alignment import Alignment

@@ -114,7 +114,8 @@ class _Training:
         rows = self.pool.steps[number % len(self.pool.steps)]
         tokens, batch = self.pool.tokens(rows), self.pool.batch(rows)
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.mixed_precision == "bf16"):
-            loss = self.model(*batch.tensors(), settings.label_smoothing, settings.coverage_loss)
+            extra = settings.coverage_loss, self.pool.guide(rows), settings.guided_alignment_weight
+            loss = self.model(*batch.tensors(), settings.label_smoothing, *extra)
         (loss.total / tokens).backward()
         del loss  # as in a training; else its graph would live until the next step's is built
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm or float("inf"))

@@ -14,10 +14,10 @@ from pathlib import Path
 from seq2seq.comparison.plan import Grid, TestText
 from seq2seq.errors import InputError
 from seq2seq.metrics.bleu_tokenizer import TokenizerChoice, choose_tokenizer
-from seq2seq.metrics.links import Link, parse_pharaoh
 from seq2seq.metrics.references import rows_without_reference
 from seq2seq.metrics.scoring_rules import refuse_long_lines
 from seq2seq.text.lines import read_lines
+from seq2seq.text.word_links import Link, parse_pharaoh
 from seq2seq.text.words import join_words
 from seq2seq.translation.word_alignment import Join
 

@@ -10,6 +10,8 @@ from seq2seq.nn.copying import CopyTerms
 from seq2seq.nn.kernels.cross_entropy import linear_cross_entropy
 from seq2seq.nn.kernels.precision import product_dtype
 
+LEAST_WEIGHT = 1e-30  # its inverse, a gradient, still fits into float32
+
 
 class Loss(NamedTuple):
     """Sums over real target tokens, the end of sentence included.
@@ -21,6 +23,18 @@ class Loss(NamedTuple):
     nll: Tensor  # nats, not smoothed; perplexity is computed from it
     tokens: Tensor  # number of tokens
     log_probs: Tensor  # [tokens], nats, not smoothed: of each token, in the order of the batch; nll is minus their sum
+    alignment: Tensor | None = None  # nats, of the attention against given links, not weighted; None without a guide
+
+
+class Guide(NamedTuple):
+    """Where the steps of a batch are to look: for each piece of a linked word, evenly at the pieces linked to it."""
+
+    places: Tensor  # [links, 3]: the sentence in the batch, the step that predicts the target piece, the source piece
+    shares: Tensor  # [links]: the share of the step's attention; those of one step sum to 1
+
+    def to(self, device: torch.device) -> "Guide":
+        """Return a copy of the guide on another device."""
+        return Guide(self.places.to(device), self.shares.to(device))
 
 
 def cross_entropy(
@@ -64,3 +78,15 @@ def repetition(weights: Float[Tensor, "batch target source"], real: Bool[Tensor,
     """
     before = weights.cumsum(dim=1) - weights
     return torch.minimum(weights, before).sum(dim=-1)[real].sum()
+
+
+def misalignment(weights: Float[Tensor, "batch target source"], guide: Guide) -> Tensor:
+    """Return -Σ_t Σ_i q_ti log α_ti over the steps that the guide speaks of, where q_ti is the share that it gives.
+
+    This is the loss of Chen et al. (2016), "Guided alignment training for topic-aware neural machine translation", in
+    its form as a cross-entropy. It is a sum, as the main loss is. A weight of exactly 0, as of sparsemax or outside of
+    a window, counts as LEAST_WEIGHT and has no gradient.
+    """
+    sentences, steps, sources = guide.places.unbind(1)
+    found = weights[sentences, steps, sources].clamp(min=LEAST_WEIGHT)
+    return -(guide.shares.to(found.dtype) * found.log()).sum()

@@ -14,7 +14,7 @@ from seq2seq.nn.decoder import DECODERS, DecoderOutput, DecoderState, decoder_cl
 from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.encoder import Encoder
 from seq2seq.nn.kernels.vocabulary import token_log_probs
-from seq2seq.nn.loss import Loss, cross_entropy, repetition
+from seq2seq.nn.loss import Guide, Loss, cross_entropy, misalignment, repetition
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.narrow_output import NarrowOutput, NarrowState
 from seq2seq.nn.normalisation import NORMALISATIONS
@@ -118,11 +118,14 @@ class Seq2Seq(nn.Module):
         target_lengths: Int[Tensor, " batch"],
         smoothing: float = 0.0,
         coverage_loss: float = 0.0,
+        guide: Guide | None = None,
+        guide_weight: float = 0.0,
     ) -> Loss:
         """Return the loss over the real target positions; padding reaches neither the output layer nor the sums.
 
         With copying it is the loss of the mixture, whose smoothing is that of its vocabulary part (`cross_entropy`).
         coverage_loss: weight λ of the loss for repeated attention (`repetition`), which is part of `total` alone.
+        guide_weight: that of the loss for attention elsewhere than the guide says (`misalignment`), part of it too.
         """
         forced = self.force(source, source_lengths, target_input)
         outputs, real = self.output_dropout(forced.outputs), length_mask(target_lengths, target_input.shape[1])
@@ -133,6 +136,9 @@ class Seq2Seq(nn.Module):
             terms = copy_terms(forced, target_output)
             terms = CopyTerms(*(term[real] if padded else term.flatten() for term in terms))
         loss = cross_entropy(outputs, layer.weight, layer.bias, wanted, smoothing, terms)
-        if not coverage_loss:
-            return loss
-        return loss._replace(total=loss.total + coverage_loss * repetition(forced.weights, real))
+        if coverage_loss:
+            loss = loss._replace(total=loss.total + coverage_loss * repetition(forced.weights, real))
+        if guide is not None:
+            alignment = misalignment(forced.weights, guide)
+            loss = loss._replace(total=loss.total + guide_weight * alignment, alignment=alignment.detach())
+        return loss

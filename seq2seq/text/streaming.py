@@ -46,12 +46,17 @@ _HELD_OUT = re.compile(r"(^|[/_.-])(test|validation|valid|val|dev|eval)([/_.-]|$
 
 
 class EncodedPair(NamedTuple):
-    """A pair that has passed checks and filters, as text and as ids without begin and end."""
+    """A pair that has passed checks and filters, as text and as ids without begin and end.
+
+    word_links, links: of a text in memory that has them, those between its words and between its pieces, flat.
+    """
 
     source: str
     target: str
     source_ids: array[int]  # 4 bytes a token: a list of ints takes 8 or more
     target_ids: array[int]
+    word_links: Sequence[int] = ()
+    links: Sequence[int] = ()
 
 
 class _Block(Protocol):

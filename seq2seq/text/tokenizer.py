@@ -223,10 +223,25 @@ class Tokenizer:
         probabilities (0: all segmentations equally likely; the larger, the nearer to encode_batch). Raises InputError
         for char and word, and for an amount out of range.
         """
+        self._check_amount(amount)
+        return self._sampler.sample(self.normalise_batch(texts), amount, seed)
+
+    def sample_spans(self, texts: list[str], amount: float, seed: int) -> list[tuple[list[int], list[Span]]]:
+        """Return the ids that `sample_batch` returns, and the span of the text that each stands for, as in
+        `encode_spans`.
+        """
+        self._check_amount(amount)
+        read = self._processor.normalize(self._composed(texts), with_offsets=True)
+        sampled = self._sampler.sample_with_ends([normalized for normalized, _ in read], amount, seed)
+        return [
+            (ids, self._original_spans(text, [(places[start], places[end]) for start, end in pairwise([0, *ends])]))
+            for text, (_, places), (ids, ends) in zip(texts, read, sampled, strict=True)
+        ]
+
+    def _check_amount(self, amount: float) -> None:
         limit = 1.0 if self.kind == "bpe" else float("inf")
         if not 0 <= amount <= limit:
             raise InputError(f"sampling = {amount} is out of range for kind {self.kind!r}; allowed: 0 to {limit:g}")
-        return self._sampler.sample(self.normalise_batch(texts), amount, seed)
 
     def to_pieces(self, ids: Sequence[int]) -> list[str]:
         """Return the piece of each id, special ones included."""

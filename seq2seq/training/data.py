@@ -14,7 +14,7 @@ from seq2seq.metrics.scoring_rules import refuse_long_lines
 from seq2seq.processes.children import map_in_processes
 from seq2seq.processes.group import Processes
 from seq2seq.text.corpus import Corpus, EncodedCorpus, encode_corpus, fingerprint, read_corpus
-from seq2seq.text.encoding import CHUNK_PAIRS, Ids
+from seq2seq.text.encoding import CHUNK_PAIRS, Ids, links_fingerprint
 from seq2seq.text.extension import extend_pair
 from seq2seq.text.streaming import Stream, open_stream
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
@@ -118,6 +118,9 @@ def prepare(
         kept = replace(text, sample=None) if isinstance(text, Stream) else encode(text, tokenizers, seen[spec.tag])
         if not isinstance(kept, Stream) and not kept.source:
             raise no_pairs_error(kept.removed, spec.called if len(specs) > 1 else None)
+        if config.data.guided and not isinstance(kept, Stream) and kept.links is None:
+            unlinked: list[tuple[int, ...]] = [()] * len(kept.source)
+            kept = replace(kept, word_links=unlinked, links=unlinked)
         train.append(MixedText(spec.called, kept, text.dropped or {}, _tag_ids(spec, tokenizers)))
     draws = epoch_draws([each.pairs for each in train], config.data)
     return TrainingText(
@@ -126,6 +129,11 @@ def prepare(
         tokenizers=tokenizers,
         fingerprint={
             **dict(zip(_names("training text", specs), map(_fingerprint, read), strict=True)),
+            **{
+                name: links_fingerprint(text.links)
+                for name, text in zip(_names("word links", specs), read, strict=True)
+                if isinstance(text, Corpus) and text.links is not None
+            },
             **dict(zip(_names("validation text", config.data.validations), map(fingerprint, validation), strict=True)),
             "source tokenizer": tokenizers.source.sha256,
             "target tokenizer": tokenizers.target.sha256,

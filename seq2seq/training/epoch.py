@@ -9,9 +9,9 @@ from seq2seq.config import Config
 from seq2seq.text.corpus import EncodedCorpus
 from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.training.data import TrainingText
-from seq2seq.training.mixing import MixedText, Rows, drawn_rows, with_tags
+from seq2seq.training.mixing import LinkRows, MixedText, Rows, drawn_rows, shift_links, with_tags
 from seq2seq.training.pool import Place, Pool, plan
-from seq2seq.training.seeds import derive_seed
+from seq2seq.training.sampling import sample_pairs
 from seq2seq.training.streams import stream_pools
 
 __all__ = ["Place", "Pool", "make_pools"]
@@ -26,18 +26,25 @@ def make_pools(text: TrainingText, config: Config, number: int, start: Place) ->
 
 def _text_pool(texts: Sequence[MixedText], tokenizers: TokenizerPair, config: Config, number: int) -> Pool:
     """Return the one pool of texts in memory, segmented anew if subword regularisation is on."""
-    amount, seed = config.tokenizer.sampling, config.training.seed
-    drawn = [(one.text, drawn_rows(one, seed, number), one.tag) for one in texts if isinstance(one.text, EncodedCorpus)]
+    drawn = [
+        (one.text, drawn_rows(one, config.training.seed, number), one.tag)
+        for one in texts
+        if isinstance(one.text, EncodedCorpus)
+    ]
     source: Sequence[Sequence[int]] = Rows((text.source_ids, rows, tag) for text, rows, tag in drawn)
     target: Sequence[Sequence[int]] = Rows((text.target_ids, rows, ()) for text, rows, _ in drawn)
-    if amount:
+    links: Sequence[Sequence[int]] | None = None
+    if config.data.guided:
+        links = LinkRows((text.links or (), rows, tag) for text, rows, tag in drawn)
+    if config.tokenizer.sampling:
         read = [text.source[row] for text, rows, _ in drawn for row in rows]
         written = [text.target[row] for text, rows, _ in drawn for row in rows]
         tags = [tag for _, rows, tag in drawn for _ in rows]
-        source = with_tags(tokenizers.source.sample_batch(read, amount, derive_seed(seed, number, "source")), tags)
-        target = tokenizers.target.sample_batch(written, amount, derive_seed(seed, number, "target"))
-    steps = plan(source, target, config, seed, number)
+        linked = [(text.word_links or ())[row] for text, rows, _ in drawn for row in rows] if links else None
+        source, target, links = sample_pairs(read, written, linked, tokenizers, config, number)
+        source, links = with_tags(source, tags), shift_links(links, tags)
+    steps = plan(source, target, config, config.training.seed, number)
     if len(drawn) == 1:
-        return Pool(source, target, steps)
+        return Pool(source, target, steps, links=links)
     owners = array("i", (place for place, (_, rows, _) in enumerate(drawn) for _ in rows))
-    return Pool(source, target, steps, texts=owners, labels=tuple(one.label for one in texts))
+    return Pool(source, target, steps, texts=owners, labels=tuple(one.label for one in texts), links=links)

@@ -136,9 +136,28 @@ class Rows(Sequence[Sequence[int]]):
         part = bisect_right(self._ends, place)
         ids, rows, prefix = self._parts[part]
         row = ids[rows[place - (self._ends[part - 1] if part else 0)]]
-        return [*prefix, *row] if prefix else row
+        return self._prefixed(row, prefix) if prefix else row
+
+    def _prefixed(self, row: Sequence[int], prefix: tuple[int, ...]) -> Sequence[int]:
+        return [*prefix, *row]
+
+
+class LinkRows(Rows):
+    """The links between the pieces of the drawn pairs, where source pieces are counted from the prefix on."""
+
+    def _prefixed(self, row: Sequence[int], prefix: tuple[int, ...]) -> Sequence[int]:
+        return [piece if place % 2 else piece + len(prefix) for place, piece in enumerate(row)]
 
 
 def with_tags(rows: Sequence[Sequence[int]], tags: Sequence[tuple[int, ...]]) -> Sequence[Sequence[int]]:
     """Return rows of ids, each after its tag."""
     return [[*tag, *row] for row, tag in zip(rows, tags, strict=True)] if any(tags) else rows
+
+
+def shift_links(
+    links: Sequence[Sequence[int]] | None, tags: Sequence[tuple[int, ...]]
+) -> Sequence[Sequence[int]] | None:
+    """Return links between pieces, each pair's with its source pieces counted from the tag on."""
+    if links is None or not any(tags):
+        return links
+    return [LinkRows([(links, [row], tag)])[0] for row, tag in enumerate(tags)]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from seq2seq.batching import Batch, make_batch, plan_batches
+from seq2seq.batching import Batch, make_batch, make_guide, plan_batches
 from seq2seq.config import Config
+from seq2seq.nn.loss import Guide
 from seq2seq.training.state import TextPlace
 
 
@@ -46,6 +47,7 @@ class Pool:
     end: Place = field(default_factory=Place)  # where the next pool begins
     texts: Sequence[int] = ()  # for each row the number of its text, from 0; empty where there is one text
     labels: tuple[str, ...] = ()  # of these texts
+    links: Sequence[Sequence[int]] | None = None  # between the pieces of each pair, flat; None where no text has any
 
     def tokens(self, rows: Sequence[int]) -> int:
         """Return the number of target tokens of these rows, end tokens included."""
@@ -65,6 +67,10 @@ class Pool:
     def batch(self, rows: Sequence[int]) -> Batch:
         """Return these rows as padded tensors."""
         return make_batch([self.source[row] for row in rows], [self.target[row] for row in rows])
+
+    def guide(self, rows: Sequence[int]) -> Guide | None:
+        """Return where the attention of these rows is to look; None if no text of the run has links."""
+        return None if self.links is None else make_guide([self.links[row] for row in rows])
 
 
 def plan(

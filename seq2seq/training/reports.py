@@ -88,6 +88,8 @@ class Reports:
         }
         if result.pull is not None:
             values["start_pull"] = result.pull
+        if "alignment" in tally:
+            values["alignment_loss"] = tally["alignment"] / tally["tokens"]
         speed = tally["tokens"] / tally["seconds"]
         texts = {text.called: found for text in self._config.data.texts if (found := _of_text(tally, text.called))}
         self._log.write(

@@ -36,9 +36,10 @@ class Step:
 
     sums: sums over all processes, to be added up between two progress lines: smoothed loss and negative log-likelihood
     of the tokens in nats, tokens, padded cells, and seconds; with several texts also "pairs LABEL", "tokens LABEL" and
-    "nll LABEL" of each. rate: the learning rate. norm: norm of the whole gradient in nats per token, before clipping.
-    pull: what the distance from the start model adds to the loss; None without training.start_decay. signal: number of
-    the signal by which any process was asked to stop, else 0.
+    "nll LABEL" of each; with word links also "alignment", the nats of the attention against them. rate: the learning
+    rate. norm: norm of the whole gradient in nats per token, before clipping. pull: what the distance from the start
+    model adds to the loss; None without training.start_decay. signal: number of the signal by which any process was
+    asked to stop, else 0.
     """
 
     sums: dict[str, float]
@@ -103,7 +104,7 @@ class Stepper:
         rows = pool.steps[position]
         tokens = pool.tokens(rows)
         every = self._processes.gather_numbers([*self._gradients(pool, rows, tokens), float(stop.requested or 0)])
-        total, nll, cells, *by_text, _ = (sum(column) for column in zip(*every, strict=True))
+        total, nll, alignment, cells, *by_text, _ = (sum(column) for column in zip(*every, strict=True))
         signal = int(max(row[-1] for row in every))  # a signal to any process stops all, after the same step
         if not math.isfinite(total):
             raise Seq2SeqError(
@@ -116,31 +117,39 @@ class Stepper:
         self._prepared.zero_grad()
         spent = time.monotonic() - began
         sums = {"total": total, "nll": nll, "tokens": tokens, "cells": cells, "seconds": spent}
-        sums |= pool.counts(rows)
+        sums |= pool.counts(rows) | ({} if pool.links is None else {"alignment": alignment})
         sums |= {f"nll {label}": nats for label, nats in zip(pool.labels, by_text, strict=True) if nats}
         return Step(sums, rate, norm, pull, signal)
 
     def _gradients(self, pool: Pool, rows: list[int], tokens: int) -> list[float]:
-        """Accumulate the gradients of this process's share of the rows; return its smoothed loss, nats, padded cells
-        and, with several texts, the nats of each.
+        """Accumulate the gradients of this process's share of the rows; return its smoothed loss, nats, those of the
+        attention against word links, padded cells and, with several texts, the nats of each.
         """
         count, training = self._processes.count, self._training
         parts = split_round_robin(rows, count * training.accumulation)[self._processes.index :: count]
         if count == 1:
             parts = [part for part in parts if part]
         self._wrapped.train()
-        total, nll, cells, by_text = 0.0, 0.0, 0, [0.0] * len(pool.labels)
+        total, nll, alignment, cells, by_text = 0.0, 0.0, 0.0, 0, [0.0] * len(pool.labels)
         for place, part in enumerate(parts, start=1):
             # All processes must make equally many passes; one without rows takes a row whose loss does not count.
             batch = pool.batch(part or rows[:1]).to(self._accelerator.device)
+            guide = pool.guide(part or rows[:1])
             waiting = self._accelerator.no_sync(self._wrapped) if place < len(parts) else nullcontext()
             with waiting:
                 with self._accelerator.autocast():
-                    loss = self._wrapped(*batch.tensors(), training.label_smoothing, training.coverage_loss)
+                    loss = self._wrapped(
+                        *batch.tensors(),
+                        training.label_smoothing,
+                        training.coverage_loss,
+                        guide and guide.to(self._accelerator.device),
+                        training.guided_alignment_weight,
+                    )
                 # DDP averages gradients over the processes, and the sum is wanted.
                 self._accelerator.backward(loss.total * (count if part else 0) / tokens)
             if part:
                 total, nll = total + float(loss.total.detach()), nll + float(loss.nll)
+                alignment += 0.0 if loss.alignment is None else float(loss.alignment)
                 cells += batch.target_output.numel()
             if part and pool.texts:
                 owners = torch.tensor([pool.texts[row] for row in part]).repeat_interleave(batch.target_lengths.cpu())
@@ -148,7 +157,7 @@ class Stepper:
                 nats.index_add_(0, owners, loss.log_probs.detach().double().cpu(), alpha=-1)
                 by_text = [before + more for before, more in zip(by_text, nats.tolist(), strict=True)]
             del loss  # else its graph stays in memory beside the next part's
-        return [total, nll, cells, *by_text]
+        return [total, nll, alignment, cells, *by_text]
 
     def _pull(self) -> float | None:
         """Add the pull to the start model to the gradient, once a step: after the sum over parts and processes, and

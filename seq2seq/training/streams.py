@@ -14,8 +14,9 @@ from seq2seq.config import Config
 from seq2seq.text.streaming import EncodedPair, Stream
 from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.training.data import no_pairs_error
-from seq2seq.training.mixing import MixedText, add_counts, has_shares, pass_order, with_tags
+from seq2seq.training.mixing import MixedText, add_counts, has_shares, pass_order, shift_links, with_tags
 from seq2seq.training.pool import Place, Pool, plan
+from seq2seq.training.sampling import sample_pairs
 from seq2seq.training.seeds import derive_seed
 from seq2seq.training.state import TextPlace
 
@@ -139,7 +140,8 @@ class _Reader:
             return
         for row in pass_order(self._text, self._seed, place.turns)[place.rows :]:
             ids = array("i", text.source_ids[row]), array("i", text.target_ids[row])
-            yield EncodedPair(text.source[row], text.target[row], *ids)
+            links = [array("i", side[row]) for side in (text.word_links, text.links) if side is not None]
+            yield EncodedPair(text.source[row], text.target[row], *ids, *links)
 
 
 def _pool(
@@ -154,14 +156,17 @@ def _pool(
     """Make a pool of pairs, each with the number of its text."""
     source: Sequence[Sequence[int]] = [pair.source_ids for _, pair in drawn]
     target: Sequence[Sequence[int]] = [pair.target_ids for _, pair in drawn]
-    amount, seed = config.tokenizer.sampling, config.training.seed
-    if amount:
-        seeds = [derive_seed(seed, number, f"{side} {end.pool}") for side in ("source", "target")]
-        source = tokenizers.source.sample_batch([pair.source for _, pair in drawn], amount, seeds[0])
-        target = tokenizers.target.sample_batch([pair.target for _, pair in drawn], amount, seeds[1])
-    source = with_tags(source, [texts[owner].tag for owner, _ in drawn])
-    steps = plan(source, target, config, derive_seed(seed, number, f"pool {end.pool}"), number)
+    guided, links = config.data.guided, None
+    if config.tokenizer.sampling:
+        texts_of_pairs = [pair.source for _, pair in drawn], [pair.target for _, pair in drawn]
+        word_links = [pair.word_links for _, pair in drawn] if guided else None
+        source, target, links = sample_pairs(*texts_of_pairs, word_links, tokenizers, config, number, f" {end.pool}")
+    elif guided:
+        links = [pair.links for _, pair in drawn]
+    tags = [texts[owner].tag for owner, _ in drawn]
+    source, links = with_tags(source, tags), shift_links(links, tags)
+    steps = plan(source, target, config, derive_seed(config.training.seed, number, f"pool {end.pool}"), number)
     if len(texts) == 1:
         return Pool(source, target, steps, last, end)
     owners = array("i", (owner for owner, _ in drawn))
-    return Pool(source, target, steps, last, end, owners, tuple(text.label for text in texts))
+    return Pool(source, target, steps, last, end, owners, tuple(text.label for text in texts), links)

@@ -14,11 +14,13 @@ import torch
 from seq2seq.config import Config
 from seq2seq.errors import InputError
 from seq2seq.nn.model import Seq2Seq
-from seq2seq.text.encoding import SIDES, Ids
+from seq2seq.text.encoding import Ids
 from seq2seq.text.streaming import Stream
 from seq2seq.text.vectors import check_dimension, match_pieces, read_vectors, spellings
 from seq2seq.training.data import TrainingText
 from seq2seq.training.start import is_taken
+
+_SIDES = ("source", "target")
 
 Report = Callable[[int, int | None], None]
 
@@ -87,7 +89,7 @@ def _find(config: Config, text: TrainingText, side: str, path: Path, report: Rep
         "file": getattr(config.training, f"{side}_vectors"),
         "pieces": len(found),
         "vocabulary": len(pieces),
-        "share": _share_of_text(list(found), SIDES if config.model.tie == "all" else (side,), text),
+        "share": _share_of_text(list(found), _SIDES if config.model.tie == "all" else (side,), text),
         "words": read.lines,
         "stated": read.stated,
         "duplicates": read.duplicates,
@@ -110,7 +112,7 @@ def _share_of_text(rows: list[int], sides: tuple[str, ...], text: TrainingText) 
 
 def _files(config: Config) -> list[tuple[str, Path]]:
     """Return each side that has a file of vectors, and the file."""
-    named = [(side, getattr(config.training, f"{side}_vectors")) for side in SIDES]
+    named = [(side, getattr(config.training, f"{side}_vectors")) for side in _SIDES]
     return [(side, Path(config.data.root) / name) for side, name in named if name]
 
 

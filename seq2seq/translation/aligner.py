@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seq2seq.metrics.links import Link
 from seq2seq.metrics.symmetrisation import reverse_links, symmetrise
+from seq2seq.text.word_links import Link
 from seq2seq.translation.translator import Translator
 from seq2seq.translation.word_alignment import Alignment, Join
 

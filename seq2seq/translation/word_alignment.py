@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seq2seq.metrics.links import Link, links_from_threshold, merge_weights, strongest_links
+from seq2seq.metrics.links import links_from_threshold, merge_weights, strongest_links
 from seq2seq.text.tokenizer import Tokenizer
+from seq2seq.text.word_links import Link
 from seq2seq.text.words import SegmentedText, word_shares
 from seq2seq.translation.plain_data import PlainData, matrix
 

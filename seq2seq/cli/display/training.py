@@ -158,6 +158,8 @@ def train_line(event: Event) -> str:
     texts = [f"{label} {each['perplexity']:.2f}" for label, each in event.get("texts", {}).items()]
     by_text = f" ({', '.join(texts)})" if texts else ""
     loss = f"loss {event['loss']:.3f}, perplexity {event['perplexity']:.2f}{by_text}"
+    if "alignment_loss" in event:
+        loss = f"{loss}, alignment loss {event['alignment_loss']:.3f}"
     return f"{loss}, {event['tokens_per_second']:,.0f} tokens/s"
 
 
