@@ -176,8 +176,9 @@ class TrainingConfig(StartConfig):
     )
     guided_alignment_weight: float = Field(
         0.1,
-        gt=0,
-        description="weight of the loss for attention elsewhere than data.train.alignment links (Chen et al. 2016)",
+        ge=0,
+        description="weight of the loss for attention elsewhere than data.train.alignment links (Chen et al. 2016); "
+        "0: off",
     )
     max_steps: int = Field(10000, ge=1, description="stop after this many steps")
     max_epochs: int = Field(0, ge=0, description="stop after this many passes over the text; 0: no such limit")
@@ -275,8 +276,13 @@ class Config(Section):
             )
         if self.tokenizer.extend and not self.training.start:
             raise ValueError("tokenizer.extend has no effect without training.start, whose tokenizer it extends")
-        if not self.data.guided:
+        if not self.data.linked:
             self.training.refuse_idle(["guided_alignment_weight"], "without data.train.alignment")
         if not self.data.streaming:
             self.tokenizer.refuse_idle(["sample_pairs"], "without data.train.streaming = true")
         return self
+
+    @property
+    def guided(self) -> bool:
+        """Whether attention is to follow word links of the training text."""
+        return self.data.linked and self.training.guided_alignment_weight > 0

@@ -254,8 +254,8 @@ class DataConfig(Section):
         return any(text.streaming for text in self.texts)
 
     @property
-    def guided(self) -> bool:
-        """Whether any text to learn from has word links, which attention is to follow."""
+    def linked(self) -> bool:
+        """Whether any text to learn from has word links."""
         return any(text.alignment is not None for text in self.texts)
 
     @property

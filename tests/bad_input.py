@@ -77,6 +77,19 @@ def grid(change: bytes = b"", by: bytes = b"") -> Prepare:
     return put("grid.toml", GRID.replace(change, by, 1) if change else GRID)
 
 
+LINKED = f"{TRAIN} --set data.train.alignment=l"
+
+
+def links(*lines: bytes) -> Prepare:
+    """A file of links, the first lines given and all others blank, for the training text."""
+
+    def prepare(folder: Path) -> None:
+        count = (folder / "train.de").read_bytes().count(b"\n")
+        (folder / "l").write_bytes(b"".join(line + b"\n" for line in [*lines, *[b""] * (count - len(lines))]))
+
+    return prepare
+
+
 COMPARE = "compare grid.toml -o out"
 COMPARISONS = [
     Case("grid missing", COMPARE, f"grid.toml: cannot read the grid: {GONE}"),
@@ -274,6 +287,27 @@ DATA = [
     Case("one weight", f"{TRAIN} --set {SEVERAL},weight=2}}]", "train.1.weight is missing, as train.2 has one"),
     Case("weight of nothing", f"{TRAIN} --set {SEVERAL},weight=1e-9}}] --set data.train.1.weight=1",
          "the share of 'test' is .* draws, which is none; raise its weight", leaves=("out", "out/cache")),
+    Case("links missing", f"{TRAIN} --set data.train.alignment=l", "l: no such file"),
+    Case("links of too few pairs", LINKED, r"l:2: the last line, but train.de has \d+ pairs; one line of links a",
+         put("l", b"0-0\n\n")),
+    Case("links of too many pairs", LINKED, r"l:99: the last line, but train.de has \d+ pairs", put("l", b"\n" * 99)),
+    Case("links of no form", LINKED, "l:2: '0:0' is no link; write i-j", links(b"0-0", b"0:0")),
+    Case("links of another word", LINKED, r"l:1: link 0-99 is outside of the pair, which has \d+ source and \d+ target",
+         links(b"0-99")),
+    Case("links the other way", f"{LINKED} --set data.train.alignment_inverse=true",
+         "l:1: link 0-99 is outside of .*; links are target-source with alignment_inverse", links(b"0-99")),
+    Case("links not UTF-8", LINKED, "l:1: the line is not valid UTF-8", links(b"\xff")),
+    Case("links that nothing reads", f"{TRAIN} --set data.validation.alignment=l",
+         "validation.alignment has no effect: nothing is learnt from this text; leave it out"),
+    Case("an order of no links", f"{TRAIN} --set data.train.alignment_inverse=true",
+         "data.train: alignment_inverse has no effect without alignment, a file of links"),
+    Case("weight of no links", f"{TRAIN} --set training.guided_alignment_weight=1",
+         "guided_alignment_weight has no effect without data.train.alignment"),
+    Case("links of a stream", f"{TRAIN} --set data.train={{dataset=\"x\",streaming=true,alignment=\"l\"}}",
+         "alignment needs the text in memory"),
+    Case("links for an even look", f"{LINKED} --set model.score=uniform",
+         r"run\.toml:\d+: data.train: alignment has no effect with model.score = 'uniform', which cannot look away",
+         links()),
     Case("weight for one text", f"{TRAIN} --set data.train.weight=2", "train.weight has no effect with one text"),
     Case("temperature for one text", f"{TRAIN} --set data.temperature=2", "temperature has no effect with one text"),
     Case("tag of a special piece", f"{TRAIN} --set {SEVERAL},tag=\"<s>\"}}]", "tag: '<s>' is a special piece"),

@@ -428,8 +428,8 @@ RESUMING = [
     Bug(18, "a resume forgets what was to be averaged", "training/run.py", PROGRESS, forgotten("averaged", "[]"), RESUMED),
     Bug(18, "a resume forgets torch's generator", "processes/group.py",
         '        torch.set_rng_state(states[f"torch/{self.index}"])\n', "", RESUMED),
-    Bug(18, "subword sampling draws from torch's generator", "training/epoch.py",
-        'read, amount, derive_seed(seed, number, "source")', 'read, amount, int(__import__("torch").randint(2**31, ()))',
+    Bug(18, "subword sampling draws from torch's generator", "training/segmentation.py",
+        "sample_batch(source, amount, seeds[0])", 'sample_batch(source, amount, int(__import__("torch").randint(2**31, ())))',
         (TRAINING + "a_resumed_run_is_the_uninterrupted_run[True]",)),
     Bug(18, "the order of an epoch comes from torch's generator", "batching.py",
         "generator = torch.Generator().manual_seed((seed << 20) + epoch)", "generator = torch.default_generator", RESUMED),
@@ -503,7 +503,7 @@ OPTIONS = [
     Bug(20, "training.label_smoothing is ignored", "training/stepping.py", "training.label_smoothing, training.coverage_loss",
         "0.1, training.coverage_loss", (TRAINING_KEYS + "[label_smoothing]",)),
     Bug(20, "training.coverage_loss is ignored", "training/stepping.py", "training.label_smoothing, training.coverage_loss",
-        "training.label_smoothing", (TRAINING_KEYS + "[coverage_loss]",)),
+        "training.label_smoothing, 0.0", (TRAINING_KEYS + "[coverage_loss]",)),
     Bug(20, "training.clip_norm is ignored", "training/stepping.py", "self._training.clip_norm or math.inf",
         "1.0", (TRAINING_KEYS + "[clip_norm]",)),
     Bug(20, "training.beta2 is ignored", "training/engine.py", "betas = (training.beta1, training.beta2)",
@@ -927,7 +927,7 @@ WORD_VECTORS = [
         "known + int(counts[rows].sum()), total + int(counts.sum())",
         "known + int((counts[rows] > 0).sum()), total + int((counts > 0).sum())", (VECTORS + "the_log_tells_what_was_found",)),
     Bug(20, "a shared table counts the text of one side", "training/vectors.py",
-        'SIDES if config.model.tie == "all" else (side,)', "(side,)", (VECTORS + "a_shared_table_counts_the_text_of_both_sides",)),
+        '_SIDES if config.model.tie == "all" else (side,)', "(side,)", (VECTORS + "a_shared_table_counts_the_text_of_both_sides",)),
     Bug(20, "a comparison finds out late that vectors are missing", "comparison/comparison.py",
         "                check_vectors(run.config)\n", "", (VECTORS + "a_comparison_looks_for_vectors_before_its_first_run",)),
     Bug(22, "the vector of the word comes before that of the piece", "text/vectors.py", "return [piece, word] if",
@@ -942,11 +942,47 @@ WORD_VECTORS = [
         '"source_vectors", "target_vectors"', '"source_vectors"', (VECTORS + "the_card_tells_of_vectors_and_no_path",)),
 ]  # fmt: skip
 
+GUIDED_TESTS = "tests/test_guided.py::test_"
+MAPPED = (GUIDED_TESTS + "links_of_words_are_links_of_all_their_pieces",)
+KEPT_LINKS = (GUIDED_TESTS + "filters_keep_the_links_of_their_pairs",)
+POOLED = (GUIDED_TESTS + "links_of_a_pool_are_those_of_its_pairs",)
+BY_HAND = (GUIDED_TESTS + "the_loss_of_every_mechanism_is_the_one_by_hand",)
+
+GUIDED = [
+    Bug(5, "links lead to words in place of their pieces", "text/word_links.py", "owned[1].T @ linked @ owned[0]", "linked", MAPPED),
+    Bug(5, "a sampled piece is one letter long", "text/regularisation.py", "ends.append(start + len(text))", "ends.append(start + 1)",
+        (GUIDED_TESTS + "spans_of_sampled_pieces_are_their_letters",), every=True),
+    Bug(5, "a tag before the source takes over the first word's links", "training/mixing.py", "piece + len(prefix) for place", "piece for place",
+        POOLED, every=True),
+    Bug(6, "the step after the one that predicts a piece is guided", "batching.py", "sentence), targets, sources], axis=1)",
+        "sentence), targets + 1, sources], axis=1)", MAPPED),
+    Bug(14, "each of several links has a whole attention", "batching.py", "1 / np.bincount(targets)[targets]", "np.ones(len(targets))", MAPPED),
+    Bug(14, "the alignment loss is told and not minimised", "nn/model.py", "loss.total + guide_weight * alignment", "loss.total",
+        BY_HAND, every=True),
+    Bug(15, "only the first part of a step tells its alignment loss", "training/stepping.py",
+        "alignment += 0.0 if loss.alignment is None else", "alignment += 0.0 if loss.alignment is None or place > 1 else",
+        (GUIDED_TESTS + "parts_of_a_step_learn_as_the_whole_does",)),
+    Bug(17, "a dropped pair leaves its links to the next", "text/corpus.py", "kept.append(number)", "kept.append(len(kept))",
+        (GUIDED_TESTS + "a_pair_keeps_its_links_where_others_are_dropped",)),
+    Bug(17, "a pair that a filter removes leaves its links to the next", "text/encoding.py", "Ids(rows[row] for row in kept) for rows in links",
+        "Ids(rows) for rows in links", KEPT_LINKS),
+    Bug(18, "a resume does not see other links", "training/data.py", "name: links_fingerprint(text.links)", 'name: ""',
+        (GUIDED_TESTS + "a_resume_sees_changed_links",)),
+    Bug(20, "training.guided_alignment_weight is ignored", "training/stepping.py", "guide, training.guided_alignment_weight",
+        "guide, 0.1", (TRAINING_KEYS + "[guided_alignment_weight]",)),
+    Bug(20, "data.train.alignment_inverse is ignored", "text/corpus.py", "inverse=spec.alignment_inverse", "inverse=False",
+        (GUIDED_TESTS + "a_training_reads_what_align_writes",)),
+    Bug(21, "a weight of zero has an infinite loss", "nn/loss.py", ".clamp(min=LEAST_WEIGHT)", "",
+        (GUIDED_TESTS + "a_weight_of_zero_is_bounded_and_has_no_gradient",)),
+    Bug(22, "encoded text is cached without its links", "text/encoding.py", 'inputs += f" {links_fingerprint(corpus.links)}"', 'inputs += " links"',
+        (GUIDED_TESTS + "the_cache_knows_the_links",)),
+]  # fmt: skip
+
 BUGS = sorted(
     [
         *MASKING, *BATCHES, *ENCODER, *ORDER, *FORCING, *STATE, *SEARCH, *LOSSES_OF_TRAINING, *SCORES, *LINES, *RESUMING,
         *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *CONTINUED, *POINTER, *STEERED, *COMPARISONS,
-        *CONSTRAINED, *SEVERAL, *WORD_VECTORS,
+        *CONSTRAINED, *SEVERAL, *WORD_VECTORS, *GUIDED,
     ],
     key=lambda bug: bug.pitfall,
 )  # fmt: skip

@@ -124,7 +124,7 @@ TRANSLATED = [
 ]  # fmt: skip
 
 STREAMED = [
-    Bug(29, "subwords of every pool are drawn alike", "training/streams.py", 'f"{side} {end.pool}"', 'f"{side}"', DRAWN),
+    Bug(29, "subwords of every pool are drawn alike", "training/segmentation.py", 'f"{side}{use}"', 'f"{side}"', DRAWN),
     Bug(29, "shards have one order", "training/streams.py",
         "derive_seed(self._seed, place.turns, use)", "derive_seed(self._seed, 0, use)",
         (STREAMING + "shards_come_in_another_order_each_epoch",)),

@@ -124,6 +124,7 @@ def test_every_key_of_the_model_changes_the_loss(network: dict[str, Any], change
 SHORT = {"max_steps": 4, "validation_interval": 1, "log_interval": 1, "average": 1}
 STUCK = {"learning_rate": 1e-30, "criterion": "perplexity", "warmup_steps": 0}  # only the first validation is a best
 TWO_VALIDATIONS = [{"source": f"{split}.xx", "target": f"{split}.yy"} for split in ("validation", "train")]
+LINKED = {"source": "train.xx", "target": "train.yy", "alignment": "train.align"}
 PLATEAU = {**STUCK, "schedule": "plateau", "plateau_patience": 1}
 TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings, and its value
     "start": ({}, "base"),
@@ -150,6 +151,7 @@ TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings
     "accumulation": ({}, 2),
     "label_smoothing": ({}, 0.3),
     "coverage_loss": ({}, 1.0),
+    "guided_alignment_weight": ({"data__train": LINKED}, 1.0),
     "max_steps": ({}, 3),
     "max_epochs": ({"batch_tokens": 10000}, 1),
     "validation_interval": ({}, 2),

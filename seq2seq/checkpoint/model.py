@@ -134,7 +134,7 @@ def _refuse_ineffective_keys(config: Config) -> None:
         raise InputError(
             f"model: normalisation has no effect with score = {model.score!r}, whose energies are all equal"
         )
-    idle = {"training.coverage_loss": bool(config.training.coverage_loss), "data.train: alignment": config.data.guided}
+    idle = {"training.coverage_loss": bool(config.training.coverage_loss), "data.train: alignment": config.guided}
     for key in (key for key, given in idle.items() if given and not WINDOWS[model.window].attends):
         raise InputError(f"{key} has no effect with model.score = {model.score!r}, which cannot look away")
 

@@ -80,8 +80,8 @@ def read_links(
     lines = read_lines(path)
     if len(lines) != total:
         raise InputError(
-            f"{path}:{len(lines)}: {len(lines):,} lines of links, but {text} has {total:,} pairs; "
-            "one line a pair is needed, blank where nothing is linked"
+            f"{path}:{len(lines)}: the last line, but {text} has {total:,} pairs; "
+            "one line of links a pair is needed, blank where nothing is linked"
         )
     order = "target-source with alignment_inverse" if inverse else "source-target, or alignment_inverse says otherwise"
     for row, (source, target) in zip(rows, pairs, strict=True):

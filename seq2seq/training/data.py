@@ -118,7 +118,7 @@ def prepare(
         kept = replace(text, sample=None) if isinstance(text, Stream) else encode(text, tokenizers, seen[spec.tag])
         if not isinstance(kept, Stream) and not kept.source:
             raise no_pairs_error(kept.removed, spec.called if len(specs) > 1 else None)
-        if config.data.guided and not isinstance(kept, Stream) and kept.links is None:
+        if config.guided and not isinstance(kept, Stream) and kept.links is None:
             unlinked: list[tuple[int, ...]] = [()] * len(kept.source)
             kept = replace(kept, word_links=unlinked, links=unlinked)
         train.append(MixedText(spec.called, kept, text.dropped or {}, _tag_ids(spec, tokenizers)))

@@ -11,7 +11,7 @@ from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.training.data import TrainingText
 from seq2seq.training.mixing import LinkRows, MixedText, Rows, drawn_rows, shift_links, with_tags
 from seq2seq.training.pool import Place, Pool, plan
-from seq2seq.training.sampling import sample_pairs
+from seq2seq.training.segmentation import sample_pairs
 from seq2seq.training.streams import stream_pools
 
 __all__ = ["Place", "Pool", "make_pools"]
@@ -34,7 +34,7 @@ def _text_pool(texts: Sequence[MixedText], tokenizers: TokenizerPair, config: Co
     source: Sequence[Sequence[int]] = Rows((text.source_ids, rows, tag) for text, rows, tag in drawn)
     target: Sequence[Sequence[int]] = Rows((text.target_ids, rows, ()) for text, rows, _ in drawn)
     links: Sequence[Sequence[int]] | None = None
-    if config.data.guided:
+    if config.guided:
         links = LinkRows((text.links or (), rows, tag) for text, rows, tag in drawn)
     if config.tokenizer.sampling:
         read = [text.source[row] for text, rows, _ in drawn for row in rows]

@@ -135,16 +135,12 @@ class Stepper:
             # All processes must make equally many passes; one without rows takes a row whose loss does not count.
             batch = pool.batch(part or rows[:1]).to(self._accelerator.device)
             guide = pool.guide(part or rows[:1])
+            guide = guide and guide.to(self._accelerator.device)
+            losses = training.label_smoothing, training.coverage_loss, guide, training.guided_alignment_weight
             waiting = self._accelerator.no_sync(self._wrapped) if place < len(parts) else nullcontext()
             with waiting:
                 with self._accelerator.autocast():
-                    loss = self._wrapped(
-                        *batch.tensors(),
-                        training.label_smoothing,
-                        training.coverage_loss,
-                        guide and guide.to(self._accelerator.device),
-                        training.guided_alignment_weight,
-                    )
+                    loss = self._wrapped(*batch.tensors(), *losses)
                 # DDP averages gradients over the processes, and the sum is wanted.
                 self._accelerator.backward(loss.total * (count if part else 0) / tokens)
             if part:

@@ -16,8 +16,8 @@ from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.training.data import no_pairs_error
 from seq2seq.training.mixing import MixedText, add_counts, has_shares, pass_order, shift_links, with_tags
 from seq2seq.training.pool import Place, Pool, plan
-from seq2seq.training.sampling import sample_pairs
 from seq2seq.training.seeds import derive_seed
+from seq2seq.training.segmentation import sample_pairs
 from seq2seq.training.state import TextPlace
 
 
@@ -156,7 +156,7 @@ def _pool(
     """Make a pool of pairs, each with the number of its text."""
     source: Sequence[Sequence[int]] = [pair.source_ids for _, pair in drawn]
     target: Sequence[Sequence[int]] = [pair.target_ids for _, pair in drawn]
-    guided, links = config.data.guided, None
+    seed, guided, links = config.training.seed, config.guided, None
     if config.tokenizer.sampling:
         texts_of_pairs = [pair.source for _, pair in drawn], [pair.target for _, pair in drawn]
         word_links = [pair.word_links for _, pair in drawn] if guided else None
@@ -165,7 +165,7 @@ def _pool(
         links = [pair.links for _, pair in drawn]
     tags = [texts[owner].tag for owner, _ in drawn]
     source, links = with_tags(source, tags), shift_links(links, tags)
-    steps = plan(source, target, config, derive_seed(config.training.seed, number, f"pool {end.pool}"), number)
+    steps = plan(source, target, config, derive_seed(seed, number, f"pool {end.pool}"), number)
     if len(texts) == 1:
         return Pool(source, target, steps, last, end)
     owners = array("i", (owner for owner, _ in drawn))
