@@ -355,7 +355,7 @@ def test_a_shortlist_is_not_learnt_from_its_place(folder: Path) -> None:
     assert message == f"error: m/{SHORTLIST}: is read, and m/{SHORTLIST} is written; choose another name\n"
 
 
-TEXTS = ["data.train.source", "data.validation.target", "tokenizer.source_model"]
+TEXTS = ["data.train.source", "data.train.alignment", "data.validation.target", "tokenizer.source_model"]
 
 
 @pytest.mark.parametrize("key", TEXTS)
