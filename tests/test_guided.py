@@ -458,7 +458,8 @@ def test_a_resume_sees_changed_links(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"this differs from the stopped run: word links: has changed; undo that"):
         train(settings, tmp_path / "run", resume=True)
     assert train(settings, tmp_path / "run", resume=True, allow_changes=True)["step"]
-    write(tmp_path / "a.align", *["0-3 "] * 30)  # the same links
+    write(tmp_path / "a.align", *["0-3  0-3 1p1 "] * 30)  # the same links
+    assert train(settings, tmp_path / "run", resume=True)["step"]
 
 
 @pytest.mark.slow
@@ -593,18 +594,19 @@ target = "validation.en"
 vocabulary_size = 500
 [model]
 cell = "gru"
-embedding_dim = 64
-encoder_dim = 64
-decoder_dim = 128
-attention_dim = 64
+score = "multiplicative"
+embedding_dim = 48
+encoder_dim = 48
+decoder_dim = 96
+attention_dim = 48
 tie = "all"
 [training]
-batch_tokens = 1024
-learning_rate = 0.003
+batch_tokens = 512
+learning_rate = 0.01
 schedule = "cosine"
-warmup_steps = 50
-max_steps = 250
-validation_interval = 250
+warmup_steps = 20
+max_steps = 240
+validation_interval = 240
 validation_bleu = false
 criterion = "perplexity"
 average = 1
@@ -644,9 +646,10 @@ def phrasebook_error_rate(folder: Path, settings: Config, output: Path) -> float
 def test_guidance_halves_the_alignment_error_rate(phrasebook: Path, tmp_path: Path, wiring: str) -> None:
     """At the step that predicts a piece, in both wirings: the attention of `seq2seq align` without --shift."""
     rates = []
-    for links in ([], ["data.train.alignment=train.en-de.align", "data.train.alignment_inverse=true"]):
-        keys = [f"data.root={phrasebook}", f"model.wiring={wiring}", *links]
+    links = ["data.train.alignment=train.en-de.align", "data.train.alignment_inverse=true"]
+    for more in ([], [*links, "training.guided_alignment_weight=1"]):
+        keys = [f"data.root={phrasebook}", f"model.wiring={wiring}", *more]
         settings = load_config(phrasebook / "run.toml", keys)
-        rates.append(phrasebook_error_rate(phrasebook, settings, tmp_path / str(len(links))))
+        rates.append(phrasebook_error_rate(phrasebook, settings, tmp_path / str(len(more))))
     print(f"AER without and with guidance, {wiring}: {rates}")
     assert rates[1] < 0.5 * rates[0]
