@@ -192,10 +192,11 @@ def test_a_copy_that_lacks_one_or_has_too_many_is_not_taken(copied: str) -> None
 
 @pytest.mark.parametrize("source", [*PLACED, "ich sehe {0} und {name} heute"])
 @pytest.mark.parametrize("backwards", [False, True])
-def test_a_tag_before_the_text_moves_nothing(source: str, backwards: bool) -> None:
+@pytest.mark.parametrize("kind", ["char", "word"])
+def test_a_tag_before_the_text_moves_nothing(source: str, backwards: bool, kind: str) -> None:
     known = " Adele Berta Carla" if "{name}" in source else ""
     plain, tagged = (
-        translate_protected(Dictionary(backwards=backwards, known=known), [source], **options)[0]
+        translate_protected(Dictionary(backwards=backwards, known=known, kind=kind), [source], **options)[0]
         for options in (SearchKeywords(), SearchKeywords(tag=TAG))
     )
     assert (plain.text, plain.spans, plain.problems) == (tagged.text, tagged.spans, tagged.problems)
