@@ -294,6 +294,14 @@ def test_a_constraint_by_hand() -> None:
     assert (odd.tokens, odd.log_prob) == ([C, A], pytest.approx(math.log(0.1 * 0.5)))
 
 
+def test_finished_hypotheses_take_candidates_along() -> None:
+    """As many of the whole beam's best are candidates as there are free slots; found where more of them change it."""
+    wanted = Constraints(((C,),), (False,))
+    options: dict[str, Any] = {"beam_size": 5, "nbest": 5, "rules": Rules(constraints=[wanted]), "early_exit": False}
+    found = search(random_table(24), [3], length=7, **options)[0]
+    assert_same(found, constrained_reference(random_table(24), 3, wanted, Rules(), beam_size=5, most=7))
+
+
 def test_what_is_begun_and_not_gone_on_with_is_given_up() -> None:
     wanted = Constraints(((A, B), (A, C), (C,)), (False, False, True), [False, False, False, True, True, False, False])
     assert wanted.read([A]) == ((False,) * 3, 0, 1)
@@ -449,6 +457,15 @@ def test_only_the_length_keeps_a_constraint_out(
             assert text in f"{one.text} "
 
 
+def test_a_maximum_by_the_source_has_room_for_constraints(pair: TokenizerPair) -> None:
+    text = "the dog does not sleep today , is nice and green"
+    (found,) = _translator(pair).translate(["x"], constraints=[[text]])
+    assert found.unmet == []
+    assert text in found.text
+    (cut,) = _translator(pair).translate(["x"], constraints=[[text]], max_length=4)
+    assert (cut.unmet, cut.finished, len(cut.tokens)) == ([text], False, 4)
+
+
 def test_a_constraint_may_go_on_within_its_last_word(pair: TokenizerPair) -> None:
     """Unless a space follows it."""
     translator, texts = Translator([tiny(pair, seed=seed) for seed in (3,)]), sentences(11)
@@ -529,7 +546,7 @@ def glossary(*lines: str) -> Glossary:
         ("die (Bank), Bank-Bank.", ["bank"]),
         ("New  York\u3000und York", ["Nueva York", "Yorke"]),
         ("in New York und Bank", ["Nueva York", "bank"]),
-        ("New Yorker", []),
+        ("New Yorker", ["nuevo"]),
         ("我说中文吗", ["Chinese"]),
         ("cafe\u0301", ["coffee"]),
         ("café", ["coffee"]),
@@ -541,7 +558,14 @@ def glossary(*lines: str) -> Glossary:
 def test_terms_are_whole_words(sentence: str, expected: list[str]) -> None:
     """The longest from the left, each once, in NFC."""
     terms = glossary(
-        "Bank\tbank", "York\tYorke", "", "New York\tNueva York", "中文\tChinese", "cafe\u0301\tcoffee", "q\tQ"
+        "Bank\tbank",
+        "New\tnuevo",
+        "York\tYorke",
+        "",
+        "New York\tNueva York",
+        "中文\tChinese",
+        "cafe\u0301\tcoffee",
+        "q\tQ",
     )
     assert [term.target for term in terms.find(sentence)] == expected
     assert pickle.loads(pickle.dumps(terms)).find(sentence) == terms.find(sentence)
