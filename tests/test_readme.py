@@ -317,7 +317,7 @@ def test_text_is_translated_back_and_a_student_is_taught_as_written(day_two: Pat
 
 @pytest.mark.slow
 def test_attention_is_guided_as_written(day_two: Path) -> None:
-    shell(day_two, quick(block("word links")))
+    shell(day_two, quick(block("word links")).replace("max_steps=2", "max_steps=2 --set training.log_interval=1"))
     log = (day_two / "runs" / "guided" / "log.jsonl").read_text(encoding="utf-8").splitlines()
     assert any("alignment_loss" in json.loads(line) for line in log)
 
