@@ -22,6 +22,7 @@ from test_translator import TARGETS, close, make_config, sentences, tiny
 from seq2seq import Translator
 from seq2seq.bulk.constraints import UnmetCounter
 from seq2seq.checkpoint.model import save_model
+from seq2seq.config import TokenizerConfig
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.search.avoidance import Avoidance
@@ -29,8 +30,9 @@ from seq2seq.search.constraints import NO_CONSTRAINTS, Constraints, allocate
 from seq2seq.search.penalty import PENALTIES, LengthPenalty
 from seq2seq.search.rules import Rules
 from seq2seq.search.stepping import Hypothesis
-from seq2seq.text.glossary import Glossary
-from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
+from seq2seq.text.glossary import Glossary, is_unspaced
+from seq2seq.text.tokenizer import Tokenizer, TokenizerPair, train_tokenizers
+from seq2seq.translation.constraints import read_constraints, spell
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")  # test_steering.py has them on
 
@@ -415,7 +417,8 @@ def test_a_translation_has_its_constraints(pair: TokenizerPair, options: dict[st
         best = group[0]
         assert best.constraints == strings
         assert best.unmet == []
-        assert all(f" {text}" in f" {best.text} " for text in strings), (best.text, strings)
+        begun = [text if is_unspaced(text[0]) else f" {text}" for text in strings]
+        assert all(text in f" {best.text} " for text in begun), (best.text, strings)
         for each in group:
             assert not each.finished or not each.unmet
         if not strings:
@@ -473,6 +476,22 @@ def test_a_constraint_may_go_on_within_its_last_word(pair: TokenizerPair) -> Non
     assert any(" d" in f" {one.text}" and " d " not in f" {one.text} " for one in free)
     for one in translator.translate(texts, constraints=[["d "]] * 11, min_length=9):
         assert " d " in f" {one.text} "
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram", "char"])
+def test_a_constraint_of_a_script_without_spaces_begins_no_word(kind: Any) -> None:
+    """It stands within the text, where no space is before it; of other scripts it begins a word."""
+    texts = ["我今天看见狗。", "你看见猫和狗。", "狗今天看见 a cat."] * 5
+    writer = Tokenizer.train(texts, TokenizerConfig(kind=kind, vocabulary_size=40, joint=True))
+    for text in ("看见", "狗 cat"):
+        pieces = writer.to_pieces(spell(writer, text))
+        assert not pieces[0].startswith("\u2581")
+        assert "".join(pieces).replace("\u2581", " ") == text
+    assert writer.to_pieces(spell(writer, "cat"))[0].startswith("\u2581")
+    (wanted,) = read_constraints(writer, ["x"], [["看见"]], [])
+    inside = spell(writer, "看见")
+    assert wanted.unmet([*writer.encode("你"), *inside, *writer.encode_inside("猫")]) == []
+    assert wanted.unmet([*writer.encode("你"), *inside[::-1], *inside[:-1]]) == ["看见"] * (len(inside) > 1)
 
 
 def test_a_prefix_may_have_the_constraint(pair: TokenizerPair) -> None:

@@ -14,11 +14,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-import sentencepiece
-
 from seq2seq.config import TokenizerConfig
 from seq2seq.errors import InputError
-from seq2seq.text.sentencepiece_model import NORMAL, SPACE, USER_DEFINED, Piece, append_pieces, without_added_spaces
+from seq2seq.text.sentencepiece_model import NORMAL, SPACE, USER_DEFINED, Piece, append_pieces
 from seq2seq.text.special_tokens import UNK
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair
 
@@ -111,13 +109,7 @@ def cut_strings(tokenizer: Tokenizer, strings: Sequence[str]) -> list[list[int]]
     """Return the ids of each string, in which "▁" stands for a space; none is put before it. None is empty: what the
     tokenizer does not know is the unknown piece.
     """
-    if tokenizer.kind == "word":
-        known = {piece: id_ for id_, piece in enumerate(tokenizer.pieces)}
-        return [[known.get(each, UNK)] for each in strings]
-    processor = sentencepiece.SentencePieceProcessor()
-    processor.LoadFromSerializedProto(without_added_spaces(tokenizer.model_bytes))
-    found: list[list[int]] = processor.encode([each.replace(SPACE, " ") for each in strings], num_threads=1)
-    return [ids or [UNK] for ids in found]
+    return [tokenizer.encode_inside(each.replace(SPACE, " ")) or [UNK] for each in strings]
 
 
 def _append(tokenizer: Tokenizer, pieces: Sequence[Piece]) -> Tokenizer:

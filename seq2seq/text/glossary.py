@@ -112,4 +112,9 @@ def _is_mark(character: str) -> bool:
 def _is_of_word(character: str) -> bool:
     """Return whether a character makes one word with another such character beside it."""
     letter = unicodedata.category(character)[0] in "LNM"
-    return letter and not unicodedata.name(character, "").startswith(_UNSPACED)
+    return letter and not is_unspaced(character)
+
+
+def is_unspaced(character: str) -> bool:
+    """Return whether a character is of a script without spaces between words."""
+    return unicodedata.name(character, "").startswith(_UNSPACED)

@@ -23,6 +23,7 @@ from seq2seq.text.sentencepiece_model import (
     Piece,
     WordSplitter,
     describe_model,
+    without_added_spaces,
 )
 from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
 from seq2seq.text.tokenizer_training import train_model
@@ -155,6 +156,21 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without begin and end."""
         return self.encode_batch([text])[0]
+
+    def encode_inside(self, text: str) -> list[int]:
+        """Return the ids of a text within another: no space is put before it, and none is removed.
+
+        For kind "word" the text is one word.
+        """
+        if self.kind == "word":
+            return [self._word_ids.get(text.replace(" ", SPACE), UNK)]
+        return list(self._inside.encode(compose(text) if self._composes else text))
+
+    @cached_property
+    def _inside(self) -> sentencepiece.SentencePieceProcessor:
+        processor = sentencepiece.SentencePieceProcessor()
+        processor.LoadFromSerializedProto(without_added_spaces(self._model))
+        return processor
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         """Return the ids of each text, without begin and end."""

@@ -10,6 +10,7 @@ from seq2seq.errors import InputError, WrongType, short_repr
 from seq2seq.search.constraints import NO_CONSTRAINTS, Constraints
 from seq2seq.text.arguments import iter_items, list_sentences
 from seq2seq.text.escaping import escape_text
+from seq2seq.text.glossary import is_unspaced
 from seq2seq.text.special_tokens import UNK
 from seq2seq.text.tokenizer import Tokenizer
 from seq2seq.translation.prefix import word_starts
@@ -19,8 +20,8 @@ from seq2seq.translation.prefix import word_starts
 class Wanted:
     """The constraints of one sentence: texts, and the pieces that spell each.
 
-    The tokenizer cuts each as a text of its own, so that it begins a word. The model may go on within its last word;
-    white space at the end of a text says that the last word is complete.
+    The tokenizer cuts each as a text of its own, so that it begins a word, unless it is of a script without spaces. The
+    model may go on within its last word; white space at the end of a text says that the last word is complete.
     """
 
     texts: tuple[str, ...] = ()
@@ -48,12 +49,20 @@ def _strings(value: Iterable[str], place: str) -> tuple[str, ...]:
     return tuple(text for text in list_sentences(list(items), f"{place}, constraint") if text.strip())
 
 
+def spell(writer: Tokenizer, text: str) -> list[int]:
+    """Return the ids of a constraint: those of a text of its own, which begins a word, or, where it begins with a
+    script without spaces, such as Chinese, those of the text inside another.
+    """
+    stripped = text.strip()
+    return writer.encode_inside(stripped) if is_unspaced(stripped[:1] or " ") else writer.encode(stripped)
+
+
 def describe_constraint(writer: Tokenizer, text: str, avoid: Sequence[str] = ()) -> str | None:
     """Return why a translation cannot have this string, or None if it can.
 
     avoid: strings that no translation may have.
     """
-    ids = writer.encode(text.strip())
+    ids = spell(writer, text)
     if UNK in ids:
         lacking = ", ".join(dict.fromkeys(escape_text(each) for each in writer.find_unknown(text.strip())))
         return f"the model cannot write the constraint {escape_text(text.strip())}: its vocabulary lacks {lacking}"
@@ -65,7 +74,7 @@ def describe_constraint(writer: Tokenizer, text: str, avoid: Sequence[str] = ())
 
 def describe_constraints(writer: Tokenizer, texts: Sequence[str], avoid: Sequence[str] = ()) -> str | None:
     """Return why a translation cannot have all of these strings, or None if it can."""
-    total = sum(len(writer.encode(text.strip())) for text in texts)
+    total = sum(len(spell(writer, text)) for text in texts)
     if total > LARGEST_CONSTRAINTS:
         return f"its constraints have {total:,} pieces; a sentence may have {LARGEST_CONSTRAINTS:,}"
     return next((why for text in texts if (why := describe_constraint(writer, text, avoid))), None)
@@ -103,5 +112,5 @@ def _read(
         raise InputError(f"{place}: it is blank but has constraints; there is nothing to translate")
     if why := describe_constraints(writer, texts, avoid):
         raise InputError(f"{place}: {why}")
-    pieces = tuple(tuple(ids) for ids in writer.encode_batch([text.strip() for text in texts]))
+    pieces = tuple(tuple(spell(writer, text)) for text in texts)
     return Wanted(tuple(texts), Constraints(pieces, tuple(text[-1:].isspace() for text in texts), starts))
