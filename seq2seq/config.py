@@ -268,7 +268,7 @@ class Config(Section):
             )
         labels = [text.called for text in self.data.validations]
         if len(labels) == 1:
-            self.training.refuse_idle(["criterion_text"], "with one text to validate on")
+            _refuse_idle("training", self.training, "criterion_text", "with one text to validate on")
         elif self.training.criterion_text not in ("", *labels):
             raise ValueError(
                 f"training.criterion_text = {self.training.criterion_text!r}: no text to validate on is called so; "
@@ -277,12 +277,20 @@ class Config(Section):
         if self.tokenizer.extend and not self.training.start:
             raise ValueError("tokenizer.extend has no effect without training.start, whose tokenizer it extends")
         if not self.data.linked:
-            self.training.refuse_idle(["guided_alignment_weight"], "without data.train.alignment")
+            _refuse_idle("training", self.training, "guided_alignment_weight", "without data.train.alignment")
         if not self.data.streaming:
-            self.tokenizer.refuse_idle(["sample_pairs"], "without data.train.streaming = true")
+            _refuse_idle("tokenizer", self.tokenizer, "sample_pairs", "without data.train.streaming = true")
         return self
 
     @property
     def guided(self) -> bool:
         """Whether attention is to follow word links of the training text."""
         return self.data.linked and self.training.guided_alignment_weight > 0
+
+
+def _refuse_idle(name: str, section: Section, key: str, reason: str) -> None:
+    """Refuse a key by a rule about two sections, whose message has to name the section."""
+    try:
+        section.refuse_idle([key], reason)
+    except ValueError as error:
+        raise ValueError(f"{name}.{error}") from None

@@ -192,6 +192,9 @@ def test_the_start_is_found_from_the_root_and_by_a_grid(
         ("each-seed-3", "base-3", "3.x"),
     ]
     assert seeds[3].values == {"training.start": "base-{seed}", "data.train.source": "{seed}.x"}
+    train(config(folder), tmp_path / "base-3")
+    with pytest.raises(InputError, match=r"system 'each': training.start: base-1: no such model directory"):
+        _check_configs(seeds[1::2], load_grid(tmp_path / "seeds.toml"), tmp_path / "of-seeds")
     missing = [
         PlannedRun(run.system, 1, {}, load_config(tmp_path / "run.toml", ["training.start=gone"])) for run in plan
     ]
@@ -353,13 +356,17 @@ WRONG_FREEZE = [
      "by model.tie = 'all'; freeze both, or neither"),
     ({"freeze": ["encoder"], "learning_rate_factors": {"encoder.layers": 0.5}},
      "training.learning_rate_factors: encoder.layers has no effect, as training.freeze freezes it"),
+    ({"start": "base", "start_parts": ["encoder"], "freeze": ["encoder"], "start_decay": 0.1},
+     "training.start_decay has no effect, as training.freeze freezes all that is taken"),
+    ({"start": "base", "start_parts": ["encoder"], "freeze": ["encoder"], "start_average": 0.1},
+     "training.start_average has no effect, as training.freeze freezes all that is taken"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("training", "message"), WRONG_FREEZE)
 def test_what_cannot_be_frozen_is_refused(folder: Path, training: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message.replace("*", r"\*")):
-        check_config(config(folder, "", **NO_START, **training))
+        check_config(config(folder, **{"start": "", **NO_START, **training}))
     with pytest.raises(InputError, match=r"training.start_parts: the model has no part 'encodr'; did you mean 'encode"):
         check_config(config(folder, start_parts=["encodr"]))
 

@@ -18,10 +18,12 @@ import torch
 from test_processes import curve, run
 from test_training import JAPANESE, SETTINGS, Stopper, events
 from test_training import weights as weights_of
+from typer.testing import CliRunner
 
 from seq2seq.checkpoint.card import model_card
 from seq2seq.checkpoint.files import Vocabulary
 from seq2seq.checkpoint.model import load_model
+from seq2seq.cli import app
 from seq2seq.cli.config import SEVERAL
 from seq2seq.cli.display.training import event_line, train_line
 from seq2seq.cli.template import render
@@ -42,6 +44,7 @@ from seq2seq.training.run import _VALIDATION_TAG, _differences
 from seq2seq.training.trainer import train
 from seq2seq.training.validation import Validation
 from seq2seq.translation.tags import tag_ids
+from seq2seq.translation.translation import FORBIDDEN, forbidden_tokens
 from seq2seq.translation.translator import Translator
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
@@ -271,7 +274,7 @@ TWO = '[[data.train]]\ntsv = "a"\n[[data.train]]\ntsv = "b"\n'
         (
             TWO,
             ["training.criterion_text=v"],
-            "training: criterion_text has no effect|criterion_text has no effect with one",
+            r"--set training\.criterion_text: training\.criterion_text has no effect with one text to validate on",
         ),
         (
             TWO,
@@ -429,6 +432,25 @@ def test_a_tag_is_read_at_translation(tagged: Path) -> None:
     nbest = translator.translate_nbest(SENTENCES, 1, tag="<bt>")
     assert [each[0].text for each in nbest] == [each.text for each in found]
     assert translator.sample(SENTENCES, top_k=1, tag="<bt>")[0][0].source_pieces[0] == "<bt>"
+    assert {(each.tag, other.tag) for each, other in zip(found[:2], plain, strict=False)} == {("<bt>", "")}
+
+
+def test_no_translation_has_a_tag(tagged: Path) -> None:
+    """Not even one drawn from a distribution that is almost flat, of a model that has one vocabulary for both sides."""
+    loaded = load_model(tagged / "run")
+    translator, tag = Translator([loaded]), loaded.tokenizers.target.symbol_id("<bt>")
+    drawn = translator.sample(SENTENCES[:2], temperature=50.0, count=200, tag="<bt>", max_length=9)
+    written = {token for each in drawn for one in each for token in one.tokens}
+    assert tag not in written
+    assert len(written) > 5
+    assert forbidden_tokens([loaded]) == (*FORBIDDEN, tag)
+
+
+def test_a_tag_does_not_count_as_a_piece_of_the_text(tagged: Path) -> None:
+    invoked = CliRunner().invoke(
+        app, ["translate", str(tagged / "run"), "--tag", "<bt>", "--max-source-length", "2"], input="1 2 3\n"
+    )
+    assert "only its first 2 pieces were translated" in invoked.stderr
 
 
 def test_a_translation_and_its_score_agree_under_a_tag(tagged: Path) -> None:

@@ -75,7 +75,7 @@ def _fill(entry: Entry, sentences: Sequence[_Sentence], answers: list[ProtectedT
         done = sentence.span[1]
         problems += answer.problems
         if answer.translation is not None and answer.translation.truncated:
-            read = f"{len(answer.translation.source_pieces):,} pieces"
+            read = f"{len(answer.translation.source_pieces) - bool(answer.translation.tag):,} pieces"
             problems.append(f"too long, only its first {read} were translated (--max-source-length)")
     if not entry.fill(text + entry.text[done:], tags):
         problems.append("its tags would not nest, and are left out of the translation")

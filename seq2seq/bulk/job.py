@@ -120,7 +120,7 @@ class LoadedJob:
             parts.append(job.layout.error_line(number, sentences[place], error) if error else "")
             parts.append("" if error else job.layout.lines(number, several))
             if not error:
-                unknown.update(several[0], self.translator.tokenizers.source, int("tag" in job.search))
+                unknown.update(several[0], self.translator.tokenizers.source)
                 unmet.update(number, several[0])
                 # Beam search ranks unfinished translations last, so the first one tells.
                 cut.update(number, several[:1] if job.sampling is None or "mbr" in job.sampling else several)
@@ -160,7 +160,7 @@ class LoadedJob:
             return describe_problem(problem)
         if not first.truncated:
             return None
-        pieces = f"{len(first.source_pieces):,} pieces"
+        pieces = f"{len(first.source_pieces) - bool(first.tag):,} pieces"
         if self.job.too_long == "truncate":
             notes.append(f"{place}: too long, only its first {pieces} were translated (--max-source-length)")
             return None

@@ -26,12 +26,12 @@ class UnknownCounter:
     words: bool = False
     examples: list[str] = field(default_factory=list)
 
-    def update(self, translation: Translation, reader: Tokenizer, tags: int = 0) -> None:
-        """Count what was unknown of a sentence, in the part of it that was read, the tags before it not counted."""
+    def update(self, translation: Translation, reader: Tokenizer) -> None:
+        """Count what was unknown of a sentence, in the part of it that was read."""
         from seq2seq.text.special_tokens import UNK
 
         if reader.pieces[UNK] in translation.source_pieces:
-            found = reader.find_unknown(translation.source, len(translation.source_pieces) - tags)
+            found = reader.find_unknown(translation.source, len(translation.source_pieces) - bool(translation.tag))
             self.merge(UnknownCounter(len(found), int(bool(found)), reader.kind == "word", found))
 
     def merge(self, other: UnknownCounter) -> None:

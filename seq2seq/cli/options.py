@@ -309,5 +309,6 @@ def warn_truncated(name: str, before: int, translations: Iterable[Translation]) 
     """Warn about each line whose end was not translated; the first translation is of line `before` + 1."""
     for number, translation in enumerate(translations, start=before + 1):
         if translation.truncated:
-            read = f"only its first {len(translation.source_pieces):,} pieces were translated"
+            pieces = len(translation.source_pieces) - bool(translation.tag)
+            read = f"only its first {pieces:,} pieces were translated"
             say(f"warning: {name}:{number}: too long, {read} (--max-source-length)")

@@ -95,7 +95,7 @@ def options(
     if sample and mbr:
         raise InputError("--sample writes samples as drawn, --mbr the best of them; choose one")
     if found and not (sample or mbr):
-        raise InputError(f"--{next(iter(found)).replace('_', '-')} has no effect without --sample")
+        raise InputError(f"--{next(iter(found)).replace('_', '-')} has no effect without --sample or --mbr")
     if not (sample or mbr):
         return None
     from seq2seq.translation.options import SEARCH_ALONE

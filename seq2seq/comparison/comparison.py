@@ -89,11 +89,16 @@ def compare(
 
 def _check_configs(plan: Sequence[PlannedRun], grid: Grid, directory: Path) -> None:
     """Raise an error for a system that cannot be trained, before others are trained for hours."""
-    fresh = {run.system for run in plan if not has_state(make_task(run, grid, directory))}
-    for run in {run.system: run for run in plan}.values():
+    checked = dict[tuple[str, ...], PlannedRun]()  # by all in which the seeds of a system may differ here
+    for run in plan:
+        training = run.config.training
+        begun = has_state(make_task(run, grid, directory))  # then it does not need these any more
+        needed = ("",) if begun else (training.start, training.source_vectors, training.target_vectors)
+        checked.setdefault((run.system, *needed), run)
+    for (_, *files), run in checked.items():
         try:
             check_config(run.config)
-            if run.system in fresh:  # a run that was begun does not need these any more
+            if any(files):
                 check_vectors(run.config)
                 if run.config.training.start:
                     load_start(run.config)

@@ -15,12 +15,12 @@ from seq2seq.text.special_tokens import BOS, EOS
 from seq2seq.translation.options import SearchKeywords, SearchOptions
 from seq2seq.translation.streams import stream
 from seq2seq.translation.translation import (
-    FORBIDDEN,
     Outcome,
     Source,
     Translation,
     batches,
     blank_translation,
+    forbidden_tokens,
     read_sources,
     write_translation,
 )
@@ -93,7 +93,7 @@ class OnnxTranslator:
             min_lengths=[settings.min_length] * len(batch),
             length_penalty=settings.penalty,
             nbest=n_best,
-            forbidden=FORBIDDEN,
+            forbidden=forbidden_tokens(self.models),
         )
 
     def minimum_risk(self, texts: Iterable[str], n_best: int = 1, **options: Any) -> NoReturn:

@@ -110,10 +110,13 @@ def allocate(slots: int, candidates: Sequence[int]) -> list[int]:
     sizes = [slots // banks] * banks
     sizes[-1] += slots % banks
     for bank in reversed(range(banks)):
-        rest = max(0, sizes[bank] - candidates[bank])
+        rest = sizes[bank] - candidates[bank]
+        if rest <= 0:
+            continue
         sizes[bank] -= rest
-        for other in sorted(range(banks), key=lambda other: (abs(other - bank), -other)):
-            given = min(rest, max(0, candidates[other] - sizes[other])) if other != bank else 0
+        needy = [other for other in range(banks) if candidates[other] > sizes[other]]
+        for other in sorted(needy, key=lambda other: (abs(other - bank), -other)):
+            given = min(rest, candidates[other] - sizes[other])
             sizes[other] += given
             rest -= given
     return sizes

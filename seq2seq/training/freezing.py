@@ -61,6 +61,10 @@ def check_freeze(training: TrainingConfig, model: Seq2Seq) -> None:
             )
     if frozen == set(names):
         raise InputError("training.freeze: every parameter would be frozen, and nothing trained; leave a part out")
+    taken = {name for name in names if not training.start_parts or is_named(name, training.start_parts)}
+    for key in ("start_decay", "start_average"):
+        if getattr(training, key) and taken <= frozen:
+            raise InputError(f"training.{key} has no effect, as training.freeze freezes all that is taken")
     for part in training.learning_rate_factors:
         if all(name in frozen for name in names if part in parts_of(name)):
             raise InputError(f"training.learning_rate_factors: {part} has no effect, as training.freeze freezes it")

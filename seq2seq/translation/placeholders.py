@@ -130,7 +130,7 @@ def _translate_plans(
         if row not in found:  # nothing but placeholders, and signs between them
             results[row] = ProtectedTranslation(sources[row], list(spans[row]), [], None)
             continue
-        placed = put_back(plans[row], found[row], translator.tokenizers, int(options.get("tag") is not None))
+        placed = put_back(plans[row], found[row], translator.tokenizers)
         problems = [
             f"the place of {group.text!r:.80} is unknown, for the translation was cut; it is at the end"
             for group in placed.lost

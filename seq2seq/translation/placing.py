@@ -95,11 +95,9 @@ class Placed(NamedTuple):
     lost: list[Group]
 
 
-def put_back(plan: Plan, translation: Translation, tokenizers: TokenizerPair, tags: int = 0) -> Placed:
-    """Return the translation of a plan's text with its groups, and the spans of the placeholders in their order.
-
-    tags: how many pieces the model read before the text.
-    """
+def put_back(plan: Plan, translation: Translation, tokenizers: TokenizerPair) -> Placed:
+    """Return the translation of a plan's text with its groups, and the spans of the placeholders in their order."""
+    tags = int(bool(translation.tag))
     ((_, source),) = tokenizers.source.encode_spans([plan.text])
     source = source[: len(translation.source_pieces) - tags]
     target = tokenizers.target.decode_spans(translation.tokens)[1]

@@ -13,11 +13,13 @@ from seq2seq.text.special_tokens import BOS, EOS
 from seq2seq.text.tokenizer import Tokenizer
 from seq2seq.translation.options import SearchOptions
 from seq2seq.translation.prefix import word_starts
-from seq2seq.translation.translation import FORBIDDEN, Source
+from seq2seq.translation.tags import Tagged
+from seq2seq.translation.translation import Source, forbidden_tokens
 
 
-def search_arguments(sources: Sequence[Source], settings: SearchOptions, writer: Tokenizer) -> dict[str, Any]:
+def search_arguments(sources: Sequence[Source], settings: SearchOptions, models: Sequence[Tagged]) -> dict[str, Any]:
     """Return the arguments that beam search and sampling share, for these sources."""
+    writer = models[0].tokenizers.target
     rules, prefixes = settings.rules, [source.prefix for source in sources]
     if any(prefix.ids for prefix in prefixes):
         ends = [prefix.word_ends for prefix in prefixes]
@@ -35,7 +37,7 @@ def search_arguments(sources: Sequence[Source], settings: SearchOptions, writer:
         ],
         "min_lengths": [settings.min_length] * len(sources),
         "length_penalty": settings.penalty,
-        "forbidden": FORBIDDEN,
+        "forbidden": forbidden_tokens(models),
         "rules": rules,
     }
 

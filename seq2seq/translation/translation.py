@@ -52,7 +52,8 @@ class Translation(PlainData):
     source; the last row, the step that ended the translation, is missing when it is not finished.
     alignment: (source word, target word), from 0: each target word with the source word that got most of its attention.
     finished: False when the maximum length ended the translation. truncated: the source was longer than
-    max_source_length pieces, and only the first of them were read. prefix: the beginning that was asked for.
+    max_source_length pieces, and only the first of them were read. tag: what was read before the source, the first of
+    source_pieces. prefix: the beginning that was asked for.
     copied: with model.copy, for each piece the probability that it was copied from the source and not taken from the
     vocabulary, given that it was written: g Σ α / p, of the mean of an ensemble's models. None for a model without
     copy, and for a blank source.
@@ -73,6 +74,7 @@ class Translation(PlainData):
     finished: bool
     truncated: bool
     copied: list[float] | None = None
+    tag: str = ""
     prefix: str = ""
     constraints: list[str] = field(default_factory=list)
     unmet: list[str] = field(default_factory=list)
@@ -112,6 +114,13 @@ class Source:
     tag: int = 0
     prefix: Prefix = NO_PREFIX
     wanted: Wanted = NOTHING_WANTED
+
+
+def forbidden_tokens(models: Sequence[Tagged]) -> tuple[int, ...]:
+    """Return the ids that no translation has: special pieces, and the tags of the models, which belong to sources."""
+    tags = {tag for model in models for tag in model.config.data.tags}
+    found = (id_ for id_, piece in enumerate(models[0].tokenizers.target.pieces) if piece in tags) if tags else ()
+    return (*FORBIDDEN, *found)
 
 
 def batches(sources: Sequence[Source], options: SearchOptions) -> Iterator[list[Source]]:
@@ -190,6 +199,7 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
         finished=found.finished,
         truncated=source.truncated,
         copied=_copied_shares(source.ids, found),
+        tag=reader.pieces[source.ids[0]] if source.tag else "",
         prefix=source.prefix.text,
         constraints=list(source.wanted.texts),
         unmet=source.wanted.unmet(found.tokens),

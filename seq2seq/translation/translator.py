@@ -122,7 +122,7 @@ class Translator:
                 beam_size=settings.slots,
                 nbest=n_best,
                 device=self._device,
-                **search_arguments(sources, settings, self.tokenizers.target),
+                **search_arguments(sources, settings, self.models),
             )
 
         return self._search_all(texts, settings, search)
@@ -168,7 +168,7 @@ class Translator:
                 top_k=top_k,
                 top_p=top_p,
                 device=self._device,
-                **search_arguments(sources, settings, self.tokenizers.target),
+                **search_arguments(sources, settings, self.models),
             )
 
         return self._search_all(texts, settings, search)
