@@ -695,8 +695,8 @@ def test_options_that_do_not_go_together(
     assert message in fail(2, "translate", model, *arguments, text="hund\tdog\n")
 
 
-def test_a_file_with_constraints_goes_on(model: Path, tmp_path: Path) -> None:
-    """From file to file, in two processes, with another glossary refused."""
+def test_a_file_with_constraints_is_the_same_in_two_processes(model: Path, tmp_path: Path) -> None:
+    """From file to file, with a count of all terms."""
     terms = write(tmp_path / "terms.tsv", ["hund\tthe dog", "mann\tman "])
     source = write(tmp_path / "in.tsv", [*sentences(11), "hund\tis"])
     arguments = ["translate", model, "--constraints", "--glossary", terms, "-i", source, "-o", tmp_path / "out"]
