@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from seq2seq.nn.loss import Guide
 from seq2seq.text.budget import cut_by_budget
 from seq2seq.text.special_tokens import BOS, EOS, PAD
 
@@ -58,6 +61,16 @@ def make_batch(source: Sequence[Sequence[int]], target: Sequence[Sequence[int]])
     target_input, target_lengths = pad([[BOS, *row] for row in target])
     target_output, _ = pad([[*row, EOS] for row in target])
     return Batch(source_ids, source_lengths, target_input, target_output, target_lengths)
+
+
+def make_guide(links: Sequence[Sequence[int]]) -> Guide:
+    """Build the guide of a batch from the links between the pieces of each pair, flat: source, target, source, ..."""
+    places, shares = list[NDArray[np.int64]](), list[NDArray[np.float64]]()
+    for sentence, row in enumerate(links):
+        sources, targets = np.array(row, dtype=np.int64).reshape(-1, 2).T
+        places.append(np.stack([np.full_like(targets, sentence), targets, sources], axis=1))
+        shares.append(1 / np.bincount(targets)[targets])
+    return Guide(torch.from_numpy(np.concatenate(places)), torch.from_numpy(np.concatenate(shares)).float())
 
 
 def plan_batches(source_lengths: Tensor, target_lengths: Tensor, budget: int, seed: int, epoch: int) -> list[list[int]]:

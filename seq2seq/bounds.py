@@ -10,4 +10,7 @@ LARGEST_MIN_LENGTH = 1000  # pieces
 LARGEST_LENGTH_OFFSET = 1000  # pieces, beside those that the length of the source allows
 LARGEST_LENGTH_RATIO = 100  # pieces of a translation per piece of its source
 LARGEST_ALPHA = 10  # exponent of a length penalty; beyond that, long hypotheses overflow
+LARGEST_REPETITION_PENALTY = 100  # factor of log-probabilities; beyond that, sums overflow in half precision
+LARGEST_DIVERSITY = 1000  # nats; far more than any log-probability of a piece
+LARGEST_CONSTRAINTS = 1000  # pieces of all constraints of a sentence, each of which asks for a bank of the beam
 LARGEST_COUNT = 1_000_000  # sentences or pieces, for numbers that only the user sets

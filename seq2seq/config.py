@@ -6,9 +6,9 @@ What depends on the network's mechanisms is checked when the network is built (c
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from seq2seq.bounds import (
     LARGEST_ALPHA,
@@ -18,116 +18,22 @@ from seq2seq.bounds import (
     LARGEST_LENGTH_RATIO,
     LARGEST_MIN_LENGTH,
 )
+from seq2seq.data_config import CorpusConfig, DataConfig
 from seq2seq.section import Section
+from seq2seq.start_config import StartConfig
+
+__all__ = [
+    "MOST_PIECES",
+    "Config",
+    "CorpusConfig",
+    "DataConfig",
+    "ModelConfig",
+    "SearchConfig",
+    "TokenizerConfig",
+    "TrainingConfig",
+]
 
 MOST_PIECES = 1_000_000  # largest size of a vocabulary
-
-
-class CorpusConfig(Section):
-    """One parallel text. Exactly one of: source + target, tsv, jsonl, dataset."""
-
-    TABLE: ClassVar = ("columns", "header", "quotes")  # keys that describe how a table is read
-
-    source: str | None = Field(
-        None, description="file of source sentences, one a line; plain or gzip, bzip2, xz or zstd"
-    )
-    target: str | None = Field(None, description="file of target sentences, aligned line by line with source")
-    tsv: str | None = Field(None, description="one file of pairs, source TAB target")
-    jsonl: str | None = Field(None, description="one JSON object a line, with the languages as keys")
-    dataset: str | None = Field(
-        None, description="Hugging Face dataset: hub name, folder; or a Parquet, Arrow, JSON, CSV or TSV file"
-    )
-    name: str | None = Field(None, description="configuration of the dataset on the hub, e.g. 'de-en'")
-    split: str | None = Field(None, description="split of the dataset, e.g. 'train'")
-
-    columns: list[Any] | None = Field(
-        None,
-        examples=[[1, 2]],
-        description="TSV and CSV: columns of source and target, by number from 1 or by name in the header; "
-        "left out: those called as the languages, or the only two",
-    )
-    header: bool | None = Field(
-        None,
-        examples=[True],
-        description="TSV and CSV: whether the first line names the columns; left out: in CSV it does, in TSV it may",
-    )
-    quotes: bool | None = Field(
-        None,
-        examples=[True],
-        description="TSV and CSV: whether quotation marks around a field are taken off; left out: in CSV they are",
-    )
-    streaming: bool = Field(
-        False, description="read dataset from its shards as it is needed (text to learn from only); false: hold all"
-    )
-
-    @field_validator("columns")
-    @classmethod
-    def _two(cls, value: list[Any] | None) -> list[Any] | None:
-        if value is not None:
-            kinds = {type(each) for each in value}
-            if len(value) != 2 or kinds not in ({int}, {str}) or (kinds == {int} and min(value) < 1):
-                raise ValueError("two names or two numbers from 1 are needed: the source's column and the target's")
-        return value
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        kinds = [kind for kind in ("source", "tsv", "jsonl", "dataset") if getattr(self, kind) is not None]
-        if (self.source is None) != (self.target is None):
-            raise ValueError("source and target go together: give both files")
-        if len(kinds) != 1:
-            given = " and ".join(kinds) or "none"
-            raise ValueError(f"exactly one of source + target, tsv, jsonl or dataset is needed; given: {given}")
-        if self.tsv is None and self.dataset is None:
-            self.refuse_idle(self.TABLE, "without tsv or dataset; it says how a table is read")
-        if self.header is False and self.columns is not None and isinstance(self.columns[0], str):
-            raise ValueError("columns has names, which header = false says are not there; give numbers from 1")
-        if self.dataset is None:
-            self.refuse_idle(["name", "split"], "without dataset")
-            if self.streaming:
-                raise ValueError(
-                    "streaming = true reads shards; give them as dataset (Arrow, Parquet, JSONL, CSV, TSV)"
-                )
-        elif self.streaming:
-            reason = "with streaming; name the shards to read in dataset, as in 'corpus/train-*.parquet'"
-            self.refuse_idle(["name", "split"], reason)
-        return self
-
-
-class DataConfig(Section):
-    """The languages and the texts."""
-
-    source_language: str = Field(
-        "source", min_length=1, description="language code, also the key in JSONL and datasets"
-    )
-    target_language: str = Field(
-        "target", min_length=1, description="language code, also the key in JSONL and datasets"
-    )
-    root: str = Field(".", description="folder that relative paths below start from, found from where a command starts")
-    train: CorpusConfig = Field(description="text to learn from")
-    validation: CorpusConfig = Field(description="text to choose the best checkpoint by")
-    problems: Literal["refuse", "drop"] = Field(
-        "refuse",
-        description="a bad line (invalid UTF-8, NUL, one side blank): stop there, or drop the pair and count it",
-    )
-    max_length: int = Field(
-        250, ge=1, le=LARGEST_COUNT, description="longest training sentence, in pieces; longer pairs are removed"
-    )
-    max_ratio: float = Field(9.0, ge=0, description="largest ratio of the two lengths in pieces; 0 switches this off")
-    drop_duplicates: bool = Field(False, description="remove a training pair that was seen before")
-    shuffle_buffer: int = Field(
-        100000, ge=1, description="streaming: pairs that are held, mixed and sorted by length at a time"
-    )
-    processes: int = Field(1, ge=1, le=1024, description="processes that encode the text")
-
-    @model_validator(mode="after")
-    def _streaming(self) -> Self:
-        if self.validation.streaming:
-            raise ValueError("validation.streaming = true is not possible: the text is needed whole; leave it out")
-        if not self.train.streaming:
-            self.refuse_idle(["shuffle_buffer"], "without train.streaming = true")
-        elif self.drop_duplicates:
-            raise ValueError("drop_duplicates needs all text in memory, which train.streaming avoids; set one to false")
-        return self
 
 
 class TokenizerConfig(Section):
@@ -159,6 +65,7 @@ class TokenizerConfig(Section):
     )
     source_model: str | None = Field(None, description="a trained SentencePiece model to use for the source")
     target_model: str | None = Field(None, description="the same for the target; leave out for one joint model")
+    extend: bool = Field(False, description="add pieces of the new text to the tokenizer of training.start's model")
 
     @model_validator(mode="after")
     def _idle(self) -> Self:
@@ -205,6 +112,9 @@ class ModelConfig(Section):
     tie: Literal["none", "target", "all"] = Field(
         "target", description="share weights: none, target embedding = output layer, all three (joint vocabulary)"
     )
+    copy: bool = Field(  # type: ignore[misc]  # which Section hides for it
+        False, description="copy pieces of the source, such as names and numbers, by attention (joint vocabulary)"
+    )
     dropout_embedding: float = Field(0.2, ge=0, lt=1, description="dropout on embeddings")
     dropout_layer: float = Field(0.2, ge=0, lt=1, description="dropout on the output of each recurrent layer")
     dropout_output: float = Field(0.2, ge=0, lt=1, description="dropout before the output layer")
@@ -231,7 +141,7 @@ class ModelConfig(Section):
         return self
 
 
-class TrainingConfig(Section):
+class TrainingConfig(StartConfig):
     """Optimisation, validation and what is kept."""
 
     seed: int = Field(1, ge=0, description="seed of every random draw")
@@ -264,6 +174,12 @@ class TrainingConfig(Section):
     coverage_loss: float = Field(
         0.0, ge=0, description="weight of the loss for looking twice at one place (See et al. 2017: 1); 0: off"
     )
+    guided_alignment_weight: float = Field(
+        0.1,
+        ge=0,
+        description="weight of the loss for attention elsewhere than data.train.alignment links (Chen et al. 2016); "
+        "0: off",
+    )
     max_steps: int = Field(10000, ge=1, description="stop after this many steps")
     max_epochs: int = Field(0, ge=0, description="stop after this many passes over the text; 0: no such limit")
     validation_interval: int = Field(0, ge=0, description="steps between validations; 0: after each epoch")
@@ -274,6 +190,9 @@ class TrainingConfig(Section):
     )
     criterion: Literal["perplexity", "bleu"] = Field(
         "bleu", description="what makes a checkpoint the best; perplexity decides where BLEU is 0 or the same"
+    )
+    criterion_text: str = Field(
+        "", description="label of the validation text that decides; empty: the mean over all of them"
     )
     patience: int = Field(0, ge=0, description="stop after this many validations without a new best; 0: never")
     average: int = Field(
@@ -342,6 +261,36 @@ class Config(Section):
         two_models = self.tokenizer.target_model is not None or not self.tokenizer.joint
         if self.model.tie == "all" and two_models:
             raise ValueError("model.tie = 'all' needs one vocabulary; use tokenizer.joint = true or tie = 'target'")
-        if not self.data.train.streaming:
-            self.tokenizer.refuse_idle(["sample_pairs"], "without data.train.streaming = true")
+        if self.model.tie == "all" and self.training.source_vectors and self.training.target_vectors:
+            raise ValueError(
+                "training.target_vectors: with model.tie = 'all' there is one embedding, and training.source_vectors "
+                "fills it; give one file with the words of both languages, or set tie = 'target'"
+            )
+        labels = [text.called for text in self.data.validations]
+        if len(labels) == 1:
+            _refuse_idle("training", self.training, "criterion_text", "with one text to validate on")
+        elif self.training.criterion_text not in ("", *labels):
+            raise ValueError(
+                f"training.criterion_text = {self.training.criterion_text!r}: no text to validate on is called so; "
+                f"allowed: {', '.join(labels)}"
+            )
+        if self.tokenizer.extend and not self.training.start:
+            raise ValueError("tokenizer.extend has no effect without training.start, whose tokenizer it extends")
+        if not self.data.linked:
+            _refuse_idle("training", self.training, "guided_alignment_weight", "without data.train.alignment")
+        if not self.data.streaming:
+            _refuse_idle("tokenizer", self.tokenizer, "sample_pairs", "without data.train.streaming = true")
         return self
+
+    @property
+    def guided(self) -> bool:
+        """Whether attention is to follow word links of the training text."""
+        return self.data.linked and self.training.guided_alignment_weight > 0
+
+
+def _refuse_idle(name: str, section: Section, key: str, reason: str) -> None:
+    """Refuse a key by a rule about two sections, whose message has to name the section."""
+    try:
+        section.refuse_idle([key], reason)
+    except ValueError as error:
+        raise ValueError(f"{name}.{error}") from None

@@ -6,6 +6,7 @@ import codecs
 import os
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, time
@@ -82,11 +83,30 @@ def parse_config(
         return Config.model_validate(tree)
     except ValidationError as error:
         problem = error.errors()[0]
-        keys = [str(key) for key in problem["loc"]]
+        keys = _keys(problem["loc"])
         key = ".".join(keys)
         given = any(f"{key}.".startswith(f"{name}.") for name in values or {})  # then the value comes from no file
-        place = _place(where, text, overrides, keys, in_file=not given)
+        inner = _key_in_message(problem["msg"]) if problem["type"] == "value_error" else []
+        # A rule about two sections is at none of them, and its message names the key.
+        place = _place(where, text, overrides, keys or inner, inner if keys else (), in_file=not given)
         raise InputError(f"{place}{_explain(problem, keys)}") from None
+
+
+def _keys(location: Sequence[str | int]) -> list[str]:
+    """Return pydantic's location of a problem as keys: tables of an array by their number from 1."""
+    found = list[str]()
+    for before, key in zip(("", *location), location, strict=False):
+        if isinstance(key, int) and before == "tables":
+            found.append(str(key + 1))
+        elif key not in ("table", "tables"):  # which of the two forms of a text was read is no key
+            found.append(str(key))
+    return found
+
+
+def _key_in_message(message: str) -> list[str]:
+    """Return the keys that the message of a rule begins with, as in "train.2.weight is missing" or "model.tie has"."""
+    found = re.match(r"Value error, ((?:train|validation)\b(?:\.\w+)*|\w+\.\w+)", message)
+    return found[1].split(".") if found else []
 
 
 @contextmanager
@@ -105,12 +125,23 @@ def locate_errors(path: Path, overrides: Sequence[str] = ()) -> Iterator[None]:
         raise
 
 
-def _place(where: str, text: str, overrides: Sequence[str], keys: list[str], *, in_file: bool = True) -> str:
-    """Return the beginning of a message about a key: the --set that gives it, or the file and line."""
+def _place(
+    where: str,
+    text: str,
+    overrides: Sequence[str],
+    keys: list[str],
+    inner: Sequence[str] = (),
+    *,
+    in_file: bool = True,
+) -> str:
+    """Return the beginning of a message about a key: the --set that gives it, or the file and line.
+
+    inner: keys below it that the message is about, for the line.
+    """
     key = ".".join(keys)
     if any(override.split("=", 1)[0] == key for override in overrides):
         return f"--set {key}: "
-    line = _line_of(text, keys)
+    line = _line_of(text, [*keys, *inner])
     return "" if not in_file else f"{where}:{line}: " if line else f"{where}: "
 
 
@@ -136,8 +167,17 @@ def _override(tree: dict[str, Any], override: str) -> None:
 def _set_key(tree: dict[str, Any], key: str, value: Any, place: str) -> None:
     """Set a value under a dotted key; `place` is for the message."""
     *sections, last = key.split(".")
-    for section in sections:
-        tree = tree.setdefault(section, {})
+    for position, section in enumerate(sections):
+        found = tree.setdefault(section, {})
+        if isinstance(found, list) and found and all(isinstance(each, dict) for each in found):
+            several = ".".join(sections[: position + 1])
+            number = (sections[position + 1 :] or [""])[0]
+            if not number.isdecimal() or not 1 <= int(number) <= len(found):
+                raise InputError(
+                    f"{place}: {several} has {len(found)} tables; name one by its number from 1: {several}.1"
+                )
+            found = {str(place): each for place, each in enumerate(found, start=1)}
+        tree = found
         if not isinstance(tree, dict):
             raise InputError(f"{place}: {section} is a value, not a section")
     tree[last] = value
@@ -169,11 +209,20 @@ def _explain(problem: Any, keys: list[str]) -> str:
 def _section_at(keys: list[str]) -> type[BaseModel]:
     section: type[BaseModel] = Config
     for key in keys:
-        kind = section.model_fields[key].annotation if key in section.model_fields else None
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        if key.isdecimal():  # a table of an array, which the key before has named
+            continue
+        kind = _section_in(section.model_fields[key].annotation) if key in section.model_fields else None
+        if kind is None:
             break
         section = kind
     return section
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the section that a key holds, alone or in a list; None if it holds plain values."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
 
 
 def _allowed_keys(keys: list[str]) -> list[str]:
@@ -188,10 +237,13 @@ def _description(keys: list[str]) -> str:
 def _line_of(text: str, keys: list[str]) -> int | None:
     """Return the line of a key in the TOML text, else of its section; None if neither is written there."""
     section: list[str] = []
-    best = None
+    best, tables = None, Counter[str]()
     for number, line in enumerate(text.split("\n"), start=1):
-        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
-            section = [part.strip() for part in header[1].split(".")]
+        if header := re.match(r"\s*(\[?)\[([^\[\]]+)\]", line):
+            section = [part.strip() for part in header[2].split(".")]
+            if header[1]:  # a table of an array, known by its number
+                tables[header[2]] += 1
+                section.append(str(tables[header[2]]))
             best = number if section == keys[: len(section)] else best
         elif (entry := re.match(r"\s*([\w.-]+)\s*=", line)) and [*section, *entry[1].split(".")] == keys:
             return number

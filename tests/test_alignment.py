@@ -12,13 +12,12 @@ from seq2seq.metrics.links import (
     NO_WORD,
     alignment_error_rate,
     alignment_intervals,
-    format_pharaoh,
     links_from_threshold,
     merge_weights,
-    parse_pharaoh,
     strongest_links,
     word_weights,
 )
+from seq2seq.text.word_links import format_pharaoh, parse_pharaoh
 
 LINKS = st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=11)
 

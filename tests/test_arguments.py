@@ -77,6 +77,14 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"length_penalty": 3}, r"length penalty must be one of average, gnmt, none, given 3"),
     ({"int8": "no"}, r"int8 must be True or False, given 'no'"),
     ({"int8": 1}, r"int8 must be True or False, given 1"),
+    ({"prefixes": "a"}, r"a list of sentences is needed, not one string"),
+    ({"prefixes": 3}, r"an iterable of prefixes is needed"),
+    ({"avoid": "a"}, r"a list of sentences is needed, not one string"),
+    ({"avoid": ["a", ""]}, r"string to avoid 2 is blank"),
+    ({"no_repeat_ngram": 0}, r"no_repeat_ngram must be 1 or more, given 0"),
+    ({"no_repeat_ngram": True}, r"no_repeat_ngram must be a whole number, given True"),
+    ({"repetition_penalty": 0.9}, r"the repetition penalty must lie between 1 \(no penalty\) and 100, given 0.9"),
+    ({"repetition_penalty": "2"}, r"repetition_penalty must be a number, given '2'"),
     ({"shortlist": "yes"}, r"shortlist must be True or False, given 'yes'"),
 ]
 

@@ -308,9 +308,22 @@ def test_sums_are_ranked_as_if_all_were_made(seed: int, width: int, levels: int,
     assert torch.equal(values, plain)
     assert torch.equal(tied, expected)
     assert torch.equal(everything.gather(1, indices), values)
+    assert 0 <= int(indices.min()) <= int(indices.max()) < everything.shape[1]
     for row, possible in zip(indices.tolist(), values.isfinite().tolist(), strict=True):
         chosen = [index for index, is_one in zip(row, possible, strict=True) if is_one]
         assert len(set(chosen)) == len(chosen)
+
+
+@pytest.mark.parametrize("width", [65, 100, 127])
+def test_the_index_of_an_impossible_candidate_lies_within_its_row(width: int) -> None:
+    """Where fewer are possible than are wanted: else its token would be none, and its parent no slot."""
+    numbers = torch.full((2, width), -INF)
+    numbers[0, 3] = -1
+    values, indices, _ = topk_of_sums(torch.tensor([[0.0, -INF]]), numbers, torch.tensor([[0, 1]]), 2 * width)
+    assert int(values.isfinite().sum()) == 1
+    assert 0 <= int(indices.min()) <= int(indices.max()) < 2 * width
+    indices = topk_of_sums(torch.tensor([[0.0]]), numbers, torch.tensor([[1]]), width).indices
+    assert 0 <= int(indices.min()) <= int(indices.max()) < width
 
 
 @pytest.mark.parametrize("width", [65, 127, 129])

@@ -26,7 +26,7 @@ HARMLESS = {
     TrainingConfig: {
         "seed", "learning_rate", "weight_decay", "warmup_steps", "plateau_patience",
         "clip_norm", "batch_tokens", "coverage_loss", "max_steps", "max_epochs", "validation_interval", "patience",
-        "log_interval",
+        "log_interval", "start_decay", "guided_alignment_weight",
     },
     Noise: {"seed", "rates"},
 }  # fmt: skip

@@ -33,7 +33,7 @@ from seq2seq.bulk.chunks import Chunk, Chunks
 from seq2seq.bulk.job import ChunkResult, Job
 from seq2seq.bulk.layout import Layout
 from seq2seq.bulk.streams import LineStream, open_input
-from seq2seq.cli import app, translate
+from seq2seq.cli import app, lines
 from seq2seq.cli.display import console
 from seq2seq.config_file import parse_config
 from seq2seq.errors import Seq2SeqError
@@ -594,12 +594,29 @@ def test_another_run_cannot_go_on(
         (["--min-length", 1], "--min-length"),
         (["--length-alpha", 0.3], "--length-alpha"),
         (["--max-source-length", 8], "--max-source-length"),
+        (["--prefix"], "--prefix"),
+        (["--constraints"], "--constraints"),
+        (["--input-format", "jsonl"], "--input-format"),
+        (["--diverse-groups", 1], "--diverse-groups"),
+        (["--avoid", __file__], "--avoid"),
+        (["--mbr", "chrf"], "--mbr"),
+        (["--mbr", "bleu", "--mbr-samples", 3], "--mbr-samples"),
+        (["--no-repeat-ngram", 2], "--no-repeat-ngram"),
+        (["--repetition-penalty", 1.5], "--repetition-penalty"),
         (["--sample", "--seed", 7], "--seed"),
         (["--sample", "--temperature", 0.5], "--temperature"),
     ],
 )
 def test_every_choice_is_compared(stopped: Bulk, options: list[object], name: str) -> None:
     assert f"{name} was " in refused(stopped, *options)
+
+
+def test_a_glossary_is_compared(stopped: Bulk, tmp_path: Path) -> None:
+    found = set()
+    for line in ("hund\tkatze", "hund\tmann"):
+        terms = write(tmp_path / "terms.tsv", [line])
+        found.add(refused(stopped, "--glossary", terms).split("--glossary was not given, now ")[1])
+    assert len(found) == 2
 
 
 @pytest.mark.parametrize("name", ["--scores", "--bad-lines", "--device", "seq2seq", "torch"])
@@ -698,7 +715,7 @@ def go_on(target: Path, count: int = 2) -> None:
     text = Chunks(LineStream("text", BytesIO(b"der hund\n" * count * CHUNK)), CHUNK, fixed=True)
     with unfinished_output.open_unfinished_output(target, "out.en", console.say) as held:
         held.begin({"--n-best": 1}, resume=True)
-        for chunk in translate._skip_done(held.journal, text):
+        for chunk in lines._skip_done(held.journal, text):
             held.commit(ChunkResult(chunk.end, chunk.source_sha256, "the dog\n" * CHUNK, []))
 
 

@@ -35,7 +35,7 @@ from seq2seq.bulk.layout import Layout, aligned_weights, draw_attention
 from seq2seq.bulk.streams import LineStream, open_output
 from seq2seq.bulk.unknown import UnknownCounter
 from seq2seq.checkpoint.model import load_model
-from seq2seq.cli import EXAMPLES, app, display, translate
+from seq2seq.cli import EXAMPLES, app, display, lines
 from seq2seq.cli.examples import epilog
 from seq2seq.cli.inspect import rates
 from seq2seq.cli.template import render
@@ -43,9 +43,9 @@ from seq2seq.config import Config
 from seq2seq.config_file import parse_config
 from seq2seq.errors import Seq2SeqError
 from seq2seq.metrics.drawing import draw_weights
-from seq2seq.metrics.links import parse_pharaoh
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.section import Section
+from seq2seq.text.word_links import parse_pharaoh
 from seq2seq.translation.translation import blank_translation
 from seq2seq.translation.word_alignment import Alignment, Side
 
@@ -656,6 +656,8 @@ def test_translate_options_change_the_search(model: Path, translator: Translator
         (["--min-length", 17], {"min_length": 17}),
         (["--max-length", 2], {"max_length": 2}),
         (["--max-source-length", 2], {"max_source_length": 2}),
+        (["--no-repeat-ngram", 1, "--min-length", 6], {"no_repeat_ngram": 1, "min_length": 6}),
+        (["--repetition-penalty", 2, "--min-length", 12], {"repetition_penalty": 2, "min_length": 12}),
     ]
     plain = succeed("translate", model, "--scores", text=text)
     for arguments, options in cases:
@@ -756,10 +758,10 @@ class Terminal(io.StringIO):
 
 def test_no_progress_among_translations_on_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = str(write(tmp_path / "in.de", INPUT))
-    assert translate._length(source, "-") == 5
+    assert lines._length(source, "-") == 5
     monkeypatch.setattr(sys, "stdout", Terminal())
-    assert translate._length(source, "-") is None
-    assert translate._length(source, "out") == 5
+    assert lines._length(source, "-") is None
+    assert lines._length(source, "out") == 5
     monkeypatch.undo()
 
 
@@ -784,6 +786,11 @@ def test_no_progress_among_translations_on_the_terminal(tmp_path: Path, monkeypa
         (["model", "--seed", "1"], "--seed has no effect without --sample"),
         (["model", "--top-p", "0.5"], "--top-p has no effect without --sample"),
         (["model", "--sample", "--beam-size", "4"], "--beam-size has no effect with --sample"),
+        (["model", "--mbr", "chrf", "--beam-size", "4"], "--beam-size has no effect with --mbr"),
+        (["model", "--mbr", "chrf", "--sample"], "choose one"),
+        (["model", "--mbr-samples", "4"], "--mbr-samples has no effect without --mbr"),
+        (["model", "--sample", "--diverse-groups", "2"], "--diverse-groups has no effect with --sample"),
+        (["model", "--format", "moses", "--scores"], "--scores has no effect with --format moses"),
         (["model", "--sample", "--temperature", "0"], "temperature must be above 0"),
         (["model", "--sample", "--top-p", "1.5"], "top_p must be above 0 and at most 1"),
         (["model", "--min-length", "5", "--max-length", "5"], "max_length 5 leaves no room for min_length 5"),

@@ -19,6 +19,7 @@ import pytest
 
 from seq2seq.checkpoint.model import load_model
 from seq2seq.checkpoint.owners import owner
+from seq2seq.cli.display.comparison import PlainRuns
 from seq2seq.comparison import comparison, runs, texts
 from seq2seq.comparison.measuring import read_history
 from seq2seq.comparison.plan import Grid, load_grid, planned_runs
@@ -437,8 +438,17 @@ def test_ctrl_c_stops_all_runs_and_says_how_to_go_on(folder: Path) -> None:
     assert said.splitlines()[-1] == (
         "stopped; to go on: seq2seq compare grid.toml --output stopped --set training.max_steps=100000 --resume"
     )
+    assert said.count("dot-seed-1: stopped") == 1
+    assert ": done" not in said
     assert json.loads(log.read_text().splitlines()[-1])["event"] == "stop"
     assert not children_of("stopped")
+
+
+def test_a_run_that_was_stopped_is_not_told_as_done(capsys: pytest.CaptureFixture[str]) -> None:
+    tell, ends = PlainRuns(3), [(False, False), (False, True), (True, False)]
+    for name, (failed, stopped) in zip("abc", ends, strict=True):
+        tell(name, {"event": "end", "failed": failed, "stopped": stopped})
+    assert capsys.readouterr().err.splitlines() == ["a: done, 1 of 3", "b: stopped", "c: failed, 2 of 3"]
 
 
 def test_a_useless_model_has_a_perplexity() -> None:

@@ -42,6 +42,9 @@ DATA = {"train": {"tsv": "train.tsv"}, "validation": {"tsv": "validation.tsv"}}
         ("training", {"weight_decay": 0.1}, "weight_decay has no effect with optimizer = 'adam'"),
         ("training", {"plateau_factor": 0.1}, "plateau_factor has no effect with schedule = 'inverse_sqrt'"),
         ("training", {"schedule": "cosine", "plateau_patience": 9}, "plateau_patience has no effect with schedule"),
+        ("training", {"start_parts": ["encoder"]}, "start_parts has no effect without start"),
+        ("training", {"start_decay": 0.1}, "start_decay has no effect without start"),
+        ("training", {"start_average": 0.1}, "start_average has no effect without start"),
         ("training", {"final_rate": 0.1}, "final_rate has no effect with schedule = 'inverse_sqrt'"),
         (
             "training",
@@ -92,6 +95,7 @@ MODEL: list[tuple[dict[str, Any], dict[str, Any]]] = [  # a network, and what is
     ({}, {"layer_norm": True}),
     ({"source_vocabulary": 23}, {"tie": "target"}),
     ({"source_vocabulary": 23, "tie": "target"}, {"tie": "all"}),
+    ({"source_vocabulary": 23}, {"copy": True}),
     ({}, {"dropout_embedding": 0.5}),
     ({}, {"dropout_layer": 0.5}),
     ({}, {"dropout_output": 0.5}),
@@ -119,8 +123,17 @@ def test_every_key_of_the_model_changes_the_loss(network: dict[str, Any], change
 
 SHORT = {"max_steps": 4, "validation_interval": 1, "log_interval": 1, "average": 1}
 STUCK = {"learning_rate": 1e-30, "criterion": "perplexity", "warmup_steps": 0}  # only the first validation is a best
+TWO_VALIDATIONS = [{"source": f"{split}.xx", "target": f"{split}.yy"} for split in ("validation", "train")]
+LINKED = {"source": "train.xx", "target": "train.yy", "alignment": "train.align"}
 PLATEAU = {**STUCK, "schedule": "plateau", "plateau_patience": 1}
 TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings, and its value
+    "start": ({}, "base"),
+    "start_parts": ({"start": "base"}, ["encoder"]),
+    "start_decay": ({"start": "base"}, 0.5),
+    "start_average": ({"start": "base"}, 0.5),
+    "source_vectors": ({}, "x.vec"),
+    "target_vectors": ({"model__tie": "target"}, "x.vec"),
+    "freeze": ({}, ["encoder"]),
     "seed": ({}, 2),
     "optimizer": ({"weight_decay": 0.5}, "adamw"),  # with adam, weight_decay is refused, so it comes and goes with it
     "learning_rate": ({}, 0.02),
@@ -138,6 +151,7 @@ TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings
     "accumulation": ({}, 2),
     "label_smoothing": ({}, 0.3),
     "coverage_loss": ({}, 1.0),
+    "guided_alignment_weight": ({"data__train": LINKED}, 1.0),
     "max_steps": ({}, 3),
     "max_epochs": ({"batch_tokens": 10000}, 1),
     "validation_interval": ({}, 2),
@@ -145,6 +159,7 @@ TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings
     "validation_beam_size": ({}, 5),
     "validation_tokenize": ({}, "char"),
     "criterion": ({}, "perplexity"),
+    "criterion_text": ({"data__validation": TWO_VALIDATIONS, "criterion": "perplexity"}, "train"),
     "patience": (STUCK, 1),
     "average": ({}, 2),
     "log_interval": ({}, 2),
@@ -156,7 +171,12 @@ TRAINING: dict[str, tuple[dict[str, Any], Any]] = {  # key -> the other settings
 
 def outcome(corpus: Path, directory: Path, **changes: Any) -> list[Any]:
     """All that a training leaves behind and can be compared: its journal, its models, other files, and the threads."""
-    named = {f"training__{key}": value for key, value in (SHORT | changes).items()}
+    named = {key if "__" in key else f"training__{key}": value for key, value in (SHORT | changes).items()}
+    if "start" in changes:  # the tokenizer is then that model's, and its keys are left out
+        if not (corpus / "base").exists():
+            train(config(corpus, training__max_steps=2), corpus / "base")
+        named |= {"tokenizer__kind": "bpe", "tokenizer__vocabulary_size": 8000}
+    (corpus / "x.vec").write_text(f"1 {'0.5 ' * 13}\n", encoding="utf-8")
     AcceleratorState._reset_state(reset_partial_state=True)  # else the first precision of a process is its only one
     train(config(corpus, **named), directory)
     AcceleratorState._reset_state(reset_partial_state=True)

@@ -25,7 +25,7 @@ from seq2seq.durable import final_name, new_path, unfinished_paths
 from seq2seq.errors import InputError
 
 README = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
-NO_FILES = {"TEXT", "CODE", "NAME", "KEY=VALUE", "OWNER/NAME", "onnx"}  # what else a string may be, in --help
+NO_FILES = {"TEXT", "CODE", "NAME", "KEY=VALUE", "OWNER/NAME", "TAG", "onnx"}  # what else a string may be, in --help
 NAMED = {"--device", "--length-penalty", "--symmetrise"}  # one of a few words
 
 
@@ -355,7 +355,7 @@ def test_a_shortlist_is_not_learnt_from_its_place(folder: Path) -> None:
     assert message == f"error: m/{SHORTLIST}: is read, and m/{SHORTLIST} is written; choose another name\n"
 
 
-TEXTS = ["data.train.source", "data.validation.target", "tokenizer.source_model"]
+TEXTS = ["data.train.source", "data.train.alignment", "data.validation.target", "tokenizer.source_model"]
 
 
 @pytest.mark.parametrize("key", TEXTS)

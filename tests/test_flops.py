@@ -55,7 +55,7 @@ def test_forward_is_every_matrix_times_what_it_meets(mechanism: str, wiring: tup
         if layers.get("bidirectional") is False and "decoder_dim" in MECHANISMS[mechanism]:
             layers = layers | {"encoder_dim": 14}
         model = tiny_model(mechanism, wiring, cell, **layers)
-        counted = sum(forward_flops(model.architecture, TARGET_VOCABULARY, work).values())
+        counted = sum(forward_flops(model.architecture, model.architecture.target_vocabulary, work).values())
         assert counted == by_matrices(model, work, pair_width(model, mechanism))
 
 
@@ -98,5 +98,5 @@ def test_torch_sees_as_many(mechanism: str, wiring: tuple[str, bool], cell: str)
     vectors = [2 * counted.attention_dim * WORK.target * (counted.window == "predictive")]
     energies = {"additive": counted.attention_dim, "coverage": counted.attention_dim, "concat": counted.decoder_dim}
     vectors += [2 * energies.get(counted.score, 0) * WORK.pairs]
-    assert sum(forward_flops(counted, TARGET_VOCABULARY, WORK).values()) - forward in (0, sum(vectors))
-    assert 0.85 < both / training_flops(counted, TARGET_VOCABULARY, WORK) < 1.05
+    assert sum(forward_flops(counted, counted.target_vocabulary, WORK).values()) - forward in (0, sum(vectors))
+    assert 0.85 < both / training_flops(counted, counted.target_vocabulary, WORK) < 1.05

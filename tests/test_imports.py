@@ -29,6 +29,8 @@ ROOMS = [
     "version",
     "bounds",
     "section",
+    "data_config",
+    "start_config",
     "config",
     "config_file",
     "durable",

@@ -63,6 +63,9 @@ def test_a_sequence_equals_its_steps(mechanism: str, wiring: tuple[str, bool], c
         state = output.state
         torch.testing.assert_close(output.outputs[:, 0], together.outputs[:, position], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(output.weights[:, 0], together.weights[:, position], atol=1e-5, rtol=1e-5)
+        assert (output.gate is None) == (together.gate is None) == (mechanism != "copy")
+        if output.gate is not None and together.gate is not None:
+            torch.testing.assert_close(output.gate[:, 0], together.gate[:, position], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("mechanism", "wiring", "cell", "shape"), SHAPED)
@@ -193,11 +196,14 @@ def test_empty_slots_change_nothing(mechanism: str, wiring: tuple[str, bool], ce
 
 @pytest.mark.parametrize(("wiring", "cell"), list(itertools.product(WIRINGS, CELLS)))
 def test_switching_the_score_changes_the_score_alone(wiring: tuple[str, bool], cell: str) -> None:
-    """Pitfall 19: same names, shapes and initial values outside the attention, or the score's own part of it."""
+    """Pitfall 19: same names, shapes and initial values outside the attention, the score's own part of it, or the gate
+    of copies.
+    """
 
     def outside(mechanism: str) -> dict[str, torch.Tensor]:
-        own = "decoder.attention.score." if mechanism in SCORES else "decoder.attention."
-        named = tiny_model(mechanism, wiring, cell, decoder_dim=14).named_parameters()
+        own = ("decoder.attention.score." if mechanism in SCORES else "decoder.attention.", "decoder.copy_gate.")
+        sizes = {"decoder_dim": 14, "target_vocabulary": SOURCE_VOCABULARY}
+        named = tiny_model(mechanism, wiring, cell, **sizes).named_parameters()
         return {name: value for name, value in named if not name.startswith(own)}
 
     expected = outside("uniform")

@@ -22,7 +22,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mechanisms import QUICK_CASES, TARGET_VOCABULARY, perturb, random_ids, tiny_model
+from mechanisms import QUICK_CASES, perturb, random_ids, tiny_model
 from test_arguments import BAD_OPTIONS, BAD_TEXTS, ITERABLES, TEXTS, check_copies, check_results
 from test_translator import TARGETS, make_config, sentences
 from typer.testing import CliRunner
@@ -31,6 +31,7 @@ from seq2seq.batching import source_batch
 from seq2seq.checkpoint.model import LoadedModel, build_model, load_model, save_model
 from seq2seq.cli import app
 from seq2seq.errors import InputError, Seq2SeqError
+from seq2seq.nn.copying import copied_weights
 from seq2seq.nn.initialisation import initialise
 from seq2seq.onnx import beam as numpy_search
 from seq2seq.onnx.engine import ExportedModel, load_export
@@ -72,7 +73,7 @@ def test_graphs_give_the_numbers_of_the_network(mechanism: str, wiring: tuple[st
     for graph in graphs.values():
         check_graph(Path(), graph, make_config().model)
     sessions = [ort.InferenceSession(graph, providers=["CPUExecutionProvider"]) for graph in graphs.values()]
-    tokenizers: Any = SimpleNamespace(target=SimpleNamespace(vocabulary_size=TARGET_VOCABULARY))
+    tokenizers: Any = SimpleNamespace(target=SimpleNamespace(vocabulary_size=network.architecture.target_vocabulary))
     exported = ExportedModel(Path(), make_config(), tokenizers, *sessions)
     for lengths in ([7, 4, 1], [1], [9, 9]):
         ids = random_ids(lengths, 29, seed=2)
@@ -85,10 +86,14 @@ def test_graphs_give_the_numbers_of_the_network(mechanism: str, wiring: tuple[st
                 answer = {n: a if n in numpy_search.PER_SENTENCE else a[rows, parents] for n, a in answer.items()}
                 tokens = torch.arange(len(ids) * slots).view(len(ids), slots) % 19 + 4
                 log_probs, output = network.step(tokens, state)
-                found, weights, answer = exported.step(tokens.numpy(), answer)
-                np.testing.assert_allclose(found, log_probs.numpy(), atol=2e-5)
-                np.testing.assert_allclose(weights, output.weights.numpy(), atol=1e-5)
-                state = output.state
+                found = exported.step(tokens.numpy(), answer)
+                np.testing.assert_allclose(found.log_probs, log_probs.numpy(), atol=2e-5)
+                np.testing.assert_allclose(found.weights, output.weights.numpy(), atol=1e-5)
+                copied = copied_weights(output)
+                assert (found.copied is None) == (copied is None) == (mechanism != "copy")
+                if found.copied is not None and copied is not None:
+                    np.testing.assert_allclose(found.copied, copied.numpy(), atol=1e-5)
+                state, answer = output.state, found.state
 
 
 class _Nothing:
@@ -129,8 +134,9 @@ def test_search_finds_what_the_search_in_torch_finds(
     def step(tokens: torch.Tensor, state: _Nothing) -> Step[_Nothing]:
         return Step(table[tokens], torch.stack([tokens, tokens + 1], 2).float(), state)
 
-    def step_in_numpy(tokens: Any, state: Any) -> Any:
-        return table.numpy()[tokens], np.stack([tokens, tokens + 1], 2).astype(np.float32), state
+    def step_in_numpy(tokens: Any, state: Any) -> numpy_search.ArrayStep:
+        weights = np.stack([tokens, tokens + 1], 2).astype(np.float32)
+        return numpy_search.ArrayStep(table.numpy()[tokens], weights, state)
 
     expected = torch_search.beam_search(step, _Nothing(), sentences=sentence_count, **shared)
     found = numpy_search.numpy_beam_search(step_in_numpy, {}, **shared)
@@ -220,6 +226,16 @@ def refusal(*arguments: str, text: str = "der hund\n") -> str:
 def test_what_an_export_cannot_do_is_refused(loaded: LoadedModel, export: Path, tmp_path: Path) -> None:
     model = str(loaded.directory)
     assert "does not sample" in refusal("translate", str(export), "--sample")
+    assert "does not sample" in refusal("translate", str(export), "--mbr", "chrf")
+    options = [["--prefix"], ["--avoid", __file__], ["--diverse-groups", "1"]]
+    options += [["--no-repeat-ngram", "2"], ["--repetition-penalty", "1.2"]]
+    terms = tmp_path / "terms.tsv"
+    terms.write_text("hund\tdog\n", encoding="utf-8")
+    for steered in (["--constraints"], ["--glossary", str(terms)]):
+        assert "cannot be steered; leave out constraints" in refusal("translate", str(export), *steered)
+    for steered in options:
+        name = steered[0].removeprefix("--").replace("-", "_").replace("prefix", "prefixes")
+        assert f"cannot be steered; leave out {name}" in refusal("translate", str(export), *steered)
     assert "no shortlist" in refusal("translate", str(export), "--shortlist")
     assert "joins no ensemble" in refusal("translate", model, str(export))
     assert "cpu alone" in refusal("translate", str(export), "--device", "cuda")

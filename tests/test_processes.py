@@ -82,10 +82,14 @@ def test_the_curve_does_not_depend_on_processes_and_accumulation(corpus: Path, t
 
 
 def test_the_gradient_does_not_depend_on_processes(corpus: Path, tmp_path: Path) -> None:
-    """Pitfall 15: its norm, for Adam hides a factor; at steps of many rows and of one, of which a process has none."""
+    """Pitfall 15: its norm, for Adam hides a factor; at steps of many rows and of one, of which a process has none.
+
+    The former are of a model that copies.
+    """
     jobs = []
     for budget in (10, 100):
-        settings = tree(corpus, training__max_steps=2, training__log_interval=1, training__batch_tokens=budget)
+        changes = {"training__max_steps": 2, "training__log_interval": 1, "training__batch_tokens": budget}
+        settings = tree(corpus, **changes, model__copy=budget == 100)
         for processes in (1, 2):
             jobs.append({"config": settings, "output": str(tmp_path / f"{budget}-{processes}"), "processes": processes})
     done = run(tmp_path, *jobs)

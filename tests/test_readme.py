@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from seq2seq import Translator
 from seq2seq.cli import app
+from seq2seq.comparison.plan import Grid, planned_runs
 from seq2seq.config_file import parse_config
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
@@ -59,6 +60,21 @@ BLOCKS = {
     "study of links made by hand": ("sh", "scripts/study/zh-en.toml"),
     "study at 1,024 units": ("sh", "scripts/study/wide.toml"),
     "score function": ("python", "score_function"),
+    "first model": ("sh", "scripts/generate-phrasebook --train 6000"),
+    "go on from a model": ("sh", "training.start=runs/mine"),
+    "what is taken": ("toml", "start_parts"),
+    "extension": ("toml", "extend = true"),
+    "several texts": ("toml", "[[data.train]]"),
+    "mix": ("sh", "mixed.toml --output"),
+    "grid of corpora": ("toml", "[[grid.corpora]]"),
+    "back-translation": ("sh", "runs/reverse"),
+    "distillation": ("sh", "taught.en"),
+    "word links": ("sh", "old.align"),
+    "word vectors": ("toml", "source_vectors"),
+    "copying": ("sh", "model.copy=true"),
+    "document": ("sh", "page.txt"),
+    "translators' files": ("toml", "memory.tmx.gz"),
+    "steering": ("sh", "--constraints"),
 }
 # Of these, a test sees no more than that programs, options and files are there: they install, take hours, or need a
 # corpus that is not here. All others are run.
@@ -254,6 +270,103 @@ def test_settings_of_text_are_read() -> None:
     assert config.data.train.streaming
 
 
+@pytest.fixture(scope="module")
+def day_two(workplace: Path) -> Path:
+    """The folder of the page on day two after its first commands: few pairs, trainings of two steps."""
+    few = "--train 60 --validation 12 --test 6 --long 4 --recombined 10 "
+    made, _, trained = block("first model").replace("--train 6000 ", few).partition("seq2seq train")
+    shell(workplace, made.replace("4000", "40").replace("4001", "41"))
+    folder = workplace / "phrases"
+    (folder / "bin").symlink_to(workplace / "bin")
+    replace_in(folder / "my.toml", r"(?m)^warmup_steps = \d+", "warmup_steps = 1")
+    shell(folder, quick(f"seq2seq train{trained}"))
+    return folder
+
+
+def quick(script: str) -> str:
+    return re.sub(r"max_steps=\d+", "max_steps=2", script)
+
+
+@pytest.mark.slow
+def test_a_model_goes_on_as_written(day_two: Path) -> None:
+    assert "BLEU" in shell(day_two, quick(block("go on from a model")))
+    assert "the model `runs/mine`" in (day_two / "runs" / "new" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_texts_are_mixed_as_written(day_two: Path) -> None:
+    settings = re.sub(r"(max_steps|vocabulary_size) = \d+", r"\1 = 200", block("several texts"))
+    (day_two / "mixed.toml").write_text(
+        settings.replace("max_steps = 200", "max_steps = 2\nwarmup_steps = 1"), encoding="utf-8"
+    )
+    assert "BLEU" in shell(day_two, block("mix"))
+    assert len((day_two / "test.mixed.en").read_text(encoding="utf-8").splitlines()) == 6
+    assert "`<new>`" in (day_two / "runs" / "mixed" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_text_is_translated_back_and_a_student_is_taught_as_written(day_two: Path) -> None:
+    shell(day_two, quick(block("back-translation")))
+    assert len((day_two / "written.de").read_text(encoding="utf-8").splitlines()) == 20
+    if not (day_two / "runs" / "new").exists():
+        shell(day_two, quick(block("go on from a model")))
+    shell(day_two, quick(block("distillation")))
+    assert len((day_two / "taught.en").read_text(encoding="utf-8").splitlines()) == 40
+    assert "128" in shell(day_two, "seq2seq inspect runs/student")
+
+
+@pytest.mark.slow
+def test_attention_is_guided_as_written(day_two: Path) -> None:
+    shell(day_two, quick(block("word links")).replace("max_steps=2", "max_steps=2 --set training.log_interval=1"))
+    log = (day_two / "runs" / "guided" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    assert any("alignment_loss" in json.loads(line) for line in log)
+
+
+@pytest.mark.slow
+def test_names_are_copied_as_written(day_two: Path) -> None:
+    shell(day_two, quick(block("copying")))
+    first = json.loads((day_two / "test.copied.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert len(first["copied"]) == len(first["pieces"])
+
+
+@pytest.mark.slow
+def test_a_document_is_translated_as_written(day_two: Path) -> None:
+    shell(day_two, block("document"))
+    lines = (day_two / "page.en.txt").read_text(encoding="utf-8").splitlines()
+    assert (len(lines), lines[1]) == (3, "")
+    assert all(lines[2].count(kept) == 1 for kept in ("{page}", "https://example.org"))
+
+
+@pytest.mark.slow
+def test_translations_are_steered_as_written(day_two: Path) -> None:
+    prefixed, constrained = shell(day_two, block("steering")).splitlines()
+    assert prefixed.startswith("The old dog")
+    assert "dog" in constrained
+    assert "now" in constrained
+    assert len((day_two / "test.terms.en").read_text(encoding="utf-8").splitlines()) == 6
+    assert (day_two / "test.nbest").read_text(encoding="utf-8").startswith("0 ||| ")
+    assert len((day_two / "test.mbr.en").read_text(encoding="utf-8").splitlines()) == 6
+
+
+def test_settings_of_day_two_are_read() -> None:
+    texts = {part: {"source": "a", "target": "b"} for part in ("train", "validation")}
+    for name in ("what is taken", "extension", "word vectors"):
+        parse_config(tomllib.loads(block_with(*BLOCKS[name])) | {"data": texts}, name)
+    for name in ("several texts", "translators' files"):
+        parse_config(tomllib.loads(block_with(*BLOCKS[name])), name)
+    assert [block("what is taken"), block("extension"), block("word vectors"), block("translators' files")]
+    config = (ROOT / "scripts" / "configs" / "study-phrasebook.toml").as_posix()
+    head = f'title = "t"\nconfig = "{config}"\nseeds = [1, 2]\n[tests.t]\nsource = "a"\nreference = "b"\n'
+    grid = Grid.model_validate(tomllib.loads(head + block("grid of corpora")))
+    plan = planned_runs(grid, ROOT / "scripts" / "study" / "grid.toml")
+    assert [run.config.data.texts[-1].source for run in plan] == [
+        "clean.de",
+        "written-1.de",
+        "clean.de",
+        "written-2.de",
+    ]
+
+
 @pytest.mark.parametrize("name", ONLY_CHECKED)
 def test_programs_options_and_files_are_there(name: str) -> None:
     for line in block(name).replace("\\\n", " ").splitlines():
@@ -301,7 +414,8 @@ def test_every_option_named_exists() -> None:
         for option in re.findall(r"--[a-z-]+", words):
             assert option in text, (name, option)
     every = "".join(help_of(name) for name in (*(each.name for each in app.registered_commands), "plot attention"))
-    for code in re.findall(r"`([^`\n]*--[^`\n]*)`", re.sub(r"(?ms)^```.*?^```$", "", GUIDE)):
+    pages = GUIDE + PAGES["scripts/day-two/README.md"]
+    for code in re.findall(r"`([^`\n]*--[^`\n]*)`", re.sub(r"(?ms)^```.*?^```$", "", pages)):
         for option in re.findall(r"--[a-z0-9-]+", code):
             assert re.search(rf"{option}\b", every), option
 

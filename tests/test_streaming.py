@@ -24,6 +24,7 @@ from seq2seq.text.streaming import open_stream
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.training.data import TrainingText
 from seq2seq.training.epoch import Place, Pool, make_pools
+from seq2seq.training.mixing import MixedText
 from seq2seq.training.trainer import train
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
@@ -84,7 +85,8 @@ def text_of(settings: Config) -> TrainingText:
     stream = open_stream(settings)
     assert stream.sample is not None
     tokenizers: TokenizerPair = train_tokenizers(stream.sample.source, stream.sample.target, settings.tokenizer, Path())
-    return TrainingText(stream, None, tokenizers, "", {})  # type: ignore[arg-type]  # no validation in these tests
+    mixed = (MixedText("shards", stream, {}),)
+    return TrainingText(mixed, None, tokenizers, {})  # type: ignore[arg-type]  # no validation in these tests
 
 
 def sentences(text: TrainingText, pools: list[Pool]) -> list[tuple[str, str]]:

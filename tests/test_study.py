@@ -90,6 +90,23 @@ def test_text_is_prepared_and_the_gold_left_alone(tmp_path: Path) -> None:
     assert (output / "train.en").read_text(encoding="utf-8").startswith("we do n't .\n")
 
 
+@pytest.mark.parametrize(("score", "wiring"), [("additive", "feeding"), ("dot", "luong"), ("uniform", "bahdanau")])
+def test_early_attention_is_measured(tmp_path: Path, score: str, wiring: str) -> None:
+    """Entropy as a share of the uniform one's, which is 1, and the energies' gradient, which a control has none of."""
+    sample = {side: (ROOT / "data" / "phrasebook" / f"sample.{side}").read_bytes() for side in ("de", "en")}
+    for side, text in sample.items():
+        for part in ("train", "validation"):
+            (tmp_path / f"{part}.{side}").write_bytes(text * 4 if part == "train" else text)
+    measure = runpy.run_path(str(ROOT / "scripts" / "measure-early-attention"))["measure"]
+    measure.__globals__["POINTS"] = (6, 12)
+    found = measure((score, wiring, 16), str(tmp_path), ("tokenizer.vocabulary_size=150",))
+    assert [point["step"] for point in found["points"]] == [6, 12]
+    for point in found["points"]:
+        assert point["loss"] < 6
+        assert point["entropy"] == 1 if score == "uniform" else 0.5 < point["entropy"] < 1
+        assert (point["gradient"] == 0) == (score == "uniform")
+
+
 @pytest.fixture(scope="module")
 def mean() -> Callable[..., float]:
     """One number of a committed comparison: mean(comparison, system, field, test)."""

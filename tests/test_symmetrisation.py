@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seq2seq.errors import InputError
-from seq2seq.metrics.links import Link, parse_pharaoh
 from seq2seq.metrics.symmetrisation import METHODS, reverse_links, symmetrise
+from seq2seq.text.word_links import Link, parse_pharaoh
 
 LINKS = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=13)
 

@@ -12,9 +12,10 @@ import pytest
 from seq2seq.cli.display.training import event_line
 from seq2seq.config import CorpusConfig, DataConfig
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.text.corpus import Corpus, read_corpus
-from seq2seq.training.data import TrainingText
+from seq2seq.text.corpus import Corpus, EncodedCorpus, read_corpus
+from seq2seq.training.data import TrainingText, ValidationText
 from seq2seq.training.event_log import EventLog
+from seq2seq.training.mixing import MixedText
 from seq2seq.training.reports import Reports
 
 OTHER = CorpusConfig(source="a", target="b")
@@ -196,12 +197,14 @@ def test_notes_of_both_texts_are_told_once(tmp_path: Path) -> None:
     told: list[dict[str, Any]] = []
     text = read(tmp_path / "text.csv", "de,en\nja,yes\n")
     vocabulary = SimpleNamespace(source=SimpleNamespace(vocabulary_size=3), target=SimpleNamespace(vocabulary_size=3))
-    ids: Any = SimpleNamespace(source=[1], target=[1], removed={})
+    ids = EncodedCorpus([[1]], [[1]], ["a"], ["b"], {})
     config: Any = SimpleNamespace(training=SimpleNamespace(seed=1))
     run: Any = SimpleNamespace(directory=tmp_path)
     log = EventLog(tmp_path / "log.jsonl", told.append)
     notes = (*text.notes, *text.notes)
     reports = Reports(config, log, SimpleNamespace())  # type: ignore[arg-type]
-    reports.start(run, TrainingText(ids, ids, vocabulary, {}, {}, notes), 1)  # type: ignore[arg-type]
+    reports.start(
+        run, TrainingText((MixedText("text", ids, {}),), (ValidationText("text", ids),), vocabulary, {}, notes), 1, None
+    )  # type: ignore[arg-type]
     assert [event["event"] for event in told] == ["start", "note", "data"]
     assert event_line(told[1]) == f"note: {text.notes[0]}"

@@ -85,6 +85,8 @@ def write_corpus(directory: Path) -> None:
             rows.append([str(digit) for digit in torch.randint(0, 10, (length,), generator=generator).tolist()])
         (directory / f"{split}.xx").write_text("".join(" ".join(row) + "\n" for row in rows), encoding="utf-8")
         (directory / f"{split}.yy").write_text("".join(" ".join(row[::-1]) + "\n" for row in rows), encoding="utf-8")
+        links = [" ".join(f"{place}-{len(row) - 1 - place}" for place in range(len(row))) for row in rows]
+        (directory / f"{split}.align").write_text("".join(f"{line}\n" for line in links), encoding="utf-8")
 
 
 def config(corpus: Path, **changes: Any) -> Config:

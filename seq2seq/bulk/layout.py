@@ -22,17 +22,19 @@ class Layout:
 
     text: columns separated by tabs: the line number, from 1 (`numbered`), the translation, score and log_prob
     (`scores`), the links (`alignment`). jsonl: one JSON object per translation. grid: as text, with a drawing after
-    each line.
+    each line. moses: the n-best lists of Moses, lines numbered from 0, with log_prob and length as features.
     """
 
-    form: Literal["text", "jsonl", "grid"]
+    form: Literal["text", "jsonl", "grid", "moses"]
     numbered: bool
     scores: bool
     alignment: bool
 
     def lines(self, number: int, found: Sequence[Translation]) -> str:
         """Return the output for line `number` with its translations, best first."""
-        one = {"text": self._columns, "jsonl": self._object, "grid": self._with_drawing}[self.form]
+        one = {"text": self._columns, "jsonl": self._object, "grid": self._with_drawing, "moses": self._moses}[
+            self.form
+        ]
         return "".join(one(number, rank, translation) + "\n" for rank, translation in enumerate(found, start=1))
 
     def error_line(self, number: int, source: str, error: str) -> str:
@@ -44,7 +46,7 @@ class Layout:
         return self.lines(number, [blank_translation("")])
 
     def _columns(self, number: int, rank: int, translation: Translation) -> str:
-        from seq2seq.metrics.links import format_pharaoh
+        from seq2seq.text.word_links import format_pharaoh
 
         columns = [str(number)] if self.numbered else []
         columns.append(translation.text.replace("\r", " "))
@@ -66,13 +68,28 @@ class Layout:
             "source_pieces": translation.source_pieces,
             "pieces": translation.pieces,
         }
+        if translation.prefix:
+            entry["prefix"] = translation.prefix
+        if translation.constraints:
+            entry |= {"constraints": translation.constraints, "unmet": translation.unmet}
         if error:
             entry["error"] = error
+        if translation.copied is not None:
+            entry["copied"] = [round(share, 6) for share in translation.copied]
         if self.scores:
             entry |= {"score": translation.score, "log_prob": translation.log_prob}
         if self.alignment:
             entry["alignment"] = translation.alignment
         return json.dumps(entry, ensure_ascii=False)
+
+    def _moses(self, number: int, rank: int, translation: Translation) -> str:
+        from seq2seq.text.word_links import format_pharaoh
+
+        length = len(translation.pieces) + translation.finished
+        parts = [str(number - 1), translation.text.replace("\r", " ").replace("|", "&#124;")]
+        parts += [f"log_prob= {translation.log_prob:.6f} length= {length}", f"{translation.score:.6f}"]
+        parts += [format_pharaoh(translation.alignment)] if self.alignment else []
+        return " ||| ".join(parts)
 
     def _with_drawing(self, number: int, rank: int, translation: Translation) -> str:
         picture = "".join(f"{line.rstrip()}\n" for line in draw_attention(translation).split("\n"))

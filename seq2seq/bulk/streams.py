@@ -117,9 +117,9 @@ def count_lines(path: str) -> int | None:
 
 
 @contextmanager
-def open_output(path: str) -> Iterator[Callable[[str], None]]:
-    """Return a function that writes text: to standard output ('-') at once, or to a file that appears when all is
-    written.
+def open_output(path: str) -> Iterator[Callable[[str | bytes], None]]:
+    """Return a function that writes text, or a document's bytes: to standard output ('-') at once, or to a file that
+    appears when all is written.
 
     Raises Seq2SeqError when the disk refuses.
     """
@@ -138,13 +138,14 @@ def _open_device(path: Path, name: str) -> AbstractContextManager[FileIO]:
         return path.open("wb", buffering=0)
 
 
-def _write_standard(text: str) -> None:
-    _write(sys.stdout.buffer, escape_columns(text) if sys.stdout.isatty() else text, "standard output")
+def _write_standard(text: str | bytes) -> None:
+    shown = escape_columns(text) if isinstance(text, str) and sys.stdout.isatty() else text
+    _write(sys.stdout.buffer, shown, "standard output")
 
 
-def _write(file: FileIO | BinaryIO, text: str, name: str) -> None:
+def _write(file: FileIO | BinaryIO, text: str | bytes, name: str) -> None:
     with explain_write_errors(name):
-        write_all(file, text.encode("utf-8"))
+        write_all(file, text.encode("utf-8") if isinstance(text, str) else text)
         file.flush()
 
 

@@ -31,7 +31,7 @@ class UnknownCounter:
         from seq2seq.text.special_tokens import UNK
 
         if reader.pieces[UNK] in translation.source_pieces:
-            found = reader.find_unknown(translation.source, len(translation.source_pieces))
+            found = reader.find_unknown(translation.source, len(translation.source_pieces) - bool(translation.tag))
             self.merge(UnknownCounter(len(found), int(bool(found)), reader.kind == "word", found))
 
     def merge(self, other: UnknownCounter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,11 @@ from seq2seq.nn.windows import WINDOWS
 from seq2seq.text.escaping import code_span, escape_markdown
 from seq2seq.text.languages import LANGUAGES
 from seq2seq.version import __version__
+
+# Keys whose values are paths, which are private.
+_PATHS = {
+    "train", "validation", "root", "source_model", "target_model", "start", "source_vectors", "target_vectors",
+}  # fmt: skip
 
 _USE = """\
 ## Use
@@ -53,12 +58,13 @@ _LIMITS = """\
 
 def model_card(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> str:
     """Return the card's text, made from the config, the vocabularies' sizes and the record of the training."""
-    source, target = _language(config.data.source_language), _language(config.data.target_language)
+    directions = list(dict.fromkeys(_direction(config, text) for text in config.data.texts))
     blocks = [
         _front_matter(config),
-        f"# {source} to {target}",
-        _summary(config, record, source, target),
+        "# " + ", ".join(f"{source} to {target}" for source, target in directions),
+        _summary(config, record, directions),
         _USE.format(version=__version__),
+        *_tags(config),
         _data(config, vocabulary, record),
         _scores(config, record),
         _LIMITS.format(pairs=_pairs(record)),
@@ -72,20 +78,47 @@ def _front_matter(config: Config) -> str:
 
     JSON's strings are valid YAML, and without the quotes, the code of Norwegian (no) would be read as false.
     """
-    sides = [config.data.source_language, config.data.target_language]
+    sides = [side for text in config.data.texts for side in config.data.languages(text)]
     codes = [code for code in dict.fromkeys(sides) if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", code)]
     language = ["language:", *(f"- {json.dumps(code)}" for code in codes)] if codes else []
     fixed = ["library_name: seq2seq", "pipeline_tag: translation", "tags:", "- translation", "- attention", "- rnn"]
     return "\n".join(["---", *language, *fixed, "metrics:", "- bleu", "---"])
 
 
-def _summary(config: Config, record: Mapping[str, Any], source: str, target: str) -> str:
+def _direction(config: Config, text: CorpusConfig) -> tuple[str, str]:
+    source, target = config.data.languages(text)
+    return _language(source), _language(target)
+
+
+def _tags(config: Config) -> Iterator[str]:
+    """Yield a section on the tags that the model knows, if it knows any."""
+    texts = config.data.texts
+    if not config.data.tags:
+        return
+    rows = []
+    for tag in [*config.data.tags, None]:
+        read = [text for text in texts if text.tag == tag]
+        kinds = list(dict.fromkeys(" to ".join(_direction(config, text)) for text in read))
+        if read:
+            shown = "none" if tag is None else code_span(tag)
+            rows.append(f"| {shown} | {', '.join(kinds)} | {', '.join(code_span(text.called) for text in read)} |")
+    needed = "One of them is needed" if all(text.tag for text in texts) else "Without one, nothing is put before it"
+    lead = (
+        "A tag is a piece that the model reads before the source, given as `--tag` (in Python `tag`). "
+        f"{needed}. It stands for the kind of text that the model learnt it from:"
+    )
+    cells = [row.replace("\n", " ") for row in rows]
+    yield "\n".join(["## Tags", "", lead, "", "| tag | direction | texts |", "|---|---|---|", *cells])
+
+
+def _summary(config: Config, record: Mapping[str, Any], directions: list[tuple[str, str]]) -> str:
     model = config.model
     reading = "bidirectional " if model.bidirectional else ""
     feeding = " with input feeding" if model.input_feeding else ""
     size = f", {record['parameters']:,} parameters" if record.get("parameters") else ""
+    translated = " and ".join(f"{source} into {target}" for source, target in directions)
     lines = [
-        f"Translates {source} into {target}: a recurrent encoder-decoder with attention, made by "
+        f"Translates {translated}: a recurrent encoder-decoder with attention, made by "
         f"`seq2seq` {__version__}. {model.cell.upper()} cells, a {reading}encoder, `{model.wiring}` wiring"
         f"{feeding}{size}.",
         f"Attention score function: `{model.score}`, {_first_paragraph(SCORE_FUNCTIONS[model.score])}",
@@ -108,7 +141,10 @@ def _summary(config: Config, record: Mapping[str, Any], source: str, target: str
 
 def _data(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> str:
     tokenizer = config.tokenizer
-    if tokenizer.source_model is not None:
+    if config.training.start:
+        more = " and extended by pieces of the training text" if tokenizer.extend else ""
+        pieces = f"Text is cut into pieces by the SentencePiece model that was there at the start{more},"
+    elif tokenizer.source_model is not None:
         pieces = "Text was cut into pieces by SentencePiece models that were given,"
     else:
         pieces = f"Text is cut into pieces by SentencePiece (`{tokenizer.kind}`), trained on the training text,"
@@ -116,11 +152,32 @@ def _data(config: Config, vocabulary: Vocabulary, record: Mapping[str, Any]) -> 
         [
             "## Data",
             "",
-            f"- Training: {_pairs(record)}, from {_corpus(config.data.train)}",
-            f"- Validation, by which this checkpoint was chosen: {_corpus(config.data.validation)}",
+            f"- Training: {_pairs(record)}, from {'; '.join(map(_corpus, config.data.texts))}",
+            "- Validation, by which this checkpoint was chosen: " + "; ".join(map(_corpus, config.data.validations)),
             f"- {pieces} {vocabulary.source:,} of them for the source and {vocabulary.target:,} for the target.",
+            *_start(record),
+            *_vectors(config),
         ]
     )
+
+
+def _start(record: Mapping[str, Any]) -> list[str]:
+    """Return what is known of the model that the training started from; of a path the last part alone."""
+    start = record.get("start")
+    if not isinstance(start, dict):
+        return []
+    name = str(start.get("name"))
+    known = code_span(name if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name) else Path(name).name)
+    score = f", perplexity {start['perplexity']:.2f} on the validation text" if start.get("perplexity") else ""
+    return [f"- Start: the model {known} (SHA-256 of its weights {code_span(str(start.get('sha256')))}){score}"]
+
+
+def _vectors(config: Config) -> Iterator[str]:
+    """Yield what embeddings began with, where that was word vectors; of a path the last part alone."""
+    for side in ("source", "target"):
+        if name := getattr(config.training, f"{side}_vectors"):
+            which = "source and target" if config.model.tie == "all" else side
+            yield f"- Word vectors: the embedding of the {which} began with those of {code_span(Path(name).name)}"
 
 
 def _corpus(corpus: CorpusConfig) -> str:
@@ -137,14 +194,21 @@ def _corpus(corpus: CorpusConfig) -> str:
 def _scores(config: Config, record: Mapping[str, Any]) -> str:
     """Return the scores measured in training. BLEU without its signature is left out, as it could not be compared."""
     rows = []
+    mean = ", the mean over the texts" if record.get("texts") and not config.training.criterion_text else ""
     if record.get("perplexity") is not None:
-        rows.append(f"- Perplexity per piece, the end of sentence counted: {record['perplexity']:.2f}")
+        rows.append(f"- Perplexity per piece, the end of sentence counted{mean}: {record['perplexity']:.2f}")
     if record.get("bleu") is not None and record.get("signature"):
         beam = config.training.validation_beam_size
-        rows.append(f"- BLEU: {record['bleu']:.2f} (beam {beam}; {code_span(record['signature'])})")
+        rows.append(f"- BLEU{mean}: {record['bleu']:.2f} (beam {beam}; {code_span(record['signature'])})")
+    for label, each in record.get("texts", {}).items():
+        if each["perplexity"] is None:
+            continue
+        score = "" if each.get("bleu") is None else f", BLEU {each['bleu']:.2f} ({code_span(str(each['signature']))})"
+        rows.append(f"- On {code_span(label)}: perplexity {each['perplexity']:.2f}{score}")
     if not rows:
         return "## Scores\n\nNone were recorded."
     made = {"best": "the best of its run", "last": "the last of its run", "averaged": "averaged over a run's last ones"}
+    made["start_averaged"] = "the mean of a run's model and the one that it started from"
     which = made.get(str(record.get("kind")), "one checkpoint")
     steps = f" after {record['step']:,} steps" if record.get("step") else ""
     lead = (
@@ -161,7 +225,7 @@ def _settings(config: Config) -> str:
         section: BaseModel = getattr(config, name)
         for key, field in type(section).model_fields.items():
             value = getattr(section, key)
-            if isinstance(value, BaseModel) or key in ("root", "source_model", "target_model"):
+            if key in _PATHS:
                 continue
             cells = [f"{name}.{key}", code_span(json.dumps(value, ensure_ascii=False)), str(field.description)]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

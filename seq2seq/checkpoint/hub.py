@@ -12,12 +12,14 @@ from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.text.arguments import check_path
 
 
-def locate(name: str | Path) -> Path:
+def locate(name: str | Path, root: str | Path = ".") -> Path:
     """Return the directory of a model by its name; a model that is not on this machine is downloaded from the hub.
 
-    The hub is asked only for names that cannot be paths. Raises InputError when there is no such model.
+    Relative paths start from `root`. The hub is asked only for names that cannot be paths. Raises InputError when there
+    is no such model.
     """
-    path = Path(os.path.expanduser(check_path(name, "a model's name")))  # Path.expanduser raises for an unknown user
+    # Path.expanduser raises for an unknown user.
+    path = Path(root) / os.path.expanduser(check_path(name, "a model's name"))
     if os.path.isdir(path):  # Path.is_dir and exists raise for a name too long, or hidden by permissions
         return path
     if os.path.exists(path):
@@ -25,7 +27,7 @@ def locate(name: str | Path) -> Path:
     parts = re.fullmatch(r"((?P<owner>\w[\w.-]*)/\w[\w.-]*)(@(?P<revision>[\w./-]+))?", str(name))
     if parts is None:
         raise InputError(f"{name}: no such model directory")
-    if parts["revision"] is None and Path(parts["owner"]).is_dir():
+    if parts["revision"] is None and (Path(root) / parts["owner"]).is_dir():
         raise InputError(f"{name}: no such model directory; for the hub's model of that name write {name}@main")
     return _download(parts[1], parts["revision"])
 

@@ -12,7 +12,6 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from seq2seq.checkpoint.card import model_card
 from seq2seq.checkpoint.files import (
@@ -38,6 +37,7 @@ from seq2seq.durable import explain_write_errors, sha256
 from seq2seq.errors import InputError, nearest
 from seq2seq.nn.architecture import Architecture
 from seq2seq.nn.decoder import DECODERS
+from seq2seq.nn.initialisation import SkipInitialisation
 from seq2seq.nn.model import Seq2Seq, mechanisms
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
@@ -45,6 +45,7 @@ from seq2seq.text.special_tokens import SPECIAL_IDS
 from seq2seq.text.tokenizer import LARGEST_TOKENIZER, Tokenizer, TokenizerPair
 from seq2seq.version import __version__
 
+_COPY_NEEDS = "model.copy = true needs one vocabulary for both sides; use tokenizer.joint = true and no target_model"
 _HEADER = 1024  # bytes; more than the header of a safetensors file needs for one tensor, its long name included
 
 
@@ -98,20 +99,9 @@ def build_model(config: Config, tokenizers: TokenizerPair) -> Seq2Seq:
 def _sizes(config: Config, tokenizers: TokenizerPair) -> Vocabulary:
     if config.model.tie == "all" and not tokenizers.joint:
         raise InputError("model.tie = 'all' needs one vocabulary for both sides; use a joint one, or tie = 'target'")
+    if config.model.copy and not tokenizers.joint:
+        raise InputError(_COPY_NEEDS)
     return Vocabulary(source=tokenizers.source.vocabulary_size, target=tokenizers.target.vocabulary_size)
-
-
-class _SkipInitialisation(TorchFunctionMode):
-    """A mode in which new layers keep uninitialised parameters, as torch.empty made them.
-
-    torch would fill them at random, which takes time and memory and advances the caller's random generator. (The device
-    'meta' would avoid all three, but its first use imports 800 modules, which takes a second.)
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.__name__ in ("uniform_", "normal_", "kaiming_uniform_", "fill_", "zero_"):
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **(kwargs or {}))
 
 
 def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
@@ -122,7 +112,7 @@ def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
             raise InputError(f"model.{key} = {name!r}: no such {kind}; {nearest(name, names)}")
     _refuse_ineffective_keys(config)
     try:
-        with _SkipInitialisation():
+        with SkipInitialisation():
             return Seq2Seq(architecture)
     except ValueError as error:
         raise InputError(f"model: {error}") from None
@@ -131,8 +121,10 @@ def _build(config: Config, sizes: Vocabulary) -> Seq2Seq:
 
 
 def _refuse_ineffective_keys(config: Config) -> None:
-    """Raise InputError for keys that would change nothing, as the mechanisms' classes declare."""
-    model = config.model
+    """Raise InputError for keys that would change nothing, as the mechanisms' classes declare, or cannot be met."""
+    model, tokenizer = config.model, config.tokenizer
+    if model.copy and (tokenizer.target_model is not None or not tokenizer.joint):
+        raise InputError(_COPY_NEEDS)
     if model.input_feeding and (model.wiring, True) not in DECODERS:
         reason = DECODERS[model.wiring, False].no_input_feeding
         raise InputError(f"model: input_feeding has no effect with wiring = {model.wiring!r}, {reason}")
@@ -142,9 +134,9 @@ def _refuse_ineffective_keys(config: Config) -> None:
         raise InputError(
             f"model: normalisation has no effect with score = {model.score!r}, whose energies are all equal"
         )
-    if config.training.coverage_loss and not WINDOWS[model.window].attends:
-        idle = f"training.coverage_loss has no effect with model.score = {model.score!r}"
-        raise InputError(f"{idle}, which cannot look away")
+    idle = {"training.coverage_loss": bool(config.training.coverage_loss), "data.train: alignment": config.guided}
+    for key in (key for key, given in idle.items() if given and not WINDOWS[model.window].attends):
+        raise InputError(f"{key} has no effect with model.score = {model.score!r}, which cannot look away")
 
 
 def _unique_tensors(model: Seq2Seq) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -224,23 +216,25 @@ def _difference(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
 
 
 def _finite(value: Any) -> Any:
-    """Return a value, but None for NaN and infinity, which JSON does not have."""
+    """Return a value, but None for NaN and infinity, which JSON does not have, also inside of tables."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 # ----------------------------------------------------------------------------------------------------------------- load
 
 
-def load_model(name: str | Path, *, device: str = "cpu") -> LoadedModel:
+def load_model(name: str | Path, *, device: str = "cpu", root: str | Path = ".") -> LoadedModel:
     """Load a model directory, or a model of the Hugging Face hub: "owner/name" or "owner/name@revision".
 
-    The hub is never asked for a name that is a path: it exists, begins with ., / or ~, or has no slash or several.
-    Raises InputError, with a message of one or two lines, when there is no such model, when a file is missing, damaged,
+    root: where relative paths start. The hub is never asked for a name that is a path: it exists, begins with ., / or
+    ~, or has no slash or several. Raises InputError when there is no such model, when a file is missing, damaged,
     foreign or of a newer version, when weights are NaN or infinite, and when the device cannot be used. Nothing is
     unpickled.
     """
     _check_device(device)
-    directory = locate(name)
+    directory = locate(name, root)
     manifest, contents = _read_files(directory)
     config = parse_config(manifest.config, str(directory / CONFIG))
     tokenizers = _tokenizers(directory, manifest, contents)

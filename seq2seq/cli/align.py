@@ -104,6 +104,17 @@ def align(
             "--symmetrise", metavar="|".join(METHODS), help="How they are joined.", show_default=_DEFAULT_METHOD
         ),
     ] = None,
+    tag: options.Tag = None,
+    reverse_tag: Annotated[
+        str | None,
+        typer.Option(
+            "--reverse-tag",
+            metavar="TAG",
+            callback=options.decode_text,
+            help="The same for the model of --reverse, before each target.",
+            show_default="none",
+        ),
+    ] = None,
     output: options.Output = "-",
     form: Annotated[
         Literal["pharaoh", "jsonl", "grid"],
@@ -135,13 +146,17 @@ def align(
     if gold_inverse and gold is None:
         raise InputError("--gold-inverse has no effect without --gold, a file of links")
     _check_options(source, target, gold, shift, threshold, reverse, method)
+    if reverse_tag is not None and not reverse:
+        raise InputError("--reverse-tag has no effect without --reverse, a model of the other direction")
     from seq2seq.translation.aligner import Aligner
 
     with ExitStack() as stack:
         files = [stack.enter_context(open_input(path)) for path in (source, target, gold) if path is not None]
         write = stack.enter_context(open_output(output))
-        forward, backward = _load(models, reverse or [], device, threads)
-        aligner = Aligner(forward, backward, method or _DEFAULT_METHOD, join, shift or 0, threshold, max_length)
+        forward, backward = _load(models, reverse or [], device, threads, tagged=reverse_tag is not None)
+        aligner = Aligner(
+            forward, backward, method or _DEFAULT_METHOD, join, shift or 0, threshold, max_length, tag, reverse_tag
+        )
         agreement = Agreement((0, 1) if shift is None else (shift,), inverse=gold_inverse)
         progress = stack.enter_context(progress_over(lambda: _length(source, output)))
         done = 0
@@ -185,11 +200,12 @@ def _check_options(
 
 
 def _load(
-    models: list[str], reverse: list[str], device: str, threads: int | None
+    models: list[str], reverse: list[str], device: str, threads: int | None, *, tagged: bool
 ) -> tuple[Translator, Translator | None]:
+    """Load both models. tagged: whether a tag tells the reverse model its direction, which then is not checked."""
     forward = engines.load_translator(models, device, threads)
     backward = engines.load_translator(reverse, device, threads) if reverse else None
-    if backward is not None:
+    if backward is not None and not tagged:
         check_direction(forward.config.data, backward.config.data, models[0], reverse[0])
     return forward, backward
 
@@ -223,7 +239,7 @@ def check_direction(forward: DataConfig, backward: DataConfig, name: str, revers
 
 def _check_pair(row: Sequence[str], number: int, files: Sequence[LineStream], inverse: bool) -> None:
     """Refuse a pair of which one side is blank, and links to words that do not exist."""
-    from seq2seq.metrics.links import parse_pharaoh
+    from seq2seq.text.word_links import parse_pharaoh, refuse_outside
 
     words = [len(text.split()) for text in row[:2]]
     if bool(words[0]) != bool(words[1]):
@@ -233,16 +249,8 @@ def _check_pair(row: Sequence[str], number: int, files: Sequence[LineStream], in
     if len(row) == 2:
         return
     where = f"{files[2].name}:{number}"
-    for source, target in sorted(parse_pharaoh(row[2], where, inverse=inverse)[1]):
-        if source >= words[0] or target >= words[1]:
-            link = f"{target}-{source}" if inverse else f"{source}-{target}"
-            read = (
-                "target-source with --gold-inverse" if inverse else "source-target, or with --gold-inverse the reverse"
-            )
-            raise InputError(
-                f"{where}: link {link} is outside of the pair, which has {words[0]} source and {words[1]} target "
-                f"words, counted from 0; links are {read}, and words what spaces separate"
-            )
+    order = "target-source with --gold-inverse" if inverse else "source-target, or with --gold-inverse the reverse"
+    refuse_outside(parse_pharaoh(row[2], where, inverse=inverse)[1], (words[0], words[1]), where, inverse, order)
 
 
 def _lines(number: int, pair: AlignedPair, form: str, error: str | None) -> str:
@@ -250,7 +258,7 @@ def _lines(number: int, pair: AlignedPair, form: str, error: str | None) -> str:
     if error is not None:
         return json.dumps({"line": number, "error": error}) + "\n" if form == "jsonl" else "\n"
     from seq2seq.metrics.drawing import draw_weights
-    from seq2seq.metrics.links import format_pharaoh
+    from seq2seq.text.word_links import format_pharaoh
 
     if form == "jsonl":
         return json.dumps(_object(number, pair), ensure_ascii=False) + "\n"

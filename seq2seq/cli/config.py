@@ -19,6 +19,19 @@ seq2seq config --source train.de --target train.en \\
     --validation-source valid.de --validation-target valid.en \\
     --source-language de --target-language en --output run.toml
 """
+SEVERAL = (
+    "To learn from several texts, write [[data.train]] in place of [data.train], once for each, as in",
+    "  [[data.train]]                        # 2 of 3 draws are from this text",
+    '  source = "clean.de"',
+    '  target = "clean.en"',
+    "  weight = 2",
+    "  [[data.train]]",
+    '  source = "backtranslated.de"',
+    '  target = "backtranslated.en"',
+    "  weight = 1",
+    '  tag = "<bt>"                          # what the model reads before each source',
+    "Several texts to validate on are written as [[data.validation]].",
+)
 
 
 def config(
@@ -79,7 +92,7 @@ def config(
     names: dict[str, Iterable[str]] = {f"model.{key}": found for key, found in mechanisms().items()}
     names["training.validation_tokenize"] = TOKENIZERS
     with open_output(output) as write:
-        write(render(settings, names, {"training.learning_rate_factors": _own_rates(settings)}))
+        write(render(settings, names, {"training.learning_rate_factors": _own_rates(settings), "data.train": SEVERAL}))
 
 
 def _own_rates(settings: Config) -> Iterator[str]:

@@ -103,6 +103,7 @@ def evaluate(
     min_length: options.MinLength = None,
     max_length: options.MaxLength = None,
     max_source_length: options.MaxSourceLength = None,
+    tag: options.Tag = None,
     shortlist: options.Shortlist = False,
     int8: options.Int8 = False,
     batch_size: options.BatchSize = None,
@@ -129,6 +130,7 @@ def evaluate(
         batch_size=batch_size,
         shortlist=shortlist or None,
         int8=int8 or None,
+        tag=tag,
     )
     systems = [_System(models or [], hypothesis)] + ([] if against is None else [_parse_system(against)])
     _check_combination(systems, source, references or [], output, search, samples)

@@ -190,8 +190,9 @@ def _written() -> dict[str, Collection[str]]:
 def config_files(config: Config) -> Iterator[str]:
     """Yield the files that a training reads besides its config."""
     root = Path(config.data.root)
-    for text in (config.data.train, config.data.validation):
-        named = (text.source, text.target, text.tsv, text.jsonl, text.dataset)
+    for text in (*config.data.texts, *config.data.validations):
+        named = (text.source, text.target, text.tsv, text.jsonl, text.dataset, text.alignment)
         yield from (str(root / name) for name in named if name is not None)
-    models = (config.tokenizer.source_model, config.tokenizer.target_model)
-    yield from (str(root / name) for name in models if name is not None)
+    tokenizer, training = config.tokenizer, config.training
+    others = (tokenizer.source_model, tokenizer.target_model, training.start, training.source_vectors)
+    yield from (str(root / name) for name in (*others, training.target_vectors) if name)

@@ -49,7 +49,11 @@ def describe(loaded: LoadedModel) -> dict[str, Any]:
     counts = count_parameters(loaded)
     return {
         "model": str(loaded.directory),
-        "languages": {"source": config.data.source_language, "target": config.data.target_language},
+        "languages": {
+            "source": config.data.source_language,
+            "target": config.data.target_language,
+            **({"tags": ", ".join(config.data.tags)} if config.data.tags else {}),
+        },
         "tokenizer": {
             "kind": _join(source.kind, target.kind),
             "normalisation": _join(source.normalisation, target.normalisation),

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from seq2seq.bounds import LARGEST_ALPHA, LARGEST_BEAM, LARGEST_COUNT, LARGEST_MIN_LENGTH
+from seq2seq.bounds import (
+    LARGEST_ALPHA,
+    LARGEST_BEAM,
+    LARGEST_COUNT,
+    LARGEST_DIVERSITY,
+    LARGEST_MIN_LENGTH,
+    LARGEST_REPETITION_PENALTY,
+)
 from seq2seq.bulk.engines import BATCH_SIZE
 from seq2seq.cli.display.console import say
 from seq2seq.errors import InputError
@@ -19,8 +26,23 @@ if TYPE_CHECKING:
     from seq2seq.translation.options import SearchKeywords
     from seq2seq.translation.translation import Translation
 
-_SEARCH, _MACHINE = "Search", "Machine"
+_SEARCH, _STEERING, _MACHINE = "Search", "Steering", "Machine"
 _MODELS_OWN = "the model's"
+
+
+def decode_text(parameter: typer.CallbackParam, value: Any) -> Any:
+    """Return the text of an option, re-read as UTF-8 if the locale has decoded it otherwise. Raises InputError if it is
+    not UTF-8.
+    """
+    if isinstance(value, list):
+        return [decode_text(parameter, each) for each in value]
+    if value is None or not any("\ud800" <= character <= "\udfff" for character in value):
+        return value
+    try:
+        return os.fsencode(value).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{parameter.opts[0]} {escape_line(value)}: not UTF-8; text is given in UTF-8") from None
+
 
 Models = Annotated[
     list[str],
@@ -99,6 +121,90 @@ MaxLength = Annotated[
         rich_help_panel=_SEARCH,
     ),
 ]
+Prefix = Annotated[
+    bool,
+    typer.Option(
+        "--prefix",
+        help="Begin each translation with the text in the second column of its line.",
+        rich_help_panel=_STEERING,
+    ),
+]
+Constraints = Annotated[
+    bool,
+    typer.Option(
+        "--constraints",
+        help="Have in each translation the strings in the further columns of its line.",
+        rich_help_panel=_STEERING,
+    ),
+]
+Glossary = Annotated[
+    str | None,
+    typer.Option(
+        "--glossary",
+        metavar="FILE",
+        help="Terms, a line each: of the source, a tab, what a translation then has. Whole words; case counts.",
+        show_default=False,
+        rich_help_panel=_STEERING,
+    ),
+]
+Avoid = Annotated[
+    str | None,
+    typer.Option(
+        "--avoid",
+        metavar="FILE",
+        help="Strings that no translation has, one a line, also within words; case counts.",
+        show_default=False,
+        rich_help_panel=_STEERING,
+    ),
+]
+DiverseGroups = Annotated[
+    int | None,
+    typer.Option(
+        "--diverse-groups",
+        metavar="N",
+        min=1,
+        max=LARGEST_BEAM,
+        help="Search in N groups of the beam, each of which avoids what those before it write.",
+        show_default="1, one beam",
+        rich_help_panel=_STEERING,
+    ),
+]
+Diversity = Annotated[
+    float | None,
+    typer.Option(
+        "--diversity",
+        metavar="X",
+        min=0,
+        max=LARGEST_DIVERSITY,
+        help="Nats that a piece loses for each time that an earlier group chose it at this step.",
+        show_default="0.5",
+        rich_help_panel=_STEERING,
+    ),
+]
+NoRepeatNgram = Annotated[
+    int | None,
+    typer.Option(
+        "--no-repeat-ngram",
+        metavar="N",
+        min=1,
+        max=LARGEST_COUNT,
+        help="Write no N pieces in a row twice in a translation.",
+        show_default="all may come again",
+        rich_help_panel=_STEERING,
+    ),
+]
+RepetitionPenalty = Annotated[
+    float | None,
+    typer.Option(
+        "--repetition-penalty",
+        metavar="X",
+        min=1,
+        max=LARGEST_REPETITION_PENALTY,
+        help="Multiply the log-probability of a piece that is already written; 1.2 is usual.",
+        show_default="1, no penalty",
+        rich_help_panel=_STEERING,
+    ),
+]
 MaxSourceLength = Annotated[
     int | None,
     typer.Option(
@@ -115,6 +221,16 @@ MaxPieces = Annotated[
     int,
     typer.Option(
         "--max-length", metavar="N", min=1, max=LARGEST_COUNT, help="Most pieces of a side; --too-long says what then."
+    ),
+]
+Tag = Annotated[
+    str | None,
+    typer.Option(
+        "--tag",
+        metavar="TAG",
+        callback=decode_text,
+        help="What the model reads before each source: a tag of its training texts (data.train.tag).",
+        show_default="none",
     ),
 ]
 TooLong = Annotated[
@@ -170,20 +286,6 @@ Threads = Annotated[
 ]
 
 
-def decode_text(parameter: typer.CallbackParam, value: Any) -> Any:
-    """Return the text of an option, re-read as UTF-8 if the locale has decoded it otherwise. Raises InputError if it is
-    not UTF-8.
-    """
-    if isinstance(value, list):
-        return [decode_text(parameter, each) for each in value]
-    if value is None or not any("\ud800" <= character <= "\udfff" for character in value):
-        return value
-    try:
-        return os.fsencode(value).decode("utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{parameter.opts[0]} {escape_line(value)}: not UTF-8; text is given in UTF-8") from None
-
-
 def search_options(**values: Any) -> SearchKeywords:
     """Return the options that were given; the model's config decides the others."""
     return cast("SearchKeywords", {name: value for name, value in values.items() if value is not None})
@@ -207,5 +309,6 @@ def warn_truncated(name: str, before: int, translations: Iterable[Translation]) 
     """Warn about each line whose end was not translated; the first translation is of line `before` + 1."""
     for number, translation in enumerate(translations, start=before + 1):
         if translation.truncated:
-            read = f"only its first {len(translation.source_pieces):,} pieces were translated"
+            pieces = len(translation.source_pieces) - bool(translation.tag)
+            read = f"only its first {pieces:,} pieces were translated"
             say(f"warning: {name}:{number}: too long, {read} (--max-source-length)")

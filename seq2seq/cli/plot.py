@@ -78,6 +78,7 @@ def attention(
             "--output", "-o", metavar="FILE", help="An .svg, .pdf or .png file.", show_default="drawn in the terminal"
         ),
     ] = STANDARD,
+    tag: options.Tag = None,
     beam_size: options.BeamSize = None,
     device: options.Device = "cpu",
     threads: options.Threads = None,
@@ -94,11 +95,11 @@ def attention(
     _check_texts(source, target, shift, beam_size)
     translator = engines.load_translator(models, device, threads)
     if target is None:
-        (translation,) = translator.translate([source], **options.search_options(beam_size=beam_size))
+        (translation,) = translator.translate([source], **options.search_options(beam_size=beam_size, tag=tag))
         options.warn_truncated("--source", 0, [translation])
         drawing = unit_weights(translation)
     else:
-        (alignment,) = translator.align([source], [target], shift=shift or 0)
+        (alignment,) = translator.align([source], [target], shift=shift or 0, tag=tag)
         drawing = aligned_weights(alignment, shift=shift or 0)
     if not drawing[2]:
         raise Seq2SeqError("the translation is empty: there is no attention to draw")

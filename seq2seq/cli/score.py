@@ -37,6 +37,7 @@ def score(
     target: Annotated[str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")],
     output: options.Output = "-",
     form: Annotated[Literal["text", "jsonl"], typer.Option("--format", help="Columns, or JSON objects.")] = "text",
+    tag: options.Tag = None,
     max_length: options.MaxPieces = options.MAX_PIECES,
     too_long: options.TooLong = "refuse",
     device: options.Device = "cpu",
@@ -60,7 +61,7 @@ def score(
             for number, row in enumerate(rows, start=pairs + 1):
                 _check(row, number, sources.name)
             lines = list[str]()
-            for one in translator.score(*zip(*rows, strict=True), max_length=max_length):
+            for one in translator.score(*zip(*rows, strict=True), max_length=max_length, tag=tag):
                 pairs += 1
                 error = options.check_truncation(one.truncated, too_long, max_length, f"{sources.name}:{pairs}")
                 lines.append(_line(pairs, one, form, error) + "\n")

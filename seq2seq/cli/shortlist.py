@@ -66,6 +66,7 @@ def shortlist(
     bleu: Annotated[
         bool, typer.Option("--bleu", help="Translate --validation-source without and with the lists, and compare.")
     ] = False,
+    tag: options.Tag = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")] = False,
     device: options.Device = "cpu",
     threads: options.Threads = None,
@@ -92,7 +93,7 @@ def shortlist(
 
     engines.set_threads(threads)
     loaded = load_model(model, device=device)
-    lexicon = Lexicon(loaded)
+    lexicon = Lexicon(loaded, tag)
     with raise_on_sigterm():
         _read(lexicon, source, target)
         built = lexicon.shortlist(size, common)
@@ -100,7 +101,7 @@ def shortlist(
     facts: dict[str, Any] = {"model": str(loaded.directory), "size": size, "common": common}
     facts |= {"pairs": lexicon.pairs, "pairs_left_out": lexicon.left_out, "links": len(built.tokens)}
     if validation is not None:
-        facts["validation"] = _measure(loaded, built, str(validation_source), *validation, bleu)
+        facts["validation"] = _measure(loaded, built, str(validation_source), *validation, bleu, tag)
     if as_json:
         print_json(facts)
     else:
@@ -148,15 +149,21 @@ def _validation(source: str, target: str, bleu: bool) -> tuple[list[str], list[s
 
 
 def _measure(
-    loaded: LoadedModel, built: Shortlist, source: str, sources: list[str], references: list[str], bleu: bool
+    loaded: LoadedModel,
+    built: Shortlist,
+    source: str,
+    sources: list[str],
+    references: list[str],
+    bleu: bool,
+    tag: str | None,
 ) -> dict[str, Any]:
     """Return how well the lists cover text that they were not built from."""
     from seq2seq.translation.lexicon import Recall, encode_pairs
 
-    pairs = encode_pairs(loaded, sources, references)
+    pairs = encode_pairs(loaded, sources, references, tag)
     if not pairs:
         raise InputError(f"{source}: no pair with two sides to measure the shortlist on")
-    recall = Recall.measure(built, pairs)
+    recall = Recall.measure(built, pairs, copies=loaded.config.model.copy)
     return {
         "sentences": recall.sentences,
         "pieces": recall.pieces,
@@ -164,11 +171,13 @@ def _measure(
         "whole_sentences": recall.whole / recall.sentences,
         "mean_size": recall.mean_size,
         "vocabulary": loaded.vocabulary.target,
-        **(_compare(loaded, built, sources, references) if bleu else {}),
+        **(_compare(loaded, built, sources, references, tag) if bleu else {}),
     }
 
 
-def _compare(loaded: LoadedModel, built: Shortlist, sources: list[str], references: list[str]) -> dict[str, Any]:
+def _compare(
+    loaded: LoadedModel, built: Shortlist, sources: list[str], references: list[str], tag: str | None
+) -> dict[str, Any]:
     """Return scores and times of translations without and with the lists."""
     import torch
 
@@ -178,7 +187,7 @@ def _compare(loaded: LoadedModel, built: Shortlist, sources: list[str], referenc
     translator, texts, seconds = Translator([loaded], [built]), list[list[str]](), list[float]()
     for shortlist in (False, True):
         began = time.perf_counter()
-        texts.append([found.text for found in translator.translate(sources, shortlist=shortlist)])
+        texts.append([found.text for found in translator.translate(sources, shortlist=shortlist, tag=tag)])
         seconds.append(time.perf_counter() - began)
     tokenize = loaded.config.training.validation_tokenize or None
     scores = [bleu(hypotheses=found, references=[references], tokenize=tokenize) for found in texts]

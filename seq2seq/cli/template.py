@@ -29,16 +29,27 @@ def render(config: Config, names: Names, notes: Names) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _section(path: str, section: BaseModel, summary: str, names: Names, notes: Names) -> Iterator[str]:
-    yield from ("", f"# {summary}", f"[{path}]")
+def _section(
+    path: str, section: BaseModel, summary: str, names: Names, notes: Names, *, several: bool = False
+) -> Iterator[str]:
+    yield from ("", f"# {summary}", *(f"# {note}" for note in notes.get(path, ())))
+    yield f"[[{path}]]" if several else f"[{path}]"
     fields = type(section).model_fields
-    inner = [key for key in fields if isinstance(getattr(section, key), BaseModel)]
+    inner = [key for key in fields if isinstance(_tables(section, key)[0], BaseModel)]
     for key, field in fields.items():
         if key not in inner:
             yield from _entry(path, key, getattr(section, key), field, names, notes)
     for key in inner:
-        about = f"{_capital(str(fields[key].description))}. {_summary(type(getattr(section, key)))}"
-        yield from _section(f"{path}.{key}", getattr(section, key), about, names, notes)
+        tables = _tables(section, key)
+        about = f"{_capital(str(fields[key].description))}. {_summary(type(tables[0]))}"
+        for table in tables:
+            yield from _section(f"{path}.{key}", table, about, names, notes, several=len(tables) > 1)
+
+
+def _tables(section: BaseModel, key: str) -> list[Any]:
+    """Return the values of a key: those of an array of tables, else one."""
+    value = getattr(section, key)
+    return value if isinstance(value, list) and value and isinstance(value[0], BaseModel) else [value]
 
 
 def _entry(path: str, key: str, value: Any, field: FieldInfo, names: Names, notes: Names) -> Iterator[str]:

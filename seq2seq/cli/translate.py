@@ -3,44 +3,41 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from seq2seq.bounds import LARGEST_COUNT
-from seq2seq.bulk.chunks import Chunks
-from seq2seq.bulk.cut import CutCounter
-from seq2seq.bulk.job import BadLines, ChunkResult, Job, TooLong
+from seq2seq.bulk.job import BadLines, Job, TooLong
 from seq2seq.bulk.layout import Layout
-from seq2seq.bulk.streams import STANDARD, count_lines, is_replaced, open_input, open_output, resolve_output
-from seq2seq.bulk.unknown import UnknownCounter
-from seq2seq.cli import options
-from seq2seq.cli.display.console import is_main_process, say
-from seq2seq.cli.display.training import progress_over
+from seq2seq.bulk.streams import STANDARD, is_replaced
+from seq2seq.cli import options, sampling, steering
+from seq2seq.cli.document import refuse_options_of_lines, translate_document
+from seq2seq.cli.lines import translate_distributed, translate_file, translate_stream
 from seq2seq.errors import InputError
-from seq2seq.processes.signals import raise_on_sigterm
 
-if TYPE_CHECKING:
-    from seq2seq.bulk.unfinished_output import Journal
-    from seq2seq.bulk.workers import Executor
-
-EXAMPLES = """
+EXAMPLES = r"""
 echo "ein Mann schläft ." | seq2seq translate runs/demo
 seq2seq translate runs/demo --input test.de --output test.hypothesis.en
 seq2seq translate runs/demo -i big.de -o big.en --workers 8 --resume
 seq2seq translate runs/demo --shortlist < test.de
 seq2seq translate runs/demo --n-best 5 --scores < test.de | head -5
+printf 'ein Mann\tA man\n' | seq2seq translate runs/demo --prefix
+printf 'Mann\tman\n' | seq2seq translate runs/demo --constraints
+seq2seq translate runs/demo --glossary terms.tsv < test.de
 seq2seq translate runs/demo --alignment < test.de | cut -f 2 > links.txt
 seq2seq translate runs/demo --format jsonl --scores --alignment < test.de
+seq2seq translate runs/demo --n-best 5 --diverse-groups 5 < test.de
+seq2seq translate runs/demo --n-best 5 --format moses < test.de
+seq2seq translate runs/demo --mbr chrf < test.de
 seq2seq translate runs/demo --format grid < test.de | less
 seq2seq translate runs/a runs/b runs/c --beam-size 8 < test.de
+seq2seq translate runs/many --tag "<2de>" < test.en
 seq2seq translate runs/demo --sample --n-best 3 --temperature 0.7 < test.de
+seq2seq translate runs/demo --document de.po --output en.po
 """
 
-_SAMPLING, _BULK = "Sampling", "Many lines"
+_BULK, _DOCUMENT = "Many lines", "Documents"
 
 
 def translate(
@@ -59,8 +56,15 @@ def translate(
     scores: Annotated[bool, typer.Option("--scores", help="Add score and log-probability.")] = False,
     alignment: Annotated[bool, typer.Option("--alignment", help="Add word links, by attention.")] = False,
     form: Annotated[
-        Literal["text", "jsonl", "grid"],
-        typer.Option("--format", help="Lines, JSON objects, or drawings of where the model looked."),
+        Literal["text", "jsonl", "grid", "moses"],
+        typer.Option(
+            "--format",
+            help="Lines, JSON objects, drawings of where the model looked, or n-best lists as Moses has them.",
+        ),
+    ] = "text",
+    input_format: Annotated[
+        Literal["text", "jsonl"],
+        typer.Option("--input-format", help="Sentences, or JSON objects with the key source."),
     ] = "text",
     beam_size: options.BeamSize = None,
     length_penalty: options.LengthPenalty = None,
@@ -68,54 +72,24 @@ def translate(
     min_length: options.MinLength = None,
     max_length: options.MaxLength = None,
     max_source_length: options.MaxSourceLength = None,
+    tag: options.Tag = None,
+    prefix: options.Prefix = False,
+    constraints: options.Constraints = False,
+    glossary: options.Glossary = None,
+    avoid: options.Avoid = None,
+    no_repeat_ngram: options.NoRepeatNgram = None,
+    repetition_penalty: options.RepetitionPenalty = None,
+    diverse_groups: options.DiverseGroups = None,
+    diversity: options.Diversity = None,
     shortlist: options.Shortlist = False,
     int8: options.Int8 = False,
-    sample: Annotated[
-        bool, typer.Option("--sample", help="Draw translations at random, not by search.", rich_help_panel=_SAMPLING)
-    ] = False,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            "--temperature",
-            metavar="X",
-            help="Below 1, likely pieces become likelier; above 1, all more alike.",
-            show_default="1",
-            rich_help_panel=_SAMPLING,
-        ),
-    ] = None,
-    top_k: Annotated[
-        int | None,
-        typer.Option(
-            "--top-k",
-            metavar="N",
-            min=1,
-            max=LARGEST_COUNT,
-            help="Draw from the K best pieces.",
-            show_default="all",
-            rich_help_panel=_SAMPLING,
-        ),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(
-            "--top-p",
-            metavar="X",
-            help="Draw from the fewest pieces that hold this probability together.",
-            show_default="1",
-            rich_help_panel=_SAMPLING,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed",
-            metavar="N",
-            min=0,
-            help="The same seed draws the same.",
-            show_default="1",
-            rich_help_panel=_SAMPLING,
-        ),
-    ] = None,
+    sample: sampling.Sample = False,
+    mbr: sampling.Mbr = None,
+    mbr_samples: sampling.MbrSamples = None,
+    temperature: sampling.Temperature = None,
+    top_k: sampling.TopK = None,
+    top_p: sampling.TopP = None,
+    seed: sampling.Seed = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -152,6 +126,23 @@ def translate(
             rich_help_panel=_BULK,
         ),
     ] = "truncate",
+    document: Annotated[
+        str | None,
+        typer.Option(
+            "--document",
+            metavar="FILE",
+            help="Give this document back translated: PO, XLIFF (.xlf, .xliff), else plain text.",
+            rich_help_panel=_DOCUMENT,
+        ),
+    ] = None,
+    retranslate: Annotated[
+        bool,
+        typer.Option(
+            "--retranslate",
+            help="With --document: also what has a translation. Without, only entries that have none.",
+            rich_help_panel=_DOCUMENT,
+        ),
+    ] = False,
     batch_size: options.BatchSize = None,
     device: options.Device = "cpu",
     threads: options.Threads = None,
@@ -169,11 +160,33 @@ def translate(
 
     With --format jsonl, each translation is an object: line, rank, source,
     text, finished, truncated, source_pieces, pieces; with --scores also score
-    and log_prob, with --alignment also alignment.
+    and log_prob, with --alignment also alignment; of a model that copies also
+    copied: for each piece the probability that it comes from the source.
+
+    With --prefix, a line has a tab and the beginning of its translation after
+    the sentence, which is kept as it is; the model may go on within its last
+    word, unless a space follows it. It counts towards the scores, and is in
+    JSON as prefix.
+
+    With --constraints, each further column is a string that the translation
+    has, after the prefix where --prefix is given too. As with a prefix, a
+    space at its end says that its last word is complete. With --glossary FILE,
+    the target term of each term in the sentence is such a string. In JSON they
+    are constraints, and unmet those that the maximum length kept out. A beam
+    of more than their pieces places them best.
+
+    With --input-format jsonl, a line is an object with the key source, and
+    prefix and constraints if it has any.
+
+    With --avoid FILE, no translation has one of the strings in FILE, however
+    pieces would spell it; a prefix is kept all the same.
 
     Words are what whitespace separates in the text as it was given. Characters
     that the model does not know are counted, and named at the end on standard
     error; so are translations that --max-length cut.
+
+    With --format moses, a line is 'number ||| text ||| log_prob= X length= N
+    ||| score', the number from 0, and '|' in the text is written &#124;.
 
     With --format grid, a drawing follows each line of text: a row for every
     word written, a column for every word read, darker for more attention.
@@ -182,6 +195,13 @@ def translate(
     is stopped or killed, and --resume goes on there: the output is the same,
     byte for byte. So is that of torchrun -m seq2seq translate ..., which
     shares the lines among its processes.
+
+    With --document, a PO or XLIFF file comes back with its empty translations
+    filled in and marked fuzzy or in need of review, a text with its lines and
+    blank lines; nothing else of it changes. A line or entry is translated
+    sentence by sentence. Placeholders such as %s and {name}, tags, entities,
+    URLs and e-mail addresses stay as they are; where the place of one is
+    unknown, it is at the end, and a message says so.
     """
     search = options.search_options(
         beam_size=beam_size,
@@ -190,18 +210,41 @@ def translate(
         min_length=min_length,
         max_length=max_length,
         max_source_length=max_source_length,
+        avoid=None if avoid is None else steering.read_avoid(avoid, source),
+        no_repeat_ngram=no_repeat_ngram,
+        repetition_penalty=repetition_penalty,
+        diverse_groups=diverse_groups,
+        diversity=diversity,
         batch_size=batch_size,
         shortlist=shortlist or None,
         int8=int8 or None,
+        tag=tag,
     )
-    sampling = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    sampling = {name: value for name, value in sampling.items() if value is not None}
-    if sampling and not sample:
-        raise InputError(f"--{next(iter(sampling)).replace('_', '-')} has no effect without --sample")
-    if sample and beam_size is not None:
-        raise InputError("--beam-size has no effect with --sample, which draws --n-best translations")
-    if sample and shortlist:
-        raise InputError("--shortlist has no effect with --sample, which draws among all pieces")
+    drawn = sampling.options(
+        sample=sample,
+        mbr=mbr,
+        search=search,
+        unfit={"--constraints": constraints, "--glossary": glossary is not None},
+        mbr_samples=mbr_samples,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+    )
+    if form == "moses" and scores:
+        raise InputError("--scores has no effect with --format moses, which has them")
+    if document is not None:
+        lines = {"--input": source != STANDARD, "--n-best": n_best > 1, "--scores": scores, "--alignment": alignment}
+        lines |= {"--format": form != "text", "--sample": sample, "--mbr": mbr is not None, "--prefix": prefix}
+        lines |= {"--constraints": constraints, "--glossary": glossary is not None, "--workers": workers is not None}
+        lines |= {"--input-format": input_format != "text", "--resume": resume}
+        refuse_options_of_lines(lines | {"--bad-lines": bad_lines != "refuse", "--too-long": too_long != "truncate"})
+        if _is_distributed():
+            raise InputError("--document is translated by one process; start it without torchrun")
+        translate_document(models, document, output, search, retranslate=retranslate, device=device, threads=threads)
+        return
+    if retranslate:
+        raise InputError("--retranslate has no effect without --document")
     job = Job(
         models=models,
         device=device,
@@ -210,9 +253,11 @@ def translate(
         layout=Layout(form, numbered=n_best > 1, scores=scores, alignment=alignment),
         n_best=n_best,
         search=search,
-        sampling=sampling if sample else None,
+        sampling=drawn,
         bad_lines=bad_lines,
         too_long=too_long,
+        columns=steering.columns(input_format, prefix=prefix, constraints=constraints),
+        glossary=None if glossary is None else steering.read_glossary(glossary, source, avoid),
     )
     bulk = os.path.isfile(source) and is_replaced(output)
     if _is_distributed():
@@ -220,89 +265,15 @@ def translate(
             raise InputError("torchrun's processes all read and one writes: give --input FILE and --output FILE")
         if workers is not None:
             raise InputError("--workers has no effect under torchrun, which has started the processes")
-        _translate_distributed(job, output, resume=resume)
+        translate_distributed(job, output, resume=resume)
     elif bulk:
-        _translate_file(job, output, workers, resume=resume)
+        translate_file(job, output, workers, resume=resume)
     elif resume:
         raise InputError("--resume needs files to go on in: --input FILE and --output FILE")
     else:
-        _translate_stream(job, output, workers)
-
-
-def _translate_stream(job: Job, output: str, workers: int | None) -> None:
-    """Translate from or to a pipe, which cannot be read or written a second time."""
-    from seq2seq.bulk.workers import open_executor
-
-    with open_input(job.source) as lines, open_output(output) as write, open_executor(job, workers) as team:
-        if job.source == STANDARD and sys.stdin.isatty():
-            say("reading from the terminal, one sentence a line; Ctrl-D ends")
-        _translate(job, output, team, job.chunks(lines), lambda result: write(result.text))
-
-
-def _translate_file(job: Job, output: str, workers: int | None, *, resume: bool) -> None:
-    """Translate from file to file; what is done survives whatever ends this process."""
-    from seq2seq.bulk.unfinished_output import open_unfinished_output
-    from seq2seq.bulk.workers import open_executor
-
-    target = resolve_output(output)
-    with (
-        open_input(job.source) as lines,
-        raise_on_sigterm(),
-        open_unfinished_output(target, output, say) as held,
-        open_executor(job, workers) as team,
-    ):
-        held.begin(team.identity(), resume=resume)
-        _translate(job, output, team, _skip_done(held.journal, job.chunks(lines)), held.commit)
-
-
-def _translate_distributed(job: Job, output: str, *, resume: bool) -> None:
-    """Translate from file to file in the processes that torchrun started: all translate, only the first one writes."""
-    from seq2seq.bulk.unfinished_output import UnfinishedOutput, open_unfinished_output
-    from seq2seq.bulk.workers import open_distributed
-
-    target = resolve_output(output)
-    with open_input(job.source) as lines, raise_on_sigterm(), open_distributed(job, say) as team, ExitStack() as stack:
-        on_first, identity, parts = team.processes.on_first, team.identity(), list[UnfinishedOutput]()
-
-        def begin() -> Journal:
-            parts.append(stack.enter_context(open_unfinished_output(target, output, say)))
-            parts[0].begin(identity, resume=resume)
-            return parts[0].journal
-
-        chunks = _skip_done(on_first(begin), job.chunks(lines))
-        _translate(job, output, team, chunks, lambda result: on_first(lambda: parts[0].commit(result)))
-
-
-def _skip_done(journal: Journal, chunks: Chunks) -> Chunks:
-    """Skip what a stopped run has translated, and return the rest."""
-    chunks.skip(journal.lines, journal.source_sha256)
-    if journal.lines and is_main_process():
-        say(f"going on after line {journal.lines:,}")
-    return chunks
-
-
-def _translate(job: Job, output: str, team: Executor, chunks: Chunks, write: Callable[[ChunkResult], None]) -> None:
-    unknown, cut = UnknownCounter(), CutCounter()
-    with progress_over(lambda: _length(job.source, output)) as report:
-        for result in team.results(chunks):
-            unknown.merge(result.unknown)
-            cut.merge(result.cut)
-            say(*(f"warning: {note}" for note in result.notes if is_main_process()))
-            write(result)
-            report(result.end)
-    found = [each.describe(job.name) for each, any_ in ((unknown, unknown.count), (cut, cut.lines)) if any_]
-    say(*(f"warning: {each}" for each in found if is_main_process()))
+        translate_stream(job, output, workers)
 
 
 def _is_distributed() -> bool:
     """Return whether torchrun or `accelerate launch` started several processes, of which this is one."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def _length(source: str, output: str) -> int | None:
-    """Return the number of lines to translate, for a progress bar; None if translations on the same terminal already
-    show the progress.
-    """
-    if not is_main_process():
-        return None
-    return None if output == "-" and sys.stdout.isatty() else count_lines(source)

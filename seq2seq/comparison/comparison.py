@@ -24,7 +24,7 @@ from seq2seq.comparison.results import (
     Summary,
     System,
 )
-from seq2seq.comparison.runs import MEASURED, RUNS, Observe, Task, load_measurement, make_task, run_tasks
+from seq2seq.comparison.runs import MEASURED, RUNS, Observe, Task, has_state, load_measurement, make_task, run_tasks
 from seq2seq.comparison.statistics import contrasts, seed_statistics
 from seq2seq.comparison.texts import Test, bleu_tokenizer
 from seq2seq.durable import replace_durably, seal, unseal
@@ -35,7 +35,9 @@ from seq2seq.metrics.scores import evaluate
 from seq2seq.metrics.scoring_rules import check_texts
 from seq2seq.metrics.segments import SAMPLES
 from seq2seq.processes.signals import StopRequest
+from seq2seq.training.start import load_start
 from seq2seq.training.trainer import check_config
+from seq2seq.training.vectors import check_vectors
 
 RESULTS, COSTS, LOCK = "results.json", "costs.json", ".lock"
 
@@ -60,7 +62,7 @@ def compare(
     not repeated. workers: how many runs are trained at a time. observe: called with a run's name ("" for the whole
     comparison) and an event. Raises InputError for a bad directory or training text, StoppedBySignal after a signal.
     """
-    _check_configs(plan)
+    _check_configs(plan, grid, directory)
     _check_scoring(grid, tests)
     with _hold_directory(directory, resume), StopRequest() as stop:
         tasks = [make_task(run, grid, directory) for run in plan]
@@ -85,11 +87,21 @@ def compare(
     return results, failed
 
 
-def _check_configs(plan: Sequence[PlannedRun]) -> None:
+def _check_configs(plan: Sequence[PlannedRun], grid: Grid, directory: Path) -> None:
     """Raise an error for a system that cannot be trained, before others are trained for hours."""
-    for run in {run.system: run for run in plan}.values():
+    checked = dict[tuple[str, ...], PlannedRun]()  # by all in which the seeds of a system may differ here
+    for run in plan:
+        training = run.config.training
+        begun = has_state(make_task(run, grid, directory))  # then it does not need these any more
+        needed = ("",) if begun else (training.start, training.source_vectors, training.target_vectors)
+        checked.setdefault((run.system, *needed), run)
+    for (_, *files), run in checked.items():
         try:
             check_config(run.config)
+            if any(files):
+                check_vectors(run.config)
+                if run.config.training.start:
+                    load_start(run.config)
         except Seq2SeqError as error:
             raise type(error)(f"system {run.system!r}: {error}") from None
 

@@ -93,5 +93,5 @@ def _translation_speed(task: Task) -> float:
     test = next(iter(load_tests(task.grid, Path(task.config.data.root)).values()))
     lines = test.source[: task.grid.cost.sentences]
     began = time.perf_counter()
-    translator.translate(lines, beam_size=task.grid.search.beam_size)
+    translator.translate(lines, beam_size=task.grid.search.beam_size, tag=test.tag)
     return len(lines) / (time.perf_counter() - began)

@@ -62,6 +62,9 @@ def forward_flops(architecture: Architecture, vocabulary: int, work: Work) -> di
         "readout": decoder.readout_input(architecture) * architecture.output_dim * work.target,
         "output layer": architecture.output_dim * vocabulary * work.target,
     }
+    if architecture.copy:
+        gate_input = architecture.decoder_dim + key_dim + architecture.embedding_dim
+        counts["copy gate"] = gate_input * work.target
     return {part: 2 * count for part, count in counts.items()}
 
 

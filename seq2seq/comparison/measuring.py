@@ -30,9 +30,10 @@ from seq2seq.comparison.statistics import exact_matches, interval, proportion
 from seq2seq.comparison.texts import Test, bleu_tokenizer
 from seq2seq.errors import InputError, short_repr
 from seq2seq.metrics.bleu_tokenizer import detect_writing
-from seq2seq.metrics.links import Link, alignment_error_rate, alignment_intervals
+from seq2seq.metrics.links import alignment_error_rate, alignment_intervals
 from seq2seq.metrics.perplexity import perplexity
 from seq2seq.metrics.segments import count_segments
+from seq2seq.text.word_links import Link
 from seq2seq.translation.translation import PairScore
 from seq2seq.translation.translator import Translator
 from seq2seq.translation.word_alignment import Alignment
@@ -76,7 +77,7 @@ class Measurer:
         directory: the run's. name: the same, relative to the comparison's directory, for the results.
         fingerprint: a hash of everything that the numbers depend on.
         """
-        hypotheses = {test: self._translate(lines.source) for test, lines in self.tests.items()}
+        hypotheses = {test: self._translate(lines.source, lines.tag) for test, lines in self.tests.items()}
         history = read_history(directory / "log.jsonl")
         result = RunResult(
             seed=seed,
@@ -100,9 +101,9 @@ class Measurer:
         tokenize = bleu_tokenizer(self.grid, self.tests).name
         return {"tokenize": tokenize, "lowercase": self.grid.search.lowercase}
 
-    def _translate(self, sources: Sequence[str]) -> list[str]:
-        found = []
-        for translation in self.translator.stream(iter(sources), chunk=256, beam_size=self.grid.search.beam_size):
+    def _translate(self, sources: Sequence[str], tag: str | None) -> list[str]:
+        found, beam = [], self.grid.search.beam_size
+        for translation in self.translator.stream(iter(sources), chunk=256, beam_size=beam, tag=tag):
             found.append(translation[0].text)
             self.report_progress(len(found), len(sources))
         return found
@@ -118,9 +119,9 @@ class Measurer:
             metric="chrF2++",
             lowercase=self.grid.search.lowercase,
         )
-        scored = self.translator.score(test.source, test.reference)
+        scored = self.translator.score(test.source, test.reference, tag=test.tag)
         exact = exact_matches(hypotheses=hypotheses, references=references)
-        forced = self.translator.align(test.raw_source, test.reference, join=test.join)
+        forced = self.translator.align(test.raw_source, test.reference, join=test.join, tag=test.tag)
         lengths = [len(self.translator.tokenizers.source.encode(line)) for line in test.source] if test.join else None
         return TestResult(
             bleu=interval(bleu),
@@ -155,7 +156,10 @@ class Measurer:
         return {
             kind: [
                 first,
-                *(point(rate, self._translate(apply_noise(clean, kind, rate, noise.seed))) for rate in noise.rates),
+                *(
+                    point(rate, self._translate(apply_noise(clean, kind, rate, noise.seed), test.tag))
+                    for rate in noise.rates
+                ),
             ]
             for kind in noise.kinds
         }
@@ -167,7 +171,8 @@ class Measurer:
         test = self.tests[examples.test]
         source = [test.source[line - 1] for line in examples.lines]
         given = [test.raw_source[line - 1] for line in examples.lines]
-        written = [one.text for one in self.translator.translate(source, beam_size=self.grid.search.beam_size)]
+        beam = self.grid.search.beam_size
+        written = [one.text for one in self.translator.translate(source, beam_size=beam, tag=test.tag)]
         return [self._example(line, text, test) for line, text in zip(given, written, strict=True)]
 
     def _example(self, given: str, written: str, test: Test) -> ExampleTranslation:
@@ -175,7 +180,7 @@ class Measurer:
         if not given.strip() or not written.strip():
             return ExampleTranslation(source=given.split(), hypothesis=[], weights=[])
         joins = test.join in ("source", "both")
-        (found,) = self.translator.align([given], [written], join="source" if joins else None)
+        (found,) = self.translator.align([given], [written], join="source" if joins else None, tag=test.tag)
         weights = found.piece_weights[:-1, :-1].astype(np.float64)
         source, hypothesis = found.source.pieces, found.target.pieces
         if joins or not _unspaced(test.source):

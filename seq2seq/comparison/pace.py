@@ -91,6 +91,7 @@ class _Training:
         from seq2seq.training.data import prepare, read_texts
         from seq2seq.training.engine import make_accelerator, make_optimizer
         from seq2seq.training.epoch import Place, make_pools
+        from seq2seq.training.freezing import freeze
 
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
@@ -102,6 +103,7 @@ class _Training:
         self.pool = next(make_pools(text, config, 0, Place()))
         self.model = build_model(config, tokenizers)
         initialise(self.model, config.training.seed)
+        freeze(config.training, self.model)
         self.optimizer = make_optimizer(config, self.model.train())
 
     def step(self, number: int) -> tuple[float, Work]:
@@ -112,7 +114,8 @@ class _Training:
         rows = self.pool.steps[number % len(self.pool.steps)]
         tokens, batch = self.pool.tokens(rows), self.pool.batch(rows)
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.mixed_precision == "bf16"):
-            loss = self.model(*batch.tensors(), settings.label_smoothing, settings.coverage_loss)
+            extra = settings.coverage_loss, self.pool.guide(rows), settings.guided_alignment_weight
+            loss = self.model(*batch.tensors(), settings.label_smoothing, *extra)
         (loss.total / tokens).backward()
         del loss  # as in a training; else its graph would live until the next step's is built
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm or float("inf"))

@@ -28,6 +28,7 @@ class TestText(Section):
     reference: str = Field(description="file of their translations")
     alignment: str | None = Field(None, description="file of gold links, i-j sure and ipj possible, counted from 0")
     alignment_inverse: bool = Field(False, description="the links are written target-source")
+    tag: str | None = Field(None, description="what every system reads before each source (data.train.tag)")
     join: Literal["source", "target", "both"] | None = Field(
         None, description="side whose words are separated by spaces only to count them; the model reads it joined"
     )
@@ -95,7 +96,8 @@ class Grid(Section):
     set: dict[str, Any] = Field(default_factory=dict, description="keys of the config with values for all runs")
     grid: dict[str, Any] = Field(
         default_factory=dict,
-        description="axes: every combination is a system. A key with its values, or a name with tables of keys",
+        description="axes: every combination is a system. A key with its values, or a name with tables of keys; "
+        "{seed} in a text, such as a file's name, is the seed of the run",
     )
     systems: list[dict[str, Any]] = Field(
         default_factory=list, description="further systems: each a name and keys of the config"
@@ -120,7 +122,9 @@ class Grid(Section):
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """One run of one system. values: the keys that the system sets, without those that are common to all."""
+    """One run of one system. values: the keys that the system sets, as the grid has them, without those that are common
+    to all.
+    """
 
     system: str
     seed: int
@@ -185,11 +189,32 @@ def planned_runs(grid: Grid, path: Path, overrides: Sequence[str] = ()) -> list[
     found = []
     for seed in grid.seeds:
         for name, values in systems:
-            changes = {**grid.set, **values, "training.seed": seed}
+            changes = {**_of_seed({**grid.set, **values}, seed), "training.seed": seed}
             found.append(PlannedRun(name, seed, values, _config(grid, path, name, changes, overrides)))
+    for run in found:
+        _check_tags(grid, path, run)
     if len({run.name for run in found}) < len(found):
         raise InputError(f"{path}: two systems' names differ only in signs that file names cannot have; rename one")
     return found
+
+
+def _of_seed(value: Any, seed: int) -> Any:
+    """Return a value with the run's seed in place of "{seed}" in all its strings, such as the names of files."""
+    if isinstance(value, str):
+        return value.replace("{seed}", str(seed))
+    if isinstance(value, Mapping):
+        return {key: _of_seed(each, seed) for key, each in value.items()}
+    return [_of_seed(each, seed) for each in value] if isinstance(value, list) else value
+
+
+def _check_tags(grid: Grid, path: Path, run: PlannedRun) -> None:
+    """Refuse a test under a tag, or under none, that a system never sees in training."""
+    data = run.config.data
+    for name, test in grid.tests.items():
+        if test.tag not in [text.tag for text in data.texts]:
+            given = f"tag = {test.tag!r}: not a tag of" if test.tag else "tag is missing: there is one in every text of"
+            known = ", ".join(data.tags) or "it has none"
+            raise InputError(f"{path}: tests.{name}.{given} system {run.system!r}; its tags: {known}")
 
 
 def _config(grid: Grid, path: Path, name: str, changes: Mapping[str, Any], overrides: Sequence[str]) -> Config:

@@ -58,6 +58,11 @@ def make_task(run: PlannedRun, grid: Grid, directory: Path) -> Task:
     return Task(run.name, run.system, run.seed, run.config, grid, directory)
 
 
+def has_state(task: Task) -> bool:
+    """Return whether the training of the run was begun, so that it goes on from its state."""
+    return find_state(task.run / "training" / "state") is not None
+
+
 def is_trained(task: Task) -> bool:
     """Return whether the run has ended with the config of the task, so that there is nothing to train."""
     state = task.run / "training" / "state"
@@ -108,7 +113,7 @@ def run_tasks(
             one = waiting.pop(0)
             if is_finished(one, tests):  # checked here, because a process would import torch for it
                 observe(one.name, {"event": "begin"})
-                observe(one.name, {"event": "end", "failed": False})
+                observe(one.name, {"event": "end", "failed": False, "stopped": False})
                 continue
             child = Child(
                 "the process", _run_task, one, workers, name=one.name, daemon=False
@@ -128,7 +133,8 @@ def run_tasks(
                 del at_work[ready]
                 if ready.join() and not stop.requested:
                     failed.setdefault(one.name, str(ready.exit_error()))
-                observe(one.name, {"event": "end", "failed": one.name in failed})
+                stopped = stop.requested is not None and not is_finished(one, tests)
+                observe(one.name, {"event": "end", "failed": one.name in failed, "stopped": stopped})
                 continue
             if event["event"] == "failed":
                 failed[one.name] = event["message"]

@@ -14,10 +14,10 @@ from pathlib import Path
 from seq2seq.comparison.plan import Grid, TestText
 from seq2seq.errors import InputError
 from seq2seq.metrics.bleu_tokenizer import TokenizerChoice, choose_tokenizer
-from seq2seq.metrics.links import Link, parse_pharaoh
 from seq2seq.metrics.references import rows_without_reference
 from seq2seq.metrics.scoring_rules import refuse_long_lines
 from seq2seq.text.lines import read_lines
+from seq2seq.text.word_links import Link, parse_pharaoh
 from seq2seq.text.words import join_words
 from seq2seq.translation.word_alignment import Join
 
@@ -27,7 +27,8 @@ class Test:
     """The lines of a test.
 
     raw_source: the source as in its file. source: as the model reads it, with words joined if the grid says so. gold:
-    (sure, possible) links of each pair, counted from 0. join: the sides whose words are joined.
+    (sure, possible) links of each pair, counted from 0. join: the sides whose words are joined. tag: what is read
+    before each source.
     """
 
     raw_source: list[str]
@@ -35,6 +36,7 @@ class Test:
     reference: list[str]
     gold: list[tuple[set[Link], set[Link]]] | None
     join: Join | None
+    tag: str | None = None
 
 
 def load_tests(grid: Grid, root: Path) -> dict[str, Test]:
@@ -63,7 +65,7 @@ def _load(text: TestText, root: Path) -> Test:
     gold = None if text.alignment is None else list(_read_gold(root / text.alignment, text.alignment_inverse))
     if gold is not None and len(gold) != len(given):
         raise InputError(f"{root / str(text.alignment)}: {len(gold)} lines of links for {len(given)} pairs")
-    return Test(given, source, reference, gold, text.join)
+    return Test(given, source, reference, gold, text.join, text.tag)
 
 
 def _read_gold(path: Path, inverse: bool) -> Iterator[tuple[set[Link], set[Link]]]:
@@ -81,6 +83,9 @@ def bleu_tokenizer(grid: Grid, tests: Mapping[str, Test]) -> TokenizerChoice:
 def fingerprint(grid: Grid, tests: Mapping[str, Test], weights: bytes) -> str:
     """Return a hash of everything that a run's measurements depend on: settings, tests and the bytes of the weights."""
     settings = {name: grid.model_dump()[name] for name in ("tests", "noise", "examples", "search")}
+    for given in settings["tests"].values():
+        if given["tag"] is None:  # earlier versions had none, and what they measured still counts
+            del given["tag"]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for test in tests.values():
         gold = [(sorted(sure), sorted(possible)) for sure, possible in test.gold or []]

@@ -1,4 +1,4 @@
-"""Word alignments: links from attention weights or Pharaoh lines, and their agreement with a human's.
+"""Word alignments: links from attention weights, and their agreement with a human's.
 
 A link is (source word, target word), both counted from 0. This module knows no tokenizer: the caller says which piece
 belongs to which word.
@@ -6,22 +6,18 @@ belongs to which word.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seq2seq.errors import InputError, short_repr
+from seq2seq.errors import InputError
 from seq2seq.text.arguments import check_integer, check_number
-
-Link = tuple[int, int]
+from seq2seq.text.word_links import Link
 
 NO_WORD = -1
 """The word index of a piece that belongs to no word, such as the end of the sentence."""
-
-_LINK = re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})")  # no sentence has 10^9 words
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +43,6 @@ class AlignmentIntervals:
     f1: tuple[float, float]
     samples: int
     seed: int
-
-
-def parse_pharaoh(line: str, where: str, *, inverse: bool = False) -> tuple[set[Link], set[Link]]:
-    """Parse one line of links into (sure, possible): `i-j` is sure, `ipj` possible only; i source, j target, from 0.
-
-    inverse: i is the target's word in the line, and j the source's. The possible links include the sure ones, as Och &
-    Ney (2003) define them. A blank line has no links. Raises InputError, which starts with `where` (file:line), for
-    anything else.
-    """
-    sure: set[Link] = set()
-    possible: set[Link] = set()
-    for item in line.split():
-        match = _LINK.fullmatch(item)
-        if match is None:
-            raise InputError(
-                f"{where}: {short_repr(item)} is no link; write i-j (sure) or ipj (possible), both numbers from 0"
-            )
-        first, second = int(match[1]), int(match[3])
-        link = (second, first) if inverse else (first, second)
-        possible.add(link)
-        if match[2] == "-":
-            sure.add(link)
-    return sure, possible
-
-
-def format_pharaoh(links: Iterable[Link]) -> str:
-    """Return links as a Pharaoh line, `0-0 1-2`, each once, sorted by source word, then target word."""
-    return " ".join(f"{source}-{target}" for source, target in sorted(set(links)))
 
 
 def merge_weights(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from seq2seq.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from seq2seq.metrics.links import Link
+    from seq2seq.text.word_links import Link
 
 # Above, left, below, right, then the corners, as (target, source), in the order of the pseudocode below.
 _NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))

@@ -32,6 +32,7 @@ class Architecture:
     residual: bool
     layer_norm: bool
     tie: str
+    copy: bool
     dropout_embedding: float
     dropout_layer: float
     dropout_output: float

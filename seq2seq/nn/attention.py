@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from seq2seq.nn.architecture import Architecture
 from seq2seq.nn.kernels.loop_gradients import Repeatable, plain, repeat_keys, repeat_values, weighted_sum
 from seq2seq.nn.normalisation import NORMALISATIONS, Normalisation
-from seq2seq.nn.scores import SCORE_FUNCTIONS, ScoreFunction
+from seq2seq.nn.score_function import ScoreFunction
+from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS, View, Window
 
 
@@ -28,10 +29,12 @@ class Memory:
     keys: Repeatable  # [batch, source, projected_dim]
     values: Repeatable  # [batch, source, value_dim]
     mask: Bool[Tensor, "batch source"]
+    pieces: Int[Tensor, "batch source"] | None = None  # what can be copied, -1 elsewhere; None: the model cannot copy
 
     def select(self, rows: Int[Tensor, " selected"]) -> "Memory":
         """Return the memory of the sentences with these row numbers, in their order."""
-        return Memory(*(plain(part).index_select(0, rows) for part in (self.keys, self.values, self.mask)))
+        keys, values, mask = (plain(part).index_select(0, rows) for part in (self.keys, self.values, self.mask))
+        return Memory(keys, values, mask, None if self.pieces is None else self.pieces.index_select(0, rows))
 
 
 @dataclass(frozen=True, slots=True)

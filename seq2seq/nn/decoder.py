@@ -64,6 +64,7 @@ class DecoderOutput:
     outputs: Float[Tensor, "batch target output_dim"]
     weights: Float[Tensor, "batch target source"]
     state: DecoderState
+    gate: Float[Tensor, "batch target 1"] | None = None  # logit of g, with which pieces are copied (copying.py)
 
 
 Noise = list[Tensor | None]  # dropout factors [batch, target, dim] per layer, drawn before the loop
@@ -88,6 +89,8 @@ class Decoder(nn.Module, ABC):
         self.dropout = SequenceDropout(architecture.dropout_layer, architecture.variational)
         self.bridge = nn.Linear(architecture.key_dim, layers * dim)
         self.readout = SequenceLinear(self.readout_input(architecture), self.output_dim)
+        gate_input = dim + architecture.key_dim + architecture.embedding_dim
+        self.copy_gate = nn.Linear(gate_input, 1) if architecture.copy else None
         self.state_count = RecurrentLayer.states[architecture.cell]
 
     @classmethod
@@ -123,6 +126,17 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
         """Decode all positions of known targets (teacher forcing), from a state with one beam slot."""
+
+    def gate(
+        self,
+        top: Float[Tensor, "*rows dim"],
+        context: Float[Tensor, "*rows key_dim"],
+        embedded: Float[Tensor, "*rows input_dim"],
+    ) -> Float[Tensor, "*rows 1"]:
+        """Return the logit of g from the top layer's output, the context and y; only where model.copy is set."""
+        assert self.copy_gate is not None
+        logit: Tensor = self.copy_gate(torch.cat([top, context, embedded], dim=-1))
+        return logit
 
     def recur(
         self, inputs: Float[Tensor, "rows input"], cells: tuple[State, ...], slots: Slots
@@ -215,7 +229,8 @@ class Bahdanau(Decoder):
         context = slots.rows(attended.context)
         top, cells = self.recur(torch.cat([embedded, context], dim=-1), state.cells, slots)
         outputs = slots.scatter(torch.tanh(self.readout(torch.cat([top, context, embedded], dim=-1))))
-        return DecoderOutput(outputs, attended.weights, replace(state, cells=cells, past=attended.past))
+        gate = None if self.copy_gate is None else slots.scatter(self.gate(top, context, embedded))
+        return DecoderOutput(outputs, attended.weights, replace(state, cells=cells, past=attended.past), gate)
 
     def forward(self, embedded: Float[Tensor, "batch target input_dim"], state: DecoderState) -> DecoderOutput:
         """Decode known targets: a loop over attention and cell, then the readout of all positions at once."""
@@ -230,8 +245,9 @@ class Bahdanau(Decoder):
             contexts.append(attended.context)
             weights.append(attended.weights)
         joined = torch.cat([torch.stack(tops, 1), torch.cat(contexts, 1), embedded], dim=-1)
+        gate = None if self.copy_gate is None else self.copy_gate(joined)
         state = replace(state, cells=unsqueeze_beam(cells), past=past)
-        return DecoderOutput(torch.tanh(self.readout(joined)), torch.cat(weights, 1), state)
+        return DecoderOutput(torch.tanh(self.readout(joined)), torch.cat(weights, 1), state, gate)
 
 
 @wiring("luong")
@@ -248,9 +264,11 @@ class Luong(Decoder):
         """Decode one token of every occupied slot: run the layers, then attend with s_t."""
         top, cells = self.recur(self.first_input(embedded, state, slots), state.cells, slots)
         attended = self.attention.look(slots.scatter(top), state.memory, state.past)
-        outputs = slots.scatter(self.join(slots.rows(attended.context), top))
+        context = slots.rows(attended.context)
+        outputs = slots.scatter(self.join(context, top))
+        gate = None if self.copy_gate is None else slots.scatter(self.gate(top, context, embedded))
         fed = None if state.fed is None else outputs
-        return DecoderOutput(outputs, attended.weights, DecoderState(state.memory, cells, fed, attended.past))
+        return DecoderOutput(outputs, attended.weights, DecoderState(state.memory, cells, fed, attended.past), gate)
 
     def first_input(
         self, embedded: Float[Tensor, "rows input_dim"], state: DecoderState, slots: Slots
@@ -267,8 +285,9 @@ class Luong(Decoder):
             inputs = outputs + inputs if self.residual and depth else outputs
             after.append(tuple(part[:, None] for part in last))
         attended = self.attention.read(inputs, state.memory, state.past)
+        gate = None if self.copy_gate is None else self.gate(inputs, attended.context, embedded)
         state = replace(state, cells=tuple(after), past=attended.past)
-        return DecoderOutput(self.join(attended.context, inputs), attended.weights, state)
+        return DecoderOutput(self.join(attended.context, inputs), attended.weights, state, gate)
 
 
 @wiring("luong", input_feeding=True)
@@ -296,7 +315,7 @@ class LuongInputFeeding(Luong):
         memory = self.attention.repeat(state.memory, embedded.shape[1])
         fed = self.last_attentional_state(state)[:, 0]
         readout = AffineSteps(self.readout.weight.t().contiguous(), self.readout.bias, embedded.shape[1])
-        outputs, weights = [], []
+        outputs, weights, tops, contexts = [], [], [], []
         for position in range(embedded.shape[1]):
             top, cells = loops.step(position, fed, cells)
             attended = self.attention.look(top[:, None], memory, past)
@@ -304,8 +323,12 @@ class LuongInputFeeding(Luong):
             fed = tanh_step(readout, attended.context[:, 0], top)
             outputs.append(fed)
             weights.append(attended.weights)
+            if self.copy_gate is not None:
+                tops.append(top)
+                contexts.append(attended.context)
         state = DecoderState(state.memory, unsqueeze_beam(cells), fed[:, None], past)
-        return DecoderOutput(torch.stack(outputs, 1), torch.cat(weights, 1), state)
+        gate = self.gate(torch.stack(tops, 1), torch.cat(contexts, 1), embedded) if tops else None
+        return DecoderOutput(torch.stack(outputs, 1), torch.cat(weights, 1), state, gate)
 
     def last_attentional_state(self, state: DecoderState) -> Float[Tensor, "sentences beam output_dim"]:
         """Return a_{t-1}. Raises ValueError for a state of a wiring without input feeding."""

@@ -1,11 +1,13 @@
 """Initial values of all parameters, each drawn from a random generator seeded by the parameter's name."""
 
 import hashlib
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from seq2seq.nn.scores import Parametrisation, ScoreFunction
+from seq2seq.nn.score_function import Parametrisation, ScoreFunction
 
 
 def initialise(model: nn.Module, seed: int) -> None:
@@ -66,3 +68,16 @@ def _recurrent_value(module: nn.RNNBase, kind: str, value: Tensor, generator: to
     elif kind.startswith("bias_ih") and isinstance(module, nn.LSTM):
         gates[1].fill_(1.0)
     return value
+
+
+class SkipInitialisation(TorchFunctionMode):
+    """A mode in which new layers keep uninitialised parameters, as torch.empty made them.
+
+    torch would fill them at random, which takes time and memory and advances the caller's random generator. (The device
+    'meta' would avoid all three, but its first use imports 800 modules, which takes a second.)
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__ in ("uniform_", "normal_", "kaiming_uniform_", "fill_", "zero_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))

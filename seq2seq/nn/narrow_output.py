@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.nn.beam_slots import Slots
+from seq2seq.nn.copying import narrow_columns
 from seq2seq.nn.decoder import DecoderState
 
 
@@ -38,19 +39,30 @@ class NarrowOutput:
     of the weights for each sentence instead, and read them again at each step, took as long as the whole output layer.
 
     tokens: the token of each column; without meaning for padding. columns: the tokens' columns in the products.
+    copied: the column of each source position, -1 where it cannot be copied; None for a model that does not copy.
     """
 
     tokens: Int[Tensor, "sentences width"]
     layer: nn.Module
     columns: Int[Tensor, "sentences width"]
     padding: Bool[Tensor, "sentences width"]
+    copied: Int[Tensor, "sentences source"] | None = None
 
     @classmethod
-    def of(cls, layer: nn.Module, tokens: Int[Tensor, "sentences width"]) -> "NarrowOutput":
-        """Make the restricted layer for each sentence's tokens, padded with -1."""
+    def of(
+        cls,
+        layer: nn.Module,
+        tokens: Int[Tensor, "sentences width"],
+        pieces: Int[Tensor, "sentences source"] | None = None,
+    ) -> "NarrowOutput":
+        """Make the restricted layer for each sentence's tokens, padded with -1; pieces: what it can copy, if anything.
+
+        Where pieces are given, a sentence's tokens must be ascending.
+        """
         padding = tokens < 0
         union, columns = torch.unique(tokens.masked_fill(padding, int(tokens.amax())), return_inverse=True)
-        return cls(tokens.clamp(min=0), _select_outputs(layer, union), columns, padding)
+        copied = None if pieces is None else narrow_columns(pieces, tokens)
+        return cls(tokens.clamp(min=0), _select_outputs(layer, union), columns, padding, copied)
 
     def log_probs(self, outputs: Float[Tensor, "sentences beam output_dim"], slots: Slots) -> Float[Tensor, "*_ width"]:
         """Return log-probabilities in nats, normalised over each sentence's own tokens.
@@ -68,7 +80,9 @@ class NarrowOutput:
 
         The products stay those of all sentences: to make a smaller layer takes as long as it would save.
         """
-        return NarrowOutput(self.tokens[sentences], self.layer, self.columns[sentences], self.padding[sentences])
+        copied = None if self.copied is None else self.copied[sentences]
+        parts = self.tokens[sentences], self.layer, self.columns[sentences], self.padding[sentences]
+        return NarrowOutput(*parts, copied)
 
 
 @dataclass(frozen=True, slots=True)

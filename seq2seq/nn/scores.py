@@ -1,14 +1,13 @@
 """Score functions: the rule f of the energies e_i = f(s, h_i), between a query s and the encoder states h_i.
 
 To add one, write one class with `@score_function("name")`. Configs can then choose it, the property tests run
-over it, the README's table shows it, and a comparison counts its FLOP. Its other properties are class attributes: see
-ScoreFunction.
+over it, the README's table shows it, and a comparison counts its FLOP. Its other properties are those of ScoreFunction
+(score_function.py).
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -19,85 +18,7 @@ from seq2seq.nn.kernels.additive_energies import additive_energies
 from seq2seq.nn.kernels.loop_gradients import Repeatable, compare
 from seq2seq.nn.kernels.products import SequenceLinear, linear
 from seq2seq.nn.registry import register
-
-
-class Parametrisation(NamedTuple):
-    """How a parameter of a rule begins, and how fast it learns beside the rest of the network.
-
-    scale: factor of the initial values that `initialise` draws. value: initial value of all its entries instead.
-    rate: factor of the schedule's learning rate.
-    """
-
-    scale: float = 1.0
-    value: float | None = None
-    rate: float = 1.0
-
-
-class Multiplications(NamedTuple):
-    """The multiplications of a rule: for each source token, for each query, and for each pair of the two."""
-
-    source: int = 0
-    query: int = 0
-    pair: int = 0
-
-
-class ScoreFunction(nn.Module, ABC):
-    """The rule f of e_i = f(s, h_i), and nothing else: no mask, no softmax.
-
-    All score functions have the same constructor; a rule without use for attention_dim ignores it.
-
-    attends: False where the energies of all positions are equal, whatever the source.
-    reads_coverage: whether the energies depend on the coverage, so that `forward_with_coverage` is to be called.
-    repeats_keys: whether `forward` passes the keys to a kernel, and so takes `Repeated` ones.
-    """
-
-    name: ClassVar[str]
-    attends: ClassVar[bool] = True
-    reads_coverage: ClassVar[bool] = False
-    repeats_keys: ClassVar[bool] = False
-
-    def __init__(self, query_dim: int, key_dim: int, attention_dim: int) -> None:
-        super().__init__()
-
-    @classmethod
-    @abstractmethod
-    def multiplications(cls, query_dim: int, key_dim: int, attention_dim: int) -> Multiplications:
-        """Return the multiplications between states of these sizes, from which comparison/flops.py counts FLOP."""
-
-    def parametrisation(self) -> dict[str, Parametrisation]:
-        """Return how the rule's parameters begin and learn, by name; one that is left out does as any other parameter.
-
-        A part that `training.learning_rate_factors` names learns by that factor instead.
-        """
-        return {}
-
-    def project(self, states: Float[Tensor, "batch source key_dim"]) -> Float[Tensor, "batch source projected_dim"]:
-        """Return the keys: the part of the rule that depends on the source alone, computed once per sentence."""
-        return states
-
-    @abstractmethod
-    def forward(
-        self, query: Float[Tensor, "batch target query_dim"], keys: Any
-    ) -> Float[Tensor, "batch target source"]:
-        """Return unmasked energies of every query against every key, [batch, source, projected_dim] from `project`."""
-
-    def forward_with_coverage(
-        self,
-        query: Float[Tensor, "batch target query_dim"],
-        keys: Float[Tensor, "batch source projected_dim"],
-        coverage: Float[Tensor, "batch target source"],
-    ) -> Float[Tensor, "batch target source"]:
-        """Return energies as `forward` does, given the attention that every key received before each query."""
-        energies: Tensor = self(query, keys)
-        return energies
-
-    def require_equal_sizes(self, query_dim: int, key_dim: int) -> None:
-        if query_dim != key_dim:
-            raise ValueError(
-                f"score {self.name!r} needs equal sizes, but the decoder state has {query_dim} units and the encoder "
-                f"state {key_dim}; make them equal, or use 'multiplicative', which has a matrix between them"
-            )
-
+from seq2seq.nn.score_function import Multiplications, Parametrisation, ScoreFunction
 
 SCORE_FUNCTIONS: dict[str, type[ScoreFunction]] = {}
 Score = TypeVar("Score", bound=type[ScoreFunction])
@@ -152,7 +73,11 @@ class Multiplicative(ScoreFunction):
     def parametrisation(self) -> dict[str, Parametrisation]:
         """Let W begin at 1/√query_dim of the usual values, and learn at 32/√(query_dim key_dim) of the common rate.
 
-        A step of Adam moves all entries of W alike, and the energy sums over query_dim key_dim of them.
+        A step of Adam moves every entry of W by about the learning rate, and an energy sums over query_dim key_dim of
+        them, so at one rate for all widths attention turns hard before it knows where to look. A rate that falls with
+        the fan-in is what Yang et al. (2021, Table 3) derive for hidden matrices under Adam; the 32, and the geometric
+        mean of the matrix's two sizes, are measured (scripts/study/README.md). Luong et al. (2015, section 4.1) trained
+        by plain SGD, whose steps shrink with the gradient, and Britz et al. (2017) by Adam at a rate of 0.0001.
         """
         dim, fan_in = self.key_layer.weight.shape
         return {"key_layer.weight": Parametrisation(scale=dim**-0.5, rate=self.RATE / math.sqrt(dim * fan_in))}

@@ -6,8 +6,8 @@ Their rules are the same to the letter, and so are the single-precision division
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,21 @@ from seq2seq.translation.translation import Outcome
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 ArrayState = dict[str, NDArray[Any]]  # by name; [sentences, beam, ...], or [sentences, ...] for PER_SENTENCE
-ArrayStepFunction = Callable[[Ints, ArrayState], tuple[Floats, Floats, ArrayState]]  # -> log_probs, weights, state
 
-PER_SENTENCE = ("keys", "values", "mask")  # parts of a state without a beam axis
+PER_SENTENCE = ("keys", "values", "mask", "pieces")  # parts of a state without a beam axis; pieces: to be copied
 _BLOCK = 64  # numbers whose maximum is taken at once
+
+
+class ArrayStep(NamedTuple):
+    """A model's answer about the next token, as seq2seq.search.stepping.Step."""
+
+    log_probs: Floats
+    weights: Floats
+    state: ArrayState
+    copied: Floats | None = None
+
+
+ArrayStepFunction = Callable[[Ints, ArrayState], ArrayStep]
 
 
 def numpy_topk(numbers: Floats, count: int) -> tuple[Floats, Ints]:
@@ -52,6 +63,8 @@ class _Record:
     tokens: Ints
     parents: Ints
     weights: Floats
+    log_probs: Floats
+    copied: Floats | None
 
 
 @dataclass(slots=True)
@@ -79,10 +92,9 @@ class _Search:
         free, tokens = np.full(total, self.beam_size), np.full((total, 1), bos, dtype=np.int64)
         largest = np.array([self.penalty(int(length)) for length in self.max_lengths], dtype=np.float32)
         while len(sentences):
-            answer, weights, state = step(tokens, state)
-            slots = tokens.shape[1]
-            tokens, parents, grown, live = self._grow(log_probs[:, :, None] + answer, sentences, free)
-            scores = self._note(sentences, tokens, parents, grown, live, weights)
+            answer, slots = step(tokens, state), tokens.shape[1]
+            tokens, parents, grown, live = self._grow(log_probs[:, :, None] + answer.log_probs, sentences, free)
+            scores = self._note(sentences, tokens, parents, grown, live, answer)
             best = -np.sort(-np.concatenate([best, scores], axis=1), axis=1)[:, : self.nbest]
             log_probs = np.where(live, grown, np.float32(-np.inf))
             free = free - (np.isfinite(grown) & ~live).sum(1)
@@ -95,7 +107,7 @@ class _Search:
             width = int(live[keep].sum(1).max())
             sentences, best, free = sentences[keep], best[keep], free[keep]
             log_probs, tokens = log_probs[keep, :width], tokens[keep, :width]
-            state = _next_state(state, keep, parents[keep, :width], slots, len(done))
+            state = _next_state(answer.state, keep, parents[keep, :width], slots, len(done))
         return [self._hypotheses(number) for number in range(total)]
 
     def _grow(self, candidates: Floats, sentences: Ints, free: Ints) -> tuple[Ints, Ints, Floats, NDArray[np.bool_]]:
@@ -117,12 +129,18 @@ class _Search:
         return indices % vocabulary, indices // vocabulary, log_probs, live
 
     def _note(
-        self, sentences: Ints, tokens: Ints, parents: Ints, log_probs: Floats, live: NDArray[np.bool_], weights: Floats
+        self,
+        sentences: Ints,
+        tokens: Ints,
+        parents: Ints,
+        log_probs: Floats,
+        live: NDArray[np.bool_],
+        answer: ArrayStep,
     ) -> Floats:
         """Record this step and what ended in it; return the scores of what finished, -inf elsewhere."""
         rows = np.zeros(len(self.max_lengths), dtype=np.int64)
         rows[sentences] = np.arange(len(sentences))
-        self.records.append(_Record(rows, tokens, parents, weights))
+        self.records.append(_Record(rows, tokens, parents, answer.weights, log_probs, answer.copied))
         length = len(self.records)
         scores = log_probs / np.float32(self.penalty(length))
         there = np.isfinite(log_probs)
@@ -147,14 +165,21 @@ class _Search:
             )
         found = []
         for unfinished, negative_score, last, slot, log_prob in sorted(self.endings[sentence])[: self.nbest]:
-            tokens, weights = list[int](), list[Floats]()
+            tokens, weights, copied, sums = list[int](), list[Floats](), list[Floats](), list[float]()
             for record in reversed(self.records[: last + 1]):
                 row = record.rows[sentence]
                 tokens.append(int(record.tokens[row, slot]))
+                if record.copied is not None:
+                    sums.append(float(record.log_probs[row, slot]))
+                    copied.append(record.copied[row, record.parents[row, slot]])
                 slot = int(record.parents[row, slot])
                 weights.append(record.weights[row, slot])
             produced = tokens[::-1] if unfinished else tokens[:0:-1]
-            found.append(Outcome(produced, log_prob, -negative_score, np.stack(weights[::-1]), not unfinished))
+            outcome = Outcome(produced, log_prob, -negative_score, np.stack(weights[::-1]), not unfinished)
+            if copied:
+                log_probs = np.diff(sums[::-1], prepend=0.0).tolist()
+                outcome = replace(outcome, copied=np.stack(copied[::-1]), log_probs=log_probs)
+            found.append(outcome)
         return found
 
 

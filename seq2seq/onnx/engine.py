@@ -25,7 +25,7 @@ from seq2seq.checkpoint.files import (
 from seq2seq.config import Config
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError, imports_for
-from seq2seq.onnx.beam import PER_SENTENCE, ArrayState, Floats, Ints
+from seq2seq.onnx.beam import PER_SENTENCE, ArrayState, ArrayStep, Ints
 from seq2seq.onnx.graphs import check_graph
 from seq2seq.text.special_tokens import EOS, PAD, SPECIAL_IDS
 from seq2seq.text.tokenizer import LARGEST_TOKENIZER, Tokenizer, TokenizerPair
@@ -62,17 +62,22 @@ class ExportedModel:
             self._check(ENCODER, name, part, _first_shape(name, len(ids), source.shape[1], read.get(name, [])))
         return state
 
-    def step(self, tokens: Ints, state: ArrayState) -> tuple[Floats, Floats, ArrayState]:
-        """Return log-probabilities in nats [sentences, beam, vocabulary], attention weights, and the next state."""
+    def step(self, tokens: Ints, state: ArrayState) -> ArrayStep:
+        """Return log-probabilities in nats [sentences, beam, vocabulary], attention weights, the next state, and what a
+        model with copying copies.
+        """
         given = {"tokens": tokens, **state}
         feed = {each.name: given[each.name] for each in self.stepper.get_inputs()}  # tracing drops unused inputs
         log_probs, weights, *rest = self._run(self.stepper, STEP, None, feed)
         self._check(STEP, "log_probs", log_probs, (*tokens.shape, self.tokenizers.target.vocabulary_size))
         self._check(STEP, "weights", weights, (*tokens.shape, state["mask"].shape[1]))
+        copied = rest.pop(0) if "pieces" in state else None
+        if copied is not None:
+            self._check(STEP, "copied", copied, weights.shape)
         after = dict(zip((name for name in state if name not in PER_SENTENCE), rest, strict=True))
         for name, part in after.items():
             self._check(STEP, f"next_{name}", part, state[name].shape)
-        return log_probs, weights, {**state, **after}
+        return ArrayStep(log_probs, weights, {**state, **after}, copied)
 
     def _run(self, session: Any, graph: str, names: list[str] | None, feed: dict[str, Any]) -> list[NDArray[Any]]:
         try:
@@ -102,7 +107,7 @@ def _first_shape(name: str, sentences: int, width: int, read: list[Any]) -> tupl
     """Return the shape of a part of the first state; `read` is the shape that the step's graph declares for it."""
     size = read[-1] if read and isinstance(read[-1], int) else None
     if name in PER_SENTENCE:
-        return (sentences, width) if name == "mask" else (sentences, width, size)
+        return (sentences, width) if name in ("mask", "pieces") else (sentences, width, size)
     if name == "position":
         return sentences, 1
     return sentences, 1, width if name == "coverage" else size
@@ -168,10 +173,12 @@ def _check_graphs(model: ExportedModel) -> None:
     reads, state = model.encoder.get_inputs(), model.encoder.get_outputs()
     takes, gives = model.stepper.get_inputs(), model.stepper.get_outputs()
     names = [each.name for each in state]
+    once = PER_SENTENCE if model.config.model.copy else PER_SENTENCE[:-1]
     carried = [f"next_{name}" for name in names if name not in PER_SENTENCE]
-    fits = [each.name for each in reads] == ["source", "lengths"] and names[: len(PER_SENTENCE)] == list(PER_SENTENCE)
+    fits = [each.name for each in reads] == ["source", "lengths"] and names[: len(once)] == list(once)
     fits = fits and {each.name for each in takes} <= {"tokens", *names}
-    fits = fits and [each.name for each in gives] == ["log_probs", "weights", *carried]
-    types = {"mask": "tensor(bool)", "position": "tensor(int64)", "next_position": "tensor(int64)"}
+    answers = ["log_probs", "weights", *(["copied"] if model.config.model.copy else [])]
+    fits = fits and "pieces" not in names[len(once) :] and [each.name for each in gives] == [*answers, *carried]
+    types = {"mask": "tensor(bool)"} | dict.fromkeys(("pieces", "position", "next_position"), "tensor(int64)")
     if not fits or any(each.type != types.get(each.name, "tensor(float)") for each in (*state, *gives)):
         raise InputError(f"{model.directory}: {ENCODER} and {STEP} are not the two graphs of one exported model")

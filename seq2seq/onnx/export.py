@@ -12,6 +12,7 @@ import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,10 +25,12 @@ from seq2seq.checkpoint.model import LoadedModel, refuse_nan, tokenizer_files
 from seq2seq.durable import explain_write_errors, sha256
 from seq2seq.errors import InputError, require
 from seq2seq.nn.attention import Memory, Past
+from seq2seq.nn.copying import copied_weights
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.kernels.loop_gradients import plain
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.recurrent import RecurrentLayer, State
+from seq2seq.onnx.beam import PER_SENTENCE
 from seq2seq.onnx.graphs import OPSET, check_graph
 from seq2seq.text.escaping import escape_markdown
 from seq2seq.text.special_tokens import SPECIAL_IDS
@@ -88,8 +91,9 @@ def export_graphs(network: Seq2Seq) -> dict[str, bytes]:
     with torch.no_grad():
         state = network.start(source, lengths).select(torch.zeros(2, 2, dtype=torch.long))
         names, tensors = _names(state), _flat(state)
-        carried = [f"next_{name}" for name in names[_MEMORY:]]
-        step = ["tokens", *names], ["log_probs", "weights", *carried]
+        carried = [f"next_{name}" for name in names if name not in PER_SENTENCE]
+        copied = ["copied"] if network.architecture.copy else []
+        step = ["tokens", *names], ["log_probs", "weights", *copied, *carried]
         return {
             ENCODER: _trace(_Start(network), (source, lengths), ["source", "lengths"], names),
             STEP: _trace(_Step(network, state), (torch.tensor([[4, 5], [6, 4]]), *tensors), *step),
@@ -107,21 +111,24 @@ class _TorchLayer(RecurrentLayer):
         return self._torch_sequence(inputs, state)
 
 
-_MEMORY = 3  # keys, values and mask; they come first, and no step changes them
-
-
 def _names(state: DecoderState) -> list[str]:
     """Return the names of the tensors of a state, in the order of `_flat`."""
     cells = [f"cell_{depth}_{part}" for depth, layer in enumerate(state.cells) for part in range(len(layer))]
     optional = {"fed": state.fed, "position": state.past.position, "coverage": state.past.coverage}
-    return ["keys", "values", "mask", *cells, *(name for name, part in optional.items() if part is not None)]
+    once = PER_SENTENCE if state.memory.pieces is not None else PER_SENTENCE[:-1]
+    return [*once, *cells, *(name for name, part in optional.items() if part is not None)]
 
 
 def _flat(state: DecoderState) -> list[Tensor]:
+    memory = plain(state.memory.keys), plain(state.memory.values), state.memory.mask, state.memory.pieces
+    return [*(part for part in memory if part is not None), *_carried(state)]
+
+
+def _carried(state: DecoderState) -> list[Tensor]:
+    """Return the tensors of a state that a step changes, in their order in `_flat`."""
     parts = [part for layer in state.cells for part in layer]
     optional = (state.fed, state.past.position, state.past.coverage)
-    memory = plain(state.memory.keys), plain(state.memory.values), state.memory.mask
-    return [*memory, *parts, *(part for part in optional if part is not None)]
+    return [*parts, *(part for part in optional if part is not None)]
 
 
 class _Start(nn.Module):
@@ -144,10 +151,14 @@ class _Step(nn.Module):
 
     def forward(self, tokens: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         log_probs, output = self.network.step(tokens, self._state(iter(tensors)))
-        return log_probs, output.weights, *_flat(output.state)[_MEMORY:]
+        copied = copied_weights(output)
+        answers = (log_probs, output.weights) if copied is None else (log_probs, output.weights, copied)
+        return *answers, *_carried(output.state)
 
     def _state(self, tensors: Iterator[Tensor]) -> DecoderState:
         memory = Memory(next(tensors), next(tensors), next(tensors))
+        if self.like.memory.pieces is not None:
+            memory = replace(memory, pieces=next(tensors))
         cells = tuple(tuple(next(tensors) for _ in layer) for layer in self.like.cells)
         fed = None if self.like.fed is None else next(tensors)
         position = None if self.like.past.position is None else next(tensors)
@@ -159,10 +170,10 @@ def _axes(name: str) -> dict[int, str]:
     """Return the axes whose sizes may change from call to call, with their names."""
     if name == "lengths":
         return {0: "sentences"}
-    if name in ("source", "keys", "values", "mask"):
+    if name == "source" or name in PER_SENTENCE:
         return {0: "sentences", 1: "source"}
     slots = {0: "sentences", 1: "beam"}
-    return slots | {2: "source"} if name.removeprefix("next_") in ("weights", "coverage") else slots
+    return slots | {2: "source"} if name.removeprefix("next_") in ("weights", "copied", "coverage") else slots
 
 
 def _trace(module: nn.Module, inputs: tuple[Tensor, ...], takes: Sequence[str], gives: Sequence[str]) -> bytes:

@@ -25,8 +25,8 @@ OPERATORS = {
     "Expand", "Flatten", "GRU", "Gather", "GatherElements", "Gemm", "Greater", "GreaterOrEqual", "Identity", "LSTM",
     "LayerNormalization", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max", "Min", "Mul", "Neg", "Not",
     "Or", "Pad", "Pow", "Range", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Reshape",
-    "Shape", "Sigmoid", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "TopK", "Transpose",
-    "Unsqueeze", "Where",
+    "ScatterElements", "Shape", "Sigmoid", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "TopK",
+    "Transpose", "Unsqueeze", "Where",
 }  # fmt: skip
 
 # The fields of onnx.proto that an export has, by number; the others are refused, above all a model's functions, a

@@ -13,14 +13,14 @@ from seq2seq.onnx.engine import ExportedModel, load_export
 from seq2seq.text.arguments import check_integer, check_path
 from seq2seq.text.special_tokens import BOS, EOS
 from seq2seq.translation.options import SearchKeywords, SearchOptions
+from seq2seq.translation.streams import stream
 from seq2seq.translation.translation import (
-    FORBIDDEN,
     Outcome,
     Source,
     Translation,
     batches,
     blank_translation,
-    iter_chunks,
+    forbidden_tokens,
     read_sources,
     write_translation,
 )
@@ -29,7 +29,7 @@ from seq2seq.translation.translation import (
 class OnnxTranslator:
     """A translator for a model written by `seq2seq export`: the same translations as `Translator`, on the CPU.
 
-    It searches; it does not sample, score, align, join an ensemble or use a shortlist.
+    It searches; it does not sample, score, align, join an ensemble, use a shortlist or steer what it writes.
     """
 
     def __init__(self, model: ExportedModel, threads: int | None = None) -> None:
@@ -65,11 +65,16 @@ class OnnxTranslator:
         settings.check_nbest(n_best)
         if settings.shortlist:
             raise InputError(self._no_shortlist)
+        if settings.steering:
+            raise InputError(
+                f"{self.models[0].directory}: an exported model cannot be steered; leave out {settings.steering[0]}, "
+                "or translate with the model that was exported"
+            )
         if settings.int8:
             raise InputError(
                 f"{self.models[0].directory}: an exported model has the weights of its export; leave int8 out"
             )
-        sources = read_sources(self.tokenizers, texts, settings)
+        sources = read_sources(self.models, texts, settings)
         answers = [[blank_translation(source.text)] for source in sources]
         for batch in batches(sources, settings):
             for source, found in zip(batch, self._search(batch, settings, n_best), strict=True):
@@ -88,16 +93,18 @@ class OnnxTranslator:
             min_lengths=[settings.min_length] * len(batch),
             length_penalty=settings.penalty,
             nbest=n_best,
-            forbidden=FORBIDDEN,
+            forbidden=forbidden_tokens(self.models),
         )
+
+    def minimum_risk(self, texts: Iterable[str], n_best: int = 1, **options: Any) -> NoReturn:
+        """Raise InputError: an exported model does not sample."""
+        self.sample(texts)
 
     def stream(
         self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchKeywords]
     ) -> Iterator[list[Translation]]:
         """Yield the translations of lines as they arrive, as `Translator.stream` does."""
-        chunks = iter_chunks(lines, chunk)
-        SearchOptions.of(self.config.search, options).check_nbest(n_best)  # at the call, not at the first line
-        return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
+        return stream(self, lines, n_best, chunk, options)
 
     def sample(self, texts: Iterable[str], **options: Any) -> NoReturn:
         """Raise InputError: an exported model does not sample."""

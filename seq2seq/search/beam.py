@@ -1,7 +1,8 @@
 """Beam search, and greedy search as a beam of one, over any step function."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -9,11 +10,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.errors import InputError
+from seq2seq.search.constraints import Constraints
+from seq2seq.search.groups import diverse_topk, merge_groups
 from seq2seq.search.history import History, StepRecord, nan_error
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import AVERAGE, LengthPenalty
 from seq2seq.search.ranking import TopK, stable_topk, topk_of_sums
+from seq2seq.search.rules import Rules, any_constraint, repeat
 from seq2seq.search.stepping import EMPTY, Hypothesis, S, Step, StepFunction
+from seq2seq.search.written import Written
 
 
 @torch.no_grad()
@@ -30,6 +35,7 @@ def beam_search(
     length_penalty: LengthPenalty = AVERAGE,
     nbest: int = 1,
     forbidden: Sequence[int] = (),
+    rules: Rules | None = None,
     early_exit: bool = True,
     device: torch.device | str = "cpu",
 ) -> list[list[Hypothesis]]:
@@ -43,13 +49,23 @@ def beam_search(
 
     max_lengths: per sentence, the most tokens produced, end included; what is still live then is returned unfinished.
     min_lengths: per sentence, the fewest tokens before the end. forbidden: tokens never produced (as a rule pad, bos,
-    unk). Fewer than nbest hypotheses are returned where fewer exist. All tensors are on `device`, where the step
-    function must answer too. Raises InputError for sizes and lengths out of range, Seq2SeqError if the model answers
-    NaN or leaves no hypothesis.
+    unk). rules: what else the search respects; scores are then by what the rules make of log_probs. Fewer than nbest
+    hypotheses are returned where fewer exist. All tensors are on `device`, where the step function must answer too.
+    Raises InputError for sizes and lengths out of range, Seq2SeqError if the model answers NaN or leaves no hypothesis.
     """
     _check_sizes(sentences, beam_size, nbest, max_lengths)
     if sentences == 0:
         return []
+    rules, wanted = rules or Rules(), nbest
+    rules.check_beam(beam_size)
+    if rules.groups > 1:
+        state = state.keep(torch.arange(sentences, device=device).repeat_interleave(rules.groups))
+        beam_size, nbest = beam_size // rules.groups, min(nbest, beam_size // rules.groups)
+        max_lengths = repeat(max_lengths, rules.groups)
+        min_lengths = None if min_lengths is None else repeat(min_lengths, rules.groups)
+        rules = replace(
+            rules, prefixes=repeat(rules.prefixes, rules.groups), word_ends=repeat(rules.word_ends, rules.groups)
+        )
     limits = Limits(
         eos=eos,
         max_lengths=max_lengths,
@@ -58,11 +74,24 @@ def beam_search(
         penalty=length_penalty,
         device=device,
     )
-    beam = _Beam(limits, beam_size, nbest, early_exit, device)
-    tokens = torch.full((sentences, 1), bos, device=device)
+    beam = _Beam(limits, beam_size, nbest, early_exit, device, rules)
+    tokens = torch.full((limits.sentences, 1), bos, device=device)
     while len(tokens) > 0:
         tokens, state = beam.advance(step(tokens, state))
-    return beam.history.hypotheses([sorted(endings)[:nbest] for endings in beam.history.endings()])
+    if rules.groups > 1:
+        return merge_groups(beam.history, rules.groups, wanted)
+    endings = [sorted(each) for each in beam.history.endings()]
+    if any_constraint(rules.constraints):
+        return [
+            sorted(found, key=partial(_unmet, constraints))[:nbest]
+            for found, constraints in zip(beam.history.hypotheses(endings), rules.constraints, strict=True)
+        ]
+    return beam.history.hypotheses([each[:nbest] for each in endings])
+
+
+def _unmet(constraints: Constraints, hypothesis: Hypothesis) -> int:
+    """Return how many tokens of constraints a hypothesis lacks, which is none if it is finished."""
+    return constraints.total - constraints.count(constraints.read(hypothesis.tokens))
 
 
 def _check_sizes(sentences: int, beam_size: int, nbest: int, max_lengths: Sequence[int]) -> None:
@@ -79,13 +108,15 @@ class _Candidates:
     """The continuations of the live hypotheses: all columns of `log_probs`, -inf where one is not allowed.
 
     before: log_prob of each hypothesis, -inf in an empty slot. rows: the row of each slot in log_probs, any row for an
-    empty slot. tokens: the tokens of each sentence's columns; None: column t is token t.
+    empty slot. tokens: the tokens of each sentence's columns; None: column t is token t. model: log_probs as the model
+    answered them, where rules may have changed them.
     """
 
     before: Float[Tensor, "sentences beam"]
     log_probs: Float[Tensor, "rows columns"]
     rows: Int[Tensor, "sentences beam"]
     tokens: Int[Tensor, "sentences columns"] | None
+    model: Float[Tensor, "rows columns"]
 
     def best(self, count: int) -> TopK:
         """Return the `count` most probable of each sentence; slot and column are combined to one index."""
@@ -102,15 +133,27 @@ class _Candidates:
         columns = indices % width
         return columns if self.tokens is None else self.tokens.gather(1, columns), indices // width
 
+    def model_sums(
+        self, before: Float[Tensor, "sentences beam"], indices: Int[Tensor, "sentences count"]
+    ) -> Float[Tensor, "sentences count"]:
+        """Return the log_prob of each index by the model alone; before: that of each hypothesis."""
+        width = self.log_probs.shape[1]
+        slots = indices // width
+        return before.gather(1, slots) + self.model[self.rows.gather(1, slots), indices % width]
+
 
 class _Growth(NamedTuple):
-    """The continuations chosen at one step, live ones first; tied: whether equal ones made the choice arbitrary."""
+    """The continuations chosen at one step, live ones first; tied: whether equal ones made the choice arbitrary.
+
+    model: log_probs by the model alone, where rules make them other numbers; any number in an empty slot.
+    """
 
     tokens: Int[Tensor, "sentences slots"]
     parents: Int[Tensor, "sentences slots"]
     log_probs: Float[Tensor, "sentences slots"]  # -inf in an empty slot
     live: Bool[Tensor, "sentences slots"]
     tied: Bool[Tensor, " sentences"]
+    model: Float[Tensor, "sentences slots"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +176,12 @@ class _Beam:
     """The state of a beam search between two steps."""
 
     def __init__(
-        self, limits: Limits, beam_size: int, nbest: int, early_exit: bool, device: torch.device | str
+        self, limits: Limits, beam_size: int, nbest: int, early_exit: bool, device: torch.device | str, rules: Rules
     ) -> None:
         self.history = History(limits)
         self._limits = limits
         self._early_exit = early_exit
+        self._rules = rules
         self._beam_size = beam_size
         self._frontier = _Frontier(
             sentences=torch.arange(limits.sentences, device=device),
@@ -145,13 +189,16 @@ class _Beam:
             best=torch.full((limits.sentences, nbest), -torch.inf, device=device),
             free_slots=torch.full((limits.sentences,), beam_size, device=device),
         )
+        self._written = Written(rules, limits.eos, limits.sentences, 1, device) if rules.any() else None
+        if self._written is not None:
+            self._model = self._frontier.log_probs  # of the live hypotheses by the model alone
 
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept beam"], S]:
         """Extend the beam by the model's answer; return tokens and state of the sentences that continue."""
         frontier, candidates = self._frontier, self._candidates(answer)
         width = min(self._beam_size, frontier.log_probs.shape[1] * candidates.log_probs.shape[1])
-        ranked = candidates.best(width)
-        growth = self._grow(candidates, ranked)
+        ranked = candidates.best(width) if self._rules.groups == 1 else self._best_of_groups(candidates, width)
+        growth = self._grow(candidates, self._allocate(candidates, ranked))
         grown, report = self._assess(growth)
         if tied := [row for row, ties in enumerate(report[-2]) if ties]:
             rows = torch.tensor(tied, device=ranked.values.device)
@@ -161,13 +208,21 @@ class _Beam:
                 ranked.indices.index_copy(0, rows, indices),
                 torch.zeros_like(ranked.tied),
             )
-            growth = self._grow(candidates, ranked)
+            growth = self._grow(candidates, self._allocate(candidates, ranked))
             grown, report = self._assess(growth)
         done, live, _, broken = report
         if any(broken):
             raise nan_error(self.history.steps + 1)
         self.history.records.append(
-            StepRecord(frontier.sentences, growth.tokens, growth.parents, growth.log_probs, answer.weights)
+            StepRecord(
+                frontier.sentences,
+                growth.tokens,
+                growth.parents,
+                growth.log_probs if growth.model is None else growth.model,
+                answer.weights,
+                answer.copied,
+                None if growth.model is None else growth.log_probs,
+            )
         )
         going = [row for row, ends in enumerate(done) if not ends]
         if not going:
@@ -178,6 +233,9 @@ class _Beam:
         state = answer.state if len(going) == len(done) else answer.state.keep(rows)
         if not frontier.log_probs.shape[1] == width == 1:  # one slot before and after: nothing to reorder
             state = state.select(growth.parents[rows, :width])
+        if self._written is not None and growth.model is not None:
+            self._written.follow(rows, growth.parents[rows, :width], growth.tokens[rows, :width])
+            self._model = growth.model[rows, :width]
         tokens, lives = growth.tokens[rows, :width], growth.live[rows, :width]
         return tokens.masked_fill(~lives, EMPTY), state
 
@@ -191,8 +249,31 @@ class _Beam:
             slots = answer.slots
             rows = torch.zeros_like(numbers).index_copy_(0, slots, numbers[: len(slots)])
         log_probs = answer.log_probs.flatten(0, -2)
+        model = log_probs if self._written is None else log_probs.clone()
         self._limits.forbid(log_probs, slots // beam, frontier.sentences, self.history.steps, answer.tokens)
-        return _Candidates(frontier.log_probs, log_probs, rows.view(sentences, beam), answer.tokens)
+        if self._written is not None:
+            self._written.apply(log_probs, model, slots, answer.tokens)
+        return _Candidates(frontier.log_probs, log_probs, rows.view(sentences, beam), answer.tokens, model)
+
+    def _best_of_groups(self, candidates: _Candidates, count: int) -> TopK:
+        """Return the best continuations of each group of a diverse search."""
+        return diverse_topk(
+            candidates.before,
+            candidates.log_probs,
+            candidates.rows,
+            members=self._frontier.sentences,
+            free_slots=self._frontier.free_slots,
+            groups=self._rules.groups,
+            strength=self._rules.diversity,
+            count=count,
+        )
+
+    def _allocate(self, candidates: _Candidates, ranked: TopK) -> TopK:
+        """Return the best continuations, with those of sentences with constraints chosen by banks."""
+        if self._written is None or self._written.allocation is None:
+            return ranked
+        of = candidates.before, candidates.log_probs, candidates.rows, candidates.tokens
+        return self._written.allocation.choose(ranked, *of, self._frontier.free_slots)
 
     def _grow(self, candidates: _Candidates, ranked: TopK) -> _Growth:
         """Return the best continuations of each sentence, as many as it has free slots."""
@@ -207,6 +288,9 @@ class _Beam:
             log_probs=log_probs.gather(1, order),
             live=live.gather(1, order),
             tied=ranked.tied,
+            model=None
+            if self._written is None
+            else candidates.model_sums(self._model, ranked.indices).gather(1, order),
         )
 
     def _assess(self, growth: _Growth) -> tuple[_Frontier, list[list[int]]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from seq2seq.errors import InputError
@@ -45,11 +45,17 @@ class Ensemble(Generic[S]):
         after = EnsembleState(tuple(answer.state for answer in answers))
         if len(answers) == 1:
             one = answers[0]
-            return Step(one.log_probs, one.weights, after, one.tokens, one.slots)
+            return Step(one.log_probs, one.weights, after, one.tokens, one.slots, one.copied)
         log_probs = torch.stack([answer.log_probs for answer in answers]).logsumexp(0) - math.log(len(answers))
         weights = torch.stack([answer.weights for answer in answers]).mean(0)
         # Clamped because rounding may exceed 0, and no log-probability may.
-        return Step(log_probs.clamp(max=0), weights, after, answers[0].tokens, answers[0].slots)
+        return Step(log_probs.clamp(max=0), weights, after, answers[0].tokens, answers[0].slots, _mean_copied(answers))
+
+
+def _mean_copied(answers: Sequence[Step[S]]) -> Float[Tensor, "sentences beam source"] | None:
+    """Return the mean probability of copying each position, 0 for a member that does not copy; None if none does."""
+    copying = [answer.copied for answer in answers if answer.copied is not None]
+    return torch.stack(copying).sum(0) / len(answers) if copying else None
 
 
 def _check_equal(what: str, sizes: Sequence[int]) -> None:

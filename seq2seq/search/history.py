@@ -5,7 +5,7 @@ traced.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -22,7 +22,9 @@ class StepRecord:
     """One step of a search: the token in each slot, and the slot before the step to which it was appended.
 
     sentences: those still searched. log_probs: of the whole hypothesis, -inf in an empty slot. weights: attention
-    weights by the slot before the step, so a token's row is that of its parent.
+    weights by the slot before the step, so a token's row is that of its parent; copied: the same of `Step.copied`.
+    sums: what the search ranked the hypotheses by, where rules make it another number than log_probs, which then may be
+    finite in an empty slot.
     """
 
     sentences: Int[Tensor, " sentences"]
@@ -30,6 +32,8 @@ class StepRecord:
     parents: Int[Tensor, "sentences slots"]
     log_probs: Float[Tensor, "sentences slots"]
     weights: Float[Tensor, "sentences beam source"]
+    copied: Float[Tensor, "sentences beam source"] | None = None
+    sums: Float[Tensor, "sentences slots"] | None = None
 
 
 class Ending(NamedTuple):
@@ -75,10 +79,11 @@ class History:
     def _endings_at(self, step: int) -> tuple[Tensor, ...]:
         record = self.records[step]
         last = self.limits.max_lengths[record.sentences] == step + 1
-        ended = record.log_probs.isfinite() & ((record.tokens == self.limits.eos) | last[:, None])
+        sums = record.log_probs if record.sums is None else record.sums
+        ended = sums.isfinite() & ((record.tokens == self.limits.eos) | last[:, None])
         rows, slots = ended.nonzero(as_tuple=True)
         log_probs = record.log_probs[rows, slots]
-        scores = self.limits.scores(log_probs, step + 1)
+        scores = self.limits.scores(log_probs if record.sums is None else sums[rows, slots], step + 1)
         steps = torch.full_like(slots, step)
         return record.sentences[rows], steps, slots, record.tokens[rows, slots], log_probs, scores
 
@@ -94,6 +99,9 @@ class History:
         device, steps = self.limits.max_lengths.device, 1 + max(ending.step for ending in endings)
         tokens = torch.zeros(len(endings), steps, dtype=torch.long, device=device)
         weights = self.records[0].weights.new_zeros(len(endings), steps, self.records[0].weights.shape[2])
+        copied = sums = None
+        if self.records[0].copied is not None:
+            copied, sums = torch.zeros_like(weights), weights.new_zeros(len(endings), steps + 1)  # sums up to each step
         sentences = torch.tensor([ending.sentence for ending in endings], device=device)
         slots = torch.tensor([ending.slot for ending in endings], device=device)
         for step in reversed(range(steps)):
@@ -103,8 +111,16 @@ class History:
             parents = record.parents[rows, slots[on]]
             tokens[on, step] = record.tokens[rows, slots[on]]
             weights[on, step] = record.weights[rows, parents]
+            if copied is not None and sums is not None and record.copied is not None:
+                copied[on, step] = record.copied[rows, parents].to(copied.dtype)
+                sums[on, step + 1] = record.log_probs[rows, slots[on]].to(sums.dtype)
             slots[on] = parents
-        return [_hypothesis(*row) for row in zip(endings, tokens.tolist(), weights.cpu(), strict=True)]
+        found = [_hypothesis(*row) for row in zip(endings, tokens.tolist(), weights.cpu(), strict=True)]
+        if copied is None or sums is None:
+            return found
+        steps_of = [ending.step + 1 for ending in endings]
+        extra = zip(found, copied.cpu(), sums.diff(dim=1).tolist(), steps_of, strict=True)
+        return [replace(one, copied=part[:n].clone(), log_probs=log_probs[:n]) for one, part, log_probs, n in extra]
 
 
 def nan_error(step: int) -> Seq2SeqError:

@@ -66,8 +66,9 @@ def topk_of_sums(
     if width % BLOCK:
         found = found.masked_fill(columns >= width, -torch.inf)
     best = topk(found.flatten(1), count)
-    indices = (member[:, :, None] * width + columns).flatten(1).gather(1, best.indices)
-    return best._replace(indices=indices)
+    # Beyond the last column there is none but for impossible sums, whose index only has to lie within the numbers.
+    column = columns.flatten(1).gather(1, best.indices).clamp(max=width - 1)
+    return best._replace(indices=member.gather(1, best.indices // BLOCK) * width + column)
 
 
 def _block_maxima(numbers: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows blocks"]:

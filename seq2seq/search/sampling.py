@@ -19,7 +19,9 @@ from seq2seq.search.history import History, StepRecord, nan_error
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import AVERAGE, LengthPenalty
 from seq2seq.search.ranking import stable_topk, topk
+from seq2seq.search.rules import Rules
 from seq2seq.search.stepping import Hypothesis, S, Step, StepFunction
+from seq2seq.search.written import Written
 
 
 @torch.no_grad()
@@ -38,13 +40,14 @@ def sample(
     top_p: float = 1.0,
     length_penalty: LengthPenalty = AVERAGE,
     forbidden: Sequence[int] = (),
+    rules: Rules | None = None,
     device: torch.device | str = "cpu",
 ) -> list[list[Hypothesis]]:
     """Return `count` independent samples for each sentence, in the order drawn; some may be equal.
 
-    Log-probabilities are divided by `temperature`; of the tokens only the top_k most probable remain (None: all), and
-    of these the fewest most probable ones that together reach the probability top_p (1: all). log_prob and score are
-    those of the unchanged model, so they agree with scoring the same pair.
+    `rules` apply first. Then log-probabilities are divided by `temperature`; of the tokens only the top_k most probable
+    remain (None: all), and of these the fewest most probable ones that together reach the probability top_p (1: all).
+    log_prob and score are those of the unchanged model, so they agree with scoring the same pair.
 
     seeds: one per sentence. Sample j of a sentence depends on its seed, j and the model's answers alone: not on the
     batch, the order in it, `count` or the maximum length (except that this may cut it). state, lengths, forbidden,
@@ -54,6 +57,8 @@ def sample(
     _check_sizes(seeds, count, max_lengths)
     if not seeds:
         return []
+    if rules is not None and rules.constraints:
+        raise ValueError("constraints share out a beam, which sampling has not")
     limits = Limits(
         eos=eos,
         max_lengths=max_lengths,
@@ -62,7 +67,7 @@ def sample(
         penalty=length_penalty,
         device=device,
     )
-    samples = _Samples(limits, _Noise(seeds, count), _Filter(temperature, top_k, top_p), count)
+    samples = _Samples(limits, _Noise(seeds, count), _Filter(temperature, top_k, top_p), count, rules or Rules())
     tokens = torch.full((len(seeds), count), bos, device=device)
     state = state.select(torch.zeros_like(tokens))
     while len(tokens) > 0:
@@ -172,7 +177,7 @@ class _Samples:
     A sample stays in its slot; a sentence leaves when all its samples have ended.
     """
 
-    def __init__(self, limits: Limits, noise: _Noise, choice: _Filter, count: int) -> None:
+    def __init__(self, limits: Limits, noise: _Noise, choice: _Filter, count: int, rules: Rules) -> None:
         device = limits.max_lengths.device
         self.history = History(limits)
         self._limits = limits
@@ -181,6 +186,7 @@ class _Samples:
         self._sentences = torch.arange(limits.sentences, device=device)
         self._log_probs = torch.zeros(limits.sentences, count, device=device)
         self._slots = torch.arange(count, device=device)
+        self._written = Written(rules, limits.eos, limits.sentences, count, device) if rules.any() else None
 
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept samples"], S]:
         """Draw a token for each sample; return tokens and state of the sentences that continue."""
@@ -188,7 +194,8 @@ class _Samples:
             raise ValueError("sampling draws among all tokens: the noise of a few would depend on how they are padded")
         tokens, log_probs = self._draw(answer.log_probs)
         parents = self._slots.expand_as(tokens)
-        self.history.records.append(StepRecord(self._sentences, tokens, parents, log_probs, answer.weights))
+        record = StepRecord(self._sentences, tokens, parents, log_probs, answer.weights, answer.copied)
+        self.history.records.append(record)
         cut = self._limits.max_lengths[self._sentences] == self.history.steps
         live = log_probs.isfinite() & (tokens != self._limits.eos) & ~cut[:, None]
         *alive, broken = torch.cat([live, log_probs.isnan().any(0, keepdim=True)]).tolist()
@@ -200,6 +207,8 @@ class _Samples:
         self._noise.keep(alive)
         rows = torch.tensor(going, device=tokens.device)
         self._sentences = self._sentences[rows]
+        if self._written is not None:
+            self._written.follow(rows, parents[rows], tokens[rows])
         self._log_probs = log_probs.masked_fill(~live, -torch.inf)[rows]
         return tokens[rows], answer.state if len(going) == len(alive) else answer.state.keep(rows)
 
@@ -211,6 +220,9 @@ class _Samples:
         logits = log_probs.to(wide, copy=True, memory_format=torch.contiguous_format)
         owners = torch.arange(len(logits), device=logits.device).repeat_interleave(logits.shape[1])
         self._limits.forbid(logits.flatten(0, 1), owners, self._sentences, self.history.steps)
+        if self._written is not None:
+            slots = torch.arange(logits.shape[0] * logits.shape[1], device=logits.device)
+            self._written.apply(logits.flatten(0, 1), log_probs.flatten(0, 1).to(wide), slots)
         logits = self._filter(logits)
         tokens = (logits + self._noise.draw(logits.shape[2]).to(logits)).argmax(2, keepdim=True)
         drawn = log_probs.gather(2, tokens).masked_fill(logits.gather(2, tokens) == -torch.inf, -torch.inf)

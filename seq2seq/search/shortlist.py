@@ -34,14 +34,24 @@ class Shortlist:
 
 
 def candidate_tokens(
-    shortlists: Sequence[Shortlist], sources: Sequence[Sequence[int]]
+    shortlists: Sequence[Shortlist],
+    sources: Sequence[Sequence[int]],
+    also: Sequence[Sequence[int]] = (),
+    *,
+    copies: bool = False,
 ) -> Int[Tensor, "sentences width"]:
     """Return for each source, given with its end token, the tokens that any shortlist allows: ascending, -1 as padding.
 
+    copies: also those of the source itself, which a model that copies may write.
+
     The width is that of the longest row; a batch changes only the padding. Several shortlists are those of an ensemble:
-    a token that one member could reach is open to the vote of all.
+    a token that one member could reach is open to the vote of all. also: further tokens that each source allows.
     """
     rows = [np.unique(np.concatenate([each.tokens_for(source) for each in shortlists])) for source in sources]
+    if also:
+        rows = [np.union1d(row, np.array(more, dtype=np.int32)) for row, more in zip(rows, also, strict=True)]
+    if copies:
+        rows = [np.union1d(row, source) for row, source in zip(rows, sources, strict=True)]
     padded = np.full((len(rows), max(map(len, rows))), -1, dtype=np.int64)
     for row, tokens in enumerate(rows):
         padded[row, : len(tokens)] = tokens

@@ -44,6 +44,8 @@ class Step(Generic[S]):
     tokens: where sentences choose among a few tokens of their own, the token of each column of log_probs, ascending;
     any token in columns that only pad a row, whose log_prob is -inf. None: column t is token t. slots: the slots that
     have a row in log_probs, numbered sentence by sentence, ascending: all that are not EMPTY. None: all slots.
+
+    copied: the probability with which this step copies each source position; None for a model that does not copy.
     """
 
     log_probs: Float[Tensor, "*slots vocabulary"]
@@ -51,6 +53,7 @@ class Step(Generic[S]):
     state: S
     tokens: Int[Tensor, "sentences vocabulary"] | None = None
     slots: Int[Tensor, " rows"] | None = None
+    copied: Float[Tensor, "sentences beam source"] | None = None
 
 
 @runtime_checkable
@@ -72,6 +75,9 @@ class Hypothesis:
     of tokens produced, end included when finished. weights: one row for every token produced, end included when
     finished, on the CPU, in the full (padded) source width of the step function; cutting it to the sentence is left to
     the caller. finished: False where the maximum length cut it before an end.
+
+    copied: for a model that copies, a row for every token produced, as of `Step.copied`, on the CPU; None for another.
+    log_probs: of each token produced, in nats; given with `copied` alone, which can be compared with them.
     """
 
     tokens: list[int]
@@ -79,3 +85,5 @@ class Hypothesis:
     score: float
     weights: Float[Tensor, "length source"]
     finished: bool
+    copied: Float[Tensor, "length source"] | None = None
+    log_probs: list[float] | None = None

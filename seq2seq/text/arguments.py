@@ -29,15 +29,17 @@ def iter_sentences(values: Iterable[str], what: str = "sentence") -> Iterator[st
     that is not one line of text: with a line break inside, a NUL character or half a surrogate pair. A single string,
     or an object that cannot be iterated over, is refused at the call, a sentence when its turn comes.
     """
+    several = f"{what}es" if what.endswith("x") else f"{what}s"
     if isinstance(values, str):
         raise WrongType("a list of sentences is needed, not one string; for one sentence, write [text]")
     if isinstance(values, Mapping) or hasattr(values, "columns"):  # a pandas table iterates over its column names
-        raise WrongType(f"an iterable of {what}s is needed, not a table with the columns {short_repr(list(values))}")
-    places = enumerate(_items(values, f"an iterable of {what}s"), start=1)
-    return (_sentence(value, f"{what} {number}") for number, value in places)
+        raise WrongType(f"an iterable of {several} is needed, not a table with the columns {short_repr(list(values))}")
+    places = enumerate(iter_items(values, f"an iterable of {several}"), start=1)
+    return (check_sentence(value, f"{what} {number}") for number, value in places)
 
 
-def _items(values: Iterable[Any], needed: str) -> Iterator[Any]:
+def iter_items(values: Iterable[Any], needed: str) -> Iterator[Any]:
+    """Return an iterator over values; raise WrongType, with what is needed, for bytes and what is not iterable."""
     try:
         if not isinstance(values, (bytes, bytearray)):
             return iter(values)
@@ -46,7 +48,8 @@ def _items(values: Iterable[Any], needed: str) -> Iterator[Any]:
     raise WrongType(f"{needed} is needed, not {short_repr(values)}")
 
 
-def _sentence(value: Any, place: str) -> str:
+def check_sentence(value: Any, place: str) -> str:
+    """Return a sentence without the line break at its end; raise InputError as `iter_sentences` does."""
     if not isinstance(value, str):
         raise WrongType(f"{place}: {short_repr(value)} is no string{_remedy(value)}")
     text = str.__str__(value).removesuffix("\n").removesuffix("\r")  # a subclass, such as numpy's, becomes a plain one
@@ -72,13 +75,13 @@ def check_token_ids(rows: Iterable[Iterable[int]], vocabulary: int, what: str = 
 
     Raises InputError with the place of the row, counted from 1.
     """
-    numbered = enumerate(_items(rows, f"an iterable of {what}s, each with its ids,"), start=1)
+    numbered = enumerate(iter_items(rows, f"an iterable of {what}s, each with its ids,"), start=1)
     return [_ids(row, vocabulary, f"{what} {number}") for number, row in numbered]
 
 
 def _ids(row: Iterable[int], vocabulary: int, place: str) -> list[int]:
     ids = list[int]()
-    for id_ in _items(row, f"{place}: an iterable of ids"):
+    for id_ in iter_items(row, f"{place}: an iterable of ids"):
         if not isinstance(id_, Integral) and not hasattr(id_, "__index__"):  # what iterates over tensors yields tensors
             raise WrongType(f"{place}: {short_repr(id_)} is no id of a piece; `score` takes text")
         ids.append(int(id_))

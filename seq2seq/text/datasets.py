@@ -24,6 +24,7 @@ from seq2seq.text.lines import INVALID_UTF8, describe_problem
 from seq2seq.text.readers import Problem, Row, check_pair, read_json
 
 FORMATS = {".parquet": "parquet", ".arrow": "arrow"}  # by suffix; text_reader adds those of text
+FORMAT_KEYS = (*CorpusConfig.TABLE, "inline_tags")  # keys of the config that only some formats know
 SAVE_TO_DISK_FILES = ("dataset_dict.json", "dataset_info.json", "state.json")  # what save_to_disk leaves in a folder
 
 
@@ -31,16 +32,16 @@ Read = Callable[[Path, CorpusConfig, tuple[str, str], list[str]], Iterator[Row]]
 
 
 class TextReader(NamedTuple):
-    """The reader of one format of text. table: whether it has columns, so that the config's keys for tables count."""
+    """The reader of one format of text. keys: those of FORMAT_KEYS that say how it is read."""
 
     read: Read
-    table: bool
+    keys: tuple[str, ...]
 
 
 TEXT_FORMATS: dict[str, TextReader] = {}  # formats whose rows are lines of text, which may be compressed as a whole
 
 
-def text_reader(file_format: str, *suffixes: str, table: bool = False) -> Callable[[Read], Read]:
+def text_reader(file_format: str, *suffixes: str, keys: tuple[str, ...] = ()) -> Callable[[Read], Read]:
     """Register the function that yields the pairs of files with these suffixes.
 
     Raises ValueError where two formats share a suffix.
@@ -50,7 +51,7 @@ def text_reader(file_format: str, *suffixes: str, table: bool = False) -> Callab
         if shared := next((suffix for suffix in suffixes if suffix in FORMATS), None):
             raise ValueError(f"two formats have the suffix {shared!r}")
         FORMATS.update(dict.fromkeys(suffixes, file_format))
-        TEXT_FORMATS[file_format] = TextReader(read, table)
+        TEXT_FORMATS[file_format] = TextReader(read, keys)
         return read
 
     return register
@@ -61,12 +62,12 @@ def _read_json(path: Path, spec: CorpusConfig, languages: tuple[str, str], notes
     return read_json(path, languages)
 
 
-@text_reader("csv", ".csv", table=True)
+@text_reader("csv", ".csv", keys=CorpusConfig.TABLE)
 def _read_csv(path: Path, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
     return read_delimited(path, "csv", spec, languages, notes)
 
 
-@text_reader("tsv", ".tsv", table=True)
+@text_reader("tsv", ".tsv", keys=CorpusConfig.TABLE)
 def _read_tsv(path: Path, spec: CorpusConfig, languages: tuple[str, str], notes: list[str]) -> Iterator[Row]:
     return read_delimited(path, "tsv", spec, languages, notes)
 
@@ -89,7 +90,7 @@ def read_dataset(spec: CorpusConfig, root: Path, languages: tuple[str, str], not
         return
     with quiet_datasets():
         dataset = _choose_split(_open(spec, root), spec)
-    refuse_table_keys(spec, "which is no table of text")
+    refuse_format_keys(spec, "which is no table of text")
     if dataset.info.builder_name == "csv" and "__index_level_0__" in dataset.features:
         raise InputError(f"{spec.dataset}: a row of its CSV has more columns than the header, which shifts all of them")
     nested = check_languages(dataset, spec.dataset, languages)
@@ -105,15 +106,14 @@ def read_text(
 ) -> Iterator[Row]:
     """Yield the pairs of a file in one of TEXT_FORMATS."""
     reader = TEXT_FORMATS[file_format]
-    if not reader.table:
-        refuse_table_keys(spec, f"for {file_format.upper()}")
+    refuse_format_keys(spec, f"for {file_format.upper()}", reader.keys)
     return reader.read(path, spec, languages, notes)
 
 
-def refuse_table_keys(spec: CorpusConfig, why: str) -> None:
-    """Raise InputError for a key of the config that only tables have; `why` ends the sentence "has no effect …"."""
-    for key in spec.TABLE:
-        if getattr(spec, key) is not None:
+def refuse_format_keys(spec: CorpusConfig, why: str, known: tuple[str, ...] = ()) -> None:
+    """Raise InputError for a key that this format does not know; `why` ends the sentence "has no effect …"."""
+    for key in FORMAT_KEYS:
+        if key not in known and getattr(spec, key) is not None:
             raise InputError(f"{spec.dataset}: {key} has no effect {why}; leave it out")
 
 

@@ -16,14 +16,18 @@ import numpy as np
 from seq2seq.config import DataConfig
 from seq2seq.durable import own_part_path, replace_durably
 from seq2seq.text.tokenizer import TokenizerPair
+from seq2seq.text.word_links import piece_links
 
 CHUNK_PAIRS = 10_000  # pairs that are encoded at a time
-SIDES = ("source", "target")
+PARTS = ("source", "target", "links")  # what is encoded; the last only where words are linked
 
-Texts = tuple[list[str], list[str]]
-"""Source sentences and their target sentences, in the same order."""
+Texts = tuple[list[str], list[str], "Ids | None"]
+"""Source sentences, their target sentences, and the links between their words, if there are any."""
 
-Map = Callable[[Callable[[Texts], tuple["Ids", "Ids"]], Iterable[Texts]], Iterable[tuple["Ids", "Ids"]]]
+Encoded = tuple["Ids", ...]
+"""The ids of source and target sentences, and the links between their pieces, if there are any."""
+
+Map = Callable[[Callable[[Texts], Encoded], Iterable[Texts]], Iterable[Encoded]]
 """A function like the built-in `map`: applies a function to each chunk and yields the results in order."""
 
 Report = Callable[[int, int], None]
@@ -40,6 +44,9 @@ class ParallelText(Protocol):
 
     @property
     def target(self) -> list[str]: ...
+
+    @property
+    def links(self) -> Ids | None: ...
 
 
 class Ids(Sequence[list[int]]):
@@ -95,7 +102,8 @@ class Ids(Sequence[list[int]]):
 class EncodedCorpus:
     """The pairs that the filters leave: as ids without begin and end, and as text in the same order.
 
-    removed: reason -> number of pairs removed, for every filter.
+    removed: reason -> number of pairs removed, for every filter. word_links, links: those between the words, and
+    between the pieces, of each pair, flat as source, target, ...; None for a text without links.
     """
 
     source_ids: Sequence[Sequence[int]]
@@ -103,6 +111,8 @@ class EncodedCorpus:
     source: list[str]
     target: list[str]
     removed: dict[str, int]
+    word_links: Sequence[Sequence[int]] | None = None
+    links: Sequence[Sequence[int]] | None = None
 
 
 def fingerprint(corpus: ParallelText) -> str:
@@ -115,6 +125,11 @@ def fingerprint(corpus: ParallelText) -> str:
     return digest.hexdigest()
 
 
+def links_fingerprint(links: Ids) -> str:
+    """Return the SHA-256 of the links of all pairs, in hexadecimal."""
+    return _digest(links.arrays()).hex()
+
+
 def encode_corpus(
     corpus: ParallelText,
     tokenizers: TokenizerPair,
@@ -122,21 +137,24 @@ def encode_corpus(
     cache_dir: Path | None = None,
     *,
     filters: bool = True,
+    seen: set[tuple[str, str]] | None = None,
     apply: Map = map,
     report: Report = lambda done, total: None,
 ) -> EncodedCorpus:
     """Encode both sides and, with `filters`, remove pairs by data.max_length, max_ratio and drop_duplicates.
 
+    seen: pairs of which these would be duplicates; kept pairs are added to it, for the next of several texts.
     With `cache_dir` the ids are stored there and read back for the same text and tokenizers. Otherwise the text is
     encoded in chunks of CHUNK_PAIRS pairs by `apply`, which may share the chunks among processes; `report` is called
     after each.
     """
-    source_ids, target_ids = _find_or_encode(corpus, tokenizers, cache_dir, apply, report)
+    source_ids, target_ids, *more = _find_or_encode(corpus, tokenizers, cache_dir, apply, report)
+    links = (None, None) if corpus.links is None else (corpus.links, more[0])
     removed = dict.fromkeys((EMPTY, TOO_LONG, RATIO, DUPLICATE), 0)
     if not filters:
-        return EncodedCorpus(source_ids, target_ids, list(corpus.source), list(corpus.target), removed)
+        return EncodedCorpus(source_ids, target_ids, list(corpus.source), list(corpus.target), removed, *links)
     kept = []
-    for row, reason in enumerate(filter_reasons(corpus, source_ids, target_ids, data)):
+    for row, reason in enumerate(filter_reasons(corpus, source_ids, target_ids, data, seen)):
         if reason is None:
             kept.append(row)
         else:
@@ -147,17 +165,22 @@ def encode_corpus(
         [corpus.source[row] for row in kept],
         [corpus.target[row] for row in kept],
         removed,
+        *(None if rows is None else Ids(rows[row] for row in kept) for rows in links),
     )
 
 
 def filter_reasons(
-    corpus: ParallelText, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]], data: DataConfig
+    corpus: ParallelText,
+    source_ids: Sequence[Sequence[int]],
+    target_ids: Sequence[Sequence[int]],
+    data: DataConfig,
+    seen: set[tuple[str, str]] | None = None,
 ) -> Iterator[str | None]:
     """Yield for each pair the reason of the first filter that removes it, or None.
 
-    A removed pair does not make a later one a duplicate.
+    A removed pair does not make a later one a duplicate. seen: as in `encode_corpus`.
     """
-    seen: set[tuple[str, str]] = set()
+    seen = set() if seen is None else seen
     for source, target, *pair in zip(corpus.source, corpus.target, source_ids, target_ids, strict=True):
         shorter, longer = sorted(len(ids) for ids in pair)
         if not shorter:
@@ -176,31 +199,44 @@ def filter_reasons(
 
 def _find_or_encode(
     corpus: ParallelText, tokenizers: TokenizerPair, cache_dir: Path | None, apply: Map, report: Report
-) -> tuple[Ids, Ids]:
+) -> Encoded:
     inputs = f"{tokenizers.source.sha256} {tokenizers.target.sha256} {fingerprint(corpus)}"
+    if corpus.links is not None:
+        inputs += f" {links_fingerprint(corpus.links)}"
+    parts = PARTS[: 2 if corpus.links is None else 3]
     name = f"ids-{hashlib.sha256(inputs.encode()).hexdigest()[:32]}.safetensors"
-    found = None if cache_dir is None else _read(cache_dir / name)
+    found = None if cache_dir is None else _read(cache_dir / name, parts)
     if found is None:
-        found = Ids(), Ids()
+        found = tuple(Ids() for _ in parts)
         starts = range(0, len(corpus.source), CHUNK_PAIRS)
-        parts = (
-            (corpus.source[start : start + CHUNK_PAIRS], corpus.target[start : start + CHUNK_PAIRS]) for start in starts
-        )
-        for encoded in apply(partial(_encode, tokenizers), parts):
+        chunks = (_chunk(corpus, slice(start, start + CHUNK_PAIRS)) for start in starts)
+        for encoded in apply(partial(_encode, tokenizers), chunks):
             for ids, more in zip(found, encoded, strict=True):
                 ids.extend(more)
             report(len(found[0]), len(corpus.source))
         if cache_dir is not None:
-            _write(cache_dir / name, found)
+            _write(cache_dir / name, dict(zip(parts, found, strict=True)))
     return found
 
 
-def _encode(tokenizers: TokenizerPair, texts: Texts) -> tuple[Ids, Ids]:
-    source, target = texts
-    return Ids(tokenizers.source.encode_batch(source)), Ids(tokenizers.target.encode_batch(target))
+def _chunk(corpus: ParallelText, rows: slice) -> Texts:
+    return corpus.source[rows], corpus.target[rows], None if corpus.links is None else corpus.links[rows]
 
 
-def _read(path: Path) -> tuple[Ids, Ids] | None:
+def _encode(tokenizers: TokenizerPair, texts: Texts) -> Encoded:
+    source, target, links = texts
+    if links is None:
+        return Ids(tokenizers.source.encode_batch(source)), Ids(tokenizers.target.encode_batch(target))
+    read, written = tokenizers.source.encode_spans(source), tokenizers.target.encode_spans(target)
+    rows = zip(source, read, target, written, links, strict=True)
+    return (
+        Ids(ids for ids, _ in read),
+        Ids(ids for ids, _ in written),
+        Ids(piece_links(one, spans, other, others, linked) for one, (_, spans), other, (_, others), linked in rows),
+    )
+
+
+def _read(path: Path, parts: Sequence[str]) -> Encoded | None:
     """Return the ids cached in a file, None where it is missing or its digest does not fit its content."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -209,8 +245,7 @@ def _read(path: Path) -> tuple[Ids, Ids] | None:
         held = load_file(path)
         if held.pop("sha256").tobytes() != _digest(held):
             return None
-        source, target = (Ids.from_arrays(held[f"{side} ids"], held[f"{side} ends"]) for side in SIDES)
-        return source, target
+        return tuple(Ids.from_arrays(held[f"{part} ids"], held[f"{part} ends"]) for part in parts)
     except (FileNotFoundError, SafetensorError, KeyError):
         return None
 
@@ -223,13 +258,10 @@ def _digest(arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
     return digest.digest()
 
 
-def _write(path: Path, found: tuple[Ids, Ids]) -> None:
+def _write(path: Path, found: Mapping[str, Ids]) -> None:
     from safetensors.numpy import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = [ids.arrays() for ids in found]
-    tensors = {
-        f"{side} {what}": array for side, pair in zip(SIDES, arrays, strict=True) for what, array in pair.items()
-    }
+    tensors = {f"{part} {what}": array for part, ids in found.items() for what, array in ids.arrays().items()}
     tensors["sha256"] = np.frombuffer(_digest(tensors), dtype=np.uint8)
     replace_durably(path, save(tensors), own_part_path(path))

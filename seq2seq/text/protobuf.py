@@ -1,4 +1,4 @@
-"""A reader of protocol buffers, so that no runtime, whose versions conflict with generated code, must be installed."""
+"""Protocol buffers, read and written here: no runtime, whose versions conflict with generated code, is needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 Message = TypeVar("Message", bytes, memoryview)  # a view copies nothing of a large message
 
-_VARINT, _EIGHT_BYTES, LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # wire types
+_VARINT, _EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5  # wire types
 
 
 def iter_fields(message: Message) -> Iterator[tuple[int, int | Message]]:
@@ -25,14 +25,29 @@ def iter_fields(message: Message) -> Iterator[tuple[int, int | Message]]:
             continue
         if wire == LENGTH:
             size, position = read_varint(message, position)
-        elif wire in (_FOUR_BYTES, _EIGHT_BYTES):
-            size = 4 if wire == _FOUR_BYTES else 8
+        elif wire in (FOUR_BYTES, _EIGHT_BYTES):
+            size = 4 if wire == FOUR_BYTES else 8
         else:
             raise ValueError(f"unknown wire type {wire}")
         if position + size > len(message):
             raise ValueError("it ends in the middle of a field")
         yield key >> 3, message[position : position + size]
         position += size
+
+
+def make_field(number: int, value: int | bytes) -> bytes:
+    """Return a field of a message: a varint for an int, else bytes with their length."""
+    if isinstance(value, int):
+        return _varint(number << 3 | _VARINT) + _varint(value)
+    return _varint(number << 3 | LENGTH) + _varint(len(value)) + value
+
+
+def _varint(number: int) -> bytes:
+    digits = []
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*digits, number])
 
 
 def read_varint(message: bytes | memoryview, position: int) -> tuple[int, int]:

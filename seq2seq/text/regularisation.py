@@ -39,15 +39,30 @@ class Sampler(ABC):
         cut = self._cutter(amount, random.Random(seed))
         return [self._sample_text(text, cut) for text in normalized]
 
+    def sample_with_ends(
+        self, normalized: Sequence[str], amount: float, seed: int
+    ) -> list[tuple[list[int], list[int]]]:
+        """Return what `sample` does, and for each id the number of characters up to its end.
+
+        Of a character spelt in bytes, the last byte alone ends after it.
+        """
+        cut, found = self._cutter(amount, random.Random(seed)), list[tuple[list[int], list[int]]]()
+        for text in normalized:
+            ends = list[int]()
+            found.append((self._sample_text(text, cut, ends), ends))
+        return found
+
     @abstractmethod
     def _cutter(self, amount: float, generator: random.Random) -> Callable[[str], list[str]]:
         """Return a function from a word to its pieces that takes its random numbers from the generator."""
 
-    def _sample_text(self, text: str, cut: Callable[[str], list[str]]) -> list[int]:
+    def _sample_text(self, text: str, cut: Callable[[str], list[str]], ends: list[int] | None = None) -> list[int]:
         ids: list[int] = []
+        end = 0
         for word in self._splitter.split(text):
             if word in self._symbols:
                 ids.append(self._symbols[word])
+                end = end if ends is None else _end_ids(ends, len(ids), end, word)
                 continue
             for piece in cut(word):
                 if (id_ := self._ids.get(piece)) is not None:
@@ -56,7 +71,19 @@ class Sampler(ABC):
                     ids.extend(self._bytes[byte] for byte in piece.encode("utf-8"))
                 elif not ids or ids[-1] != self._unknown:  # SentencePiece writes neighbouring unknowns as one
                     ids.append(self._unknown)
+                end = end if ends is None else _end_ids(ends, len(ids), end, piece)
         return ids
+
+
+def _end_ids(ends: list[int], ids: int, start: int, text: str) -> int:
+    """Add the ends of the newest of `ids` ids, which stand for a text that begins at `start`; return its end. Without
+    a new id, the last one is longer.
+    """
+    if len(ends) == ids:
+        ends.pop()
+    ends += [start] * (ids - len(ends) - 1)
+    ends.append(start + len(text))
+    return ends[-1]
 
 
 class _Merging(NamedTuple):

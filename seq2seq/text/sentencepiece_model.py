@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from seq2seq.text.protobuf import LENGTH, iter_fields
+from seq2seq.text.protobuf import FOUR_BYTES, iter_fields, make_field
 
 Kind = Literal["unigram", "bpe", "char", "word"]
 
@@ -20,7 +20,9 @@ SPACE = "\u2581"  # how a piece writes a space: "▁"
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # SentencePiece.Type
 
 _KINDS: dict[int, Kind] = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}  # TrainerSpec.ModelType
-_NORMALIZER = 3  # the field of ModelProto that holds the NormalizerSpec
+_PIECES, _TRAINER, _NORMALIZER = 1, 2, 3  # fields of ModelProto: its pieces, the TrainerSpec and the NormalizerSpec
+_VOCABULARY_SIZE = 4  # field of the TrainerSpec
+_DUMMY_PREFIX, _REMOVE_SPACES = 3, 4  # fields of the NormalizerSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,9 @@ def describe_model(model: bytes) -> ModelDescription:
     kind: Kind = "unigram"  # the format's default
     normalisation, pieces = "identity", []
     for number, value in iter_fields(model):
-        if number == 1 and isinstance(value, bytes):
+        if number == _PIECES and isinstance(value, bytes):
             pieces.append(_piece(value))
-        elif number == 2 and isinstance(value, bytes):
+        elif number == _TRAINER and isinstance(value, bytes):
             types = [each for key, each in iter_fields(value) if key == 3]
             kind = _KINDS[int(types[-1])] if types and types[-1] in _KINDS else kind
         elif number == _NORMALIZER and isinstance(value, bytes):
@@ -93,8 +95,28 @@ def set_normalisation_name(model: bytes, name: str) -> bytes:
 
     The new field is appended: the last value of a field is the one that counts.
     """
-    spec = bytes([1 << 3 | LENGTH, len(name)]) + name.encode("ascii")
-    return model + bytes([_NORMALIZER << 3 | LENGTH, len(spec)]) + spec
+    return model + make_field(_NORMALIZER, make_field(1, name.encode("ascii")))
+
+
+def without_added_spaces(model: bytes) -> bytes:
+    """Return the model as one that cuts a string as it is: no space is put before it, and none is removed."""
+    return model + make_field(_NORMALIZER, make_field(_DUMMY_PREFIX, 0) + make_field(_REMOVE_SPACES, 0))
+
+
+def append_pieces(model: bytes, pieces: Sequence[Piece]) -> bytes:
+    """Return the model with further pieces; all ids that it has stay as they are."""
+    size = len(describe_model(model).pieces) + len(pieces)
+    made = [
+        make_field(
+            _PIECES,
+            make_field(1, piece.text.encode())
+            + bytes([2 << 3 | FOUR_BYTES])
+            + struct.pack("<f", piece.score)
+            + make_field(3, piece.type),
+        )
+        for piece in pieces
+    ]
+    return model + b"".join(made) + make_field(_TRAINER, make_field(_VOCABULARY_SIZE, size))
 
 
 def _piece(message: bytes) -> Piece:

@@ -2,7 +2,7 @@
 
 Of each open shard, `datasets` holds the unit in which its format is read: a Parquet row group as it is compressed on
 disk, an Arrow record batch. So memory grows with the size of a row group, not with the number of shards. Lines of JSON,
-CSV and TSV are read one by one; a JSON array is read whole.
+CSV and TSV are read one by one; a JSON array, TMX, XLIFF and PO are read whole.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from seq2seq.text.datasets import (
     no_download_count,
     quiet_datasets,
     read_text,
-    refuse_table_keys,
+    refuse_format_keys,
     root_cause,
     table_rows,
 )
@@ -46,12 +46,17 @@ _HELD_OUT = re.compile(r"(^|[/_.-])(test|validation|valid|val|dev|eval)([/_.-]|$
 
 
 class EncodedPair(NamedTuple):
-    """A pair that has passed checks and filters, as text and as ids without begin and end."""
+    """A pair that has passed checks and filters, as text and as ids without begin and end.
+
+    word_links, links: of a text in memory that has them, those between its words and between its pieces, flat.
+    """
 
     source: str
     target: str
     source_ids: array[int]  # 4 bytes a token: a list of ints takes 8 or more
     target_ids: array[int]
+    word_links: Sequence[int] = ()
+    links: Sequence[int] = ()
 
 
 class _Block(Protocol):
@@ -114,7 +119,7 @@ class _Table:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Shards of one format, and what one pass over all of them found.
+    """Shards of one format, and what one pass over all of them found. spec: the table of the config that names them.
 
     pairs: number of good pairs, before the filters. dropped: reason -> number of pairs left out for it. sample: a
     random sample of all pairs. fingerprint: SHA-256 of the text of all good pairs, in order, and of the ends of shards.
@@ -122,6 +127,7 @@ class Stream:
     """
 
     config: Config
+    spec: CorpusConfig
     shards: tuple[Path, ...]
     file_format: str
     pairs: int = 0
@@ -160,6 +166,10 @@ class Stream:
                 else:
                     yield row.reason
 
+    @property
+    def _languages(self) -> tuple[str, str]:
+        return self.config.data.languages(self.spec)
+
     def _refuse_bad(self, row: Row) -> Row:
         if isinstance(row, Problem) and self.config.data.problems == "refuse" and row.reason != BOTH_BLANK:
             raise InputError(f"{row.message} (data.problems = 'drop' leaves such pairs out)")
@@ -187,16 +197,15 @@ class Stream:
         return self._checked_rows_of(shard, notes)
 
     def _checked_rows_of(self, shard: Path, notes: list[str]) -> Iterator[_Block]:
-        data = self.config.data
-        rows = read_text(shard, self.file_format, data.train, (data.source_language, data.target_language), notes)
+        rows = read_text(shard, self.file_format, self.spec, self._languages, notes)
         while block := list(islice(rows, BLOCK)):
             yield _CheckedRows(block)
 
     def _lines_of(self, shard: Path) -> Iterator[_Block]:
         """Yield lines as `read_jsonl` reads them; a reader of blocks could not go on after a line that is not JSON."""
-        data, lines, start = self.config.data, iter_byte_lines(shard), 0
+        lines, start = iter_byte_lines(shard), 0
         while block := list(islice(lines, BLOCK)):
-            yield _Lines(shard, start, block, (data.source_language, data.target_language))
+            yield _Lines(shard, start, block, self._languages)
             start += len(block)
         if not start:
             raise InputError(f"{shard}: the file is empty")
@@ -204,8 +213,7 @@ class Stream:
     def _tables_of(self, shard: Path) -> Iterator[_Block]:
         import datasets
 
-        data = self.config.data
-        spec = data.train.model_copy(update={"dataset": str(shard)})
+        spec = self.spec.model_copy(update={"dataset": str(shard)})
         # By default `datasets` takes a whole row group of Parquet at a time.
         settings: dict[str, dict[str, Any]] = {"parquet": {"batch_size": 1000}}
         with quiet_datasets(), no_download_count():
@@ -222,11 +230,10 @@ class Stream:
         try:
             if dataset.features is None:
                 raise ValueError("no columns; the file is empty or not of its kind")
-            languages = (data.source_language, data.target_language)
-            nested = check_languages(dataset, str(shard), languages)
-            columns = ["translation"] if nested else list(dict.fromkeys(languages))
+            nested = check_languages(dataset, str(shard), self._languages)
+            columns = ["translation"] if nested else list(dict.fromkeys(self._languages))
             for table in dataset.select_columns(columns).with_format("arrow").iter(BLOCK):
-                yield _Table(shard, start, table, languages)
+                yield _Table(shard, start, table, self._languages)
                 start += len(table)
         except InputError:
             raise
@@ -234,17 +241,19 @@ class Stream:
             raise InputError(f"{shard}: cannot be read after row {start}: {root_cause(error)}") from None
 
 
-def open_stream(config: Config) -> Stream:
-    """Find the shards of data.train and read them once, so that a bad row is reported before the first step.
+def open_stream(config: Config, spec: CorpusConfig | None = None) -> Stream:
+    """Find the shards of a text and read them once, so that a bad row is reported before the first step.
 
-    Raises InputError as `read_corpus` does.
+    spec: one of the texts to learn from; None: the first. Raises InputError as `read_corpus` does.
     """
-    paths, file_format = _find_shards(config.data.train, Path(config.data.root))
-    if file_format not in TEXT_FORMATS or not TEXT_FORMATS[file_format].table:
-        refuse_table_keys(config.data.train, f"for shards of {file_format}")
-    stream = Stream(config, tuple(paths), file_format)
+    spec = config.data.texts[0] if spec is None else spec
+    paths, file_format = _find_shards(spec, Path(config.data.root))
+    known = TEXT_FORMATS[file_format].keys if file_format in TEXT_FORMATS else ()
+    refuse_format_keys(spec, f"for shards of {file_format}", known)
+    stream = Stream(config, spec, tuple(paths), file_format)
     digest, dropped, pairs = hashlib.sha256(), Counter[str](), 0
-    wanted = 0 if config.tokenizer.source_model else config.tokenizer.sample_pairs
+    given = config.tokenizer.source_model or (config.training.start and not config.tokenizer.extend)
+    wanted = 0 if given else config.tokenizer.sample_pairs
     sample: list[SentencePair] = []
     notes: list[str] = []
     generator = random.Random(config.training.seed)
@@ -262,7 +271,7 @@ def open_stream(config: Config) -> Stream:
         digest.update(b"\0")
     if not pairs:
         told = ", ".join(f"{reason}: {count}" for reason, count in dropped.items())
-        raise InputError(f"{config.data.train.dataset}: no usable pair in {len(paths)} shards ({told or 'no rows'})")
+        raise InputError(f"{spec.dataset}: no usable pair in {len(paths)} shards ({told or 'no rows'})")
     drawn = Corpus([pair.source for pair in sample], [pair.target for pair in sample], {})
     stream = replace(stream, pairs=pairs, dropped=dict(dropped), notes=tuple(notes))
     return replace(stream, fingerprint=digest.hexdigest(), sample=drawn)

@@ -16,10 +16,14 @@ from seq2seq.errors import InputError
 from seq2seq.text.normalisation import COMPOSED, compose, original_offsets
 from seq2seq.text.regularisation import DropoutSampler, LatticeSampler, Sampler
 from seq2seq.text.sentencepiece_model import (
+    BYTE,
     SPACE,
     Kind,
+    ModelDescription,
+    Piece,
     WordSplitter,
     describe_model,
+    without_added_spaces,
 )
 from seq2seq.text.special_tokens import BOS, EOS, PAD, UNK
 from seq2seq.text.tokenizer_training import train_model
@@ -107,7 +111,7 @@ class Tokenizer:
 
     def normalise(self, text: str) -> str:
         """Return the text as its pieces spell it, without the space that SentencePiece puts before it."""
-        alone, found = self._normalise_batch(["x", text])
+        alone, found = self.normalise_batch(["x", text])
         return found.removeprefix(alone.removesuffix("x")).replace(SPACE, " ")
 
     @property
@@ -121,22 +125,58 @@ class Tokenizer:
         return [piece.text for piece in self._description.pieces]
 
     @cached_property
+    def spellings(self) -> list[bytes]:
+        """The bytes that each piece adds to a text, in the order of ids; a text loses the space at its beginning."""
+        return [_spelling(id_, piece) for id_, piece in enumerate(self._description.pieces)]
+
+    @cached_property
     def _word_ids(self) -> dict[str, int]:
         return {piece: id_ for id_, piece in enumerate(self.pieces) if id_ not in (PAD, UNK, BOS, EOS)}
+
+    @property
+    def description(self) -> ModelDescription:
+        """The contents of the model file: kind, pieces with their scores and types, normalisation."""
+        return self._description
 
     @cached_property
     def _splitter(self) -> WordSplitter:
         return WordSplitter(self._description)
 
+    def symbol_id(self, symbol: str) -> int:
+        """Return the id of the piece that is this string. Raises InputError where there is none."""
+        text = compose(symbol) if self._composes else symbol
+        if text not in self._word_ids:
+            raise InputError(f"{symbol!r} is no piece of the vocabulary of {self.vocabulary_size:,} pieces")
+        return self._word_ids[text]
+
+    def split_words(self, normalised: str) -> list[str]:
+        """Return the words of a normalised text, each with the space before it, and its user-defined symbols."""
+        return list(self._splitter.split(normalised))
+
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without begin and end."""
         return self.encode_batch([text])[0]
+
+    def encode_inside(self, text: str) -> list[int]:
+        """Return the ids of a text within another: no space is put before it, and none is removed.
+
+        For kind "word" the text is one word.
+        """
+        if self.kind == "word":
+            return [self._word_ids.get(text.replace(" ", SPACE), UNK)]
+        return list(self._inside.encode(compose(text) if self._composes else text))
+
+    @cached_property
+    def _inside(self) -> sentencepiece.SentencePieceProcessor:
+        processor = sentencepiece.SentencePieceProcessor()
+        processor.LoadFromSerializedProto(without_added_spaces(self._model))
+        return processor
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         """Return the ids of each text, without begin and end."""
         if self.kind == "word":  # SentencePiece would write neighbouring unknown words as one
             split, ids_of = self._splitter.split, self._word_ids
-            return [[ids_of.get(word, UNK) for word in split(each)] for each in self._normalise_batch(texts)]
+            return [[ids_of.get(word, UNK) for word in split(each)] for each in self.normalise_batch(texts)]
         ids: list[list[int]] = self._processor.encode(self._composed(texts), out_type=int, num_threads=1)
         return ids
 
@@ -180,7 +220,8 @@ class Tokenizer:
     def _composed(self, texts: list[str]) -> list[str]:
         return [compose(text) for text in texts] if self._composes else list(texts)
 
-    def _normalise_batch(self, texts: list[str]) -> list[str]:
+    def normalise_batch(self, texts: list[str]) -> list[str]:
+        """Return each text as it is cut: normalised, with "▁" for each space and one before the text."""
         normalized: list[str] = self._processor.normalize(self._composed(texts))
         return normalized
 
@@ -198,10 +239,25 @@ class Tokenizer:
         probabilities (0: all segmentations equally likely; the larger, the nearer to encode_batch). Raises InputError
         for char and word, and for an amount out of range.
         """
+        self._check_amount(amount)
+        return self._sampler.sample(self.normalise_batch(texts), amount, seed)
+
+    def sample_spans(self, texts: list[str], amount: float, seed: int) -> list[tuple[list[int], list[Span]]]:
+        """Return the ids that `sample_batch` returns, and the span of the text that each stands for, as in
+        `encode_spans`.
+        """
+        self._check_amount(amount)
+        read = self._processor.normalize(self._composed(texts), with_offsets=True)
+        sampled = self._sampler.sample_with_ends([normalized for normalized, _ in read], amount, seed)
+        return [
+            (ids, self._original_spans(text, [(places[start], places[end]) for start, end in pairwise([0, *ends])]))
+            for text, (_, places), (ids, ends) in zip(texts, read, sampled, strict=True)
+        ]
+
+    def _check_amount(self, amount: float) -> None:
         limit = 1.0 if self.kind == "bpe" else float("inf")
         if not 0 <= amount <= limit:
             raise InputError(f"sampling = {amount} is out of range for kind {self.kind!r}; allowed: 0 to {limit:g}")
-        return self._sampler.sample(self._normalise_batch(texts), amount, seed)
 
     def to_pieces(self, ids: Sequence[int]) -> list[str]:
         """Return the piece of each id, special ones included."""
@@ -228,6 +284,16 @@ class Tokenizer:
         return text[lost:], spans
 
 
+def _spelling(id_: int, piece: Piece) -> bytes:
+    if id_ in (PAD, BOS, EOS):
+        return b""
+    if id_ == UNK:
+        return "⁇".encode()
+    if piece.type == BYTE:  # written as <0x0A>
+        return bytes([int(piece.text[3:5], 16)])
+    return piece.text.replace(SPACE, " ").encode()
+
+
 @dataclass(frozen=True, slots=True)
 class TokenizerPair:
     """The tokenizers of the two sides; with `joint` they are one and the same vocabulary."""
@@ -238,30 +304,41 @@ class TokenizerPair:
 
 
 def train_tokenizers(
-    source: Iterable[str], target: Iterable[str], config: TokenizerConfig, root: str | Path = "."
+    source: Iterable[str],
+    target: Iterable[str],
+    config: TokenizerConfig,
+    root: str | Path = ".",
+    tags: Sequence[str] = (),
 ) -> TokenizerPair:
     """Return the tokenizers that a config asks for: trained on the two sides of the training text, or loaded.
 
-    Paths start from `root`. Raises InputError as `Tokenizer.train` and `Tokenizer.load` do.
+    Paths start from `root`. tags: further symbols of the source, if its tokenizer is trained. Raises InputError as
+    `Tokenizer.train` and `Tokenizer.load` do.
     """
     if config.source_model is not None:
         return _load_pair(config.source_model, config.target_model, config.sampling, Path(root))
+    tagged = config.model_copy(update={"symbols": list(dict.fromkeys([*config.symbols, *tags]))})
     if config.joint:
-        tokenizer = Tokenizer.train([*source, *target], config)
+        tokenizer = Tokenizer.train([*source, *target], tagged)
         return TokenizerPair(tokenizer, tokenizer, joint=True)
-    return TokenizerPair(Tokenizer.train(source, config), Tokenizer.train(target, config), joint=False)
+    return TokenizerPair(Tokenizer.train(source, tagged), Tokenizer.train(target, config), joint=False)
 
 
 def _load_pair(source_model: str, target_model: str | None, sampling: float, root: Path) -> TokenizerPair:
     source = Tokenizer.load(root / source_model)
     target = source if target_model is None else Tokenizer.load(root / target_model)
     for path, tokenizer in ((source_model, source), (target_model, target)):
-        if sampling and tokenizer.kind in ("char", "word"):
-            raise InputError(
-                f"{path}: the model's kind is {tokenizer.kind!r}, which has one segmentation only; "
-                "set tokenizer.sampling = 0, or use a unigram or bpe model"
-            )
+        check_sampling(sampling, tokenizer, str(path))
     return TokenizerPair(source, target, joint=target_model is None)
+
+
+def check_sampling(sampling: float, tokenizer: Tokenizer, name: str) -> None:
+    """Refuse tokenizer.sampling for a tokenizer that has no other segmentations. Raises InputError, with its `name`."""
+    if sampling and tokenizer.kind in ("char", "word"):
+        raise InputError(
+            f"{name}: the model's kind is {tokenizer.kind!r}, which has one segmentation only; "
+            "set tokenizer.sampling = 0, or use a unigram or bpe model"
+        )
 
 
 def _check_special_ids(processor: sentencepiece.SentencePieceProcessor, name: str) -> None:

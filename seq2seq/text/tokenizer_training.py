@@ -104,8 +104,8 @@ def _check_size(config: TokenizerConfig, minimum: int) -> None:
         )
 
 
-def check_symbols(symbols: Sequence[str]) -> None:
-    """Raise InputError for symbols that SentencePiece cannot keep whole."""
+def check_symbols(symbols: Sequence[str], key: str = "tokenizer.symbols") -> None:
+    """Raise InputError, which names the key, for symbols that SentencePiece cannot keep whole."""
     for symbol in symbols:
         if not symbol or symbol in SPECIAL_PIECES or symbols.count(symbol) > 1:
             why = "is empty" if not symbol else "is a special piece" if symbol in SPECIAL_PIECES else "is given twice"
@@ -113,4 +113,4 @@ def check_symbols(symbols: Sequence[str]) -> None:
             why = "has a space or a character that SentencePiece keeps for itself"
         else:
             continue
-        raise InputError(f"tokenizer.symbols: {symbol!r} {why}; allowed: distinct strings without spaces")
+        raise InputError(f"{key}: {symbol!r} {why}; allowed: distinct strings without spaces")

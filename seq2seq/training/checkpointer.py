@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -57,6 +58,7 @@ class Checkpointer:
 
     def record(self, kind: str, validation: Validation, progress: Progress) -> dict[str, Any]:
         """Return the record that a model directory keeps of its weights: their origin, size and scores."""
+        start = progress.start
         return {
             "kind": kind,
             "step": progress.step,
@@ -64,9 +66,11 @@ class Checkpointer:
             "train_pairs": self._text.pairs,
             "parameters": sum(parameter.numel() for parameter in self._model.parameters()),
             "learning_rate_factors": self._stepper.factors,
+            **({} if start is None else {"start": asdict(start)}),
             "perplexity": validation.perplexity,
             "bleu": validation.bleu,
             "signature": validation.signature,
+            **({"texts": validation.scores_by_text()} if validation.texts else {}),
             "seconds": round(self.seconds(progress), 1),
         }
 
@@ -90,6 +94,20 @@ class Checkpointer:
         weights = self.weights()
         self._processes.on_first(lambda: self._save(places, weights, record))
 
+    def save_start(self, progress: Progress) -> None:
+        """Save the model that the run begins with, so that a resume does not need the start model."""
+        assert progress.start is not None
+        weights, record = self.weights(), {"kind": "start", "step": 0, "start": asdict(progress.start)}
+
+        def write() -> None:
+            self._save([str(self._run.start.relative_to(self._run.directory))], weights, record)
+
+        self._processes.on_first(write)
+
+    def kept_weights(self) -> dict[str, Tensor]:
+        """Return the weights of the run's model on the CPU by parameter name; tied weights appear once."""
+        return dict(load_model(self._run.directory).model.named_parameters())
+
     def restore_best(self, record: dict[str, Any]) -> None:
         """Make the best checkpoint the run's model, if that is an average from an earlier end of the run.
 
@@ -98,7 +116,7 @@ class Checkpointer:
 
         def write() -> None:
             kept = json.loads((self._run.directory / CONFIG).read_bytes())["record"]
-            if kept.get("kind") == "averaged" and "checkpoints/best" not in self._run.lost:
+            if kept.get("kind") in ("averaged", "start_averaged") and "checkpoints/best" not in self._run.lost:
                 best = load_model(self._run.directory / "checkpoints" / "best").model
                 self._save(["."], dict(best.named_parameters()), record)
 

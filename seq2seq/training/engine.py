@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -26,6 +26,7 @@ from seq2seq.nn.initialisation import parametrisations
 from seq2seq.nn.kernels.precision import bfloat16_is_fast
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.processes.group import join
+from seq2seq.training.freezing import nearest_part, parts_of
 
 
 def with_default_trackers(config: Config) -> Config:
@@ -50,16 +51,14 @@ def check_trackers(training: TrainingConfig) -> None:
             raise MissingPackage(f"training.trackers: {name!r} is not installed; take it out, or {command}")
 
 
-def check_factors(training: TrainingConfig, parameters: Iterable[str]) -> None:
+def check_factors(training: TrainingConfig, parameters: Sequence[str]) -> None:
     """Refuse a key of training.learning_rate_factors that names neither a parameter nor a part of the model that has
     some.
     """
-    parts = {name.rsplit(".", depth)[0] for name in parameters for depth in range(name.count(".") + 1)}
+    parts = {part for name in parameters for part in parts_of(name)}
     for part in training.learning_rate_factors:
         if part not in parts:
-            hint = nearest(
-                part, (name for name in parts if name.count(".") < 3 and not name.endswith((".weight", ".bias")))
-            )
+            hint = nearest_part(part, parameters)
             raise InputError(f"training.learning_rate_factors: the model has no part {part!r}; {hint}")
 
 
@@ -97,7 +96,8 @@ def emulates_bfloat16(accelerator: Accelerator) -> bool:
 
 
 def make_optimizer(config: Config, model: Seq2Seq, own: Mapping[str, float] | None = None) -> torch.optim.Optimizer:
-    """Return Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019), without weight decay on vectors.
+    """Return Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019), without weight decay on vectors and without
+    frozen parameters (which want no gradient).
 
     Each group of parameters carries its `factor`, by which the trainer multiplies the schedule's learning rate. own:
     factors that parameters have of themselves; left out: those of the model's score functions.
@@ -106,6 +106,8 @@ def make_optimizer(config: Config, model: Seq2Seq, own: Mapping[str, float] | No
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     factors = rate_factors(training, model, own_rate_factors(model) if own is None else own)
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         decay = training.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((decay, factors.get(name, 1.0)), []).append(parameter)
     kinds: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}

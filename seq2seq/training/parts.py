@@ -18,6 +18,7 @@ from seq2seq.errors import InputError
 from seq2seq.training.averaging import Averager
 from seq2seq.training.state import TENSORS, Progress, load_note
 
+START = "training/start"  # in a run directory: the model that a run with training.start began with
 _VALIDATION = b'\n{"event": "validation"'
 
 
@@ -57,6 +58,8 @@ def lost_parts(directory: Path, training: TrainingConfig) -> dict[str, str]:
         raise InputError(f"{state / TENSORS}: missing; put it back, or start anew")
     finished = progress.kept and progress.limit(training)  # a finished run needs nothing but its model
     problems = [] if finished else list(_weight_problems(directory, progress))
+    if progress.start is not None and not finished:
+        problems += [problem] if (problem := _model_problem(directory / START)) else []
     lost = dict(_log_problems(directory, progress))
     if progress.validated:
         problems += [problem] if (problem := _model_problem(directory)) else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from seq2seq.checkpoint.model import load_tokenizers
 from seq2seq.config import Config
 from seq2seq.errors import InputError
 from seq2seq.text.tokenizer import TokenizerPair
-from seq2seq.training.parts import check_no_remains, lost_parts
+from seq2seq.training.parts import START, check_no_remains, lost_parts
 from seq2seq.training.state import Progress, find_state, load_note, recover_state
 
 # Keys that may change between the sittings of a run: they set how long it goes on and how it is watched, not what is
@@ -29,6 +30,10 @@ FREE = {
 _PLAN = ("data.", "training text", "tokenizer.sampling", "training.batch_tokens", "training.seed")
 # What determines the criterion: if any of it changes, the best value so far is no longer comparable.
 _CRITERION = ("validation text", "training.criterion", "training.validation_", "search.")
+# What determines the first values, which a run does not get a second time.
+_START = {"training.start", "training.start_parts", "training.source_vectors", "training.target_vectors"}
+_TOKENIZER = ("tokenizer.", "source tokenizer", "target tokenizer")
+_VALIDATION_TAG = r"data\.validation(\.\d+)?(\.tag)?"  # the table itself: there are more or fewer of them
 LOCK = ".lock"
 _OURS = {"cache", LOCK}  # names that a failed start leaves behind
 
@@ -48,13 +53,20 @@ class Run:
         """Folder of the state for a resume."""
         return self.directory / "training" / "state"
 
+    @property
+    def start(self) -> Path:
+        """Directory of the model that a run with training.start began with."""
+        return self.directory / START
+
     def tokenizers(self) -> TokenizerPair | None:
         """Return the tokenizers of the stopped run; None before its first validation, when they are to be trained
-        (again).
+        (again), unless it started from a model.
         """
         last = self.directory / "checkpoints" / "last"
-        found = self.resumed and "checkpoints/last" not in self.lost and (last / "config.json").is_file()
-        return load_tokenizers(last) if found else None
+        for place in (*([last] if "checkpoints/last" not in self.lost else []), self.start) if self.resumed else ():
+            if (place / "config.json").is_file():
+                return load_tokenizers(place)
+        return None
 
     def rates(self) -> dict[str, float] | None:
         """Return the stopped run's own learning-rate factors by parameter name, empty for a run of a version in which
@@ -79,9 +91,11 @@ class Run:
         changes |= {name: "has changed" for name in sorted(text) if note.text.get(name) != text[name]}
         changes |= self.lost
         listed = [f"{name}: {change}" for name, change in sorted(changes.items())]
-        fixed = [name for name in changes if "tokenizer" in name and name != "tokenizer.sampling"]
+        fixed = [name for name in changes if name.startswith(_TOKENIZER) and name != "tokenizer.sampling"]
         if fixed:
             raise InputError(f"--resume: {'; '.join(listed)}; a run keeps its vocabulary: undo that, or start anew")
+        if _START & changes.keys():
+            raise InputError(f"--resume: {'; '.join(listed)}; a run keeps its start: undo that, or start anew")
         if listed and not self.allow_changes:
             raise InputError(
                 f"--resume: this differs from the stopped run: {'; '.join(listed)}; "
@@ -91,7 +105,8 @@ class Run:
         if (progress.position or progress.pool) and any(name.startswith(_PLAN) for name in changes):
             progress.epoch += 1
             progress.position, progress.pool, progress.rows, progress.removed = 0, 0, 0, {}
-        if any(name.startswith(_CRITERION) for name in changes):
+            progress.draws, progress.texts = 0, {}
+        if any(name.startswith(_CRITERION) or re.fullmatch(_VALIDATION_TAG, name) for name in changes):
             progress.best, progress.waited, progress.silent = None, 0, 0
         return progress, note.sha256, listed
 
@@ -148,8 +163,20 @@ def _differences(
 ) -> Iterator[tuple[str, str]]:
     """Yield (key, 'old -> new') for every key that differs and is not in `free`."""
     for key in before.keys() | now.keys():
-        name, old, new = prefix + key, before.get(key), now.get(key)
+        name, old, new = (
+            prefix + key,
+            _numbered(before.get(key), now.get(key)),
+            _numbered(now.get(key), before.get(key)),
+        )
         if isinstance(old, dict) and isinstance(new, dict):
             yield from _differences(old, new, free, name + ".")
         elif old != new and name not in free:
             yield name, " -> ".join(json.dumps(value, ensure_ascii=False) for value in (old, new))
+
+
+def _numbered(value: Any, other: Any) -> Any:
+    """Return an array of tables as a table of its tables by number, from 1, if the other value is one of as many."""
+    both = [value, other]
+    if all(isinstance(each, list) and each and isinstance(each[0], dict) for each in both) and len(value) == len(other):
+        return {str(number): table for number, table in enumerate(value, start=1)}
+    return value

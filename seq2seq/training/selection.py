@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from seq2seq.training.state import Progress
 from seq2seq.training.validation import Validation
 
@@ -17,15 +19,17 @@ def bleu_is_zero(bleu: float | None) -> bool:
     return bleu is None or bleu < _NOTHING
 
 
-def is_better(validation: Validation, progress: Progress, criterion: str) -> bool:
-    """Return whether a validation is better than the best so far. Between equal values of the criterion, the lower
-    perplexity is better.
+def is_better(validation: Validation, progress: Progress, criterion: str, kept: dict[str, Any] | None = None) -> bool:
+    """Return whether a validation is better than the best so far, or than that of which `kept` is the record. Between
+    equal values of the criterion, the lower perplexity is better.
     """
     if progress.best is None:
         return True
-    best = progress.best_record
+    best, value = progress.best_record, progress.best
+    if kept is not None and kept is not best:
+        best, value = kept, Validation(kept["perplexity"], kept["bleu"], kept["signature"]).criterion(criterion)
     return _rank(validation.criterion(criterion), validation.perplexity, criterion) > _rank(
-        progress.best, best["perplexity"], criterion
+        value, best["perplexity"], criterion
     )
 
 

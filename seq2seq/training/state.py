@@ -42,7 +42,39 @@ def _check_record(record: dict[str, Any]) -> dict[str, Any]:
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 ModelRecord = Annotated[dict[str, Any], AfterValidator(_check_record)]
+
+
+@dataclass(slots=True)
+class TextPlace:
+    """How far one of several texts is. turns: passes over it that have ended. rows: rows read of the present one. read:
+    rows read in this epoch. removed: reason -> how many of these were left out.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid")
+
+    turns: Count = 0
+    rows: Count = 0
+    read: Count = 0
+    removed: dict[str, Count] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class StartRecord:
+    """What a run remembers of the model that it started from: its name, the SHA-256 of its weights, the sizes of its
+    vocabularies in pieces, and its scores on the run's validation text, once they are measured.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: str
+    sha256: str
+    source_vocabulary: Count
+    target_vocabulary: Count
+    perplexity: float | None = None
+    bleu: float | None = None
+    signature: str | None = None
 
 
 @dataclass(slots=True)
@@ -51,7 +83,7 @@ class Progress:
     their types are checked on reading.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     step: Count = 0
     epoch: Count = 0
@@ -59,6 +91,8 @@ class Progress:
     pool: Count = 0  # pools done in this epoch; a text in memory is one pool
     rows: Count = 0  # rows of the stream read for these pools
     removed: dict[str, Count] = field(default_factory=dict)  # reason -> how many of these rows were left out
+    draws: Count = 0  # pairs of several texts, of which one is a stream, drawn for these pools
+    texts: dict[str, TextPlace] = field(default_factory=dict)  # label of each of these texts -> how far it is
     seconds: Amount = 0.0  # spent so far, over all sittings
     best: float | None = None  # criterion at its best; higher is better
     waited: Count = 0  # validations since the best
@@ -73,6 +107,7 @@ class Progress:
     best_record: ModelRecord = field(default_factory=dict)
     tally: dict[str, Amount] = field(default_factory=dict)  # sums since the last progress line
     kept: ModelRecord = field(default_factory=dict)  # record of the model that a finished run kept
+    start: StartRecord | None = None  # the model of training.start
 
     def limit(self, training: TrainingConfig) -> str | None:
         """Return the name of the config's limit that has been reached, or None."""

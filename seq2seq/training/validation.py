@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -21,6 +22,7 @@ from seq2seq.processes.group import Processes
 from seq2seq.text.budget import cut_by_budget
 from seq2seq.text.corpus import EncodedCorpus
 from seq2seq.text.normalisation import compose
+from seq2seq.training.data import ValidationText
 from seq2seq.translation.forcing import STRETCH, force
 from seq2seq.translation.translator import Translator
 
@@ -31,11 +33,40 @@ BATCH_TOKENS = 4096  # bounds memory; the result does not depend on it
 class Validation:
     """Scores of one validation: perplexity is exp(nats / token), not smoothed, end tokens included; BLEU is of
     detokenised text.
+
+    texts: the scores of each of several texts by label; then the scores themselves are those that decide.
     """
 
     perplexity: float
     bleu: float | None
     signature: str | None
+    texts: dict[str, Validation] = field(default_factory=dict)
+
+    @classmethod
+    def of_texts(cls, texts: dict[str, Validation], decides: str) -> Validation:
+        """Return the scores of several texts together: those of the one that `decides`, or the means over all if it is
+        empty.
+
+        The mean of perplexities is the geometric one, that of the nats per token of each text. BLEU is comparable
+        to no other then; its signature names those of all texts, each once.
+        """
+        found = list(texts.values())
+        if len(found) == 1:
+            return found[0]
+        if decides:
+            return replace(texts[decides], texts=texts)
+        perplexity = math.exp(sum(math.log(each.perplexity) for each in found) / len(found))
+        scores = [each.bleu for each in found if each.bleu is not None]
+        signatures = dict.fromkeys(each.signature for each in found if each.signature)
+        mean = sum(scores) / len(scores) if scores else None
+        return cls(perplexity, mean, " and ".join(signatures) or None, texts)
+
+    def scores_by_text(self) -> dict[str, dict[str, Any]]:
+        """Return the scores of each of several texts, as log and models record them."""
+        return {
+            label: {"perplexity": each.perplexity, "bleu": each.bleu, "signature": each.signature}
+            for label, each in self.texts.items()
+        }
 
     def criterion(self, name: str) -> float:
         """Return the value of the criterion `name`, of which higher is better."""
@@ -104,30 +135,43 @@ def validation_batches(text: EncodedCorpus) -> list[list[int]]:
 class Validator:
     """Validates the model of a run with its current weights."""
 
-    def __init__(self, loaded: LoadedModel, text: EncodedCorpus, processes: Processes) -> None:
-        self._loaded, self._text, self._processes = loaded, text, processes
+    def __init__(self, loaded: LoadedModel, texts: Sequence[ValidationText], processes: Processes) -> None:
+        self._loaded, self._texts, self._processes = loaded, texts, processes
         self._translator = Translator([loaded])
-        self.tokenize: str | None = None  # BLEU's tokenizer
+        self._tokenize = dict[str, str | None]()  # label of a text -> BLEU's tokenizer
 
-    def choose_tokenizer(self, signature: str | None) -> str | None:
-        """Choose BLEU's tokenizer for all validations; return a note on one that would fit better, if any.
+    def choose_tokenizers(self, record: dict[str, Any]) -> dict[str, TokenizerChoice]:
+        """Choose BLEU's tokenizer of each text for all validations; return those with a note on one that would fit
+        better, by label.
 
-        signature: signature of the best BLEU so far of a resumed run.
+        record: record of the best model so far of a resumed run, with its signatures; empty in a new run.
         """
         config = self._loaded.config
         if not config.training.validation_bleu:
-            return None
-        choice = self._processes.on_first(lambda: bleu_tokenizer(config, self._text.target, signature))
-        self.tokenize = choice.name
-        return choice.note
+            return {}
+        stored = {label: each["signature"] for label, each in record.get("texts", {}).items()}
+        if len(self._texts) == 1:
+            stored = {self._texts[0].label: record.get("signature")}
+        choices = self._processes.on_first(
+            lambda: {
+                each.label: bleu_tokenizer(config, each.text.target, stored.get(each.label)) for each in self._texts
+            }
+        )
+        self._tokenize = {label: choice.name for label, choice in choices.items()}
+        return {label: choice for label, choice in choices.items() if choice.note}
 
     def measure(self) -> Validation:
-        """Return the perplexity on the validation text, and BLEU if the config asks for it."""
+        """Return the perplexity on each validation text, and BLEU if the config asks for it."""
         loaded = self._loaded
         self._translator.weights_changed()
-        return validate(
-            loaded.model, self._translator, self._text, loaded.config, self._processes, tokenize=self.tokenize
-        )
+        shared = (loaded.config, self._processes)
+        found = {
+            each.label: validate(
+                loaded.model, self._translator, each.text, *shared, self._tokenize.get(each.label), tag=each.tag
+            )
+            for each in self._texts
+        }
+        return Validation.of_texts(found, loaded.config.training.criterion_text)
 
 
 def validate(
@@ -137,17 +181,20 @@ def validate(
     config: Config,
     processes: Processes,
     tokenize: str | None = None,
+    tag: str | None = None,
 ) -> Validation:
     """Return the perplexity, and BLEU of the model's own translations if the config asks for it.
 
-    tokenize: see `bleu_tokenizer`; None chooses one that fits the references. Each process takes its share; the shares
-    are merged once, in an order that does not depend on the number of processes.
+    tokenize: see `bleu_tokenizer`; None chooses one that fits the references. tag: of the text, whose ids have it. Each
+    process takes its share; the shares are merged once, in an order that does not depend on the number of processes.
     """
     training = config.training
     nats = nats_of_batches(model, text, processes.share(validation_batches(text)), processes.accelerator.device)
     found: list[str] = []
     if training.validation_bleu:
-        translations = translator.translate(processes.share(text.source), beam_size=training.validation_beam_size)
+        translations = translator.translate(
+            processes.share(text.source), beam_size=training.validation_beam_size, tag=tag
+        )
         found = [translation.text for translation in translations]
     shares = processes.gather((nats, found))
     measured = text_perplexity(processes.merge([share[0] for share in shares]), text)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seq2seq.metrics.links import Link
 from seq2seq.metrics.symmetrisation import reverse_links, symmetrise
+from seq2seq.text.word_links import Link
 from seq2seq.translation.translator import Translator
 from seq2seq.translation.word_alignment import Alignment, Join
 
@@ -60,12 +60,14 @@ class Aligner:
     shift: int
     threshold: float | None
     max_length: int
+    tag: str | None = None
+    reverse_tag: str | None = None
 
     def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[AlignedPair]:
         """Align each source with its target; return the pairs in order."""
         reading: Any = {"shift": self.shift, "threshold": self.threshold, "max_length": self.max_length}
-        found = self.forward.align(sources, targets, join=self.join, **reading)
+        found = self.forward.align(sources, targets, join=self.join, tag=self.tag, **reading)
         if self.backward is None:
             return [AlignedPair(each, None, self.method, self.threshold) for each in found]
-        back = self.backward.align(targets, sources, join=_OTHER[self.join], **reading)
+        back = self.backward.align(targets, sources, join=_OTHER[self.join], tag=self.reverse_tag, **reading)
         return [AlignedPair(*both, self.method, self.threshold) for both in zip(found, back, strict=True)]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seq2seq.batching import Batch, make_batch
 from seq2seq.errors import Seq2SeqError
+from seq2seq.nn.copying import copy_terms
 from seq2seq.nn.decoder import DecoderOutput
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.model import Seq2Seq
@@ -43,7 +44,11 @@ def force(networks: Sequence[Seq2Seq], batch: Batch) -> list[list[float]]:
             # In slices, because all logits together would be by far the largest tensor.
             outputs = answer.outputs[real[:, stretch]]
             slices = zip(torch.split(outputs, 1024), torch.split(wanted, 1024), strict=True)
-            here.append(torch.cat([_log_probs(network, *part) for part in slices]))
+            log_probs = torch.cat([_log_probs(network, *part) for part in slices])
+            if network.architecture.copy:
+                kept, copied = (term[real[:, stretch]] for term in copy_terms(answer, batch.target_output[:, stretch]))
+                log_probs = torch.logaddexp(log_probs + kept, copied).clamp(max=0)  # rounding may exceed 0
+            here.append(log_probs)
         mean = torch.stack(here).logsumexp(0) - math.log(len(here))  # the mean of probabilities, as in Ensemble
         check_finite(mean)
         found[:, stretch][real[:, stretch]] = mean

@@ -20,6 +20,7 @@ from seq2seq.text.arguments import check_pairs, list_sentences
 from seq2seq.text.special_tokens import EOS, SPECIAL_IDS
 from seq2seq.translation.forcing import check_finite, evaluation_mode, forced_batches
 from seq2seq.translation.options import MAX_SOURCE_LENGTH
+from seq2seq.translation.tags import tag_ids
 
 LEAST_WEIGHT = 0.01  # least attention weight that counts; smaller ones are nearly all noise, and most of the links
 MOST_LINKS = 1 << 23  # most pairs of pieces counted, 128 MiB; beyond, only half as many are kept, the heaviest
@@ -39,15 +40,18 @@ class Lexicon:
     Memory is bounded by the vocabularies and MOST_LINKS, not by the text.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
-        """Make an empty lexicon of a model. Raises InputError for a model that cannot attend."""
+    def __init__(self, loaded: LoadedModel, tag: str | None = None) -> None:
+        """Make an empty lexicon of a model, which reads the tag, if any, before each source. Raises InputError for a
+        model that cannot attend, and as `tag_ids` does.
+        """
         score = loaded.config.model.score
         if not SCORE_FUNCTIONS[score].attends:
             raise InputError(
                 f"{loaded.directory}: model.score = {score!r} looks at every source piece alike, so there are no links "
                 "to learn a shortlist from; use a model with any other score"
             )
-        self._loaded = loaded
+        self._loaded, self._tag = loaded, tag
+        tag_ids([loaded], tag)
         # source piece * size of the target vocabulary + target piece, ascending
         self._keys: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._sums: NDArray[np.float64] = np.zeros(0, dtype=np.float64)
@@ -62,7 +66,7 @@ class Lexicon:
         """
         sources, targets = list_sentences(sources, "source"), list_sentences(targets, "target")
         check_pairs(sources, targets)
-        pairs = encode_pairs(self._loaded, sources, targets)
+        pairs = encode_pairs(self._loaded, sources, targets, self._tag)
         self.pairs, self.left_out = self.pairs + len(pairs), self.left_out + len(sources) - len(pairs)
         network = self._loaded.model
         device = next(network.parameters()).device
@@ -123,14 +127,17 @@ class Lexicon:
 
 
 def encode_pairs(
-    loaded: LoadedModel, sources: Sequence[str], targets: Sequence[str]
+    loaded: LoadedModel, sources: Sequence[str], targets: Sequence[str], tag: str | None = None
 ) -> list[tuple[list[int], list[int]]]:
-    """Return pairs as ids without specials, but none with a blank side or one of over MAX_SOURCE_LENGTH pieces."""
+    """Return pairs as ids without specials, sources after the tag, if any, but none with a blank side or one of over
+    MAX_SOURCE_LENGTH pieces.
+    """
+    prefix = tag_ids([loaded], tag)
     read = loaded.tokenizers.source.encode_batch(list(sources))
     written = loaded.tokenizers.target.encode_batch(list(targets))
     texts = zip(sources, targets, strict=True)
     return [
-        pair
+        ([*prefix, *pair[0]], pair[1])
         for pair, (source, target) in zip(zip(read, written, strict=True), texts, strict=True)
         if source.strip() and target.strip() and all(1 <= len(ids) <= MAX_SOURCE_LENGTH for ids in pair)
     ]
@@ -147,9 +154,16 @@ class Recall:
     tokens: int  # on the shortlists of all sentences together
 
     @classmethod
-    def measure(cls, shortlist: Shortlist, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Recall:
-        """Measure the recall of a shortlist on pairs of source and reference, as ids without specials."""
+    def measure(
+        cls, shortlist: Shortlist, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, copies: bool = False
+    ) -> Recall:
+        """Measure the recall of a shortlist on pairs of source and reference, as ids without specials.
+
+        copies: the source's own pieces are on its list, as they are for a model that copies.
+        """
         lists = [shortlist.tokens_for([*source, EOS]) for source, _ in pairs]
+        if copies:
+            lists = [np.union1d(own, source).astype(np.int32) for own, (source, _) in zip(lists, pairs, strict=True)]
         missed = [int((~np.isin(target, own)).sum()) for (_, target), own in zip(pairs, lists, strict=True)]
         pieces = sum(len(target) for _, target in pairs)
         return cls(len(pairs), pieces, pieces - sum(missed), missed.count(0), sum(map(len, lists)))

@@ -1,9 +1,13 @@
-"""Checks of the models of an ensemble, before they translate together."""
+"""What comes before models translate together: checks of an ensemble, and care for processes that will be forked."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from functools import cache, partial
 from pathlib import Path
+
+import torch
 
 from seq2seq.checkpoint.model import LoadedModel
 from seq2seq.errors import InputError, WrongType, short_repr
@@ -44,3 +48,13 @@ def _check_vocabularies(models: Sequence[LoadedModel]) -> None:
                     f"{first.directory} and {other.directory}: their {side} tokenizers differ; the models of an "
                     "ensemble are trained with the same one (tokenizer.source_model and target_model in the config)"
                 )
+
+
+@cache
+def use_one_thread_after_fork() -> None:
+    """Let forked processes compute in one thread: torch's other threads are not forked, and would be waited for.
+
+    Called when a translator is made, so that other programs' forks are not affected.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seq2seq.batching import source_batch
 from seq2seq.nn.beam_slots import Slots
+from seq2seq.nn.copying import copied_weights
 from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.narrow_output import NarrowState
@@ -20,18 +21,24 @@ from seq2seq.text.special_tokens import EOS
 
 
 def first_step(
-    networks: Sequence[Seq2Seq], sources: Sequence[Sequence[int]], shortlists: Sequence[Shortlist], device: torch.device
+    networks: Sequence[Seq2Seq],
+    sources: Sequence[Sequence[int]],
+    shortlists: Sequence[Shortlist],
+    device: torch.device,
+    also: Sequence[Sequence[int]] = (),
 ) -> tuple[StepFunction[Any], EnsembleState[Any]]:
     """Encode the sources, ids without specials; return the step function of the networks as an ensemble, and its state.
 
-    With shortlists, the search chooses among the tokens that they allow for each sentence's source.
+    With shortlists, the search chooses among the tokens that they allow for each sentence's source, those in `also`,
+    and the source's own where a network copies.
     """
     ids, lengths = source_batch(sources)
     ids, lengths = ids.to(device), lengths.to(device)
     states = [network.start(ids, lengths) for network in networks]
     if not shortlists:
         return Ensemble([_step_function(network) for network in networks]), EnsembleState(tuple(states))
-    tokens = candidate_tokens(shortlists, [[*source, EOS] for source in sources]).to(device)
+    copies = any(network.architecture.copy for network in networks)
+    tokens = candidate_tokens(shortlists, [[*source, EOS] for source in sources], also, copies=copies).to(device)
     narrow = tuple(network.narrow(state, tokens) for network, state in zip(networks, states, strict=True))
     return Ensemble([_narrow_step_function(network) for network in networks]), EnsembleState(narrow)
 
@@ -42,7 +49,7 @@ def _step_function(network: Seq2Seq) -> StepFunction[DecoderState]:
     def step(tokens: Tensor, state: DecoderState) -> Step[DecoderState]:
         slots = Slots.of(tokens)
         log_probs, output = network.step(tokens, state, slots)
-        return Step(log_probs, output.weights, output.state, slots=slots.occupied)
+        return Step(log_probs, output.weights, output.state, slots=slots.occupied, copied=copied_weights(output))
 
     return step
 
@@ -54,6 +61,6 @@ def _narrow_step_function(network: Seq2Seq) -> StepFunction[NarrowState]:
         slots = Slots.of(tokens)
         log_probs, output = network.narrow_step(tokens, state, slots)
         after = NarrowState(output.state, state.output)
-        return Step(log_probs, output.weights, after, state.output.tokens, slots.occupied)
+        return Step(log_probs, output.weights, after, state.output.tokens, slots.occupied, copied_weights(output))
 
     return step

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.metrics.links import merge_weights, strongest_links
-from seq2seq.text.arguments import check_integer, iter_sentences, list_sentences
+from seq2seq.metrics.links import NO_WORD, merge_weights, strongest_links
+from seq2seq.text.arguments import check_integer, list_sentences
 from seq2seq.text.budget import cut_by_budget
 from seq2seq.text.special_tokens import BOS, PAD, UNK
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair
 from seq2seq.text.words import Span, split_words, word_owners, word_shares
+from seq2seq.translation.constraints import NOTHING_WANTED, Wanted, read_constraints
 from seq2seq.translation.options import SearchOptions
 from seq2seq.translation.plain_data import PlainData, matrix
+from seq2seq.translation.prefix import NO_PREFIX, Prefix, read_prefixes
+from seq2seq.translation.tags import Tagged, tag_ids
 
 FORBIDDEN = (PAD, UNK, BOS)  # never produced
 HYPOTHESES = 1024  # most in a batch at a time; each has a row of the vocabulary's size
@@ -31,6 +34,8 @@ class Outcome:
     score: float
     weights: NDArray[np.float32]  # [length, source], as wide as the batch
     finished: bool
+    copied: NDArray[np.float32] | None = None  # [length, source]: the probability of copying each position
+    log_probs: list[float] | None = None  # of each token, the end included; given with `copied` alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +47,17 @@ class Translation(PlainData):
     score: log_prob over the length penalty. For a blank source, whose translation is blank, both are 0.
     tokens, pieces: the translation as ids and as subword strings, without specials; source_pieces: the source as read.
     source_words, target_words: for each piece the number of its word in source.split() or text.split(), from 0; for a
-    piece in several words, the word with most of its characters; -1 where the text has no words.
+    piece in several words, the word with most of its characters; -1 where the text has no words, and for a tag.
     weights: attention [len(pieces) + 1, len(source_pieces) + 1], rows summing to 1. The last column is the end of the
     source; the last row, the step that ended the translation, is missing when it is not finished.
     alignment: (source word, target word), from 0: each target word with the source word that got most of its attention.
     finished: False when the maximum length ended the translation. truncated: the source was longer than
-    max_source_length pieces, and only the first of them were read.
+    max_source_length pieces, and only the first of them were read. tag: what was read before the source, the first of
+    source_pieces. prefix: the beginning that was asked for.
+    copied: with model.copy, for each piece the probability that it was copied from the source and not taken from the
+    vocabulary, given that it was written: g Σ α / p, of the mean of an ensemble's models. None for a model without
+    copy, and for a blank source.
+    constraints: the strings that it must have. unmet: those that it lacks, as the maximum length ended it.
     """
 
     source: str
@@ -63,6 +73,11 @@ class Translation(PlainData):
     alignment: list[tuple[int, int]]
     finished: bool
     truncated: bool
+    copied: list[float] | None = None
+    tag: str = ""
+    prefix: str = ""
+    constraints: list[str] = field(default_factory=list)
+    unmet: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", matrix(self.weights))
@@ -87,8 +102,8 @@ class PairScore:
 class Source:
     """A sentence as input of a model; a blank sentence has no ids.
 
-    row: its number among the texts, from 0. spans: the stretch of the text that each id stands for. truncated: only the
-    first of its pieces are here.
+    row: its number among the texts, from 0. spans: the stretch of the text that each id stands for, without those of
+    the tag, the first `tag` ids, 0 or 1. truncated: only the first of its pieces are here.
     """
 
     row: int
@@ -96,6 +111,16 @@ class Source:
     ids: list[int]
     spans: list[Span]
     truncated: bool
+    tag: int = 0
+    prefix: Prefix = NO_PREFIX
+    wanted: Wanted = NOTHING_WANTED
+
+
+def forbidden_tokens(models: Sequence[Tagged]) -> tuple[int, ...]:
+    """Return the ids that no translation has: special pieces, and the tags of the models, which belong to sources."""
+    tags = {tag for model in models for tag in model.config.data.tags}
+    found = (id_ for id_, piece in enumerate(models[0].tokenizers.target.pieces) if piece in tags) if tags else ()
+    return (*FORBIDDEN, *found)
 
 
 def batches(sources: Sequence[Source], options: SearchOptions) -> Iterator[list[Source]]:
@@ -125,19 +150,27 @@ def blank_translation(text: str) -> Translation:
     )
 
 
-def iter_chunks(lines: Iterable[str], chunk: int) -> Iterator[list[str]]:
-    """Iterate over lists of `chunk` lines, read when needed. Raises InputError at once for arguments of wrong type."""
-    texts, size = iter_sentences(lines), check_integer("chunk", chunk, 1)
-    return iter(lambda: list(islice(texts, size)), [])
-
-
-def read_sources(tokenizers: TokenizerPair, texts: Iterable[str], options: SearchOptions) -> list[Source]:
-    """Encode the texts, and cut each to its first max_source_length pieces."""
-    sentences = list_sentences(texts)
+def read_sources(models: Sequence[Tagged], texts: Iterable[str], options: SearchOptions) -> list[Source]:
+    """Encode the texts, cut each to its first max_source_length pieces, and put the tag before each that is not blank.
+    Raises InputError as `tag_ids` does.
+    """
+    sentences, tag, tokenizers = list_sentences(texts), tag_ids(models, options.tag), models[0].tokenizers
     most = options.max_source_length
     encoded = zip(sentences, encode_spans(tokenizers.source, sentences), strict=True)
+    prefixes = read_prefixes(tokenizers.target, sentences, options.prefixes)
+    wanted = read_constraints(tokenizers.target, sentences, options.constraints, options.avoid)
     return [
-        Source(row, text, ids[:most], spans[:most], len(ids) > most) for row, (text, (ids, spans)) in enumerate(encoded)
+        Source(
+            row,
+            text,
+            [*(tag if ids else ()), *ids[:most]],
+            spans[:most],
+            len(ids) > most,
+            len(tag) if ids else 0,
+            prefix,
+            constraints,
+        )
+        for row, ((text, (ids, spans)), prefix, constraints) in enumerate(zip(encoded, prefixes, wanted, strict=True))
     ]
 
 
@@ -145,10 +178,10 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
     """Make a translation of a search's result, with weights cut from the batch's width to the sentence's own."""
     reader, writer = tokenizers.source, tokenizers.target
     weights = found.weights[:, : len(source.ids) + 1].copy()
-    text, spans = writer.decode_spans(found.tokens)
+    text, spans = source.prefix.join(*writer.decode_spans(found.tokens))
     source_shares = word_shares(source.spans, split_words(source.text).spans)
     target_shares = word_shares(spans, split_words(text).spans)
-    ends = [(0, 0), (0, 1)], [(0, 0), (0, int(found.finished))]  # ends, which are in no word
+    ends = [(0, 0), (source.tag, 1)], [(0, 0), (0, int(found.finished))]  # tag and ends, which are in no word
     shares = [np.pad(each, end) for each, end in zip((source_shares, target_shares), ends, strict=True)]
     return Translation(
         source=source.text,
@@ -159,13 +192,29 @@ def write_translation(tokenizers: TokenizerPair, source: Source, found: Outcome)
         tokens=found.tokens,
         pieces=writer.to_pieces(found.tokens),
         source_pieces=reader.to_pieces(source.ids),
-        source_words=word_owners(source_shares),
+        source_words=[*[NO_WORD] * source.tag, *word_owners(source_shares)],
         target_words=word_owners(target_shares),
         weights=weights,
         alignment=sorted(strongest_links(merge_weights(weights, *shares))),
         finished=found.finished,
         truncated=source.truncated,
+        copied=_copied_shares(source.ids, found),
+        tag=reader.pieces[source.ids[0]] if source.tag else "",
+        prefix=source.prefix.text,
+        constraints=list(source.wanted.texts),
+        unmet=source.wanted.unmet(found.tokens),
     )
+
+
+def _copied_shares(source: Sequence[int], found: Outcome) -> list[float] | None:
+    """Return for each token the part of its probability that copies of the source gave."""
+    if found.copied is None or found.log_probs is None:
+        return None
+    ids, shares = np.array(source), list[float]()
+    for token, row, log_prob in zip(found.tokens, found.copied, found.log_probs, strict=False):  # not the end's
+        copied = float(row[: len(ids)][ids == token].sum(dtype=np.float64))
+        shares.append(math.exp(min(0.0, math.log(copied) - log_prob)) if copied else 0.0)
+    return shares
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:

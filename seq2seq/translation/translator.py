@@ -6,9 +6,7 @@ A sentence's translation does not depend on its batch: maximum lengths, samples 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
 from pathlib import Path
 from typing import Any, Unpack, get_args
 
@@ -17,8 +15,9 @@ import torch
 
 from seq2seq.checkpoint.model import LoadedModel, load_model
 from seq2seq.checkpoint.shortlist import digest, read_shortlist
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, WrongType
 from seq2seq.metrics.links import check_link_options
+from seq2seq.metrics.utility import UTILITIES
 from seq2seq.nn.kernels.torch_internals import has_int8_products
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.search.beam import beam_search
@@ -33,14 +32,16 @@ from seq2seq.text.arguments import (
     check_token_ids,
     list_sentences,
 )
-from seq2seq.text.special_tokens import BOS, EOS
 from seq2seq.text.words import join_words, split_words
 from seq2seq.translation.forcing import attend, evaluation_mode, force, forced_batches
-from seq2seq.translation.members import check_models, check_shortlists
+from seq2seq.translation.members import check_models, check_shortlists, use_one_thread_after_fork
+from seq2seq.translation.minimum_risk import SAMPLES, least_risk
 from seq2seq.translation.options import SearchKeywords, SearchOptions
+from seq2seq.translation.steering import search_arguments, steered_tokens
 from seq2seq.translation.stepping import first_step
+from seq2seq.translation.streams import stream
+from seq2seq.translation.tags import tag_ids
 from seq2seq.translation.translation import (
-    FORBIDDEN,
     Outcome,
     PairScore,
     Source,
@@ -48,7 +49,6 @@ from seq2seq.translation.translation import (
     batches,
     blank_translation,
     encode,
-    iter_chunks,
     read_sources,
     truncate,
     write_translation,
@@ -80,7 +80,7 @@ class Translator:
         self._shortlists = None if shortlists is None else check_shortlists(shortlists, self.models)
         self._copies = FrozenCopies(self._networks)
         self.config, self.tokenizers = self.models[0].config, self.models[0].tokenizers
-        _use_one_thread_after_fork()
+        use_one_thread_after_fork()
 
     @classmethod
     def load(cls, *names: str | Path, device: str = "cpu") -> Translator:
@@ -113,20 +113,16 @@ class Translator:
         shortlists, networks = self.shortlists if settings.shortlist else [], self._networks_for(settings)
 
         def search(sources: list[Source]) -> list[list[Hypothesis]]:
-            step, state = first_step(networks, [source.ids for source in sources], shortlists, self._device)
+            also = steered_tokens(sources)
+            step, state = first_step(networks, [source.ids for source in sources], shortlists, self._device, also)
             return beam_search(
                 step,
                 state,
                 sentences=len(sources),
                 beam_size=settings.slots,
-                bos=BOS,
-                eos=EOS,
-                max_lengths=[settings.longest(len(source.ids)) for source in sources],
-                min_lengths=[settings.min_length] * len(sources),
-                length_penalty=settings.penalty,
                 nbest=n_best,
-                forbidden=FORBIDDEN,
                 device=self._device,
+                **search_arguments(sources, settings, self.models),
             )
 
         return self._search_all(texts, settings, search)
@@ -168,46 +164,61 @@ class Translator:
                 state,
                 seeds=[_seed(seed, first + source.row) for source in sources],
                 count=count,
-                bos=BOS,
-                eos=EOS,
-                max_lengths=[settings.longest(len(source.ids)) for source in sources],
-                min_lengths=[settings.min_length] * len(sources),
                 temperature=temperature,
                 top_k=top_k,
                 top_p=top_p,
-                length_penalty=settings.penalty,
-                forbidden=FORBIDDEN,
                 device=self._device,
+                **search_arguments(sources, settings, self.models),
             )
 
         return self._search_all(texts, settings, search)
+
+    def minimum_risk(
+        self, texts: Iterable[str], n_best: int = 1, *, utility: str = "chrf", samples: int = SAMPLES, **options: Any
+    ) -> list[list[Translation]]:
+        """Return, of many samples of each text, the n best distinct ones by expected utility (Eikema and Aziz 2020).
+
+        The utility of a sample is its chrF or BLEU (`utility`: 'chrf' or 'bleu') against every other as the reference;
+        the mean, from 0 to 100, is its score, and log_prob is the model's. options: as of `sample`, without `count`.
+        Raises InputError for values out of range.
+        """
+        check_choice("utility", utility, UTILITIES)
+        if check_integer("n_best", n_best, 1) > check_integer("samples", samples, 1):
+            raise InputError(f"n-best must lie between 1 and the number of samples {samples}, given {n_best}")
+        if "count" in options:
+            raise WrongType("unknown option 'count'; minimum_risk draws as many as `samples` says")
+        return [least_risk(drawn, utility, n_best) for drawn in self.sample(texts, count=samples, **options)]
 
     def stream(
         self, lines: Iterable[str], *, n_best: int = 1, chunk: int = 1024, **options: Unpack[SearchKeywords]
     ) -> Iterator[list[Translation]]:
         """Iterate over the n best translations of each line, in order, with at most `chunk` lines in memory.
 
-        A line break at the end of a line is not part of the sentence. Larger chunks fill batches better.
+        A line break at the end of a line is not part of the sentence. Larger chunks fill batches better. Options with
+        an item for each sentence are read chunk by chunk as well.
         """
-        chunks = iter_chunks(lines, chunk)
-        SearchOptions.of(self.config.search, options).check_nbest(n_best)  # at the call, not at the first line
-        return (found for texts in chunks for found in self.translate_nbest(texts, n_best, **options))
+        return stream(self, lines, n_best, chunk, options)
 
     def score(
-        self, sources: Iterable[str], targets: Iterable[str], *, max_length: int | None = None
+        self, sources: Iterable[str], targets: Iterable[str], *, max_length: int | None = None, tag: str | None = None
     ) -> list[PairScore]:
         """Score how probable each target is as a translation of its source, by teacher forcing.
 
         The tokenizer cuts the text into pieces. A search may have found the same text as other pieces, with another
         log_prob; `score_tokens` scores exact pieces. Of each side the first max_length pieces and the end are read
-        (None: all pieces). A pair of two blank sides has 0 tokens.
+        (None: all pieces), after `tag`, if any. A pair of two blank sides has 0 tokens.
         Raises InputError for unequal numbers, and for a blank source beside a target that is not blank.
         """
         sources, targets = list_sentences(sources, "source"), list_sentences(targets, "target")
-        return self.score_tokens(sources, encode(self.tokenizers.target, targets), max_length=max_length)
+        return self.score_tokens(sources, encode(self.tokenizers.target, targets), max_length=max_length, tag=tag)
 
     def score_tokens(
-        self, sources: Iterable[str], targets: Iterable[Iterable[int]], *, max_length: int | None = None
+        self,
+        sources: Iterable[str],
+        targets: Iterable[Iterable[int]],
+        *,
+        max_length: int | None = None,
+        tag: str | None = None,
     ) -> list[PairScore]:
         """Score targets that are ids without specials (`Translation.tokens`), as `score` does with texts.
 
@@ -216,7 +227,9 @@ class Translator:
         sources = list_sentences(sources, "source")
         given = check_token_ids(targets, self.tokenizers.target.vocabulary_size)
         check_pairs(sources, given)
+        prefix = tag_ids(self.models, tag)
         ids, longer = truncate(encode(self.tokenizers.source, sources), max_length)
+        ids = [[*prefix, *row] if row else row for row in ids]
         tokens, also = truncate(given, max_length)
         for number, (source, target) in enumerate(zip(ids, tokens, strict=True), start=1):
             if target and not source:
@@ -237,6 +250,7 @@ class Translator:
         threshold: float | None = None,
         join: Join | None = None,
         max_length: int | None = None,
+        tag: str | None = None,
     ) -> list[Alignment]:
         """Align the words of each pair by the attention of teacher forcing, the mean over an ensemble's models.
 
@@ -247,8 +261,9 @@ class Translator:
         but the model reads them without spaces, as Chinese is written; a piece across the border of two words is shared
         between them by its characters.
 
-        Of each side the first max_length pieces are read (None: all of them), with the words that they reach. A pair of
-        two blank sides has no links. Raises InputError for unequal numbers, one blank side, and values out of range.
+        Of each side the first max_length pieces are read (None: all of them), with the words that they reach, and
+        before the source the `tag`, if any. A pair of two blank sides has no links. Raises InputError for unequal
+        numbers, one blank side, and values out of range.
         """
         sources, targets = list_sentences(sources, "source"), list_sentences(targets, "target")
         check_link_options(shift, threshold)
@@ -260,8 +275,9 @@ class Translator:
             if bool(source.strip()) != bool(target.strip()):
                 raise InputError(f"pair {number}: one side is blank, the other is not; nothing to align it with")
         segment = [join_words if join in (side, "both") else split_words for side in ("source", "target")]
-        read = encode_sides(self.tokenizers.source, [segment[0](text) for text in sources], max_length)
-        written = encode_sides(self.tokenizers.target, [segment[1](text) for text in targets], max_length)
+        texts = [[cut(text) for text in side] for cut, side in zip(segment, (sources, targets), strict=True)]
+        read = encode_sides(self.tokenizers.source, texts[0], max_length, tag_ids(self.models, tag))
+        written = encode_sides(self.tokenizers.target, texts[1], max_length)
         weights = [np.ones((len(side.ids) + 1, 1), dtype=np.float32) for side in written]  # blank: all on the end
         with evaluation_mode(self._networks):
             for rows, batch in forced_batches([side.ids for side in read], [side.ids for side in written]):
@@ -288,7 +304,7 @@ class Translator:
 
     def _search_all(self, texts: Iterable[str], settings: SearchOptions, search: _Search) -> list[list[Translation]]:
         """Translate the texts that are not blank in batches of similar length; return all answers in order."""
-        sources = read_sources(self.tokenizers, texts, settings)
+        sources = read_sources(self.models, texts, settings)
         answers = [[blank_translation(source.text)] for source in sources]
         with evaluation_mode(self._networks):
             for batch in batches(sources, settings):
@@ -310,8 +326,9 @@ class Translator:
         return self._copies.of(PackedMatrix.of) if can_pack(*parameters) else self._networks
 
     def _translation(self, source: Source, hypothesis: Hypothesis) -> Translation:
-        found = hypothesis.tokens, hypothesis.log_prob, hypothesis.score, hypothesis.weights.numpy()
-        return write_translation(self.tokenizers, source, Outcome(*found, finished=hypothesis.finished))
+        found, copied = hypothesis, None if hypothesis.copied is None else hypothesis.copied.numpy()
+        numbers = found.log_prob, found.score, found.weights.numpy(), found.finished, copied, found.log_probs
+        return write_translation(self.tokenizers, source, Outcome(found.tokens, *numbers))
 
     def shortlist_digests(self) -> list[str]:
         """Return the SHA-256 of each model's shortlist."""
@@ -326,13 +343,3 @@ class Translator:
 def _seed(seed: int, row: int) -> int:
     """Return the seed of the samples of one text, which does not depend on its batch."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{row}".encode()).digest()[:7], "big")
-
-
-@cache
-def _use_one_thread_after_fork() -> None:
-    """Let forked processes compute in one thread: torch's other threads are not forked, and would be waited for.
-
-    Called when a translator is made, so that other programs' forks are not affected.
-    """
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))

@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seq2seq.metrics.links import Link, links_from_threshold, merge_weights, strongest_links
+from seq2seq.metrics.links import links_from_threshold, merge_weights, strongest_links
 from seq2seq.text.tokenizer import Tokenizer
+from seq2seq.text.word_links import Link
 from seq2seq.text.words import SegmentedText, word_shares
 from seq2seq.translation.plain_data import PlainData, matrix
 
@@ -21,7 +22,8 @@ Join = Literal["source", "target", "both"]
 class Side(PlainData):
     """One side of a pair: its words, to which links refer, and the pieces that a model reads or writes.
 
-    shares [words, pieces + 1]: the share of each piece that belongs to each word; the last column is the end's, and 0.
+    shares [words, pieces + 1]: the share of each piece that belongs to each word; the columns of a tag and
+    of the end, the last, are 0.
     """
 
     words: list[str]
@@ -62,10 +64,12 @@ class Alignment(PlainData):
         return replace(self, weights=weights, links=sorted(links))
 
 
-def encode_sides(tokenizer: Tokenizer, texts: Sequence[SegmentedText], max_length: int | None = None) -> list[Side]:
+def encode_sides(
+    tokenizer: Tokenizer, texts: Sequence[SegmentedText], max_length: int | None = None, tag: tuple[int, ...] = ()
+) -> list[Side]:
     """Encode each text, up to its first max_length pieces and the words that they reach; None: all of it.
 
-    A text without words has no pieces, as a blank text in `encode`.
+    tag: ids put before those of each text, in no word. A text without words has no pieces, as a blank text in `encode`.
     """
     found = []
     for text, (ids, spans) in zip(texts, tokenizer.encode_spans([text.text for text in texts]), strict=True):
@@ -76,7 +80,9 @@ def encode_sides(tokenizer: Tokenizer, texts: Sequence[SegmentedText], max_lengt
             ids, spans = ids[:max_length], spans[:max_length]
             reached = sum(start < spans[-1][1] for start, _ in word_spans) or 1
             words, word_spans = words[:reached], word_spans[:reached]
-        shares = np.pad(word_shares(spans, word_spans), ((0, 0), (0, 1)))
+        before = tag if words else ()
+        shares = np.pad(word_shares(spans, word_spans), ((0, 0), (len(before), 1)))
+        ids = [*before, *ids]
         found.append(Side(words, ids, tokenizer.to_pieces(ids), shares, truncated))
     return found
 

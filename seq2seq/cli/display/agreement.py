@@ -11,7 +11,8 @@ from rich.table import Table
 from seq2seq.cli.display.console import render
 
 if TYPE_CHECKING:
-    from seq2seq.metrics.links import AlignmentIntervals, AlignmentScores, Link
+    from seq2seq.metrics.links import AlignmentIntervals, AlignmentScores
+    from seq2seq.text.word_links import Link
     from seq2seq.translation.aligner import AlignedPair
 
 _MEASURES = {"aer": "AER", "precision": "precision", "recall": "recall", "f1": "F1"}
@@ -31,7 +32,7 @@ class Agreement:
 
     def add(self, gold: str, pair: AlignedPair) -> None:
         """Add a pair, and the line of its true links in Pharaoh format."""
-        from seq2seq.metrics.links import parse_pharaoh
+        from seq2seq.text.word_links import parse_pharaoh
 
         sure, possible = parse_pharaoh(gold, "gold", inverse=self._inverse)
         self._sure.append(sure)

@@ -21,7 +21,9 @@ class PlainRuns:
 
     def __call__(self, run: str, event: dict[str, Any]) -> None:
         """Print the events that matter."""
-        if event["event"] == "end":
+        if event["event"] == "end" and event["stopped"]:
+            say(f"{run}: stopped")
+        elif event["event"] == "end":
             self.done += 1
             say(f"{run}: {'failed' if event['failed'] else 'done'}, {self.done} of {self.runs}")
         elif event["event"] == "finish":
@@ -46,7 +48,8 @@ class LiveRuns:
         kind = event["event"]
         if kind == "end":
             self.progress.remove_task(self.bars.pop(run))
-            self.progress.advance(self.whole)
+            if not event["stopped"]:
+                self.progress.advance(self.whole)
         elif kind == "begin":
             self.bars[run] = self.progress.add_task(escape_line(run), total=None)
         elif kind == "progress":

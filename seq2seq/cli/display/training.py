@@ -105,6 +105,9 @@ class PlainDisplay:
             say(line)
 
 
+_PARTS = {"encode": "encoding the text", "read_vectors": "reading word vectors"}
+
+
 class LiveDisplay:
     """Shows a bar with the newest numbers; other events scroll by above it."""
 
@@ -119,27 +122,27 @@ class LiveDisplay:
             console=console(messages=True),
         )
         self.task: TaskID | None = None
-        self.encoding: TaskID | None = None
+        self.part: TaskID | None = None
 
     def __call__(self, event: Event) -> None:
         kind = event["event"]
         if kind == "progress":
             self._advance(event)
-        elif kind == "encode":
-            self._encode(event)
+        elif kind in _PARTS:
+            self._advance_part(event)
         elif kind == "train" and self.task is not None:
-            self.progress.update(self.task, numbers=train_line(event))
+            self.progress.update(self.task, numbers=escape_text(train_line(event)))
         elif line := event_line(event):
             self.progress.console.print(escape_text(line), soft_wrap=True)
 
-    def _encode(self, event: Event) -> None:
-        """Show a second bar of the pairs that are encoded, until all are."""
-        if self.encoding is None:
-            self.encoding = self.progress.add_task("", epoch="-", numbers="encoding the text")
-        self.progress.update(self.encoding, completed=event["done"], total=event["total"])
+    def _advance_part(self, event: Event) -> None:
+        """Show a bar of what comes before the first step, until all of it is done."""
+        if self.part is None:
+            self.part = self.progress.add_task("", total=None, epoch="-", numbers=_PARTS[event["event"]])
+        self.progress.update(self.part, completed=event["done"], total=event["total"])
         if event["done"] == event["total"]:
-            self.progress.remove_task(self.encoding)
-            self.encoding = None
+            self.progress.remove_task(self.part)
+            self.part = None
 
     def _advance(self, event: Event) -> None:
         if self.task is None:
@@ -152,7 +155,12 @@ class LiveDisplay:
 
 def train_line(event: Event) -> str:
     """Return the numbers of a "train" event in words."""
-    return f"loss {event['loss']:.3f}, perplexity {event['perplexity']:.2f}, {event['tokens_per_second']:,.0f} tokens/s"
+    texts = [f"{label} {each['perplexity']:.2f}" for label, each in event.get("texts", {}).items()]
+    by_text = f" ({', '.join(texts)})" if texts else ""
+    loss = f"loss {event['loss']:.3f}, perplexity {event['perplexity']:.2f}{by_text}"
+    if "alignment_loss" in event:
+        loss = f"{loss}, alignment loss {event['alignment_loss']:.3f}"
+    return f"{loss}, {event['tokens_per_second']:,.0f} tokens/s"
 
 
 def event_line(event: Event) -> str | None:
@@ -162,13 +170,28 @@ def event_line(event: Event) -> str | None:
 
 
 def _start(event: Event) -> str:
-    return f"{event['parameters']:,} parameters, seed {event['seed']}, into {event['output']}"
+    begun = f", from {event['model']['name']}" if event.get("model") else ""
+    return f"{event['parameters']:,} parameters, seed {event['seed']}{begun}, into {event['output']}"
 
 
 def _data(event: Event) -> str:
     sizes = f"{event['train_pairs']:,} pairs to learn from, {event['validation_pairs']:,} to validate on"
     pieces = f"vocabulary {event['source_vocabulary']:,} and {event['target_vocabulary']:,} pieces"
-    return f"{sizes}, {pieces}{_left_out(event)}"
+    texts = [
+        f"\ntext {label}: {each['pairs']:,} pairs, {each['draws']:,} draws an epoch{_left_out(each)}"
+        for label, each in event.get("texts", {}).items()
+    ]
+    return f"{sizes}, {pieces}{_left_out(event)}{''.join(texts)}"
+
+
+def _vectors(event: Event) -> str:
+    sides = "source and target" if event["side"] == "both" else event["side"]
+    share = "" if event["share"] is None else f", {event['share']:.1%} of the text"
+    stated = event["stated"]
+    of_stated = "" if stated in (None, event["words"]) else f" (its first line says {stated:,})"
+    gone = dict(event["skipped"]) | ({"of a word twice": event["duplicates"]} if event["duplicates"] else {})
+    found = f"word vectors for {event['pieces']:,} of {event['vocabulary']:,} {sides} pieces{share}"
+    return f"{found}, from {event['words']:,} in {event['file']}{of_stated}{_left_out({'dropped': gone})}"
 
 
 def _left_out(event: Event) -> str:
@@ -180,13 +203,22 @@ def _left_out(event: Event) -> str:
 
 
 def _epoch(event: Event) -> str:
-    return f"epoch {event['epoch']:,} ends at step {event['step']:,}: {event['rows']:,} rows read{_left_out(event)}"
+    texts = [
+        f"\ntext {label}: {each['rows']:,} rows read{_left_out(each)}" for label, each in event.get("texts", {}).items()
+    ]
+    told = f"epoch {event['epoch']:,} ends at step {event['step']:,}: {event['rows']:,} rows read"
+    return f"{told}{_left_out(event)}{''.join(texts)}"
 
 
 def _validation(event: Event) -> str:
     score = "" if event.get("bleu") is None else f", BLEU {event['bleu']:.2f}"
     best = ", the best so far" if event["best"] else ""
-    return f"validation at step {event['step']:,}: perplexity {event['perplexity']:.2f}{score}{best}"
+    texts = [
+        f"{label} {each['perplexity']:.2f}" + ("" if each["bleu"] is None else f" and {each['bleu']:.2f}")
+        for label, each in event.get("texts", {}).items()
+    ]
+    by_text = f" ({', '.join(texts)})" if texts else ""
+    return f"validation at step {event['step']:,}: perplexity {event['perplexity']:.2f}{score}{by_text}{best}"
 
 
 def _stop(event: Event) -> str:
@@ -220,10 +252,11 @@ _WORDS: dict[str, Callable[[Event], str]] = {
     "change": lambda event: f"changed since it was stopped: {'; '.join(event['changes'])}",
     "note": lambda event: f"note: {event['note']}",
     "data": _data,
+    "vectors": _vectors,
     "epoch": _epoch,
     "validation": _validation,
     "criterion": _criterion,
-    "tokenizer": lambda event: str(event["note"]),
+    "tokenizer": lambda event: f"{event['text']}: {event['note']}" if "text" in event else str(event["note"]),
     "stop": _stop,
     "finish": _finish,
 }
