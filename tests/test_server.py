@@ -18,12 +18,11 @@ import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from libretranslatepy import LibreTranslateAPI
 from test_cli import fail
 from test_server_parts import Seen
 from test_translator import pair, sentences, tiny
@@ -104,7 +103,7 @@ class Client:
         """A connection that has asked, and has not read the answer."""
         body = json.dumps(fields).encode()
         host, port = self.address.split(":")
-        connection = socket.create_connection((host, int(port)), timeout=60)
+        connection = socket.create_connection((host, int(port)), timeout=150)
         head = "POST /translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         return connection
@@ -745,7 +744,7 @@ def test_a_connection_is_used_again(client: Client) -> None:
     connection.close()
 
 
-# -------------------------------------------------------------------------------------------------- description, client
+# ----------------------------------------------------------------------------------------------------------- description
 
 
 def test_the_description_has_every_endpoint_and_every_status(client: Client, running: Running) -> None:
@@ -763,13 +762,6 @@ def test_the_description_has_every_endpoint_and_every_status(client: Client, run
     answer = client.translate("der hund läuft", "auto", alternatives=1).json
     told = asked["responses"]["200"]["content"]["application/json"]["schema"]["properties"]
     assert answer.keys() == told.keys()
-
-
-def test_a_client_of_libretranslate(client: Client, translator: Translator) -> None:
-    api = LibreTranslateAPI(client.url, api_key="none is needed")
-    assert api.translate("der hund läuft", "de", "en") == translator.translate(["der hund läuft"])[0].text
-    assert api.detect("der hund läuft heute nicht")[0]["language"] == "de"
-    assert [each["code"] for each in api.languages()] == ["de", "en"]
 
 
 # ---------------------------------------------------------------------------------------------------------- the command
@@ -793,10 +785,11 @@ def command(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], Client, st
 
 def translating_children(process: int) -> list[int]:
     """The processes that threads of a server have started, but for the tracker that Python's own library starts."""
-    lists = [path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children")]
-    children = [int(child) for each in lists for child in each.split()]
-    found = [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-    assert len(found) >= 2
+    found = list[int]()
+    with suppress(FileNotFoundError):  # a thread or process that has just ended, of models that were replaced
+        lists = [path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children")]
+        for child in (int(child) for each in lists for child in each.split()):
+            found += [child] if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes() else []
     return found
 
 
@@ -818,6 +811,7 @@ def test_signals_lose_no_request(workers: list[str], models: list[str], translat
             asked += 1
         assert loaded.result() == "loaded again: German to English, English to German\n"
         if workers:
+            wait_until(lambda: len(translating_children(process.pid)) == 2)  # those of the old models have ended
             for child in translating_children(process.pid):
                 os.kill(child, signal.SIGKILL)
             for _ in range(4):
@@ -829,7 +823,7 @@ def test_signals_lose_no_request(workers: list[str], models: list[str], translat
         process.send_signal(signal.SIGTERM)
         assert b"200 OK" in connection.recv(65536)
         connection.close()
-        assert process.wait(60) == 0
+        assert process.wait(150) == 0
         assert process.stderr.read() == "stopping: what was taken is finished; once more ends it now\n"  # type: ignore[union-attr]
 
 
