@@ -27,9 +27,9 @@ from seq2seq.server.gate import Gate, Rates, client_of, read_keys
 from seq2seq.server.languages import Direction, Directions, check_pairs, read_pairs
 from seq2seq.server.limits import Limits
 from seq2seq.server.refusal import Refusal
-from seq2seq.server.sentences import PlainText, sentence_spans
 from seq2seq.server.stored_files import StoredFiles, extension, safe_name
 from seq2seq.server.tags import Answer, HtmlText, tags, tokenize
+from seq2seq.text.sentences import PlainText, cut_sentences
 
 # ----------------------------------------------------------------------------------------------------------- the queue
 
@@ -160,8 +160,10 @@ def test_each_request_gets_its_own_answers_in_order(requests: list[Any], lanes: 
                 task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         for result, (group, count, _, fails, leaves) in zip(results, requests, strict=True):
-            if leaves:
+            if leaves and count:  # one of no texts may be done before
                 assert isinstance(result, asyncio.CancelledError)
+            elif leaves:
+                assert isinstance(result, asyncio.CancelledError) or result == ([], [])
             elif fails and count:
                 assert isinstance(result, ValueError)
             else:
@@ -347,7 +349,7 @@ def test_sentences_of_another_script_do_not_touch() -> None:
 @pytest.mark.parametrize("part", ["a", " ", ".", ".)", ". ", "?!", "。", "。”", "\n", ". a", "\u00a0"])
 def test_a_long_text_takes_no_more_than_its_length(part: str) -> None:
     """Of 200,000 characters, in which a square of the length would be hours."""
-    list(sentence_spans(part * 100_000))
+    list(cut_sentences(part * 100_000))
     PlainText.read(part * 100_000)
 
 

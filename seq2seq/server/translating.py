@@ -14,8 +14,8 @@ from seq2seq.server.fair_queue import QueueFull
 from seq2seq.server.languages import Direction, Directions, normal
 from seq2seq.server.limits import Limits, too_long_sentence
 from seq2seq.server.refusal import Refusal
-from seq2seq.server.sentences import PlainText
 from seq2seq.server.tags import HtmlText
+from seq2seq.text.sentences import PlainText
 
 AUTO = "auto"
 
