@@ -25,30 +25,33 @@ from typing import Any
 import pytest
 from test_cli import fail
 from test_server_parts import Seen
-from test_translator import pair, sentences, tiny
+from test_translator import TARGETS, pair, sentences, tiny
 
 from seq2seq import Translator
-from seq2seq.checkpoint.model import save_model
+from seq2seq.checkpoint.model import load_model, save_model
+from seq2seq.config import TokenizerConfig
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.server import run, translating
 from seq2seq.server.engines import LoadedModels, Setup
+from seq2seq.server.languages import read_pairs
 from seq2seq.server.limits import Limits
 from seq2seq.server.run import Server, address_of, open_socket
 from seq2seq.server.service import Service, Settings
-from seq2seq.text.tokenizer import TokenizerPair
+from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
+from seq2seq.translation.tags import Direction, find_directions
 
 __all__ = ["pair"]  # a fixture
 ROOT = Path(__file__).parents[1]
 TEXTS = [text for text in sentences(30) if any(map(str.isalnum, text))]
 
 
-def save(path: Path, pair: TokenizerPair, source: str = "de", target: str = "en", seed: int = 1) -> Path:
+def save(path: Path, pair: TokenizerPair, source: str = "de", target: str = "en", seed: int = 1, **data: Any) -> Path:
     """A tiny model of two languages."""
     loaded = tiny(pair, seed=seed)
     tree = loaded.config.model_dump()
     config = parse_config(
-        tree | {"data": {**tree["data"], "source_language": source, "target_language": target}}, "test"
+        tree | {"data": {**tree["data"], "source_language": source, "target_language": target, **data}}, "test"
     )
     save_model(path, config=config, weights=loaded.model.float().state_dict(), tokenizers=pair, record={})
     return path
@@ -874,8 +877,67 @@ def test_the_default_is_this_machine_alone(models: list[str], monkeypatch: pytes
     assert opened == [re.findall(r"serving x at (http://127\.0\.0\.1:\d+); Ctrl-C stops", result.output)[0]]
 
 
+TAGGED = [  # of each text to learn from, its tag and its own languages
+    {"tsv": "a", "tag": "<2en>"},
+    {"tsv": "b", "tag": "<2fr>", "target_language": "fr"},
+    {"tsv": "c", "tag": "<bt>", "source_language": "fr"},
+    {"tsv": "d", "tag": "<2fr>", "target_language": "fr"},
+]
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model that reads a tag before each source, by which it knows into what to translate."""
+    tokenizer = TokenizerConfig(vocabulary_size=83, joint=False)
+    tokenizers = train_tokenizers(sentences(40), TARGETS, tokenizer, tags=["<2en>", "<2fr>", "<bt>"])
+    validation = {"tsv": "v", "tag": "<2en>"}
+    folder = tmp_path_factory.mktemp("tagged")
+    return str(save(folder / "model", tokenizers, train=TAGGED, validation=validation))
+
+
+@pytest.mark.parametrize("workers", [None, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("given", [None, "fr-en=<bt>+de-en=<2en>+de-fr=<2fr>"])
+def test_a_model_of_several_directions_gets_the_tag_of_each(
+    given: str | None, workers: int | None, tagged: str
+) -> None:
+    translator = Translator.load(tagged)
+    tags = {("de", "en"): "<2en>", ("de", "fr"): "<2fr>", ("fr", "en"): "<bt>"}
+    wanted = {pair: [each.text for each in translator.translate(TEXTS, tag=tag)] for pair, tag in tags.items()}
+    assert wanted["de", "en"] != wanted["de", "fr"] != wanted["fr", "en"]
+    with (
+        serving([tagged], pairs=read_pairs(given, [tagged]), workers=workers) as running,
+        ThreadPoolExecutor(6) as threads,
+    ):
+        listed = {
+            (each["code"], target) for each in running.client.get("/languages").json for target in each["targets"]
+        }
+        assert listed == tags.keys()
+        asked = {pair: threads.submit(running.client.translate, TEXTS, *pair) for pair in [*tags] * 2}
+        assert {pair: answer.result().json["translatedText"] for pair, answer in asked.items()} == wanted
+        html = running.client.translate("<b>der hund</b> läuft", "de", "fr", format="html").json["translatedText"]
+        assert html.count("<b>") == html.count("</b>") == 1
+
+
+def test_a_model_that_needs_a_tag_is_not_served_without(tagged: str) -> None:
+    for given, error in (
+        ("de-en", "the model reads a tag before every source"),
+        ("de-en=<x>", "was not trained with it"),
+    ):
+        service = Service(Setup([tagged], read_pairs(given, [tagged]), "cpu", 1, {}), Settings(), lambda line: None)
+        with pytest.raises(InputError, match=f"{tagged}: .*{error}"):
+            Server(service, open_socket("127.0.0.1", 0)).run()
+
+
+def test_directions_are_those_of_the_texts(pair: TokenizerPair, tmp_path: Path) -> None:
+    """A text of back-translations is no direction of its own where the same direction has a text without a tag."""
+    data = {"train": [*TAGGED, {"tsv": "e"}], "validation": {"tsv": "v"}}
+    path = save(tmp_path / "model", pair, **data)
+    found = find_directions(load_model(path).config)
+    assert found == [Direction("de", "en"), Direction("de", "fr", "<2fr>"), Direction("fr", "en", "<bt>")]
+
+
 def test_languages_of_models_that_do_not_name_them(models: list[str]) -> None:
-    with serving(models[:1], pairs=[("fr", "it")]) as running:
+    with serving(models[:1], pairs=[[Direction("fr", "it")]]) as running:
         assert running.client.get("/languages").json[0] == {"code": "fr", "name": "French", "targets": ["it"]}
         assert running.client.translate("hund", "fr", "it").status == 200
     service = Service(Setup([models[0]] * 2, [None, None], "cpu", 1, {}), Settings(), lambda line: None)

@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq.server.languages import Direction, name
+from seq2seq.server.languages import Served, name
 from seq2seq.server.limits import FILE_FACTOR, Limits
 from seq2seq.server.stored_files import FORMATS
 from seq2seq.version import __version__
@@ -137,7 +137,7 @@ _PAGE = """<!doctype html>
 """
 
 
-def front_page(directions: Sequence[Direction]) -> str:
+def front_page(directions: Sequence[Served]) -> str:
     """Return the page at /: what is served."""
     served = "".join(
         f"<li>{html.escape(f'{name(each.source)} to {name(each.target)} ({each.source}-{each.target})')}</li>\n"

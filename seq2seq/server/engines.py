@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from seq2seq.bulk.engines import load_engine
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.processes.children import Child, wait_for
-from seq2seq.server.languages import Direction, check_pairs, normal
+from seq2seq.server.languages import Served, check_pairs, normal
 from seq2seq.server.tags import Answer
 from seq2seq.translation.options import SearchOptions
+from seq2seq.translation.tags import Direction, find_directions
 
 if TYPE_CHECKING:
     from seq2seq.onnx.translator import OnnxTranslator
@@ -29,7 +30,7 @@ class Setup:
     """Which models are loaded and how; it can be sent to another process. pairs: see `read_pairs`."""
 
     models: Sequence[str]
-    pairs: Sequence[tuple[str, str] | None]
+    pairs: Sequence[Sequence[Direction] | None]
     device: str
     threads: int
     search: SearchKeywords
@@ -57,25 +58,32 @@ class LoadedModels:
 
     def __init__(self, setup: Setup) -> None:
         """Load the models. Raises InputError as Translator.load does, and for languages that are not clear."""
-        self._setup = setup
-        self._engines: dict[tuple[str, str], Translator | OnnxTranslator] = {}
-        self.directions = list[Direction]()
-        found = list[tuple[str, str]]()
+        self._engines: dict[tuple[str, str], tuple[Translator | OnnxTranslator, SearchKeywords]] = {}
+        self.directions = list[Served]()
         engines = [load_engine([model], setup.device, setup.threads) for model in setup.models]
-        for engine, given in zip(engines, setup.pairs, strict=True):
-            data = engine.config.data
-            found.append(given or (normal(data.source_language), normal(data.target_language)))
+        found = [
+            given
+            or [
+                Direction(normal(source), normal(target), tag) for source, target, tag in find_directions(engine.config)
+            ]
+            for engine, given in zip(engines, setup.pairs, strict=True)
+        ]
         check_pairs(found, setup.models)
-        for (source, target), engine in zip(found, engines, strict=True):
+        for model, engine, directions in zip(setup.models, engines, found, strict=True):
             beam = SearchOptions.of(engine.config.search, setup.search).slots
-            self.directions.append(Direction(source, target, beam - 1))
-            self._engines[source, target] = engine
-            engine.translate(["1"], **setup.search)  # lays out the weights, and finds what options this model lacks
+            for source, target, tag in directions:
+                self.directions.append(Served(source, target, beam - 1))
+                search = setup.search if tag is None else setup.search | {"tag": tag}
+                self._engines[source, target] = engine, search
+                try:  # lays out the weights, and finds what options or tags this model lacks
+                    engine.translate(["1"], **search)
+                except InputError as error:
+                    raise InputError(f"{model}: {error}") from None
 
     def translate(self, group: Group, texts: list[str]) -> list[Candidates]:
         """Return the translations of each text."""
-        engine = self._engines[group.source, group.target]
-        found = engine.translate_nbest(texts, group.count, **self._setup.search)
+        engine, search = self._engines[group.source, group.target]
+        found = engine.translate_nbest(texts, group.count, **search)
         return [
             Candidates([Answer(each.text, each.alignment) for each in several], several[0].truncated)
             for several in found
@@ -94,7 +102,7 @@ class ModelProcess:
         self._setup = setup
         self._child, self.directions = self._start()
 
-    def _start(self) -> tuple[Child, list[Direction]]:
+    def _start(self) -> tuple[Child, list[Served]]:
         child = Child("a process of the server", _work, self._setup)
         try:
             return child, _value(_receive(child))

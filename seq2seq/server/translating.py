@@ -11,7 +11,7 @@ from seq2seq.server.batcher import Batcher
 from seq2seq.server.detection import Detector
 from seq2seq.server.engines import Candidates, Group
 from seq2seq.server.fair_queue import QueueFull
-from seq2seq.server.languages import Direction, Directions, normal
+from seq2seq.server.languages import Directions, Served, normal
 from seq2seq.server.limits import Limits, too_long_sentence
 from seq2seq.server.refusal import Refusal
 from seq2seq.server.tags import HtmlText
@@ -102,7 +102,7 @@ def detect(loaded: Loaded, text: str, target: str) -> tuple[str, float]:
     return found[0] if found else (min(possible - {target}, default=target), 0.0)
 
 
-async def _through(batcher: Batcher, direction: Direction, alternatives: int, sentences: list[str]) -> list[Candidates]:
+async def _through(batcher: Batcher, direction: Served, alternatives: int, sentences: list[str]) -> list[Candidates]:
     group = Group(direction.source, direction.target, alternatives + 1)
     try:
         found: list[Candidates] = await batcher.translate(group, sentences)
