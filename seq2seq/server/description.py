@@ -27,12 +27,12 @@ _FORMS = ("application/json", "application/x-www-form-urlencoded", "multipart/fo
 
 def describe(limits: Limits) -> dict[str, Any]:
     """Return the OpenAPI document of a server with these limits."""
-    key = {"api_key": _STRING | {"description": "where the server needs one"}}
-    text = _STRING | {"maxLength": limits.characters}
+    key = {"api_key": {"type": ["string", "null"], "description": "where the server needs one"}}
+    text = _STRING | {"minLength": 1, "maxLength": limits.characters}
     texts = {"type": "array", "items": _STRING, "minItems": 1, "maxItems": limits.texts}
     source = _STRING | {"description": "code of a language, or auto", "examples": ["auto", "de"]}
     target = _STRING | {"description": "code of a language", "examples": ["en"]}
-    form = {"type": "string", "enum": ["text", "html"], "default": "text"}
+    form = {"enum": ["text", "html", "", None], "default": "text"}
     file = _STRING | {
         "format": "binary",
         "description": f"UTF-8, {limits.characters * FILE_FACTOR:,} characters at most",
@@ -43,7 +43,7 @@ def describe(limits: Limits) -> dict[str, Any]:
     translated = _object(
         {
             "translatedText": one_or_list,
-            "detectedLanguage": detection,
+            "detectedLanguage": {"oneOf": [detection, _list(detection)]},
             "alternatives": {"type": "array", "items": {"oneOf": [_STRING, {"type": "array", "items": _STRING}]}},
         },
         required=["translatedText"],

@@ -152,7 +152,9 @@ def texts_field(fields: Mapping[str, Any]) -> tuple[list[str], bool]:
 
 def format_field(fields: Mapping[str, Any]) -> str:
     """Return text or html. Raises Refusal for another format."""
-    value = fields.get("format") or "text"
+    value = fields.get("format")
+    if value is None or value == "":
+        return "text"
     if value not in ("text", "html"):
         raise Refusal(400, "Invalid request: format must be text or html")
     return str(value)
@@ -169,6 +171,8 @@ def alternatives_field(fields: Mapping[str, Any], most: int) -> int:
 
 
 def key_field(fields: Mapping[str, Any]) -> str:
-    """Return the API key; nothing where there is none."""
+    """Return the API key; nothing where there is none. Raises Refusal for what is no string."""
     value = fields.get("api_key")
-    return value if isinstance(value, str) else ""
+    if value is not None and not isinstance(value, str):
+        raise Refusal(400, "Invalid request: api_key must be a string")
+    return value or ""
