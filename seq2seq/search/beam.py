@@ -61,6 +61,8 @@ def beam_search(
         return []
     rules, wanted = rules or Rules(), nbest
     rules.check_beam(beam_size)
+    if recorder is not None and sentences > 1:
+        raise ValueError(f"a recorder notes the search of one sentence, given {sentences}")
     if rules.groups > 1:
         state = state.keep(torch.arange(sentences, device=device).repeat_interleave(rules.groups))
         beam_size, nbest = beam_size // rules.groups, min(nbest, beam_size // rules.groups)
