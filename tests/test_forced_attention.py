@@ -122,8 +122,8 @@ def test_where_the_others_have_no_weight_they_share_it_alike(wiring: tuple[str, 
     found = stepwise(model, [NOTHING, {EVERY_STEP: StepWeights(without=hidden)}, NOTHING])
     expected = torch.tensor([0.0] * 4 + [1 / 6] * 6)
     torch.testing.assert_close(found[0][1].weights[1, 0], expected)
-    (short,) = stepwise(model, [{0: StepWeights(without=[0, 1, 2])}], rows=[2])[:1]
-    torch.testing.assert_close(short[1].weights[0, 0], torch.tensor([0, 0, 0, 0.5, 0.5]))
+    short = stepwise(model, [NOTHING, NOTHING, {0: StepWeights(without=[0, 1, 2])}])[0][1]
+    torch.testing.assert_close(short.weights[2, 0], torch.tensor([0, 0, 0, 0.5, 0.5, 0, 0, 0, 0, 0]))
 
 
 @pytest.mark.parametrize(("mechanism", "wiring", "cell"), EVERY)
