@@ -17,6 +17,7 @@ from seq2seq.cli import (
     config,
     evaluate,
     export,
+    index,
     inspect,
     plot,
     push,
@@ -50,7 +51,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (config, train, translate, serve, score, align, evaluate, shortlist, compare, export, inspect, push):
+COMMANDS = (
+    config, train, translate, serve, score, align, evaluate, shortlist, index, compare, export, inspect, push
+)  # fmt: skip
+for command in COMMANDS:
     name = command.__name__.rpartition(".")[2]
     app.command(name, cls=Command, epilog=epilog(command.EXAMPLES))(getattr(command, name))
 app.add_typer(plot.plot, name="plot")
