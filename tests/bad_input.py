@@ -1,9 +1,11 @@
-"""Cases of test_bad_input.py: what can be wrong with a config, with text, and with the directory of a run.
+"""Cases of test_bad_input.py: what can be wrong with a config, with text, with the directory of a run, and with a saved
+explanation.
 
 bad_models.py has the others: models, and the commands that use one.
 """
 
 import gzip
+import json
 import pickle
 import shutil
 from collections.abc import Callable
@@ -437,4 +439,60 @@ DATA = [
          f"{TRAIN} --set training.learning_rate=1e300 --set training.warmup_steps=0 --set training.max_steps=1",
          "NaN for the validation text; training.learning_rate may be too high", code=1,
          leaves=("out", "out/cache", "out/log.jsonl", *STATE)),
+]  # fmt: skip
+
+
+def explained(**changes: Any) -> Prepare:
+    """A saved explanation of two pieces, with other values for some of its keys."""
+    node = {"log_prob": -1.0, "score": -0.5, "piece": "a", "state": "winner"}
+    whole = {
+        "version": 1,
+        "source": {"text": "a", "pieces": ["a", "</s>"]},
+        "target": {"text": "a", "pieces": ["a"], "finished": True},
+        "attention": [[1.0, 0.0], [0.0, 1.0]],
+        "tree": [{**node, "id": 0, "parent": None, "step": -1}, {**node, "id": 1, "parent": 0, "step": 0}],
+    }
+    return put("e.json", json.dumps(whole | changes).encode())
+
+
+ROOT = {"id": 0, "parent": None, "step": -1, "log_prob": 0.0, "score": 0.0, "piece": "", "state": "open"}
+PLOT, NONE = "plot explanation e.json", r"e\.json: no explanation \(Explanation\.as_json\): "
+UNFIT = f"{NONE}.*attention is no 2 rows of 2 weights"
+
+
+def node(number: int, **changes: Any) -> dict[str, Any]:
+    """A hypothesis of one piece."""
+    return ROOT | {"id": number, "parent": 0, "step": 0, "state": "kept"} | changes
+
+
+EXPLANATIONS = [
+    Case("no explanation", PLOT, f"e.json: cannot read the explanation: {GONE}"),
+    Case("explanation of something else", "plot explanation run.toml", "run.toml: no explanation .*: Invalid JSON"),
+    Case("explanation of another version", PLOT, "e.json: an explanation of version 2; this seq2seq reads version 1",
+         explained(version=2)),
+    Case("explanation without attention", PLOT, f"{NONE}attention: Input should be a valid array",
+         explained(attention=None)),
+    Case("explanation with a row missing", PLOT, UNFIT, explained(attention=[[1.0, 0.0]])),
+    Case("explanation with a weight missing", PLOT, UNFIT, explained(attention=[[1.0, 0.0], [1.0]])),
+    Case("explanation with NaN", PLOT, rf"{NONE}attention\.1\.0: Input should be a finite number",
+         explained(attention=[[1.0, 0.0], [float("nan"), 1.0]])),
+    Case("explanation with a weight below 0", PLOT, rf"{NONE}attention\.0\.1: Input should be greater than or equal to",
+         explained(attention=[[1.0, -0.1], [0.0, 1.0]])),
+    Case("explanation of a tree with a ring", PLOT, rf"{NONE}.*tree\.1: the ids count from 0",
+         explained(tree=[ROOT, node(1, parent=1)])),
+    Case("explanation of a tree that skips a step", PLOT, rf"{NONE}.*tree\.1: its step is not the one after",
+         explained(tree=[ROOT, node(1, step=1)])),
+    Case("explanation without a tree", f"{PLOT} --tree -o a.svg", "e.json: it has no tree of the beam",
+         explained(tree=[])),
+    Case("tree in the terminal", f"{PLOT} --tree", "--tree has no effect in the terminal; give a file with --output",
+         explained()),
+    Case("lines in the terminal", f"{PLOT} --mass 0.5", "--mass has no effect in the terminal", explained()),
+    Case("lines of a tree", f"{PLOT} --tree --mass 0.5 -o a.svg", "--mass has no effect with --tree", explained()),
+    Case("lines of no mass", f"{PLOT} --mass 0 -o a.svg", "--mass must be above 0 and at most 1, given 0", explained()),
+    Case("lines of NaN", f"{PLOT} --mass nan -o a.svg", "--mass must be above 0 and at most 1, given nan", explained()),
+    Case("explanation in no form", f"{PLOT} -o a.jpg", "a.jpg: --output ends in .svg, .pdf, .png, given .jpg",
+         explained()),
+    Case("tree too large to draw", f"{PLOT} --tree -o a.svg",
+         "e.json: the tree has 1,001 ends; a figure shows 1,000; explain with a",
+         explained(tree=[ROOT, *map(node, range(1, 1002))])),
 ]  # fmt: skip

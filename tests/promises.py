@@ -289,6 +289,12 @@ QUICK = [
 ]  # fmt: skip
 
 PRINTED = [
+    Bug(33, "lines of attention have one width", "comparison/report/heatmaps.py", "linewidth=4 * matrix[row, column]", "linewidth=2",
+        ("tests/test_explain.py::test_lines_are_as_wide_as_their_weights",)),
+    Bug(33, "lines are drawn until they have more than the mass", "comparison/report/heatmaps.py", "if taken >= mass * total - 1e-9 or", "if taken > mass * total + 1e-9 or",
+        ("tests/test_explain.py::test_the_strongest_edges_have_the_mass_that_is_asked_for",)),
+    Bug(33, "leaves of a tree lie on one line", "comparison/report/trees.py", "            leaves += 1\n", "            leaves += 0\n",
+        ("tests/test_explain.py::test_a_tree_is_drawn_in_order_of_its_steps",)),
     Bug(33, "names are rich's markup", "cli/display/console.py", "markup=False, emoji=False, highlight=False", "highlight=False",
         (CONSOLE + "names_are_no_markup",)),
     Bug(33, "what cannot be told ends the work", "cli/display/console.py", "with suppress(OSError):", "if True:",

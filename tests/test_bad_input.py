@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from bad_input import COMPARISONS, CONFIGS, DATA, LONG, Case
+from bad_input import COMPARISONS, CONFIGS, DATA, EXPLANATIONS, LONG, Case
 from bad_models import MODELS, USES
 from test_cli import CONFIG, PAIRS, invoke, write
 
 from seq2seq.checkpoint.owners import owner
 
-CASES = [*CONFIGS, *COMPARISONS, *DATA, *MODELS, *USES]
+CASES = [*CONFIGS, *COMPARISONS, *DATA, *MODELS, *USES, *EXPLANATIONS]
 OTHER = ["--set", "tokenizer.kind=char", "--set", "training.max_steps=1"]  # a model with another vocabulary
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,14 +20,19 @@ from mechanisms import EVERY, WIRINGS
 from test_beam import BOS as FIRST
 from test_beam import EOS as LAST
 from test_beam import GARDEN_PATH, A, B, C, LogProbs, Table, plain, random_table, search
+from test_cli import succeed
 from test_shortlist import drawn
 from test_translator import TARGETS, make_config, sentences, tiny
 
 from seq2seq import AttentionEdit, Explanation, Translator
 from seq2seq.batching import make_batch
 from seq2seq.checkpoint.model import LoadedModel
+from seq2seq.comparison.report.heatmaps import attention_graph, strongest_edges
+from seq2seq.comparison.report.pictures import BLUE
+from seq2seq.comparison.report.trees import beam_tree, count_ends
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
+from seq2seq.metrics.drawing import draw_weights
 from seq2seq.nn.kernels.torch_internals import has_int8_products
 from seq2seq.nn.override import Override, StepWeights
 from seq2seq.search.penalty import LengthPenalty
@@ -33,6 +41,7 @@ from seq2seq.search.rules import Rules
 from seq2seq.text.special_tokens import EOS
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.translation.attention_html import attention_html
+from seq2seq.translation.saved_explanation import load_explanation
 from seq2seq.translation.translation import Translation, blank_translation
 
 TEXT = "der grün schläft und"
@@ -587,3 +596,70 @@ def test_a_long_drawing_is_cut() -> None:
     assert "Only the first 200 pieces" in html
     assert html.count("<text") == 203
     assert len(html) < 100_000
+
+
+# --------------------------------------------------------------------------------------------- from a saved explanation
+
+
+@pytest.fixture(scope="module")
+def saved(translator: Translator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "explanation.json"
+    path.write_text(json.dumps(translator.explain("der grün schläft").as_json()), encoding="utf-8")
+    return path
+
+
+def texts_of(svg: Path) -> list[str]:
+    return [unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg.read_text("utf-8"))]
+
+
+def test_the_strongest_edges_have_the_mass_that_is_asked_for() -> None:
+    weights = [[0.5, 0.3, 0.2, 0.0], [0.1, 0.0, 0.0, 0.0]]  # a row of a window may sum to less
+    assert strongest_edges(weights, 0.5) == [(0, 0), (1, 0)]
+    assert strongest_edges(weights, 0.6) == [(0, 0), (0, 1), (1, 0)]
+    assert strongest_edges(weights, 0.8) == [(0, 0), (0, 1), (1, 0)]
+    assert strongest_edges(weights, 1.0) == [(0, 0), (0, 1), (0, 2), (1, 0)]
+    assert strongest_edges(np.zeros((1, 2)), 1.0) == []
+
+
+def test_lines_are_as_wide_as_their_weights() -> None:
+    weights = np.array([[0.5, 0.25, 0.25], [0.0, 0.0, 1.0]])
+    graph, heat = attention_graph(weights, ["a", "b", "c"], ["x", "y"], 0.7).axes
+    lines = [(line.get_ydata()[0], line.get_ydata()[1], line.get_linewidth()) for line in graph.get_lines()]
+    high = {text.get_text(): text.get_position()[1] for text in graph.texts}
+    assert lines == [
+        (high["a"], high["x"], 2.0),
+        (high["b"], high["x"], 1.0),
+        (high["c"], high["y"], 4.0),
+    ]
+    np.testing.assert_array_equal(heat.images[0].get_array(), weights)
+
+
+def test_plot_draws_a_saved_explanation(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seq2seq.comparison.report.pictures._installed", lambda: ())  # to look through all takes long
+    told = json.loads(saved.read_text("utf-8"))
+    rows, columns = [step["piece"] for step in told["steps"]], told["source"]["pieces"]
+    drawing = draw_weights(told["attention"], columns, rows, width=80)
+    assert succeed("plot", "explanation", saved) == f"{drawing}\n"
+    figures = [tmp_path / name for name in ("graph.svg", "all.svg", "tree.svg")]
+    assert succeed("plot", "explanation", saved, "--output", figures[0]) == ""
+    succeed("plot", "explanation", saved, "--mass", 1, "--output", figures[1])
+    succeed("plot", "explanation", saved, "--tree", "--output", figures[2])
+    assert sorted(texts_of(figures[0])) == sorted([*rows, *columns] * 2)  # beside the lines, and beside the matrix
+    assert figures[1].read_bytes().count(b"<path") > figures[0].read_bytes().count(b"<path")
+    drawn_pieces = texts_of(figures[2])
+    assert all(drawn_pieces.count(node["piece"]) >= 1 for node in told["tree"][1:])
+    assert all(f"{node['score']:.2f}" in drawn_pieces for node in told["tree"] if node["state"] == "pruned")
+
+
+def test_a_tree_is_drawn_in_order_of_its_steps(saved: Path) -> None:
+    """Every node right of the one that it continues, leaves on lines of their own, and the winner in blue."""
+    nodes = load_explanation(saved).tree
+    (ax,) = beam_tree(nodes).axes
+    labels = ax.texts[: len(nodes) + count_ends(nodes)]
+    blue = [text.get_text() for text in labels if text.get_color() == BLUE]
+    assert blue == [node.piece for node in nodes if node.state == "winner"]
+    scores = [text for text in labels if text.get_fontsize() == 5.5]
+    assert len(scores) == count_ends(nodes) == len({text.get_position()[1] for text in scores})
+    (lines,) = ax.collections
+    assert len(lines.get_segments()) == len(nodes) - 1
+    assert all(start[0] < end[0] for start, end in lines.get_segments())

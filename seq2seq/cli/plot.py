@@ -170,8 +170,11 @@ def explanation(
     require("seq2seq plot explanation --output", "matplotlib")
     from seq2seq.comparison.report.heatmaps import attention_graph
     from seq2seq.comparison.report.pictures import encode, missing_glyphs
-    from seq2seq.comparison.report.trees import beam_tree
+    from seq2seq.comparison.report.trees import MOST_ENDS, beam_tree, count_ends
 
+    if tree and (ends := count_ends(found.tree)) > MOST_ENDS:
+        hint = "explain with a smaller beam, or a shorter text"
+        raise InputError(f"{file}: the tree has {ends:,} ends; a figure shows {MOST_ENDS:,}; {hint}")
     content, missing = encode(beam_tree(found.tree) if tree else attention_graph(*drawing, mass or MASS), form)
     _write(output, content)
     if missing and form != "svg":

@@ -13,8 +13,11 @@ from seq2seq.metrics.drawing import display_width
 from seq2seq.text.escaping import escape_line
 
 _LINE = 0.16  # inches from one leaf to the next
-_LETTER = 0.055  # inches of a column of a terminal
+_LETTER = 0.062  # inches of a column of a terminal
 _COLOURS = {"open": INK, "winner": BLUE, "finished": GREEN, "kept": INK, "pruned": GREY}
+
+
+MOST_ENDS = 1000  # more make a figure higher than most programs can show
 
 
 class Node(Protocol):
@@ -67,6 +70,11 @@ def beam_tree(nodes: Sequence[Node]) -> Figure:
             ax.text(place, -1.2, name, color=_COLOURS[name], fontsize=7, va="center")
             place += 0.2 + _LETTER * len(name)
     return figure
+
+
+def count_ends(nodes: Sequence[Node]) -> int:
+    """Return how many hypotheses no other continues, each of which takes a line of the figure."""
+    return len(nodes) - len({node.parent for node in nodes if node.parent is not None})
 
 
 def _widest(nodes: Sequence[Node], labels: Sequence[str], step: int) -> int:
