@@ -23,10 +23,12 @@ export function drawComparison(place, { pair, titles, unit, mass, subtract, name
   });
   const told = [parting(...texts), ...notes].filter(Boolean);
   const difference = el("div", { class: "scroll" });
+  const colours = [el("span", { class: "key more" }, "more"), " ", el("span", { class: "key less" }, "less")];
+  const explained = el("div", {}, el("h3", {}, "The difference of their attention"), el("p", { class: "soft" }, `In percent points, ${names}: `, colours));
   place.replaceChildren(
     el("div", { class: "beside" }, columns.map((each) => each.column)),
     ...told.map((text) => el("p", { class: "parting" }, text)),
-    ...(subtract ? [el("h3", {}, "The difference of their attention"), el("p", { class: "soft" }, `In percent points, ${names}. `, el("span", { class: "key more" }, "more"), " ", el("span", { class: "key less" }, "less")), difference] : []),
+    subtract ? el("figure", { class: "difference" }, explained, difference) : "",
   );
   for (const { graph, explanation, emphasis } of columns) {
     const given = parts(explanation, unit);

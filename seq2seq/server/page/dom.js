@@ -17,7 +17,7 @@ function fill(node, attributes, children) {
     if (typeof value === "function") node.addEventListener(name.replace(/^on/, ""), value);
     else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : String(value));
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
   return node;
 }
 

@@ -101,10 +101,15 @@ export function wordsOf(text) {
   return text.split(/\s+/).filter(Boolean);
 }
 
-/** Return the pieces of a hypothesis of the beam, from the beginning to the node. */
-export function pathTo(tree, id) {
+/** Return the nodes of the beam from the beginning to a node, without the root. */
+export function ancestors(tree, id) {
   const nodes = new Map(tree.map((node) => [node.id, node]));
   const path = [];
-  for (let node = nodes.get(id); node && node.step >= 0; node = nodes.get(node.parent)) path.unshift(node.piece);
+  for (let node = nodes.get(id); node && node.step >= 0; node = nodes.get(node.parent)) path.unshift(node);
   return path;
+}
+
+/** Return the pieces of a hypothesis of the beam. */
+export function pathTo(tree, id) {
+  return ancestors(tree, id).map((node) => node.piece);
 }

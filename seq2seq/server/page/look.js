@@ -81,6 +81,7 @@ function fieldsOf(pair) {
 
 async function askAgain(pair) {
   problem("");
+  byId("invitation").hidden = state.q.trim() !== "";
   if (!state.q.trim()) {
     ask(null);
     explanation = null;

@@ -15,7 +15,7 @@ export function drawSteps({ explanation, emphasis, force }) {
       "li",
       { class: `card${index < forced ? " forced" : ""}` },
       el("h4", {}, el("span", { class: "number" }, String(index + 1)), el("span", { class: endClass(step.piece) }, shown(step.piece))),
-      el("p", { class: "rank" }, rankOf(step, index < forced)),
+      rankOf(step, index < forced) && el("p", { class: "rank" }, rankOf(step, index < forced)),
       el("ul", {}, choices.map((each) => el("li", {}, each))),
     );
     emphasis.follow(card, unit);
@@ -31,7 +31,8 @@ export function drawSteps({ explanation, emphasis, force }) {
 
 function rankOf(step, forced) {
   const share = percent(Math.exp(step.log_prob));
-  return forced ? `forced, ${share}` : step.rank === 1 ? share : `${share}, rank ${step.rank}`;
+  const rank = step.rank === 1 ? "" : `, rank ${step.rank}`;
+  return forced ? `forced: ${share}${rank}` : rank && `${share}${rank}`;
 }
 
 function choice(each, step, index, force) {

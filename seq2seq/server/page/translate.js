@@ -14,7 +14,7 @@ let asked = ""; // the last question
 /** Fill the menus and listen. say: is called with what a screen reader should hear. */
 export function startTranslate(say) {
   const source = byId("source");
-  fillMenu(byId("from"), [[AUTO, "Detect the language"], ...codes("source")], state.from || AUTO);
+  fillMenu(byId("from"), [[AUTO, "Detect language"], ...codes("source")], state.from || AUTO);
   fillTargets(state.to || served.settings.language?.target?.code);
   source.value = state.q;
   byId("file").accept = (served.settings.supportedFilesFormat ?? []).join(",");
@@ -81,7 +81,7 @@ function fillAlternatives() {
 
 function tellLength() {
   const length = byId("source").value.length;
-  byId("count").textContent = length ? `${length.toLocaleString("en")} of ${served.settings.charLimit?.toLocaleString("en")} characters` : "";
+  byId("count").textContent = length ? `${length.toLocaleString("en")} / ${served.settings.charLimit?.toLocaleString("en")}` : "";
   byId("count").classList.toggle("over", length > served.settings.charLimit);
   byId("clear").hidden = !length;
 }

@@ -45,12 +45,12 @@ export function showWhatIf(base, pair, changed) {
   const question = questions[what](base, pair, others);
   const wanted = JSON.stringify([what, question?.map((each) => each.fields), base.target, base.source]);
   if (wanted === asked && question) {
-    if (variant) draw(base);
+    if (variant) draw(base, pair);
     return;
   }
   asked = wanted;
   problem("");
-  if (question) answer(base, question);
+  if (question) answer(base, pair, question);
   else {
     ask(null);
     variant = null;
@@ -77,13 +77,13 @@ function fields(pair, q) {
   return { q, source: pair.source, target: pair.target };
 }
 
-async function answer(base, question) {
+async function answer(base, pair, question) {
   byId("comparison").classList.add("waiting");
   try {
     const explanations = await ask((signal) => Promise.all(question.map((each) => post("explain", tidy(each.fields), signal))));
     if (!explanations) return;
     variant = { question, explanations, what: state.what };
-    draw(base);
+    draw(base, pair);
   } catch (error) {
     asked = "";
     variant = null;
@@ -98,17 +98,19 @@ function tidy(given) {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => !(Array.isArray(value) && !value.length)));
 }
 
-function draw(base) {
+function draw(base, pair) {
   const [found, forced] = variant.explanations;
   const { what } = variant;
-  const first = { word: state.q, attention: "The model’s own", model: base.model ?? "The first" }[what];
+  const kind = (each) => `${each.score}, ${each.wiring}`;
+  const first = { word: state.q, attention: "The model’s own", model: `${namePair(pair)}: ${kind(base)}` }[what];
+  const second = what === "model" ? `${variant.question[0].title}: ${kind(found)}` : variant.question[0].title;
   const unit = what === "attention" ? state.unit : what === "model" ? "words" : state.unit;
   const isFixed = what === "attention" && state.state === "fixed";
   const subtract = what === "word" ? null : subtractable(base, forced ?? found, unit);
   const names = { attention: "yours less the model’s own, up to where they part", model: "the second model’s less the first’s, both on the first’s translation" }[what];
   drawComparison(byId("comparison"), {
     pair: [base, found],
-    titles: [first, variant.question[0].title],
+    titles: [first, second],
     unit,
     mass: state.mass,
     subtract,
