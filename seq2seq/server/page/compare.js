@@ -1,6 +1,6 @@
 /** Two explanations beside each other: where the translations part, both graphs, and the difference of their attention. */
 
-import { el } from "./dom.js";
+import { el, scrollByKeys } from "./dom.js";
 import { Emphasis } from "./emphasis.js";
 import { commonStart, compared, percent, shown, unitsOf, weightsBetween, wordsOf } from "./explanation.js";
 import { drawGraph } from "./graph.js";
@@ -34,7 +34,10 @@ export function drawComparison(place, { pair, titles, unit, mass, subtract, name
     const given = parts(explanation, unit);
     graph.append(drawGraph({ ...given, mass, emphasis, width: Math.min(480, graph.clientWidth), label: "Attention between the source, left, and the translation, right" }));
   }
-  if (subtract) difference.append(drawDifference(subtract, unit, difference.clientWidth));
+  if (subtract) {
+    difference.append(drawDifference(subtract, unit, difference.clientWidth));
+    scrollByKeys(difference);
+  }
 }
 
 function parts(explanation, unit) {

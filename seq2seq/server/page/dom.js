@@ -60,6 +60,13 @@ export function moveByArrows(columns) {
   });
 }
 
+/** Let keys scroll a place whose drawing is wider than it and has nothing to focus. */
+export function scrollByKeys(place) {
+  const needed = place.scrollWidth > place.clientWidth && !place.querySelector("[tabindex], button");
+  if (needed) place.setAttribute("tabindex", "0");
+  else place.removeAttribute("tabindex");
+}
+
 let pen = null;
 
 /** Return the width of a text in pixels. */
@@ -69,10 +76,9 @@ export function textWidth(text, font) {
   return pen.measureText(text).width;
 }
 
-/** Return a text, with an ellipsis for its end where it is wider than the room. */
-export function fitted(text, room, font) {
-  if (textWidth(text, font) <= room) return text;
-  const letters = [...text];
-  while (letters.length > 1 && textWidth(`${letters.join("")}…`, font) > room) letters.pop();
-  return `${letters.join("")}…`;
+/** Make the letters of an SVG text smaller where it is wider than the room, and return it. */
+export function fit(node, room, size) {
+  const width = textWidth(node.textContent, `${size}px system-ui, sans-serif`);
+  if (width > room) node.style.setProperty("font-size", `${((size * room) / width).toFixed(1)}px`);
+  return node;
 }

@@ -1,9 +1,10 @@
 /** The attention as a graph of two columns: source words, target words, and lines as wide as the weights. */
 
-import { fitted, moveByArrows, shape, textWidth } from "./dom.js";
+import { fit, moveByArrows, shape, textWidth } from "./dom.js";
 import { strongest, told } from "./explanation.js";
 
-const FONT = "15px system-ui, sans-serif";
+const SIZE = 15;
+const FONT = `${SIZE}px system-ui, sans-serif`;
 const ROW = 34;
 const GAP = 12; // between a word and its lines
 const WIDEST = 11; // a line of weight 1
@@ -53,7 +54,7 @@ export function drawGraph({ sources, targets, rows, mass, emphasis, width, label
         },
       },
       shape("rect", { x, y: y - ROW / 2 + 3, width: wide, height: ROW - 6, rx: 7 }),
-      shape("text", { x: isSource ? left - 7 : x + 7, y, dy: "0.35em", "text-anchor": isSource ? "end" : "start" }, fitted(unit.label, room, FONT)),
+      fit(shape("text", { x: isSource ? left - 7 : x + 7, y, dy: "0.35em", "text-anchor": isSource ? "end" : "start" }, unit.label), room, SIZE),
       shape("title", {}, `${unit.label}: ${reads} ${told(weights, others)}`),
     );
     emphasis.follow(group, unit);

@@ -1,7 +1,7 @@
 /** The view that looks inside: asks for an explanation, and draws it as a graph, a matrix, steps and a beam. */
 
 import { overtaking, post } from "./api.js";
-import { byId, el, later } from "./dom.js";
+import { byId, el, later, scrollByKeys } from "./dom.js";
 import { Emphasis } from "./emphasis.js";
 import { compared, unitsOf, weightsBetween, wordsOf } from "./explanation.js";
 import { savePng, saveJson, saveSvg } from "./export.js";
@@ -159,6 +159,7 @@ function draw() {
   byId("table").replaceChildren(tableOf({ ...given, label: "Percent of the attention of each target word, a row, to each source word, a column" }));
   replaceKeepingFocus(byId("steps"), drawSteps({ explanation, emphasis, force: (step, piece) => force([...explanation.target.pieces.slice(0, step), piece]) }));
   byId("tree").replaceChildren(explanation.tree.length ? drawTree({ explanation, pruned: state.pruned, force, label: "The hypotheses of the beam, one column for each step" }) : "");
+  for (const id of ["graph", "matrix", "tree"]) scrollByKeys(byId(id));
   showWhatIf(explanation, findPair(state.from, state.to), null);
 }
 

@@ -1,9 +1,10 @@
 /** The attention as a matrix, and the difference of two; both as a picture and as a table of numbers. */
 
-import { el, fitted, shape, textWidth } from "./dom.js";
+import { el, fit, shape, textWidth } from "./dom.js";
 import { percent } from "./explanation.js";
 
-const FONT = "13px system-ui, sans-serif";
+const SIZE = 13;
+const FONT = `${SIZE}px system-ui, sans-serif`;
 const SMALLEST = 14;
 const LARGEST = 44;
 const LONGEST = 110; // pixels of a label
@@ -24,11 +25,11 @@ export function drawMatrix({ sources, targets, rows, emphasis, width, label, sig
   const above = sources.map((unit, index) => {
     const [x, y] = [left + cell * (index + 0.5), top - 8];
     const attributes = { x, y, transform: `rotate(-45 ${x} ${y})`, class: unit.isEnd ? "end" : null };
-    return shape("text", attributes, fitted(unit.label, LONGEST, FONT));
+    return fit(shape("text", attributes, unit.label), LONGEST, SIZE);
   });
   const beside = targets.map((unit, index) => {
     const attributes = { x: left - 8, y: top + cell * (index + 0.5), dy: "0.35em", "text-anchor": "end", class: unit.isEnd ? "end" : null };
-    return shape("text", attributes, fitted(unit.label, LONGEST, FONT));
+    return fit(shape("text", attributes, unit.label), LONGEST, SIZE);
   });
   const most = signed ? Math.max(0.05, ...rows.flat().map(Math.abs)) : 1;
   const cells = rows.map((row, y) =>

@@ -37,13 +37,10 @@ function rankOf(step, forced) {
 
 function choice(each, step, index, force) {
   const share = Math.exp(each.log_prob);
-  const isEnd = each.piece === "</s>";
-  const taken = each.piece === step.piece || (isEnd && step.piece === undefined);
+  const taken = each.piece === step.piece;
   const parts = [el("span", { class: `piece ${endClass(each.piece)}` }, shown(each.piece)), el("span", { class: "share" }, percent(share))];
-  const kind = `choice${taken ? " taken" : ""}`;
-  const node = isEnd
-    ? el("span", { class: kind }, parts)
-    : el("button", { class: kind, type: "button", "aria-current": taken ? "true" : null, title: "Force this piece and decode on", onclick: () => force(index, each.piece) }, parts);
+  const attributes = { class: `choice${taken ? " taken" : ""}`, type: "button", "aria-current": taken ? "true" : null, title: "Force this piece and decode on" };
+  const node = el("button", { ...attributes, onclick: () => force(index, each.piece) }, parts);
   node.style.setProperty("--share", `${(100 * share).toFixed(1)}%`);
   return node;
 }

@@ -103,6 +103,7 @@ async function translate() {
     const answer = await ask((signal) => post("translate", wanted, signal));
     if (answer) show(answer);
   } catch (error) {
+    asked = "";
     show({ translatedText: "" });
     problem(error.message);
   }

@@ -1,9 +1,8 @@
 /** The beam: one column for each step, its hypotheses in the order in which the search compares them. */
 
-import { fitted, moveByArrows, shape } from "./dom.js";
+import { fit, moveByArrows, shape } from "./dom.js";
 import { ancestors, pathTo, shown, spoken } from "./explanation.js";
 
-const FONT = "13px system-ui, sans-serif";
 const NODE = 112; // the width of a hypothesis
 const STEP = NODE + 46; // and of the lines before the next one
 const ROW = 27;
@@ -61,9 +60,8 @@ function drawNode(node, { x, y }, tree, force) {
   const path = pathTo(tree, node.id);
   const isEnd = node.piece === "</s>";
   const score = node.score.toFixed(2).replace("-", "−");
-  const told = `${path.map(spoken).join(" ")}: score ${score}, log-probability ${node.log_prob.toFixed(2)}, ${WORDS[node.state] ?? node.state}`;
-  const pieces = isEnd ? path.slice(0, -1) : path;
-  const act = () => pieces.length && force(pieces);
+  const told = `${shown(node.piece)} ${score}: “${path.map(spoken).join(" ")}”, log-probability ${node.log_prob.toFixed(2).replace("-", "−")}, ${WORDS[node.state] ?? node.state}`;
+  const act = () => force(path);
   return shape(
     "g",
     {
@@ -78,7 +76,7 @@ function drawNode(node, { x, y }, tree, force) {
       },
     },
     shape("rect", { x: x - 6, y: y - ROW / 2 + 2, width: NODE, height: ROW - 4, rx: 6 }),
-    shape("text", { x, y, dy: "0.35em", class: isEnd ? "end" : null }, fitted(shown(node.piece), NODE - 48, FONT)),
+    fit(shape("text", { x, y, dy: "0.35em", class: isEnd ? "end" : null }, shown(node.piece)), NODE - 50, 13),
     shape("text", { class: "score", x: x + NODE - 12, y, dy: "0.35em", "text-anchor": "end" }, score),
     shape("title", {}, told),
   );
