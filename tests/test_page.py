@@ -483,7 +483,7 @@ def test_the_attention_is_moved_by_keys_and_by_hand(open_tab: Any, client: Clien
     held = explain(client, edits=[{"step": 0, "mask": [0]}], state="fixed")
     assert held["target"]["text"] == own["target"]["text"]
     share = round(100 * 2.718281828459045 ** held["steps"][0]["log_prob"])
-    assert re.search(rf" to (<?{max(share, 1)}|{share}) %; it would", tab.text("#comparison"))
+    assert re.search(rf" to (<?{max(share, 1)}|{share})\u00a0%; it would", tab.text("#comparison"))
 
 
 @pytest.mark.slow
@@ -498,11 +498,20 @@ def test_sentences_and_models_are_beside_each_other(open_tab: Any, client: Clien
     assert tab.page.locator("#comparison .said").all_inner_texts() == both
     tab.page.locator("input[name=what][value=model]").check()
     tab.page.get_by_label("The same sentence by").select_option("de:en-second")
-    tab.page.wait_for_selector("#comparison .difference svg")
+    tab.page.wait_for_selector("#comparison svg")
     tab.settle()
     both = [explain(client)["target"]["text"], explain(client, target="en-second")["target"]["text"]]
     assert tab.page.locator("#comparison .said").all_inner_texts() == both
     assert ("part at word" in tab.text("#comparison")) == (both[0] != both[1])
+    second = explain(client, target="en-second", prefix=both[0])
+    first = explain(client)
+    cells = tab.page.locator("#comparison .difference .cell title").all_inner_texts()
+    assert cells or "half a percent point" in tab.text("#comparison")
+    if first["source"]["words"] == second["source"]["words"]:  # the first word's row, as sums and means over pieces
+        rows = [each["attention"][slice(*each["target"]["words"][0])] for each in (first, second)]
+        means = [sum(sum(row[slice(*first["source"]["words"][0])]) for row in found) / len(found) for found in rows]
+        change = round(100 * (means[1] - means[0]))
+        assert re.search(rf": [+−]{abs(change)} points$", cells[0])
 
 
 @pytest.mark.slow

@@ -6,6 +6,8 @@ import { commonStart, compared, percent, shown, unitsOf, weightsBetween, wordsOf
 import { drawGraph } from "./graph.js";
 import { drawMatrix } from "./matrix.js";
 
+const SAME = 0.005; // a difference that rounds to no percent point
+
 /** Draw two explanations into a place.
 
 titles: one for each; subtract: explanations of the same words on both sides, whose attention is compared; names: what
@@ -21,22 +23,24 @@ export function drawComparison(place, { pair, titles, unit, mass, subtract, name
     const column = el("div", {}, el("h3", {}, titles[side]), el("p", { class: "said", dir: "auto" }, words), el("p", { class: "soft" }, score), graph);
     return { column, graph, explanation: each, emphasis: lights[side] };
   });
-  const told = [parting(...texts), ...notes].filter(Boolean);
-  const difference = el("div", { class: "scroll" });
+  const differing = subtract && difference(subtract, unit);
+  const isSame = differing && differing.rows.flat().every((each) => Math.abs(each) < SAME);
+  const told = [parting(...texts), ...notes, isSame && "Up to there their attention is the same to half a percent point."].filter(Boolean);
+  const drawing = el("div", { class: "scroll" });
   const colours = [el("span", { class: "key more" }, "more"), " ", el("span", { class: "key less" }, "less")];
   const explained = el("div", {}, el("h3", {}, "The difference of their attention"), el("p", { class: "soft" }, `In percent points, ${names}: `, colours));
   place.replaceChildren(
     el("div", { class: "beside" }, columns.map((each) => each.column)),
     ...told.map((text) => el("p", { class: "parting" }, text)),
-    subtract ? el("figure", { class: "difference" }, explained, difference) : "",
+    differing && !isSame ? el("figure", { class: "difference" }, explained, drawing) : "",
   );
   for (const { graph, explanation, emphasis } of columns) {
     const given = parts(explanation, unit);
     graph.append(drawGraph({ ...given, mass, emphasis, width: Math.min(480, graph.clientWidth), label: "Attention between the source, left, and the translation, right" }));
   }
-  if (subtract) {
-    difference.append(drawDifference(subtract, unit, difference.clientWidth));
-    scrollByKeys(difference);
+  if (drawing.isConnected) {
+    drawing.append(drawMatrix({ ...differing, emphasis: new Emphasis(), width: Math.min(620, drawing.clientWidth), label: "Difference of the attention of both, in percent points", signed: true }));
+    scrollByKeys(drawing);
   }
 }
 
@@ -52,19 +56,21 @@ function parting(first, second) {
   return `They part at word ${at + 1}: ${word(first)} against ${word(second)}.`;
 }
 
-/** Return two explanations if their attention can be subtracted: the same source words, and a common beginning. */
+/** Return two explanations if their attention can be subtracted, as both read the same words; else null. */
 export function subtractable(first, second, unit) {
-  const labels = (each, side) => unitsOf(each, side, unit).map(({ label }) => label);
-  const sources = [first, second].map((each) => labels(each, "source"));
+  const sources = [first, second].map((each) => unitsOf(each, "source", unit).map(({ label }) => label));
   const isSame = sources[0].length === sources[1].length && commonStart(...sources) === sources[0].length;
-  return isSame && commonStart(labels(first, "target"), labels(second, "target")) ? [first, second] : null;
+  return isSame ? [first, second] : null;
 }
 
-function drawDifference([first, second], unit, width) {
+/** Where they part is compared, too: both had written the same until then. */
+function difference([first, second], unit) {
   const [a, b] = [parts(first, unit), parts(second, unit)];
-  const count = commonStart(...[a, b].map((each) => each.targets.map(({ label }) => label)));
+  const common = commonStart(...[a, b].map((each) => each.targets.map(({ label }) => label)));
+  const count = Math.min(common + 1, a.rows.length, b.rows.length);
   const rows = a.rows.slice(0, count).map((row, y) => row.map((weight, x) => b.rows[y][x] - weight));
-  return drawMatrix({ sources: a.sources, targets: a.targets.slice(0, count), rows, emphasis: new Emphasis(), width: Math.min(620, width), label: "Difference of the attention of both, in percent points", signed: true });
+  const targets = a.targets.slice(0, count).map((each, index) => (index < common ? each : { ...each, label: `${each.label} / ${b.targets[index].label}` }));
+  return { sources: a.sources, targets, rows };
 }
 
 /** Return what edited steps would have said when the translation is held. */

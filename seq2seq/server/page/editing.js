@@ -91,7 +91,7 @@ function slider({ name, share, own, move }) {
       },
     },
     el("span", { class: "fill" }),
-    el("span", { class: "own" }),
+    el("span", { class: "own", hidden: Math.abs(own - share) < 0.005 }),
     el("span", { class: "told" }),
   );
   const show = (value) => {

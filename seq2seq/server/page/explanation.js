@@ -66,9 +66,9 @@ export function told(weights, units, most = 3) {
   return parts.map(({ weight, index }) => `${units[index].label} ${percent(weight)}`).join(", ") || "nothing";
 }
 
-/** Return a share as percent. */
+/** Return a share as percent, with a space that breaks no line. */
 export function percent(share) {
-  return share > 0 && share < 0.005 ? "<1 %" : `${Math.round(100 * share)} %`;
+  return `${share > 0 && share < 0.005 ? "<1" : Math.round(100 * share)}\u00a0%`;
 }
 
 /** Return two lists of words as [word, whether the other list has it there too], by their longest common part. */

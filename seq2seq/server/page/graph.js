@@ -38,6 +38,7 @@ export function drawGraph({ sources, targets, rows, mass, emphasis, width, label
   const word = (unit, index, others, weights) => {
     const isSource = unit.side === "source";
     const [x, wide, y] = [isSource ? 0 : width - right, isSource ? left : right, middle(index, isSource ? sources.length : targets.length)];
+    const letters = Math.min(room, textWidth(unit.label, FONT));
     const reads = isSource ? "read by" : "reads";
     const group = shape(
       "g",
@@ -53,7 +54,7 @@ export function drawGraph({ sources, targets, rows, mass, emphasis, width, label
           emphasis.pin(unit);
         },
       },
-      shape("rect", { x, y: y - ROW / 2 + 3, width: wide, height: ROW - 6, rx: 7 }),
+      shape("rect", { x: isSource ? wide - letters - 13 : x + 1, y: y - ROW / 2 + 4, width: letters + 12, height: ROW - 8, rx: 7 }),
       fit(shape("text", { x: isSource ? left - 7 : x + 7, y, dy: "0.35em", "text-anchor": isSource ? "end" : "start" }, unit.label), room, SIZE),
       shape("title", {}, `${unit.label}: ${reads} ${told(weights, others)}`),
     );
