@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from seq2seq.server import translating
 from seq2seq.server.counters import CONTENT_TYPE
-from seq2seq.server.description import describe, docs_page, front_page
+from seq2seq.server.description import describe, docs_page
 from seq2seq.server.fields import (
     ClientLeft,
     File,
@@ -31,6 +31,7 @@ from seq2seq.server.fields import (
     texts_field,
 )
 from seq2seq.server.languages import name
+from seq2seq.server.page_files import FRONT, read_page
 from seq2seq.server.refusal import Refusal
 from seq2seq.server.service import Service
 from seq2seq.server.stored_files import FORMATS, extension
@@ -54,11 +55,13 @@ class App:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._page = read_page()
 
     def starlette(self) -> Starlette:
         """Return the application."""
         routes: list[tuple[str, str, Endpoint]] = [
-            ("GET", "/", self._front),
+            ("GET", "/", self._page_file),
+            ("GET", "/page/{name}", self._page_file),
             ("POST", "/translate", self._translate),
             ("POST", "/translate_file", self._translate_file),
             ("GET", "/download_file/{name}", self._download),
@@ -66,6 +69,7 @@ class App:
             ("POST", "/suggest", self._suggest),
             ("GET", "/languages", self._languages),
             ("GET", "/frontend/settings", self._settings),
+            ("GET", "/frontend/pairs", self._pairs),
             ("GET", "/health", self._health),
             ("GET", "/metrics", self._metrics),
             ("GET", "/spec", self._spec),
@@ -99,7 +103,8 @@ class App:
             except Exception as error:
                 response, problem = _error(Refusal(500, "the server failed")), _describe(error)
             seconds = time.monotonic() - began
-            response.headers.update(HEADERS)
+            for header, value in HEADERS.items():
+                response.headers.setdefault(header, value)
             self._service.counters.count(path, response.status_code, seconds)
             self._log(request, path, response.status_code, seconds, problem)
             return response
@@ -222,6 +227,16 @@ class App:
             }
         )
 
+    async def _pairs(self, request: Request) -> Response:
+        """List the models as the page offers them."""
+        directions = self._service.models().directions.all
+        return JSONResponse(
+            [
+                {"source": each.source, "target": each.target, "alternatives": each.alternatives}
+                for each in directions
+            ]
+        )
+
     async def _health(self, request: Request) -> Response:
         self._service.models()
         return JSONResponse({"status": "ok"})
@@ -236,9 +251,11 @@ class App:
     async def _docs(self, request: Request) -> Response:
         return HTMLResponse(docs_page(describe(self._service.limits)))
 
-    async def _front(self, request: Request) -> Response:
-        loaded = self._service.loaded
-        return HTMLResponse(front_page(loaded.directions.all if loaded else []))
+    async def _page_file(self, request: Request) -> Response:
+        file = self._page.get(request.path_params.get("name", FRONT))
+        if file is None:
+            raise Refusal(404, "Not found")
+        return file.answer(request.headers)
 
 
 def _error(refusal: Refusal) -> Response:

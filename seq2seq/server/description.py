@@ -1,4 +1,4 @@
-"""The description of the interface (OpenAPI 3.1), and the two small pages."""
+"""The description of the interface (OpenAPI 3.1), and its page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq.server.languages import Served, name
 from seq2seq.server.limits import FILE_FACTOR, Limits
 from seq2seq.server.stored_files import FORMATS
 from seq2seq.version import __version__
@@ -61,6 +60,7 @@ def describe(limits: Limits) -> dict[str, Any]:
         "supportedFilesFormat": {"type": "array", "items": _STRING},
         "language": _object({"source": named, "target": named}),
     }
+    pair = _object({"source": _STRING, "target": _STRING, "alternatives": {"type": "integer", "minimum": 0}})
     health = _object({"status": {"const": "ok"}})
     asked = (400, 403, 408, 413, 429, 500, 503, 504)
     fetched = {"name": "name", "in": "path", "required": True, "schema": _STRING}
@@ -79,6 +79,9 @@ def describe(limits: Limits) -> dict[str, Any]:
         | {"parameters": [fetched]},
         "/languages": _get("List what is translated into what", _json(_list(language)), 503),
         "/frontend/settings": _get("Tell a page what it may offer", _json(_object(settings)), 503),
+        "/frontend/pairs": _get(
+            "List the models: which languages, and how many alternatives at most", _json(_list(pair)), 503
+        ),
         "/health": _get("Tell whether a model is loaded", _json(health), 503),
         "/metrics": _get("Give numbers to Prometheus", {"text/plain": {}}),
     }
@@ -135,18 +138,6 @@ _PAGE = """<!doctype html>
 {body}
 </html>
 """
-
-
-def front_page(directions: Sequence[Served]) -> str:
-    """Return the page at /: what is served."""
-    served = "".join(
-        f"<li>{html.escape(f'{name(each.source)} to {name(each.target)} ({each.source}-{each.target})')}</li>\n"
-        for each in directions
-    )
-    body = (
-        f"<p>This server translates:</p>\n<ul>\n{served}</ul>\n" if served else "<p>The models are being loaded.</p>\n"
-    )
-    return _PAGE.format(title="seq2seq", body=f'{body}<p><a href="docs">How to ask it</a></p>')
 
 
 def docs_page(document: dict[str, Any]) -> str:
