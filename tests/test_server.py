@@ -32,13 +32,14 @@ from seq2seq.checkpoint.model import load_model, save_model
 from seq2seq.config import TokenizerConfig
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.server import run, translating
+from seq2seq.server import engines, run, translating
 from seq2seq.server.engines import LoadedModels, Setup
 from seq2seq.server.languages import read_pairs
 from seq2seq.server.limits import Limits
 from seq2seq.server.run import Server, address_of, open_socket
 from seq2seq.server.service import Service, Settings
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
+from seq2seq.translation.explanation import AttentionEdit
 from seq2seq.translation.tags import Direction, find_directions
 
 __all__ = ["pair"]  # a fixture
@@ -195,6 +196,7 @@ ERRORS: list[tuple[dict[str, Any], int, str]] = [
     ({"q": "a", "source": "de"}, 400, "Invalid request: missing target parameter"),
     ({"q": "a", "source": "zz", "target": "en"}, 400, "zz is not supported"),
     ({"q": "a", "source": "de", "target": "auto"}, 400, "auto is not supported"),
+    ({"q": "a", "source": "\ud800", "target": "en"}, 400, "\\ud800 is not supported"),
     ({"q": "a", "source": 3, "target": "en"}, 400, "Invalid request: source must be a string"),
     ({"q": 3, "source": "de", "target": "en"}, 400, "Invalid request: q must be a string or a list of strings"),
     ({"q": ["a", 3], "source": "de", "target": "en"}, 400, "Invalid request: q must be a string or a list of strings"),
@@ -275,6 +277,89 @@ def test_a_body_of_no_stated_length_is_cut_off(running: Running) -> None:
         except ConnectionError:
             return
         assert not answer or b" 413 " in answer.partition(b"\r\n")[0]
+
+
+# --------------------------------------------------------------------------------------------------------- explanations
+
+QUESTIONS: list[dict[str, Any]] = [
+    {},
+    {"top": 3, "alternatives": 1},
+    {"prefix": "the d", "edits": []},
+    {"edits": [{"step": 0, "mask": [0]}, {"step": 1, "mask": None, "weights": [1.0, 0, 0, 0, 0, 0, 0]}]},
+    {"edits": [{"step": -1, "mask": [0, 2]}], "state": "fixed"},
+]
+
+
+@pytest.mark.parametrize("workers", [None, pytest.param(1, marks=pytest.mark.slow)])
+def test_an_explanation_is_that_of_python(workers: int | None, models: list[str], translator: Translator) -> None:
+    width = len(translator.translate(["der hund läuft"])[0].source_pieces) + 1
+    first = translator.translate(["der hund läuft"])[0].pieces[:1]
+    with serving(models, workers=workers) as running:
+        for question in [*QUESTIONS, {"pieces": first}]:
+            for edit in question.get("edits", []):
+                edit.update({"weights": [1.0] + [0.0] * (width - 1)} if edit.get("weights") else {})
+            edits = [AttentionEdit(**edit) for edit in question.get("edits", [])]
+            count = question["alternatives"] + 1 if "alternatives" in question else None
+            kept = {name: value for name, value in question.items() if name not in ("edits", "alternatives")}
+            wanted = translator.explain("der hund läuft", edits=edits, n_best=count, **kept).as_json()
+            fields = {"q": "der hund läuft", "source": "de", "target": "en", **question}
+            answer = running.client.post("/explain", fields)
+            assert (answer.status, answer.json) == (200, json.loads(json.dumps(wanted)))
+        answer = running.client.post("/explain", {"q": "der hund läuft heute", "source": "auto", "target": "en"}).json
+        assert answer["detectedLanguage"]["language"] == "de"
+        assert answer["target"]["text"] == translator.translate(["der hund läuft heute"])[0].text
+        wrong = running.client.post("/explain", {**fields, "pieces": ["no such piece"]})
+        assert wrong.status == 400
+        assert "is no piece of the target vocabulary" in wrong.json["error"]
+
+
+BAD_QUESTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"q": ["hund"]}, "q must be a string"),
+    ({"q": "x" * 1001}, "1,001 characters; at most 1,000 are allowed"),
+    ({"q": " "}, "the text is blank: there is nothing to explain"),
+    ({"prefix": 3}, "prefix must be a string"),
+    ({"prefix": "a\0"}, "the text has a NUL character; take it out"),
+    ({"prefix": "the", "pieces": ["</s>"]}, "prefix and pieces both say how the translation begins; give one of them"),
+    ({"pieces": "the"}, "pieces must be a list"),
+    ({"pieces": [3]}, "pieces must be a list of strings"),
+    ({"pieces": ["\ud800"]}, "piece 0: '\\ud800' is no piece of the target vocabulary"),
+    ({"state": "other"}, "state must be following or fixed"),
+    ({"top": 51}, "top must be a whole number from 1 to 50"),
+    ({"top": True}, "top must be a whole number from 1 to 50"),
+    ({"alternatives": 3}, "alternatives must be a whole number from 0 to 2"),
+    ({"edits": {}}, "edits must be a list"),
+    ({"edits": [{"mask": [0]}]}, "edit 1 must be an object with step, and weights or mask"),
+    ({"edits": [{"step": 0, "other": 1}]}, "edit 1 must be an object with step, and weights or mask"),
+    ({"edits": [{"step": 0, "mask": "0"}]}, "edit 1: mask must be a list of numbers"),
+    ({"edits": [{"step": 0, "weights": [1]}]}, "edit 1: 1 weights, but the source has"),
+    ({"edits": [{"step": -1, "weights": [1]}]}, "edit 1: step -1 is every step, and takes a mask alone"),
+    ({"edits": [{"step": 0, "mask": [999]}]}, "edit 1: "),
+    ({"edits": [{"step": 10**30, "mask": [0]}]}, "edit 1: step"),
+    ({"source": "en", "target": "en"}, ""),
+]
+
+
+@pytest.mark.parametrize(("fields", "text"), BAD_QUESTIONS, ids=lambda value: str(value)[:40])
+def test_what_cannot_be_explained_is_told(fields: dict[str, Any], text: str, client: Client) -> None:
+    answer = client.post("/explain", {"q": "hund", "source": "de", "target": "en", **fields})
+    assert answer.status == 400
+    assert answer.json["error"].startswith(
+        f"Invalid request: {text}" if text else "English (en) to English (en) is not"
+    )
+
+
+def test_an_explanation_is_asked_for_in_json(client: Client) -> None:
+    for asked in (form(q="hund", source="de", target="en"), (b"", None)):
+        answer = client.ask("POST", "/explain?q=hund&source=de&target=en", *asked)
+        assert answer.json == {"error": "Invalid request: send JSON, with q, source and target"}
+
+
+def test_an_exported_model_is_not_explained(models: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the words about it have no path."""
+    monkeypatch.setattr(engines, "is_export", lambda name: True)
+    with serving(models) as running:
+        answer = running.client.post("/explain", {"q": "hund", "source": "de", "target": "en"})
+    assert answer.json == {"error": "Invalid request: the model of this pair is exported, and cannot be explained"}
 
 
 # --------------------------------------------------------------------------------------------------------- translations

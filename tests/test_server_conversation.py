@@ -20,15 +20,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 from test_server import Answer, Running, serving, wait_until
 
 from seq2seq.config import SearchConfig
+from seq2seq.errors import InputError
 from seq2seq.server import engines
 from seq2seq.server.app import HEADERS
 from seq2seq.server.limits import Limits
+from seq2seq.translation.explanation import BeamNode, ExplainedStep, Explanation, PieceChoice
 from seq2seq.version import __version__
 
 FILE = Path(__file__).with_name("server_conversation.txt")
@@ -51,6 +54,27 @@ class FewWords:
 
     def translate_nbest(self, texts: Iterable[str], count: int, **options: Any) -> list[list[Any]]:
         return [[self._one(text, rank) for rank in range(count)] for text in texts]
+
+    def explain(self, text: str, **question: Any) -> Any:
+        """An explanation of two words whose beam has one hypothesis; the numbers are made up."""
+        if len(question["edits"]) > 1:
+            raise InputError("edit 2: step 0 has weights already; give them once")
+        (best,) = self.translate([text])
+        pieces, read = [f"▁{word}" for word in best.text.split()], [f"▁{word}" for word in text.split()]
+        translation = SimpleNamespace(
+            source=text, source_pieces=read, source_words=range(len(read)), text=best.text, pieces=pieces,
+            target_words=range(len(pieces)), finished=True, log_prob=-0.5, score=-0.25, truncated=False,
+        )  # fmt: skip
+        written = [*pieces, "</s>"]
+        nodes = [BeamNode(0, None, -1, "", 0.0, 0.0, "open")]
+        nodes += [BeamNode(n + 1, n, n, piece, -0.5, -0.25, "winner") for n, piece in enumerate(written)]
+        return Explanation(
+            translation=cast(Any, translation), nbest=[cast(Any, translation)],
+            attention=np.eye(len(written), len(read) + 1, dtype=np.float32),
+            steps=[ExplainedStep(piece, -0.25, 1, [PieceChoice(piece, -0.25)]) for piece in written],
+            tree=nodes, edits=question["edits"], state=question["state"], forced=0, beam=1, model="model",
+            score="additive", wiring="luong", input_feeding=True,
+        )  # fmt: skip
 
     def _one(self, text: str, rank: int) -> Any:
         words = text.split()
@@ -130,6 +154,7 @@ def written(answer: Answer, *, all_headers: bool) -> str:
     body = answer.body.decode()
     if answer.headers.get("content-type") == "application/json" and len(body) > 200:
         body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+        body = re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda found: f"[{re.sub(chr(10) + ' *', ' ', found[1])}]", body)
     body = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", body)
     body = re.sub(r"/download_file/[\w-]+", "/download_file/KEY", body).replace(__version__, "VERSION")
     body = re.sub(r"(seq2seq_request_seconds\w*\{.*\}) [\d.]+", r"\1 N", body)
@@ -161,7 +186,7 @@ def test_the_record_has_every_endpoint_and_every_status() -> None:
     """But 408, whose client is slow, and the 499 that nobody receives."""
     recorded = FILE.read_text(encoding="utf-8")
     asked = {request.splitlines()[1].split("?")[0] for request, _ in parts(recorded)}
-    for path in ("translate", "translate_file", "detect", "suggest"):
+    for path in ("translate", "translate_file", "detect", "explain", "suggest"):
         assert f"POST /{path}" in asked
     for path in (
         "",

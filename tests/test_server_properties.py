@@ -14,13 +14,15 @@ from urllib.parse import quote, urlencode
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_server import Answer, Client, serving
+from test_server import Answer, Client, models, pair, serving
 from test_server_conversation import WORDS, FewWords
 
 from seq2seq.server import engines
 from seq2seq.server.limits import Limits
 
+__all__ = ["models", "pair"]  # fixtures
 SCHEMATHESIS = "schemathesis==4.32.5"
+LIMITS = Limits(characters=200, texts=5, body=2000, sentences=20)
 EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -29,16 +31,26 @@ def client() -> Iterator[Client]:
     """A server whose model knows a few words, with limits that are easily exceeded."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engines, "load_engine", lambda *arguments: FewWords())
-        with serving(["model"], limits=Limits(characters=200, texts=5, body=2000, sentences=20)) as running:
+        with serving(["model"], limits=LIMITS) as running:
             yield running.client
 
 
 WORD = st.sampled_from(
     [*WORDS, "Der", ".", "!", "。", "\n", "<b>", "</b>", "<br>", "&amp;", "<!--", "😀", "\u2028", "ein " * 21]
 )
-TEXT = st.one_of(st.lists(WORD, max_size=8).map(" ".join), st.text(max_size=30))
+
+
+@pytest.fixture(scope="module")
+def real(models: list[str]) -> Iterator[Client]:
+    """A server with a model of every part, if a small one."""
+    with serving(models, limits=LIMITS) as running:
+        yield running.client
+
+
+CHARACTERS = st.characters(categories=["L", "M", "N", "P", "S", "Z", "C"])  # also halves of surrogate pairs
+TEXT = st.one_of(st.lists(WORD, max_size=8).map(" ".join), st.text(CHARACTERS, max_size=30))
 ANYTHING = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(CHARACTERS, max_size=8)),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
     max_leaves=6,
 )
@@ -50,13 +62,30 @@ VALUES = {
     "alternatives": st.one_of(st.integers(-1, 4), ANYTHING),
     "api_key": ANYTHING,
     "file": ANYTHING,
+    "prefix": st.one_of(TEXT, ANYTHING),
+    "pieces": st.one_of(st.lists(TEXT, max_size=2), ANYTHING),
+    "state": st.one_of(st.sampled_from(["following", "fixed"]), ANYTHING),
+    "top": st.one_of(st.integers(-1, 60), ANYTHING),
+    "edits": st.one_of(
+        st.lists(
+            st.fixed_dictionaries(
+                {"step": st.one_of(st.integers(-1, 3), ANYTHING)},
+                optional={
+                    "weights": st.one_of(st.lists(st.one_of(st.floats(0, 1), st.integers(0, 1)), max_size=4), ANYTHING),
+                    "mask": st.one_of(st.lists(st.integers(-1, 4), max_size=3), ANYTHING),
+                },
+            ),
+            max_size=3,
+        ),
+        ANYTHING,
+    ),
 }
 FIELDS = st.fixed_dictionaries({}, optional=VALUES)
 LIKELY = st.fixed_dictionaries(
     {"q": VALUES["q"], "source": st.sampled_from(["de", "auto"]), "target": st.just("en")},
-    optional={name: VALUES[name] for name in ("format", "alternatives")},
+    optional={name: VALUES[name] for name in VALUES.keys() - {"q", "source", "target", "file", "api_key"}},
 )
-POSTED = st.sampled_from(["/translate", "/detect", "/translate_file"])
+POSTED = st.sampled_from(["/translate", "/detect", "/translate_file", "/explain"])
 
 
 def check(answer: Answer) -> None:
@@ -82,6 +111,19 @@ def test_any_form_is_answered_or_refused(client: Client, path: str, fields: dict
         check(client.ask("POST", f"{path}?{content}"))
     else:
         check(client.ask("POST", path, content.encode(), "application/x-www-form-urlencoded"))
+
+
+QUESTIONS = st.fixed_dictionaries(
+    {"q": st.sampled_from(["hund", "ein mann"]), "source": st.just("de"), "target": st.just("en")},
+    optional={name: VALUES[name] for name in ("prefix", "pieces", "state", "top", "edits", "alternatives")},
+)
+
+
+@settings(EXAMPLES, max_examples=80)
+@given(fields=QUESTIONS)
+def test_any_question_is_answered_or_refused(real: Client, fields: Any) -> None:
+    """By a real model, since it is the model that knows what can be asked."""
+    check(real.post("/explain", fields))
 
 
 KINDS = st.sampled_from(
@@ -138,7 +180,7 @@ def test_a_list_is_what_each_text_is_alone(client: Client, texts: list[str], htm
 
 
 @pytest.mark.slow
-def test_the_description_is_kept(client: Client, tmp_path: Path) -> None:
+def test_the_description_is_kept(real: Client, tmp_path: Path) -> None:
     """Schemathesis asks what /spec describes, and what it does not, and compares each answer with it.
 
     Whether what is described is also accepted is not compared: languages, the kind of a file and the sum of a list's
@@ -150,7 +192,7 @@ def test_the_description_is_kept(client: Client, tmp_path: Path) -> None:
     if done.returncode:
         why = (done.stderr.strip().splitlines() or ["no reason"])[-1]
         pytest.skip(f"THE DESCRIPTION WAS NOT TRIED: pip cannot install {SCHEMATHESIS} from its registry: {why}")
-    line = ["python/bin/st", "run", f"{client.url}/spec", "--max-examples", "100", "--seed", "1", "--no-color"]
+    line = ["python/bin/st", "run", f"{real.url}/spec", "--max-examples", "50", "--seed", "1", "--no-color"]
     told = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"NO_PROXY": "127.0.0.1"}
     rules = "[checks]\npositive_data_acceptance.enabled = false\n"
     rules += "negative_data_rejection.expected-statuses = [400, 403, 404, 405, 413]\n"
@@ -160,4 +202,4 @@ def test_the_description_is_kept(client: Client, tmp_path: Path) -> None:
     cases = re.search(r"(\d+) generated", found.stdout)
     assert cases, found.stdout[-2000:]
     assert int(cases[1]) > 300
-    assert client.get("/health").status == 200
+    assert real.get("/health").status == 200

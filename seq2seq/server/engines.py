@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from seq2seq.bulk.engines import load_engine
+from seq2seq.checkpoint.files import is_export
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.processes.children import Child, wait_for
 from seq2seq.server.languages import Served, check_pairs, normal
@@ -45,6 +46,15 @@ class Group:
     count: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """What is to be explained of a sentence; no two share a batch. arguments: of `Translator.explain`."""
+
+    source: str
+    target: str
+    arguments: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """The translations of a sentence, best first. truncated: it was too long, and its end was not read."""
@@ -72,7 +82,7 @@ class LoadedModels:
         for model, engine, directions in zip(setup.models, engines, found, strict=True):
             beam = SearchOptions.of(engine.config.search, setup.search).slots
             for source, target, tag in directions:
-                self.directions.append(Served(source, target, beam - 1))
+                self.directions.append(Served(source, target, beam - 1, explains=not is_export(model)))
                 search = setup.search if tag is None else setup.search | {"tag": tag}
                 self._engines[source, target] = engine, search
                 try:  # lays out the weights, and finds what options or tags this model lacks
@@ -80,9 +90,13 @@ class LoadedModels:
                 except InputError as error:
                     raise InputError(f"{model}: {error}") from None
 
-    def translate(self, group: Group, texts: list[str]) -> list[Candidates]:
-        """Return the translations of each text."""
+    def translate(self, group: Group | Question, texts: list[str]) -> list[Any]:
+        """Return the Candidates of each text, or its explanation as JSON has it. Raises InputError for a question that
+        the model cannot answer.
+        """
         engine, search = self._engines[group.source, group.target]
+        if isinstance(group, Question):
+            return [engine.explain(text, **group.arguments, **search).as_json() for text in texts]
         found = engine.translate_nbest(texts, group.count, **search)
         return [
             Candidates([Answer(each.text, each.alignment) for each in several], several[0].truncated)
@@ -110,8 +124,8 @@ class ModelProcess:
             Child.kill_all([child])
             raise
 
-    def translate(self, group: Group, texts: list[str]) -> list[Candidates]:
-        """Return the translations of each text; a batch whose process was killed is tried once more in a new one."""
+    def translate(self, group: Group | Question, texts: list[str]) -> list[Any]:
+        """Return what `LoadedModels.translate` does; a batch whose process was killed is tried again in a new one."""
         for _ in range(ATTEMPTS):
             try:
                 self._child.send((group, texts))
@@ -120,7 +134,7 @@ class ModelProcess:
                 Child.kill_all([self._child])
                 self._child, self.directions = self._start()
             else:
-                found: list[Candidates] = _value(answer)
+                found: list[Any] = _value(answer)
                 return found
         raise Seq2SeqError("a process of the server was killed, and so was the next one")
 

@@ -36,14 +36,24 @@ async def read_fields(request: Request, limit: int, seconds: float) -> dict[str,
     """
     fields: dict[str, Any] = {}
     body = await _read_body(request, limit, seconds)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json" or kind.endswith("+json"):
+    kind = _content_type(request)
+    if is_json(request):
         fields = _read_json(body)
     elif kind == "application/x-www-form-urlencoded":
         fields = _read_urlencoded(body, "the form")
     elif kind == "multipart/form-data":
         fields = await _read_multipart(request, body)
     return {**fields, **_read_urlencoded(request.scope.get("query_string", b""), "the query string")}
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def is_json(request: Request) -> bool:
+    """Return whether the body of a request is said to be JSON."""
+    kind = _content_type(request)
+    return kind == "application/json" or kind.endswith("+json")
 
 
 async def _read_body(request: Request, limit: int, seconds: float) -> bytes:

@@ -17,11 +17,14 @@ _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A direction that is served: codes of its languages, and the most alternatives to a translation."""
+    """A direction that is served: codes of its languages, the most alternatives to a translation, and whether its
+    translations can be explained.
+    """
 
     source: str
     target: str
     alternatives: int
+    explains: bool = True
 
 
 class Directions:
