@@ -24,7 +24,7 @@ from seq2seq.checkpoint.model import LoadedModel, load_model, push_model, save_m
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
-from seq2seq.translation.neighbours import Neighbours, PairSample, Side, join_states, read_pairs
+from seq2seq.translation.neighbours import Neighbours, PairSample, Side, join_states, states_of_pairs
 
 pytestmark = pytest.mark.usefixtures("module_without_shape_checks")
 pytest.importorskip("faiss")
@@ -39,7 +39,7 @@ def pair() -> TokenizerPair:
 
 
 def states_of(loaded: LoadedModel) -> KnownStates:
-    return join_states(part for _, part in read_pairs(loaded, PAIRS))
+    return join_states(part for _, part in states_of_pairs(loaded, PAIRS))
 
 
 def by_hand(loaded: LoadedModel, source: str, target: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -124,7 +124,7 @@ def test_a_tag_is_read_and_has_no_place(pair: TokenizerPair, monkeypatch: pytest
         monkeypatch.setattr(
             f"seq2seq.translation.{module}.tag_ids", lambda models, tag: [] if tag is None else [int(tag)]
         )
-    tagged = join_states(part for _, part in read_pairs(loaded, PAIRS, str(tag)))
+    tagged = join_states(part for _, part in states_of_pairs(loaded, PAIRS, str(tag)))
     assert (tagged.source_places == plain.source_places).all()
     assert not np.allclose(tagged.source_states, plain.source_states, atol=0.05)
     (first,) = Neighbours(loaded, tagged).find(*PAIRS[5], "source", 1, 1, tag=str(tag))
@@ -166,7 +166,7 @@ def test_pairs_without_two_sides_are_left_out_and_counted(pair: TokenizerPair) -
     with pytest.raises(InputError, match="2 sources but 1 target"):
         sample.add(["a", "b"], ["c"])
     with pytest.raises(InputError, match="no pair with two sides"):
-        join_states(part for _, part in read_pairs(tiny(pair), []))
+        join_states(part for _, part in states_of_pairs(tiny(pair), []))
 
 
 @pytest.fixture(scope="module")

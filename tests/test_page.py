@@ -121,11 +121,17 @@ def test_the_modules_fit_together() -> None:
     assert len(ids) == len({*ids})
     for path in MODULES:
         text = path.read_text("utf-8")
-        assert re.match(r"/\*\* [A-Z][^*]*\. ?\*/\n|/\*\* [A-Z][^*]*\. \*/", text), f"{path.name} begins with no sentence"
+        assert re.match(r"/\*\* [A-Z][^*]*\. ?\*/\n|/\*\* [A-Z][^*]*\. \*/", text), (
+            f"{path.name} begins with no sentence"
+        )
         assert text.count("\n") <= 350
         assert {*re.findall(r'byId\("([^"]+)"\)', text)} <= {*ids}, path.name
         for names, other in re.findall(r'import \{([^}]*)\} from "\./([^"]+)"', text):
-            exported = {*re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", (FOLDER / other).read_text("utf-8"), re.M)}
+            exported = {
+                *re.findall(
+                    r"^export (?:async )?(?:function|const|class) (\w+)", (FOLDER / other).read_text("utf-8"), re.M
+                )
+            }
             assert {name.strip() for name in names.split(",")} <= exported, f"{path.name} of {other}"
             used = re.sub(r"^import .*$", "", text, flags=re.M)
             assert not [name for name in names.split(",") if not re.search(rf"\b{name.strip()}\b", used)], path.name
@@ -437,7 +443,9 @@ def test_a_piece_is_forced_and_let_go(open_tab: Any, client: Client) -> None:
     tab.page.wait_for_selector("#trail:not([hidden])")
     tab.settle()
     assert tab.text("#answer") == forced["target"]["text"].strip()
-    node = next(each for each in own["tree"] if each["state"] == "pruned" and each["step"] == 0 and each["piece"] != "</s>")
+    node = next(
+        each for each in own["tree"] if each["state"] == "pruned" and each["step"] == 0 and each["piece"] != "</s>"
+    )
     tab.look()
     tab.page.locator(f"[aria-label^='{node['piece']} '].node.pruned").first.click()
     tab.settle()
@@ -458,7 +466,9 @@ def test_the_attention_is_moved_by_keys_and_by_hand(open_tab: Any, client: Clien
     assert edit["step"] == 0
     assert abs(sum(edit["weights"]) - 1) < 0.01
     assert abs(edit["weights"][0] - min(1, before + 0.05)) < 1e-3
-    assert page.evaluate("document.activeElement.getAttribute('role')") == "slider"  # so that a key can be pressed again
+    assert (
+        page.evaluate("document.activeElement.getAttribute('role')") == "slider"
+    )  # so that a key can be pressed again
     tab.settle()
     found = explain(client, edits=[edit], state="following")
     assert page.locator("#comparison .said").all_inner_texts() == [own["target"]["text"], found["target"]["text"]]
@@ -580,7 +590,9 @@ def test_drawings_and_data_are_saved(open_tab: Any, client: Client) -> None:
         sizes = [int.from_bytes(content[start : start + 4], "big") for start in (16, 20)]
         drawn = [float(tree.getroot().attrib[side]) for side in ("width", "height")]
         assert all(abs(size - 2 * side) <= 4 for size, side in zip(sizes, drawn, strict=True))
-    data = json.loads(Path(saved(tab.page.get_by_role("button", name="Save the data as JSON")).path()).read_text("utf-8"))
+    data = json.loads(
+        Path(saved(tab.page.get_by_role("button", name="Save the data as JSON")).path()).read_text("utf-8")
+    )
     assert data == {"explanation": explain(client), "whatIf": None}
 
 

@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from test_cli import fail
@@ -28,6 +29,7 @@ from test_server_parts import Seen
 from test_translator import TARGETS, pair, sentences, tiny
 
 from seq2seq import Translator
+from seq2seq.checkpoint.known_states import read_states, write_states
 from seq2seq.checkpoint.model import load_model, save_model
 from seq2seq.config import TokenizerConfig
 from seq2seq.config_file import parse_config
@@ -40,6 +42,7 @@ from seq2seq.server.run import Server, address_of, open_socket
 from seq2seq.server.service import Service, Settings
 from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
 from seq2seq.translation.explanation import AttentionEdit
+from seq2seq.translation.neighbours import Neighbours, Side, join_states, states_of_pairs
 from seq2seq.translation.tags import Direction, find_directions
 
 __all__ = ["pair"]  # a fixture
@@ -360,6 +363,66 @@ def test_an_exported_model_is_not_explained(models: list[str], monkeypatch: pyte
     with serving(models) as running:
         answer = running.client.post("/explain", {"q": "hund", "source": "de", "target": "en"})
     assert answer.json == {"error": "Invalid request: the model of this pair is exported, and cannot be explained"}
+
+
+@pytest.fixture(scope="module")
+def indexed(models: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The first model, with an index of states at the words of a few pairs."""
+    pytest.importorskip("faiss")
+    path = Path(shutil.copytree(models[0], tmp_path_factory.mktemp("a secret place") / "indexed"))
+    loaded = load_model(path)
+    pairs = [(text, "the dog runs quickly") for text in TEXTS]
+    write_states(path, join_states(part for _, part in states_of_pairs(loaded, pairs)), loaded.files)
+    return str(path)
+
+
+@pytest.mark.parametrize("workers", [None, pytest.param(1, marks=pytest.mark.slow)])
+def test_the_neighbours_are_those_of_python(workers: int | None, indexed: str, models: list[str]) -> None:
+    loaded = load_model(indexed)
+    index, (found,) = Neighbours.load(loaded), Translator([loaded]).translate(["der hund läuft"])
+    asked = {"q": "der hund läuft", "source": "de", "target": "en", "pieces": list(found.pieces)}
+    with serving([indexed, models[1]], workers=workers) as running:
+        for side in get_args(Side):
+            wanted = index.find("der hund läuft", found.pieces, side, 1, 4)
+            answer = running.client.post("/neighbours", {**asked, "side": side, "position": 1, "count": 4})
+            assert answer.status == 200
+            assert answer.json == {"neighbours": json.loads(json.dumps([dataclasses.asdict(each) for each in wanted]))}
+            assert len(wanted) == 4
+        assert [each["neighbours"] for each in running.client.get("/frontend/pairs").json] == [True, False]
+        lacking = running.client.post("/neighbours", {**asked, "source": "en", "target": "de", "position": 0})
+        assert lacking.status == 400
+        assert "has no index of states; seq2seq index builds one" in lacking.json["error"]
+        for fields, text in BAD_PLACES:
+            wrong = running.client.post("/neighbours", {**asked, "position": 0, **fields})
+            assert (wrong.status, wrong.json["error"].startswith(f"Invalid request: {text}")) == (400, True), wrong.json
+
+
+BAD_PLACES: list[tuple[dict[str, Any], str]] = [
+    ({"position": None}, "missing position parameter"),
+    ({"position": "0"}, "position must be a whole number from 0 to 1000"),
+    ({"position": 999}, "position 999 is none of the"),
+    ({"side": "both"}, "side must be source or target"),
+    ({"count": 51}, "count must be a whole number from 1 to 50"),
+    ({"pieces": ["no such piece"]}, "'no such piece' is no piece of the target vocabulary"),
+    ({"pieces": []}, "a side is blank"),
+    ({"q": ""}, "missing q parameter"),
+    ({"q": " "}, "a side is blank"),
+    ({"q": "x" * 1001}, "1,001 characters"),
+]
+
+
+def test_an_index_that_cannot_be_used_is_told_and_stops_nothing(indexed: str, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(indexed, tmp_path / "stale"))
+    loaded = load_model(path)
+    write_states(path, read_states(path, loaded.files), {**loaded.files, "model.safetensors": "0" * 64})
+    with serving([str(path)]) as running:
+        assert running.client.translate("hund").status == 200
+        answer = running.client.post("/neighbours", {"q": "a", "source": "de", "target": "en", "position": 0})
+        assert "no index" in answer.json["error"]
+        assert str(tmp_path) not in answer.json["error"]
+    (told,) = (each for each in running.told if "nearest" in each)
+    assert told.startswith("warning: nearest training sentences are not served: ")
+    assert "made with other weights" in told
 
 
 # --------------------------------------------------------------------------------------------------------- translations

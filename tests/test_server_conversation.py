@@ -47,6 +47,7 @@ class FewWords:
     def __init__(self) -> None:
         texts = [SimpleNamespace(tag=None)]
         data = SimpleNamespace(texts=texts, source_language="de", target_language="en")
+        self.models = [SimpleNamespace(directory=Path("nowhere"))]
         self.config = SimpleNamespace(data=data, search=SearchConfig(beam_size=3))
 
     def translate(self, texts: Iterable[str], **options: Any) -> list[Any]:
@@ -186,7 +187,7 @@ def test_the_record_has_every_endpoint_and_every_status() -> None:
     """But 408, whose client is slow, and the 499 that nobody receives."""
     recorded = FILE.read_text(encoding="utf-8")
     asked = {request.splitlines()[1].split("?")[0] for request, _ in parts(recorded)}
-    for path in ("translate", "translate_file", "detect", "explain", "suggest"):
+    for path in ("translate", "translate_file", "detect", "explain", "neighbours", "suggest"):
         assert f"POST /{path}" in asked
     for path in (
         "",

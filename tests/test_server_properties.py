@@ -85,7 +85,7 @@ LIKELY = st.fixed_dictionaries(
     {"q": VALUES["q"], "source": st.sampled_from(["de", "auto"]), "target": st.just("en")},
     optional={name: VALUES[name] for name in VALUES.keys() - {"q", "source", "target", "file", "api_key"}},
 )
-POSTED = st.sampled_from(["/translate", "/detect", "/translate_file", "/explain"])
+POSTED = st.sampled_from(["/translate", "/detect", "/translate_file", "/explain", "/neighbours"])
 
 
 def check(answer: Answer) -> None:

@@ -71,7 +71,7 @@ def index(
     require("seq2seq index", "torch", *EXTRAS["index"])
     from seq2seq.checkpoint.known_states import write_states
     from seq2seq.checkpoint.model import load_model
-    from seq2seq.translation.neighbours import PairSample, join_states, read_pairs
+    from seq2seq.translation.neighbours import PairSample, join_states, states_of_pairs
 
     engines.set_threads(threads)
     loaded = load_model(model, device=device)
@@ -80,7 +80,7 @@ def index(
         _read(sample, source, target)
         parts = []
         with progress_over(lambda: len(sample.pairs)) as progress:
-            for done, part in read_pairs(loaded, sample.pairs, tag):
+            for done, part in states_of_pairs(loaded, sample.pairs, tag):
                 parts.append(part)
                 progress(done)
         states = join_states(parts)

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from seq2seq.server import translating
 from seq2seq.server.counters import CONTENT_TYPE
 from seq2seq.server.description import describe, docs_page
-from seq2seq.server.explaining import explain
+from seq2seq.server.explaining import explain, find_neighbours
 from seq2seq.server.fields import (
     ClientLeft,
     File,
@@ -67,6 +67,7 @@ class App:
             ("POST", "/translate", self._translate),
             ("POST", "/translate_file", self._translate_file),
             ("POST", "/explain", self._explain),
+            ("POST", "/neighbours", self._neighbours),
             ("GET", "/download_file/{name}", self._download),
             ("POST", "/detect", self._detect),
             ("POST", "/suggest", self._suggest),
@@ -185,12 +186,23 @@ class App:
         self._service.limits.check_file(text)
         return text
 
-    async def _explain(self, request: Request) -> Response:
-        service = self._service
+    async def _question(self, request: Request) -> dict[str, Any]:
+        """Return the fields of a request that is JSON alone, admitted."""
         if not is_json(request):
             raise Refusal(400, "Invalid request: send JSON, with q, source and target")
         fields = await self._fields(request)
         self._admit(request, fields)
+        return fields
+
+    async def _neighbours(self, request: Request) -> Response:
+        service, fields = self._service, await self._question(request)
+        with service.using() as loaded:
+            found = await _while_connected(request, find_neighbours(loaded, service.limits, fields))
+        self._tell_text(request, fields["q"])
+        return JSONResponse({"neighbours": found})
+
+    async def _explain(self, request: Request) -> Response:
+        service, fields = self._service, await self._question(request)
         with service.using() as loaded:
             found = await _while_connected(request, explain(loaded, service.limits, fields))
         self._tell_text(request, (found["source"]["text"], found["target"]["text"]))
@@ -246,7 +258,13 @@ class App:
         directions = self._service.models().directions.all
         return JSONResponse(
             [
-                {"source": each.source, "target": each.target, "alternatives": each.alternatives}
+                {
+                    "source": each.source,
+                    "target": each.target,
+                    "alternatives": each.alternatives,
+                    "explains": each.explains,
+                    "neighbours": each.has_index,
+                }
                 for each in directions
             ]
         )

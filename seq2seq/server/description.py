@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq.server.explaining import LONGEST, MOST_TOP, STATES
+from seq2seq.server.explaining import LONGEST, MOST_NEIGHBOURS, MOST_TOP, SIDES, STATES
 from seq2seq.server.limits import FILE_FACTOR, Limits
 from seq2seq.server.stored_files import FORMATS
 from seq2seq.version import __version__
@@ -64,7 +64,10 @@ def describe(limits: Limits) -> dict[str, Any]:
         "supportedFilesFormat": {"type": "array", "items": _STRING},
         "language": _object({"source": named, "target": named}),
     }
-    pair = _object({"source": _STRING, "target": _STRING, "alternatives": {"type": "integer", "minimum": 0}})
+    pair = _object(
+        {"source": _STRING, "target": _STRING, "alternatives": {"type": "integer", "minimum": 0}}
+        | {"explains": {"type": "boolean"}, "neighbours": {"type": "boolean"}}
+    )
     health = _object({"status": {"const": "ok"}})
     asked = (400, 403, 408, 413, 429, 500, 503, 504)
     fetched = {"name": "name", "in": "path", "required": True, "schema": _STRING}
@@ -86,6 +89,14 @@ def describe(limits: Limits) -> dict[str, Any]:
             {"q": sentence, "source": source, "target": target} | _question() | key,
             ["q", "source", "target"],
             _explanation(),
+            asked,
+            kinds=("application/json",),
+        ),
+        "/neighbours": _post(
+            "Find the words of the training text at which the model was nearly as at a word of a translation",
+            {"q": sentence, "source": source, "target": target} | _place() | key,
+            ["q", "source", "target", "pieces", "position"],
+            _object({"neighbours": _list(_neighbour())}),
             asked,
             kinds=("application/json",),
         ),
@@ -118,6 +129,22 @@ def _question() -> dict[str, Any]:
         "top": {"type": "integer", "minimum": 1, "maximum": MOST_TOP, "default": 10},
         "alternatives": {"type": ["integer", "null"], "minimum": 0, "description": "left out: all of the beam"},
     }
+
+
+def _place() -> dict[str, Any]:
+    """Return the fields of POST /neighbours beside those of a translation."""
+    return {
+        "pieces": _list(_STRING) | {"description": "all pieces of the translation, without the end"},
+        "side": {"enum": list(SIDES), "default": "target"},
+        "position": {"type": "integer", "minimum": 0, "description": "number of the piece on its side, from 0"},
+        "count": {"type": "integer", "minimum": 1, "maximum": MOST_NEIGHBOURS, "default": 10},
+    }
+
+
+def _neighbour() -> dict[str, Any]:
+    texts = {"source": _STRING, "target": _STRING, "source_pieces": _list(_STRING), "target_pieces": _list(_STRING)}
+    place = {"side": {"enum": list(SIDES)}, "position": {"type": "integer", "minimum": 0}}
+    return _object({"similarity": {"type": "number"}} | texts | place)
 
 
 def _explanation() -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from seq2seq.bulk.engines import load_engine
-from seq2seq.checkpoint.files import is_export
+from seq2seq.checkpoint.files import STATES, is_export
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.processes.children import Child, wait_for
 from seq2seq.server.languages import Served, check_pairs, normal
@@ -20,6 +20,7 @@ from seq2seq.translation.tags import Direction, find_directions
 
 if TYPE_CHECKING:
     from seq2seq.onnx.translator import OnnxTranslator
+    from seq2seq.translation.neighbours import Neighbours
     from seq2seq.translation.options import SearchKeywords
     from seq2seq.translation.translator import Translator
 
@@ -48,11 +49,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """What is to be explained of a sentence; no two share a batch. arguments: of `Translator.explain`."""
+    """What is asked about a sentence; no two questions share a batch.
+
+    arguments: of `Translator.explain`, or of `Neighbours.find` where `neighbours` are asked for.
+    """
 
     source: str
     target: str
     arguments: dict[str, Any]
+    neighbours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class LoadedModels:
     def __init__(self, setup: Setup) -> None:
         """Load the models. Raises InputError as Translator.load does, and for languages that are not clear."""
         self._engines: dict[tuple[str, str], tuple[Translator | OnnxTranslator, SearchKeywords]] = {}
+        self._indexes: dict[tuple[str, str], Neighbours] = {}
         self.directions = list[Served]()
         engines = [load_engine([model], setup.device, setup.threads) for model in setup.models]
         found = [
@@ -81,8 +87,12 @@ class LoadedModels:
         check_pairs(found, setup.models)
         for model, engine, directions in zip(setup.models, engines, found, strict=True):
             beam = SearchOptions.of(engine.config.search, setup.search).slots
+            index, note = _read_index(model, engine)
             for source, target, tag in directions:
-                self.directions.append(Served(source, target, beam - 1, explains=not is_export(model)))
+                exported, has_index = is_export(model), index is not None
+                self.directions.append(Served(source, target, beam - 1, not exported, has_index, note))
+                if index is not None:
+                    self._indexes[source, target] = index
                 search = setup.search if tag is None else setup.search | {"tag": tag}
                 self._engines[source, target] = engine, search
                 try:  # lays out the weights, and finds what options or tags this model lacks
@@ -91,10 +101,14 @@ class LoadedModels:
                     raise InputError(f"{model}: {error}") from None
 
     def translate(self, group: Group | Question, texts: list[str]) -> list[Any]:
-        """Return the Candidates of each text, or its explanation as JSON has it. Raises InputError for a question that
-        the model cannot answer.
+        """Return the Candidates of each text, or the answer to a question about it, as JSON has it.
+
+        Raises InputError for a question that the model cannot answer.
         """
         engine, search = self._engines[group.source, group.target]
+        if isinstance(group, Question) and group.neighbours:
+            index, tag = self._indexes[group.source, group.target], search.get("tag")
+            return [[asdict(each) for each in index.find(text, **group.arguments, tag=tag)] for text in texts]
         if isinstance(group, Question):
             return [engine.explain(text, **group.arguments, **search).as_json() for text in texts]
         found = engine.translate_nbest(texts, group.count, **search)
@@ -106,6 +120,22 @@ class LoadedModels:
     def close(self) -> None:
         """Forget the models."""
         self._engines.clear()
+        self._indexes.clear()
+
+
+def _read_index(model: str, engine: Translator | OnnxTranslator) -> tuple[Neighbours | None, str]:
+    """Return the index of states of a model, if it has one, or what is wrong with it; that stops no server."""
+    loaded = engine.models[0]
+    if is_export(model) or not (loaded.directory / STATES).exists():
+        return None, ""
+    from seq2seq.checkpoint.model import LoadedModel
+    from seq2seq.translation.neighbours import Neighbours
+
+    assert isinstance(loaded, LoadedModel)  # it is no export
+    try:
+        return Neighbours.load(loaded), ""
+    except InputError as error:
+        return None, f"warning: nearest training sentences are not served: {error}"
 
 
 class ModelProcess:

@@ -1,4 +1,4 @@
-"""POST /explain: how a search comes to the translation of one sentence, for pages that show it."""
+"""POST /explain and /neighbours: how a search comes to a translation, and what in the training text was like it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from seq2seq.translation.explanation import AttentionEdit
 LONGEST = 1000  # characters of a sentence that is explained
 MOST_TOP = 50  # most probable pieces of a step
 STATES = ("following", "fixed")
+SIDES = ("source", "target")
+MOST_NEIGHBOURS = 50
 
 
 async def explain(loaded: Loaded, limits: Limits, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,6 +41,43 @@ async def explain(loaded: Loaded, limits: Limits, fields: Mapping[str, Any]) -> 
     return explanation | detected
 
 
+async def find_neighbours(loaded: Loaded, limits: Limits, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the nearest pieces of the training text to one piece of a translation. Raises Refusal."""
+    text = text_field(fields, "q")
+    limits.check_characters(len(text), min(LONGEST, limits.characters))
+    source, target = codes(loaded, text_field(fields, "source"), text_field(fields, "target"))
+    pieces, side = _strings(fields, "pieces"), fields.get("side", "target")
+    if side not in SIDES:
+        raise Refusal(400, "Invalid request: side must be source or target")
+    position, count = _whole(fields, "position", 0, LONGEST), _whole(fields, "count", 1, MOST_NEIGHBOURS, 10)
+    check_text(text)
+    if not loaded.directions.find(source, target).has_index:
+        raise Refusal(400, "Invalid request: the model of this pair has no index of states; seq2seq index builds one")
+    arguments = {"target": pieces, "side": side, "position": position, "count": count}
+    try:
+        (found,) = await through(loaded.batcher, Question(source, target, arguments, neighbours=True), [text])
+    except InputError as error:
+        raise Refusal(400, f"Invalid request: {error}") from None
+    nearest: list[dict[str, Any]] = found
+    return nearest
+
+
+def _whole(fields: Mapping[str, Any], name: str, least: int, most: int, default: int | None = None) -> int:
+    value = fields.get(name, default)
+    if value is None:
+        required(fields, name)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise Refusal(400, f"Invalid request: {name} must be a whole number from {least} to {most}")
+    return value
+
+
+def _strings(fields: Mapping[str, Any], name: str) -> list[str]:
+    found = _list(fields, name)
+    if not all(isinstance(each, str) for each in found):
+        raise Refusal(400, f"Invalid request: {name} must be a list of strings")
+    return found
+
+
 def _arguments(fields: Mapping[str, Any], most_alternatives: int) -> dict[str, Any]:
     prefix = fields.get("prefix")
     if prefix is not None and not isinstance(prefix, str):
@@ -46,13 +85,9 @@ def _arguments(fields: Mapping[str, Any], most_alternatives: int) -> dict[str, A
     state = fields.get("state", "following")
     if state not in STATES:
         raise Refusal(400, "Invalid request: state must be following or fixed")
-    top = fields.get("top", 10)
-    if not isinstance(top, int) or isinstance(top, bool) or not 1 <= top <= MOST_TOP:
-        raise Refusal(400, f"Invalid request: top must be a whole number from 1 to {MOST_TOP}")
+    top = _whole(fields, "top", 1, MOST_TOP, 10)
     count = None if fields.get("alternatives") is None else 1 + alternatives_field(fields, most_alternatives)
-    pieces = _list(fields, "pieces")
-    if not all(isinstance(piece, str) for piece in pieces):
-        raise Refusal(400, "Invalid request: pieces must be a list of strings")
+    pieces = _strings(fields, "pieces")
     edits = [_edit(number, given) for number, given in enumerate(_list(fields, "edits"), start=1)]
     return {"prefix": prefix or "", "pieces": pieces, "edits": edits, "state": state, "top": top, "n_best": count}
 

@@ -17,14 +17,18 @@ _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A direction that is served: codes of its languages, the most alternatives to a translation, and whether its
-    translations can be explained.
+    """A direction that is served: codes of its languages, and the most alternatives to a translation.
+
+    explains: whether its translations can be explained. has_index: whether the model has an index of states. note: what
+    is wrong with that index, for who started the server.
     """
 
     source: str
     target: str
     alternatives: int
     explains: bool = True
+    has_index: bool = False
+    note: str = ""
 
 
 class Directions:

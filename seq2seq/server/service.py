@@ -84,6 +84,8 @@ class Service:
         gate = self._make_gate()
         found = await self._load_models()
         before, self.loaded, self.gate = self.loaded, found, gate
+        for note in dict.fromkeys(each.note for each in found.directions.all if each.note):
+            self.tell(note)
         if before is not None:
             task = asyncio.create_task(self._close(before))
             self._draining.add(task)

@@ -89,7 +89,7 @@ class PairSample:
         return [(source, target) for _, _, source, target, _, _ in sorted(self._heap, key=lambda each: each[1])]
 
 
-def read_pairs(
+def states_of_pairs(
     loaded: LoadedModel, pairs: Sequence[tuple[str, str]], tag: str | None = None
 ) -> Iterator[tuple[int, KnownStates]]:
     """Yield the states at all pieces of pairs, ends left out, batch by batch, each with the number of pairs so far.
@@ -108,7 +108,7 @@ def read_pairs(
 def _read(
     loaded: LoadedModel, ids: Sequence[tuple[list[int], list[int]]], tags: int, texts: Sequence[NDArray[np.uint8]]
 ) -> Iterator[tuple[int, KnownStates]]:
-    """Read pairs of ids, sources with `tags` ids of tags before them, as `read_pairs` does."""
+    """Read pairs of ids, sources with `tags` ids of tags before them, as `states_of_pairs` does."""
     network, done = loaded.model, 0
     device = next(network.parameters()).device
     with evaluation_mode([network]):
@@ -195,6 +195,9 @@ class Neighbours:
         """
         check_choice("side", side, get_args(Side))
         check_integer("count", count, 1, MOST_NEIGHBOURS)
+        import faiss
+
+        faiss.omp_set_num_threads(torch.get_num_threads())
         own = self._own_states(source, target, side, tag)
         if not 0 <= check_integer("position", position, 0) < len(own):
             raise InputError(f"position {position} is none of the {len(own)} pieces of the {side}, counted from 0")
@@ -218,7 +221,7 @@ class Neighbours:
     def _own_states(self, source: str, target: str | Sequence[str], side: Side, tag: str | None) -> NDArray[np.float16]:
         """Return the states at the pieces of one side of a pair."""
         if isinstance(target, str):
-            found = join_states(part for _, part in read_pairs(self._loaded, [(source, target)], tag))
+            found = join_states(part for _, part in states_of_pairs(self._loaded, [(source, target)], tag))
         else:
             known = {piece: number for number, piece in enumerate(self._loaded.tokenizers.target.pieces)}
             if lacking := next((piece for piece in target if piece not in known), None):

@@ -7,6 +7,7 @@ import { compared, unitsOf, weightsBetween, wordsOf } from "./explanation.js";
 import { savePng, saveJson, saveSvg } from "./export.js";
 import { drawGraph } from "./graph.js";
 import { drawMatrix, tableOf } from "./matrix.js";
+import { showNeighbours } from "./neighbours.js";
 import { delay, fillMenu, findPair, namePair, pairCode, served } from "./served.js";
 import { change, state } from "./state.js";
 import { drawSteps, drawTrail } from "./steps.js";
@@ -62,6 +63,7 @@ export function showLook(changed) {
   else if (["unit", "mass", "pruned"].some((name) => changed.has(name))) draw();
   else if (explanation) showWhatIf(explanation, pair, changed);
   if (changed.has("pin") && state.pin === "") emphasis.restore(null);
+  if (changed.has("pin") && explanation) showNeighbours(explanation, pair, readPin());
 }
 
 let asked = "";
@@ -100,6 +102,7 @@ async function askAgain(pair) {
     showAnswer(before);
     emphasis.restore(readPin());
     draw();
+    showNeighbours(found, pair, readPin());
   } catch (error) {
     asked = "";
     problem(error.message);
