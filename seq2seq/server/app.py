@@ -231,10 +231,7 @@ class App:
         """List the models as the page offers them."""
         directions = self._service.models().directions.all
         return JSONResponse(
-            [
-                {"source": each.source, "target": each.target, "alternatives": each.alternatives}
-                for each in directions
-            ]
+            [{"source": each.source, "target": each.target, "alternatives": each.alternatives} for each in directions]
         )
 
     async def _health(self, request: Request) -> Response:
