@@ -60,6 +60,22 @@ export function moveByArrows(columns) {
   });
 }
 
+/** Make a text field one for a single line, as long as it may be: it grows, and line breaks become spaces. */
+export function oneLine(field) {
+  field.addEventListener("keydown", (event) => event.key === "Enter" && !event.isComposing && event.preventDefault());
+  field.addEventListener("input", () => {
+    if (/[\r\n]/.test(field.value)) field.value = field.value.replace(/\s*[\r\n]+\s*/g, " ");
+    grow(field);
+  });
+}
+
+/** Make a text field as high as its text, where the browser does not do that itself. */
+export function grow(field) {
+  if (CSS.supports("field-sizing", "content")) return;
+  field.style.setProperty("height", "auto");
+  field.style.setProperty("height", `${field.scrollHeight}px`);
+}
+
 /** Let keys scroll a place whose drawing is wider than it and has nothing to focus. */
 export function scrollByKeys(place) {
   const needed = place.scrollWidth > place.clientWidth && !place.querySelector("[tabindex], button");
@@ -76,9 +92,9 @@ export function textWidth(text, font) {
   return pen.measureText(text).width;
 }
 
-/** Make the letters of an SVG text smaller where it is wider than the room, and return it. */
+/** Give an SVG text letters of a size in pixels, smaller where it is wider than the room, and return it. */
 export function fit(node, room, size) {
   const width = textWidth(node.textContent, `${size}px system-ui, sans-serif`);
-  if (width > room) node.style.setProperty("font-size", `${((size * room) / width).toFixed(1)}px`);
+  node.style.setProperty("font-size", `${Math.min(size, (size * room) / width).toFixed(1)}px`);
   return node;
 }

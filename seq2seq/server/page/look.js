@@ -1,7 +1,7 @@
 /** The view that looks inside: asks for an explanation, and draws it as a graph, a matrix, steps and a beam. */
 
 import { overtaking, post } from "./api.js";
-import { byId, el, later, scrollByKeys } from "./dom.js";
+import { byId, el, grow, later, oneLine, scrollByKeys } from "./dom.js";
 import { Emphasis } from "./emphasis.js";
 import { compared, unitsOf, weightsBetween, wordsOf } from "./explanation.js";
 import { savePng, saveJson, saveSvg } from "./export.js";
@@ -24,6 +24,7 @@ export function startLook(say) {
   const sentence = byId("sentence");
   fillMenu(byId("pair"), served.pairs.map((each) => [pairCode(each), namePair(each)]), "");
   const changed = () => change({ q: sentence.value, ...nothingForced(), changed: "" });
+  oneLine(sentence);
   sentence.addEventListener("input", later(changed, delay));
   byId("pair").addEventListener("change", () => {
     const [from, to] = byId("pair").value.split(":");
@@ -55,6 +56,7 @@ export function showLook(changed) {
   const pair = findPair(state.from, state.to);
   byId("pair").value = pairCode(pair);
   if (byId("sentence").value.trim() !== state.q.trim()) byId("sentence").value = state.q;
+  grow(byId("sentence"));
   for (const radio of document.getElementsByName("unit")) radio.checked = radio.value === state.unit;
   byId("mass").value = state.mass;
   byId("mass-told").textContent = `${state.mass} %`;

@@ -22,14 +22,15 @@ export function drawMatrix({ sources, targets, rows, emphasis, width, label, sig
   const [full, height] = [left + cell * sources.length + overhang, top + cell * targets.length + 2];
   const svg = shape("svg", { viewBox: `0 0 ${full} ${height}`, width: full, height, class: "matrix", role: "img", "aria-label": label });
 
+  const size = Math.min(SIZE, cell * 0.75); // of the letters
   const above = sources.map((unit, index) => {
     const [x, y] = [left + cell * (index + 0.5), top - 8];
     const attributes = { x, y, transform: `rotate(-45 ${x} ${y})`, class: unit.isEnd ? "end" : null };
-    return fit(shape("text", attributes, unit.label), LONGEST, SIZE);
+    return fit(shape("text", attributes, unit.label), LONGEST, size);
   });
   const beside = targets.map((unit, index) => {
     const attributes = { x: left - 8, y: top + cell * (index + 0.5), dy: "0.35em", "text-anchor": "end", class: unit.isEnd ? "end" : null };
-    return fit(shape("text", attributes, unit.label), LONGEST, SIZE);
+    return fit(shape("text", attributes, unit.label), LONGEST, size);
   });
   const most = signed ? Math.max(0.05, ...rows.flat().map(Math.abs)) : 1;
   const cells = rows.map((row, y) =>

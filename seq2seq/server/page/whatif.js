@@ -2,7 +2,7 @@
 
 import { overtaking, post } from "./api.js";
 import { drawComparison, saidAtSteps, subtractable } from "./compare.js";
-import { byId, later } from "./dom.js";
+import { byId, grow, later, oneLine } from "./dom.js";
 import { drawEditor } from "./editing.js";
 import { delay, fillMenu, namePair, pairCode, rivals } from "./served.js";
 import { change, state } from "./state.js";
@@ -14,6 +14,7 @@ let asked = "";
 /** Listen. */
 export function startWhatIf() {
   const changed = byId("changed");
+  oneLine(changed);
   changed.addEventListener("input", later(() => change({ changed: changed.value }), delay));
   for (const radio of document.getElementsByName("what")) radio.addEventListener("change", () => change({ what: radio.value }));
   byId("other").addEventListener("change", () => change({ other: byId("other").value }));
@@ -33,6 +34,7 @@ export function showWhatIf(base, pair, changed) {
     const field = byId("changed");
     const wanted = state.changed || state.q;
     if (document.activeElement !== field || !changed) field.value = field.value.trim() === wanted.trim() ? field.value : wanted;
+    grow(field);
   }
   if (what === "attention") redrawEditor(base);
   const others = rivals(pair);
