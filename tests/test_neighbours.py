@@ -261,6 +261,7 @@ def test_what_is_asked_of_it_is_checked(pair: TokenizerPair) -> None:
         (("hund", ["dog?!"], "source", 0), "'dog[?]!' is no piece of the target vocabulary"),
         (("", "dog", "source", 0), "blank side"),
         (("hund", [], "target", 0), "blank"),
+        ((" ", ["▁the"], "target", 0), "blank"),
     ]
     for arguments, match in asked:
         with pytest.raises(InputError, match=match):

@@ -5,9 +5,9 @@ server_conversation.txt has requests, each with the whole answer below it. Where
     python tests/test_server_conversation.py
 
 which writes the answers of now into the file, and read what has changed. Of an answer, all but its length and date is
-there; headers that nearly all answers share are there once, at the first, and where they differ. <"x" * 3> stands for xxx in a request,
-and <ff> for a byte. In answers, PORT, KEY and VERSION stand for what is another each time. The model knows a few
-words.
+there; headers that nearly all answers share are there once, at the first, and where they differ. <"x" * 3> stands for
+xxx in a request, and <ff> for a byte. In answers, PORT, KEY and VERSION stand for what is another each time. The model
+knows a few words.
 """
 
 from __future__ import annotations
@@ -192,9 +192,9 @@ def test_the_record_has_every_endpoint_and_every_status() -> None:
     asked = {request.splitlines()[1].split("?")[0] for request, _ in parts(recorded)}
     for path in ("translate", "translate_file", "detect", "explain", "neighbours", "suggest"):
         assert f"POST /{path}" in asked
-    for path in (
-        "",
+    for path in (  # the page at / is in test_page.py
         "languages",
+        "frontend/pairs",
         "frontend/settings",
         "health",
         "metrics",

@@ -230,7 +230,7 @@ class Neighbours:
                 )
             tags = tag_ids([self._loaded], tag)
             ids = [*tags, *self._loaded.tokenizers.source.encode(source)], [known[piece] for piece in target]
-            if not all(1 <= len(each) <= MAX_SOURCE_LENGTH for each in ids):
+            if not source.strip() or not all(1 <= len(each) <= MAX_SOURCE_LENGTH for each in ids):
                 raise InputError("a side is blank, or has more than 1,000 pieces")
             text = np.zeros(0, np.uint8)
             found = join_states(part for _, part in _read(self._loaded, [ids], len(tags), [text, text]))
