@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seq2seq.errors import InputError, Seq2SeqError
     from seq2seq.onnx.translator import OnnxTranslator
     from seq2seq.translation.explanation import AttentionEdit, Explanation
+    from seq2seq.translation.neighbours import Neighbour, Neighbours
     from seq2seq.translation.translation import PairScore, Translation
     from seq2seq.translation.translator import Translator
     from seq2seq.translation.word_alignment import Alignment
@@ -32,6 +33,8 @@ __all__ = [
     "Explanation",
     "InputError",
     "LoadedModel",
+    "Neighbour",
+    "Neighbours",
     "OnnxTranslator",
     "PairScore",
     "Seq2SeqError",
@@ -50,6 +53,8 @@ _HOMES = {
     "Explanation": "translation.explanation",
     "InputError": "errors",
     "LoadedModel": "checkpoint.model",
+    "Neighbour": "translation.neighbours",
+    "Neighbours": "translation.neighbours",
     "OnnxTranslator": "onnx.translator",
     "PairScore": "translation.translation",
     "Seq2SeqError": "errors",

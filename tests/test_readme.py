@@ -75,12 +75,23 @@ BLOCKS = {
     "document": ("sh", "page.txt"),
     "translators' files": ("toml", "memory.tmx.gz"),
     "steering": ("sh", "--constraints"),
+    "server": ("sh", "seq2seq serve runs/mine"),
+    "requests": ("sh", "127.0.0.1:8080/translate_file"),
+    "explanation": ("python", "translator.explain"),
+    "drawn explanation": ("sh", "seq2seq plot explanation"),
+    "index of states": ("sh", "seq2seq index"),
+    "neighbours": ("python", "neighbours.find"),
+    "adaptation": ("sh", "measure-day-two adaptation"),
+    "measured back-translation": ("sh", "measure-day-two back-translation"),
+    "measured distillation": ("sh", "measure-day-two distillation"),
+    "guided attention": ("sh", "scripts/study/guided.toml"),
 }
 # Of these, a test sees no more than that programs, options and files are there: they install, take hours, or need a
 # corpus that is not here. All others are run.
 ONLY_CHECKED = (
     "two commands", "install", "install without torch", "reproduce", "benchmark",
     "study", "study of real text", "study of links made by hand", "study at 1,024 units",
+    "adaptation", "measured back-translation", "measured distillation", "guided attention",
 )  # fmt: skip
 
 
@@ -226,6 +237,50 @@ def test_shortlist_block_runs_as_written(trained: Path) -> None:
     shown = shell(trained, block("shortlist"))
     assert all(word in shown for word in ("links from 4 pairs", "recall", "BLEU"))
     assert len((trained / "new.shortlist.en").read_text(encoding="utf-8").split("\n")) == 4
+
+
+@pytest.mark.slow
+def test_the_server_answers_the_requests_as_written(trained: Path) -> None:
+    """At any free port, and without a browser."""
+    pytest.importorskip("starlette")
+    command = block("server").replace("--open", "--port 0").split()
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    options: dict[str, Any] = {"cwd": trained, "env": environment, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-m", *command], **options) as server:
+        assert server.stderr is not None
+        try:
+            told = next(line for line in server.stderr if "http://" in line)
+            address = re.search(r"127\.0\.0\.1:\d+", told)
+            assert address, told
+            lines = block("requests").replace("127.0.0.1:8080", address[0]).splitlines()
+            text, page, file, explained = (json.loads(shell(trained, line)) for line in lines)
+        finally:
+            server.terminate()
+        server.stderr.read()
+    assert server.returncode == 0
+    assert text.keys() == {"translatedText"}
+    assert re.fullmatch(r"<p>.*<b>.*</b>.*</p>", page["translatedText"])
+    assert page["detectedLanguage"]["language"] == "de"
+    assert file["translatedFileUrl"].startswith(f"http://{address[0]}/download_file/")
+    (trained / "explanation.json").write_text(json.dumps(explained), encoding="utf-8")
+    pytest.importorskip("matplotlib")
+    assert "Hund" in shell(trained, block("drawn explanation"))
+    for name in ("attention.svg", "tree.svg"):
+        assert "<svg" in (trained / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_blocks_of_explanations_and_neighbours_run_as_written(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(trained)
+    variables: dict[str, Any] = {}
+    exec(block("explanation"), variables)
+    assert len(variables["found"].attention) == len(variables["found"].steps)
+    pytest.importorskip("faiss")
+    shell(trained, block("index of states"))
+    exec(block("neighbours"), variables)
+    assert capsys.readouterr().out.count(" = ") == 3
 
 
 @pytest.mark.slow
