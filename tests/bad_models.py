@@ -79,8 +79,13 @@ MODELS = [
         Case(f"a tag that the model does not know, {command.split()[0]}", f"{command} --tag '<x>'",
              "tag '<x>': the model was not trained with it; it knows none: leave the tag out")
         for command in (TR, f"score model {SIDES}", f"align model {SIDES}", f"shortlist model {SIDES}",
+                        f"index model {SIDES}",
                         "evaluate model --source test.de --reference test.en", "plot attention model --source Hund")
     ),
+    Case("an index of a text that has no pairs", "index model --source blank --target blank",
+         "no pair with two sides to learn states from", lambda f: (f / "blank").write_text("\n\n")),
+    Case("an index in a model on the hub", f"index owner/name {SIDES}", "no such directory; the index is kept"),
+    Case("an index of no pieces", f"index model {SIDES} --most 0", "--most"),
     Case("a tag without a model", "evaluate --hypothesis test.en --reference test.en --tag x", "--tag has no effect"),
     Case("a tag without --reverse", f"align model {SIDES} --reverse-tag x", "--reverse-tag has no effect without"),
     Case("model missing", "translate nowhere", "nowhere: no such model directory"),
@@ -158,12 +163,13 @@ MODELS = [
     *(Case(f"weights NaN, {command}", f"{command} model {rest}",
            "model.safetensors: source_embedding.weight has weights that are NaN",
            broken("source_embedding.weight", math.nan))
-      for command, rest in [("align", SIDES), ("shortlist", SIDES), ("export", "-o out")]),
+      for command, rest in [("align", SIDES), ("shortlist", SIDES), ("index", SIDES), ("export", "-o out")]),
     Case("weights infinite", f"score model {SIDES}", "output_layer.bias has weights that are NaN or infinite",
          broken("output_layer.bias", math.inf)),
     *(Case(f"weights that overflow, {command}", f"{command} model {rest}", "the model answered NaN", overflowing,
            code=1)
-      for command, rest in [("translate", ""), ("score", SIDES), ("align", SIDES), ("shortlist", SIDES)]),
+      for command, rest in [("translate", ""), ("score", SIDES), ("align", SIDES), ("shortlist", SIDES),
+                           ("index", SIDES)]),
     Case("mismatched ensemble", "translate model other", "model and other: their source tokenizers differ"),
     Case("mismatched to score", "score model other --source test.de --target test.en",
          "their source tokenizers differ"),

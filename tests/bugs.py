@@ -43,6 +43,7 @@ ENGINE = "tests/test_engine.py::test_"
 CONTINUE, EXTENSION = "tests/test_continue.py::test_", "tests/test_extension.py::test_"
 SELECTION = "tests/test_selection.py::test_"
 SHORTLIST = "tests/test_shortlist.py::test_"
+NEIGHBOURS = "tests/test_neighbours.py::test_"
 STEERING = "tests/test_steering.py::test_"
 CONSTRAINTS = "tests/test_constraints.py::test_"
 PROCESSES, STREAMING = "tests/test_processes.py::test_", "tests/test_streaming.py::test_"
@@ -612,6 +613,30 @@ SHORTLISTS = [
         (SHORTLIST + "links_are_counted_by_hand", SHORTLIST + "recall_and_bleu_are_measured"), every=True),
 ]  # fmt: skip
 
+NEAREST = (NEIGHBOURS + "the_nearest_are_those_of_a_comparison_with_all",)
+INDEXED = [
+    Bug(26, "states are compared by their length as well", "translation/neighbours.py",
+        "torch.nn.functional.normalize(states[row, position].float(), dim=-1)", "states[row, position].float()", NEAREST, every=True),
+    Bug(26, "a state is that of the piece before", "translation/neighbours.py",
+        "_select(forced.outputs, here", "_select(forced.outputs.roll(1, 1), here", NEAREST, every=True),
+    Bug(26, "a tag has places among the pieces", "translation/neighbours.py", "real[:, :first] = False", "pass",
+        (NEIGHBOURS + "a_tag_is_read_and_has_no_place",)),
+    Bug(26, "one pair fills all places", "translation/neighbours.py", "if pair not in seen and len", "if len",
+        (NEIGHBOURS + "each_pair_is_there_once_and_all_of_them_if_asked",)),
+    Bug(26, "the search ends with the first states that it finds", "translation/neighbours.py",
+        "if len(found) == count or most == index.ntotal:", "if found:",
+        (NEIGHBOURS + "one_pair_with_all_the_nearest_states_hides_no_other",)),
+    Bug(26, "states of other weights are compared", "checkpoint/known_states.py",
+        'if labels.get("files") != json.dumps(dict(files), sort_keys=True):', "if False:",
+        (NEIGHBOURS + "what_cannot_be_used_is_explained",)),
+    Bug(26, "an index of a long text has its beginning alone", "translation/neighbours.py",
+        "heapq.heappush(self._heap, (-drawn,", "heapq.heappush(self._heap, (-float(self.read),",
+        (NEIGHBOURS + "a_sample_is_fair_bounded_and_the_same_for_the_same_seed",)),
+    Bug(26, "what people have written is uploaded with a model", "checkpoint/model.py",
+        "names = [CONFIG, CARD, *manifest.files, *more]", 'names = [CONFIG, CARD, *manifest.files, *more, "states.safetensors"]',
+        (NEIGHBOURS + "the_text_of_an_index_is_never_uploaded",)),
+]  # fmt: skip
+
 CONTINUED = [
     Bug(18, "a resume forgets the pull to the start model", "training/trainer.py",
         "            self._keep_start_weights(None)\n", "", (CONTINUE + "a_resumed_run_is_the_uninterrupted_run_and_needs_no_start",)),
@@ -1059,7 +1084,7 @@ EXPLAINED = [
 BUGS = sorted(
     [
         *MASKING, *BATCHES, *ENCODER, *ORDER, *FORCING, *STATE, *SEARCH, *LOSSES_OF_TRAINING, *SCORES, *LINES, *RESUMING,
-        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *CONTINUED, *POINTER, *STEERED, *COMPARISONS,
+        *SWITCHES, *OPTIONS, *EMPTY, *FILES, *SEEDS, *SHORTLISTS, *INDEXED, *CONTINUED, *POINTER, *STEERED, *COMPARISONS,
         *CONSTRAINED, *SEVERAL, *WORD_VECTORS, *GUIDED, *EXPLAINED,
     ],
     key=lambda bug: bug.pitfall,

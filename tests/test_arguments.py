@@ -354,7 +354,8 @@ def test_what_needs_torch_says_so(pair: TokenizerPair, tmp_path: Path) -> None:
         (tmp_path / name).write_text("hund\n", encoding="utf-8")
     files = "--source test.de --target test.en"
     commands = ["translate m", "translate m --threads 1 --int8", f"score m {files}", f"align m {files}"]
-    commands += [f"shortlist m {files}", "inspect m", "export m", "push m a/b", "plot attention m --source hund"]
+    commands += [f"shortlist m {files}", f"index m {files}"]
+    commands += ["inspect m", "export m", "push m a/b", "plot attention m --source hund"]
     commands += ["evaluate m --source test.de --reference test.en", "train run.toml --output r", "compare g --output c"]
     (tmp_path / "run.toml").write_text(
         'data.train = {tsv = "test.de"}\ndata.validation = {tsv = "test.de"}\n', encoding="utf-8"

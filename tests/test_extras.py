@@ -60,6 +60,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {  # what of the extras each imports
     f"score model {TEXTS}": (),
     f"align model {TEXTS}": (),
     f"shortlist model {TEXTS}": (),
+    f"index model {TEXTS}": ("faiss",),
     "evaluate model --source text.de --reference text.en": (),
     f"{SCORE} --against text.de": (),
     f"{SCORE} --tokenize ja-mecab": ("MeCab", "ipadic"),

@@ -17,7 +17,7 @@ import pytest
 from test_cli import CONFIG, fail, write
 from typer.main import get_command
 
-from seq2seq.checkpoint.files import CARD, GRAPHS, HASHED, SHORTLIST, WEIGHTS
+from seq2seq.checkpoint.files import CARD, GRAPHS, HASHED, SHORTLIST, STATES, WEIGHTS
 from seq2seq.checkpoint.files import CONFIG as CONFIG_FILE
 from seq2seq.checkpoint.owners import COMPARISON, EXPORT, MODEL, REPORT, RUN, owner
 from seq2seq.cli import app, files
@@ -89,7 +89,7 @@ def test_every_file_of_a_directory_has_a_row() -> None:
     table = table[: table.index("## ")]
     for name in {*MODEL, *RUN, *COMPARISON}:
         assert re.search(rf"`{re.escape(name)}[/`]", table), name
-    assert {CONFIG_FILE, CARD, *HASHED} == EXPORT == MODEL - {SHORTLIST}
+    assert {CONFIG_FILE, CARD, *HASHED} == EXPORT == MODEL - {SHORTLIST, STATES}
     assert REPORT < COMPARISON
 
 

@@ -31,6 +31,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 JOINT, SOURCE, TARGET = "tokenizer.model", "tokenizer.source.model", "tokenizer.target.model"
 GRAPHS = ENCODER, STEP = "encoder.onnx", "step.onnx"  # in an export, in place of the weights
 HASHED = (WEIGHTS, *GRAPHS, JOINT, SOURCE, TARGET)
+STATES = "states.safetensors"  # beside the model, no part of it, and never uploaded: see checkpoint.known_states
 SHORTLIST = "shortlist.safetensors"  # lies beside the model but is no part of it: see seq2seq.checkpoint.shortlist
 
 LARGEST_CONFIG = 8 << 20  # bytes; a run's TOML has at most 1 MiB, and the indented JSON of its keys a few times as much

@@ -11,11 +11,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from seq2seq.checkpoint.files import CARD, CONFIG, HASHED, SHORTLIST
+from seq2seq.checkpoint.files import CARD, CONFIG, HASHED, SHORTLIST, STATES
 from seq2seq.durable import final_name
 
 EXPORT = frozenset({CONFIG, CARD, *HASHED})
-MODEL = EXPORT | {SHORTLIST}
+MODEL = EXPORT | {SHORTLIST, STATES}
 LOG = "log.jsonl"  # of a run: the only file that is appended to rather than replaced
 RUN = MODEL | {LOG, ".lock", "training", "checkpoints", "cache"}
 REPORT = frozenset({"report.html", "report.md", "results.csv", "figures"})

@@ -17,6 +17,7 @@ from seq2seq.cli import (
     config,
     evaluate,
     export,
+    index,
     inspect,
     plot,
     push,
@@ -49,7 +50,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (config, train, translate, score, align, evaluate, shortlist, compare, export, inspect, push):
+for command in (config, train, translate, score, align, evaluate, shortlist, index, compare, export, inspect, push):
     name = command.__name__.rpartition(".")[2]
     app.command(name, cls=Command, epilog=epilog(command.EXAMPLES))(getattr(command, name))
 app.add_typer(plot.plot, name="plot")

@@ -69,8 +69,8 @@ def check_files(command: Any, values: Mapping[str, Any]) -> None:
         check_folder(command.name, None if output is None else str(output), read)
     elif output is not None:
         _check_file(output, inputs)
-    if command.name == "shortlist":
-        _check_inside(values["model"], _written()["shortlist"], inputs)
+    if command.name in ("shortlist", "index"):
+        _check_inside(values["model"], _written()[command.name], inputs)
 
 
 def _names(value: Any) -> list[str]:
@@ -181,10 +181,11 @@ def _check_inside(directory: str, names: Collection[str], inputs: Mapping[Identi
 
 def _written() -> dict[str, Collection[str]]:
     """Return the names that each command writes into a directory."""
-    from seq2seq.checkpoint.files import SHORTLIST
+    from seq2seq.checkpoint.files import SHORTLIST, STATES
     from seq2seq.checkpoint.owners import COMPARISON, EXPORT, REPORT, RUN
 
-    return {"train": RUN, "compare": COMPARISON, "results": REPORT, "export": EXPORT, "shortlist": {SHORTLIST}}
+    written: dict[str, Collection[str]] = {"train": RUN, "compare": COMPARISON, "results": REPORT, "export": EXPORT}
+    return written | {"shortlist": {SHORTLIST}, "index": {STATES}}
 
 
 def config_files(config: Config) -> Iterator[str]:

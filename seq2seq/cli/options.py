@@ -116,7 +116,7 @@ MaxLength = Annotated[
         metavar="N",
         min=1,
         max=LARGEST_COUNT,
-        help="Most pieces of a translation, the end counted.",
+        help="Most pieces of a translation, the end counted; a given prefix stays whole.",
         show_default="by the source's length",
         rich_help_panel=_SEARCH,
     ),

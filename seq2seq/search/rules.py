@@ -15,7 +15,7 @@ from seq2seq.search.constraints import Constraints
 
 T = TypeVar("T")
 GROUPED = "constraints share the beam out by how many are met, diverse_groups in groups; choose one of the two"
-GREEDY = "constraints need a beam size of 2 or more: greedy search would write them all before anything else"
+GREEDY = "constraints need a beam size of 2 or more, a glossary's too: greedy search would write them before all else"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
