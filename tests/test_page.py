@@ -17,13 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_server import Client, Running, save, serving, wait_until
+from test_server import TEXTS, Client, Running, save, serving, wait_until
 from test_translator import pair
 
 from seq2seq import Translator
+from seq2seq.checkpoint.known_states import write_states
+from seq2seq.checkpoint.model import load_model
 from seq2seq.server.limits import Limits
 from seq2seq.server.page_files import FOLDER, TYPES
 from seq2seq.text.tokenizer import TokenizerPair
+from seq2seq.translation.neighbours import join_states, states_of_pairs
+from seq2seq.translation.tags import Direction
 
 __all__ = ["pair"]  # a fixture
 FILES = sorted(FOLDER.iterdir())
@@ -36,16 +40,20 @@ SENTENCE = "der hund läuft schnell"
 
 @pytest.fixture(scope="module")
 def models(pair: TokenizerPair, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """German to English, back, and German to English by another model."""
+    """German to English, with an index of states; back; and German to English by another model."""
     folder = tmp_path_factory.mktemp("models")
+    first = save(folder / "de-en", pair)
+    loaded = load_model(first)
+    parts = states_of_pairs(loaded, [(text, "the dog runs quickly") for text in TEXTS])
+    write_states(first, join_states(part for _, part in parts), loaded.files)
     return [
-        str(save(folder / "de-en", pair)),
+        str(first),
         str(save(folder / "en-de", pair, "en", "de", seed=2)),
         str(save(folder / "de-en-second", pair, seed=3)),
     ]
 
 
-PAIRS = [("de", "en"), ("en", "de"), ("de", "en-second")]
+PAIRS = [[Direction(*pair, None)] for pair in (("de", "en"), ("en", "de"), ("de", "en-second"))]
 
 
 @pytest.fixture(scope="module")
@@ -566,6 +574,28 @@ def test_a_word_lights_all_views_and_keys_move_among_words(open_tab: Any) -> Non
     assert tab.state()["pin"].startswith("t0-")
     stops = tab.page.locator("#graph [tabindex='0']").count()
     assert stops == 1  # of the Tab key, however many words there are
+
+
+@pytest.mark.slow
+def test_a_chosen_word_has_its_nearest_training_sentences(open_tab: Any, client: Client) -> None:
+    pytest.importorskip("faiss")
+    pieces = explain(client)["target"]["pieces"]
+    fields = {"q": SENTENCE, "source": "de", "target": "en", "pieces": pieces, "count": 6}
+    tab = open_tab()
+    tab.look()
+    assert tab.page.locator("#nearest").is_visible()
+    assert tab.page.locator("#nearest-list li").count() == 0
+    for pin, side, position in (("t0-1", "target", 0), ("s0-2", "source", 1)):
+        tab.look(pin=pin, unit="pieces")
+        wanted = client.post("/neighbours", {**fields, "side": side, "position": position}).json["neighbours"]
+        tab.wait("count => document.querySelectorAll('#nearest-list li').length === count", len(wanted))
+        for name in ("source", "target"):
+            shown = tab.page.locator(f"#nearest-list .{name}").all_inner_texts()
+            assert [text.split() for text in shown] == [each[name].split() for each in wanted]
+        assert tab.page.locator("#nearest-list mark").count() == len(wanted) == 6
+        assert tab.page.locator(f"#nearest-list .{side} mark").count() == len(wanted)
+    tab.look(to="en-second")
+    assert not tab.page.locator("#nearest").is_visible()
 
 
 @pytest.mark.slow
