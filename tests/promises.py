@@ -460,6 +460,7 @@ LACKING = [
 ]  # fmt: skip
 
 SERVER, PARTS = "tests/test_server.py::test_", "tests/test_server_parts.py::test_"
+TALK, ANY = "tests/test_server_conversation.py::test_", "tests/test_server_properties.py::test_"
 KEPT_TAGS = (PARTS + "every_tag_is_kept_and_none_comes_in", PARTS + "tags_are_set_where_the_model_looked")
 SERVED = [
     Bug(38, "the queue has no end", "server/fair_queue.py", "if self.size + len(request.texts) > self.capacity:", "if False:",
@@ -516,6 +517,30 @@ SERVED = [
         (SERVER + "a_request_that_is_being_read_when_models_change_is_not_lost",)),
     Bug(38, "whoever is in the network may ask", "cli/serve.py", '] = "127.0.0.1",', '] = "0.0.0.0",',
         (SERVER + "the_default_is_this_machine_alone",)),
+    Bug(38, "a tag is not put before the source", "server/engines.py", "setup.search if tag is None else", "setup.search if True else",
+        (SERVER + "a_model_of_several_directions_gets_the_tag_of_each",)),
+    Bug(38, "a model that needs a tag fails at each request", "server/engines.py", 'engine.translate(["1"], **search)', "pass",
+        (SERVER + "a_model_that_needs_a_tag_is_not_served_without",)),
+    Bug(38, "back-translations are a direction of their own tag", "translation/tags.py", "None if text.tag is None else found.get(pair, text.tag)", "text.tag",
+        (SERVER + "directions_are_those_of_the_texts",)),
+    Bug(38, "sentences of Chinese touch in other scripts", "text/sentences.py", 'unicodedata.east_asian_width(last) in "WF" else', "True else",
+        (PARTS + "sentences_of_another_script_do_not_touch",)),
+    Bug(38, "an unknown abbreviation before a number ends a sentence", "text/sentences.py", "following.isdigit() or", "False or",
+        ("tests/test_documents.py::test_sentences_end_where_people_see_it",)),
+    Bug(38, "a sentence ends before a small letter in quotes", "text/sentences.py", "place = before_next.end() if before_next else", "place = mark.end() + 1 if before_next else",
+        ("tests/test_documents.py::test_sentences_end_where_people_see_it",)),
+    Bug(38, "half a surrogate pair is a failure", "server/app.py", 'refusal.text.encode("utf-8", "backslashreplace").decode()', "refusal.text",
+        (SERVER + "a_wrong_request_is_told_what_is_wrong",)),
+    Bug(38, "what cannot be explained is a failure", "server/explaining.py", "    except InputError as error:\n", "    except KeyError as error:\n",
+        (SERVER + "what_cannot_be_explained_is_told",)),
+    Bug(38, "an explanation has no longest sentence", "server/explaining.py", "min(LONGEST, limits.characters)", "limits.characters",
+        (SERVER + "what_cannot_be_explained_is_told",)),
+    Bug(38, "the edits of a question are forgotten", "server/explaining.py", '"edits": edits,', '"edits": [],',
+        (SERVER + "an_explanation_is_that_of_python",)),
+    Bug(38, "a number is no key, and opens where none is needed", "server/fields.py", "    if value is not None and not isinstance(value, str):", "    if False:",
+        (TALK + "every_answer_is_the_recorded_one", ANY + "any_json_is_answered_or_refused")),
+    Bug(38, "a list of several requests is answered in another order", "server/translating.py", "done += len(own)", "done += len(own) * (len(own) < 2)",
+        (ANY + "a_list_is_what_each_text_is_alone",)),
     Bug(38, "headers may come for ever", "server/run.py", "        super().connection_made(transport)\n        self._watch()",
         "        super().connection_made(transport)", (SERVER + "headers_that_do_not_arrive_end_the_connection",)),
 ]  # fmt: skip
