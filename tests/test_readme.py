@@ -41,7 +41,7 @@ BLOCKS = {
     "switch": ("sh", "scripts/configs/demo.toml"),
     "install": ("sh", "git clone"),
     "own text": ("sh", "> my.toml"),
-    "translator": ("python", "Translator.load"),
+    "translator": ("python", "translation = translator.translate"),
     "settings": ("sh", "max_steps=20000\n"),
     "go on": ("sh", "max_steps=20000 --resume"),
     "stream": ("toml", "streaming"),
