@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from seq2seq.config_file import load_config
     from seq2seq.errors import InputError, Seq2SeqError
     from seq2seq.onnx.translator import OnnxTranslator
+    from seq2seq.translation.explanation import AttentionEdit, Explanation
     from seq2seq.translation.translation import PairScore, Translation
     from seq2seq.translation.translator import Translator
     from seq2seq.translation.word_alignment import Alignment
@@ -26,7 +27,9 @@ from seq2seq.version import __version__
 
 __all__ = [
     "Alignment",
+    "AttentionEdit",
     "Config",
+    "Explanation",
     "InputError",
     "LoadedModel",
     "OnnxTranslator",
@@ -42,7 +45,9 @@ __all__ = [
 
 _HOMES = {
     "Alignment": "translation.word_alignment",
+    "AttentionEdit": "translation.explanation",
     "Config": "config",
+    "Explanation": "translation.explanation",
     "InputError": "errors",
     "LoadedModel": "checkpoint.model",
     "OnnxTranslator": "onnx.translator",

@@ -13,4 +13,6 @@ LARGEST_ALPHA = 10  # exponent of a length penalty; beyond that, long hypotheses
 LARGEST_REPETITION_PENALTY = 100  # factor of log-probabilities; beyond that, sums overflow in half precision
 LARGEST_DIVERSITY = 1000  # nats; far more than any log-probability of a piece
 LARGEST_CONSTRAINTS = 1000  # pieces of all constraints of a sentence, each of which asks for a bank of the beam
+LARGEST_EDITS = 1000  # of the attention of a sentence's steps, each of which has a weight for every source piece
+LARGEST_TOP = 1000  # most probable pieces of a step that are told
 LARGEST_COUNT = 1_000_000  # sentences or pieces, for numbers that only the user sets

@@ -272,6 +272,7 @@ USES = [
     Case("pairs without a target", "serve model --pairs de", "--pairs: 'de' is no pair of languages; write de-en"),
     Case("one pair twice", "serve model model --port 0", "model and model both translate de to en; serve one of them"),
     Case("a language into itself", "serve model --port 0 --pairs de:de", "'de:de' is no pair of languages"),
+    Case("tag unknown", "serve model --port 0 --pairs de-fr=<2fr>", "model: tag .<2fr>.: the model was not"),
     Case("keys missing", "serve model --keys no", "no: cannot be read: No such file"),
     Case("keys bad", "serve model --keys k", "k:2: a line is a key, or a key and its requests a minute",
          put("k", b"secret\nanother key 3\n")),

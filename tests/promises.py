@@ -415,6 +415,8 @@ TEXTS = [
 BOUNDS, ONNX = "tests/test_bounds.py::test_", "tests/test_onnx.py::test_"
 WORDS = "tests/test_word_alignment.py::test_"
 STRANGE = [
+    Bug(36, "a notebook runs what a piece says", "translation/attention_html.py", 'escape("".join(shown), quote=True)', '"".join(shown)',
+        ("tests/test_explain.py::test_strangers_strings_only_show",)),
     Bug(36, "a model may ask for any beam", "config.py", "beam_size: int = Field(5, ge=1, le=LARGEST_BEAM", "beam_size: int = Field(5, ge=1",
         (BOUNDS + "a_search_that_a_model_asks_for_ends", BOUNDS + "every_number_of_a_config_has_two_ends")),
     Bug(36, "weights may be no numbers", "checkpoint/model.py", '    refuse_nan(weights, str(path))\n', "",

@@ -24,7 +24,7 @@ from seq2seq.translation.translator import Translator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from speed import memory, setting, training, translation
+from speed import memory, server, setting, training, translation
 
 pytestmark = pytest.mark.scripts
 
@@ -170,3 +170,9 @@ def test_when_one_of_several_fails_the_others_end() -> None:
     with pytest.raises(Seq2SeqError, match="two: its measurement ended with exit code 3"):
         call_in_processes("two", eval, [["__import__('os')._exit(3)"], ["__import__('time').sleep(600)"]])
     assert multiprocessing.active_children() == []
+
+
+def test_a_quantile_is_a_value_that_was_measured() -> None:
+    values = [float(number) for number in range(1, 101)]
+    assert [server.quantile(values, share) for share in (0.5, 0.95, 0.99, 1.0)] == [50.0, 95.0, 99.0, 100.0]
+    assert server.quantile([7.0], 0.5) == server.quantile([7.0], 0.99) == 7.0

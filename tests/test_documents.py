@@ -217,6 +217,7 @@ TEXTS = {  # text -> its translation
     "\ufeffich\n": "\ufeffi\n",
     "ich sehe https://x.org/a.b. Hund {0}": "i see https://x.org/a.b. dog {0}",
     "\n\nich": "\n\ni",
+    "ich。Hund": "i⁇ dog",  # sentences of Chinese touch, those of others do not
 }
 
 
@@ -252,6 +253,12 @@ def test_problems_name_the_line(tmp_path: Path) -> None:
         ("Am 3. Oktober kommt Dr. Maier, z.B. Eva. Gut", ["Am 3. Oktober kommt Dr. Maier, z.B. Eva.", "Gut"]),
         ('Er sagt: "Ja." Dann geht er.', ['Er sagt: "Ja."', "Dann geht er."]),
         ("eins. zwei", ["eins. zwei"]),
+        ('Ja. „und“ (so) weiter! "nein"', ['Ja. „und“ (so) weiter! "nein"']),
+        (
+            "Abb. 3 zeigt No. 5 so. Und in 5 min. Los! 3 Hunde",
+            ["Abb. 3 zeigt No. 5 so.", "Und in 5 min.", "Los!", "3 Hunde"],
+        ),
+        ("a\u2028b", ["a", "b"]),
         ("  a\n\n b. ", ["a", "b."]),
         ("你好。世界！", ["你好。", "世界！"]),
         ("", []),

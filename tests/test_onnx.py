@@ -227,6 +227,8 @@ def test_what_an_export_cannot_do_is_refused(loaded: LoadedModel, export: Path, 
     model = str(loaded.directory)
     assert "does not sample" in refusal("translate", str(export), "--sample")
     assert "does not sample" in refusal("translate", str(export), "--mbr", "chrf")
+    with pytest.raises(InputError, match=f"^{export}: an exported model cannot be explained; use the model itself$"):
+        OnnxTranslator.load(export).explain("a b")
     options = [["--prefix"], ["--avoid", __file__], ["--diverse-groups", "1"]]
     options += [["--no-repeat-ngram", "2"], ["--repetition-penalty", "1.2"]]
     terms = tmp_path / "terms.tsv"

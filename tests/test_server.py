@@ -18,38 +18,41 @@ import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from libretranslatepy import LibreTranslateAPI
 from test_cli import fail
 from test_server_parts import Seen
-from test_translator import pair, sentences, tiny
+from test_translator import TARGETS, pair, sentences, tiny
 
 from seq2seq import Translator
-from seq2seq.checkpoint.model import save_model
+from seq2seq.checkpoint.model import load_model, save_model
+from seq2seq.config import TokenizerConfig
 from seq2seq.config_file import parse_config
 from seq2seq.errors import InputError, Seq2SeqError
-from seq2seq.server import run, translating
+from seq2seq.server import engines, run, translating
 from seq2seq.server.engines import LoadedModels, Setup
+from seq2seq.server.languages import read_pairs
 from seq2seq.server.limits import Limits
 from seq2seq.server.run import Server, address_of, open_socket
 from seq2seq.server.service import Service, Settings
-from seq2seq.text.tokenizer import TokenizerPair
+from seq2seq.text.tokenizer import TokenizerPair, train_tokenizers
+from seq2seq.translation.explanation import AttentionEdit
+from seq2seq.translation.tags import Direction, find_directions
 
 __all__ = ["pair"]  # a fixture
 ROOT = Path(__file__).parents[1]
 TEXTS = [text for text in sentences(30) if any(map(str.isalnum, text))]
 
 
-def save(path: Path, pair: TokenizerPair, source: str = "de", target: str = "en", seed: int = 1) -> Path:
+def save(path: Path, pair: TokenizerPair, source: str = "de", target: str = "en", seed: int = 1, **data: Any) -> Path:
     """A tiny model of two languages."""
     loaded = tiny(pair, seed=seed)
     tree = loaded.config.model_dump()
     config = parse_config(
-        tree | {"data": {**tree["data"], "source_language": source, "target_language": target}}, "test"
+        tree | {"data": {**tree["data"], "source_language": source, "target_language": target, **data}}, "test"
     )
     save_model(path, config=config, weights=loaded.model.float().state_dict(), tokenizers=pair, record={})
     return path
@@ -104,7 +107,7 @@ class Client:
         """A connection that has asked, and has not read the answer."""
         body = json.dumps(fields).encode()
         host, port = self.address.split(":")
-        connection = socket.create_connection((host, int(port)), timeout=60)
+        connection = socket.create_connection((host, int(port)), timeout=150)
         head = "POST /translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         return connection
@@ -185,42 +188,6 @@ def wait_until(check: Any) -> None:
 # ------------------------------------------------------------------------------------------- what each endpoint answers
 
 
-def test_the_recorded_conversation(client: Client) -> None:
-    """Everything that does not depend on the weights, word for word."""
-    assert client.get("/health").json == {"status": "ok"}
-    assert client.get("/languages").json == [
-        {"code": "de", "name": "German", "targets": ["en"]},
-        {"code": "en", "name": "English", "targets": ["de"]},
-    ]
-    assert client.get("/frontend/settings").json == {
-        "charLimit": 5000,
-        "frontendTimeout": 500,
-        "apiKeys": False,
-        "keyRequired": False,
-        "suggestions": False,
-        "filesTranslation": True,
-        "supportedFilesFormat": [".txt", ".html", ".htm"],
-        "language": {"source": {"code": "auto", "name": "Auto Detect"}, "target": {"code": "en", "name": "English"}},
-    }
-    assert client.translate("😀 ... \n").json == {"translatedText": "😀 ... \n"}
-    assert client.translate("Der Hund", "de", "de").json == {"translatedText": "Der Hund"}
-    assert client.translate(["", "..."], alternatives=2).json == {
-        "translatedText": ["", "..."],
-        "alternatives": [[], []],
-    }
-    assert client.translate("<br>", format="html", alternatives=1).json == {
-        "translatedText": "<br>",
-        "alternatives": [],
-    }
-    page = client.get("/")
-    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert client.get("/frontend/pairs").json == [
-        {"source": "de", "target": "en", "alternatives": 2},
-        {"source": "en", "target": "de", "alternatives": 2},
-    ]
-    assert b"<code>POST /translate</code>" in client.get("/docs").body
-
-
 ERRORS: list[tuple[dict[str, Any], int, str]] = [
     ({"source": "de", "target": "en"}, 400, "Invalid request: missing q parameter"),
     ({"q": "", "source": "de", "target": "en"}, 400, "Invalid request: missing q parameter"),
@@ -229,6 +196,7 @@ ERRORS: list[tuple[dict[str, Any], int, str]] = [
     ({"q": "a", "source": "de"}, 400, "Invalid request: missing target parameter"),
     ({"q": "a", "source": "zz", "target": "en"}, 400, "zz is not supported"),
     ({"q": "a", "source": "de", "target": "auto"}, 400, "auto is not supported"),
+    ({"q": "a", "source": "\ud800", "target": "en"}, 400, "\\ud800 is not supported"),
     ({"q": "a", "source": 3, "target": "en"}, 400, "Invalid request: source must be a string"),
     ({"q": 3, "source": "de", "target": "en"}, 400, "Invalid request: q must be a string or a list of strings"),
     ({"q": ["a", 3], "source": "de", "target": "en"}, 400, "Invalid request: q must be a string or a list of strings"),
@@ -309,6 +277,89 @@ def test_a_body_of_no_stated_length_is_cut_off(running: Running) -> None:
         except ConnectionError:
             return
         assert not answer or b" 413 " in answer.partition(b"\r\n")[0]
+
+
+# --------------------------------------------------------------------------------------------------------- explanations
+
+QUESTIONS: list[dict[str, Any]] = [
+    {},
+    {"top": 3, "alternatives": 1},
+    {"prefix": "the d", "edits": []},
+    {"edits": [{"step": 0, "mask": [0]}, {"step": 1, "mask": None, "weights": [1.0, 0, 0, 0, 0, 0, 0]}]},
+    {"edits": [{"step": -1, "mask": [0, 2]}], "state": "fixed"},
+]
+
+
+@pytest.mark.parametrize("workers", [None, pytest.param(1, marks=pytest.mark.slow)])
+def test_an_explanation_is_that_of_python(workers: int | None, models: list[str], translator: Translator) -> None:
+    width = len(translator.translate(["der hund läuft"])[0].source_pieces) + 1
+    first = translator.translate(["der hund läuft"])[0].pieces[:1]
+    with serving(models, workers=workers) as running:
+        for question in [*QUESTIONS, {"pieces": first}]:
+            for edit in question.get("edits", []):
+                edit.update({"weights": [1.0] + [0.0] * (width - 1)} if edit.get("weights") else {})
+            edits = [AttentionEdit(**edit) for edit in question.get("edits", [])]
+            count = question["alternatives"] + 1 if "alternatives" in question else None
+            kept = {name: value for name, value in question.items() if name not in ("edits", "alternatives")}
+            wanted = translator.explain("der hund läuft", edits=edits, n_best=count, **kept).as_json()
+            fields = {"q": "der hund läuft", "source": "de", "target": "en", **question}
+            answer = running.client.post("/explain", fields)
+            assert (answer.status, answer.json) == (200, json.loads(json.dumps(wanted)))
+        answer = running.client.post("/explain", {"q": "der hund läuft heute", "source": "auto", "target": "en"}).json
+        assert answer["detectedLanguage"]["language"] == "de"
+        assert answer["target"]["text"] == translator.translate(["der hund läuft heute"])[0].text
+        wrong = running.client.post("/explain", {**fields, "pieces": ["no such piece"]})
+        assert wrong.status == 400
+        assert "is no piece of the target vocabulary" in wrong.json["error"]
+
+
+BAD_QUESTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"q": ["hund"]}, "q must be a string"),
+    ({"q": "x" * 1001}, "1,001 characters; at most 1,000 are allowed"),
+    ({"q": " "}, "the text is blank: there is nothing to explain"),
+    ({"prefix": 3}, "prefix must be a string"),
+    ({"prefix": "a\0"}, "the text has a NUL character; take it out"),
+    ({"prefix": "the", "pieces": ["</s>"]}, "prefix and pieces both say how the translation begins; give one of them"),
+    ({"pieces": "the"}, "pieces must be a list"),
+    ({"pieces": [3]}, "pieces must be a list of strings"),
+    ({"pieces": ["\ud800"]}, "piece 0: '\\ud800' is no piece of the target vocabulary"),
+    ({"state": "other"}, "state must be following or fixed"),
+    ({"top": 51}, "top must be a whole number from 1 to 50"),
+    ({"top": True}, "top must be a whole number from 1 to 50"),
+    ({"alternatives": 3}, "alternatives must be a whole number from 0 to 2"),
+    ({"edits": {}}, "edits must be a list"),
+    ({"edits": [{"mask": [0]}]}, "edit 1 must be an object with step, and weights or mask"),
+    ({"edits": [{"step": 0, "other": 1}]}, "edit 1 must be an object with step, and weights or mask"),
+    ({"edits": [{"step": 0, "mask": "0"}]}, "edit 1: mask must be a list of numbers"),
+    ({"edits": [{"step": 0, "weights": [1]}]}, "edit 1: 1 weights, but the source has"),
+    ({"edits": [{"step": -1, "weights": [1]}]}, "edit 1: step -1 is every step, and takes a mask alone"),
+    ({"edits": [{"step": 0, "mask": [999]}]}, "edit 1: "),
+    ({"edits": [{"step": 10**30, "mask": [0]}]}, "edit 1: step"),
+    ({"source": "en", "target": "en"}, ""),
+]
+
+
+@pytest.mark.parametrize(("fields", "text"), BAD_QUESTIONS, ids=lambda value: str(value)[:40])
+def test_what_cannot_be_explained_is_told(fields: dict[str, Any], text: str, client: Client) -> None:
+    answer = client.post("/explain", {"q": "hund", "source": "de", "target": "en", **fields})
+    assert answer.status == 400
+    assert answer.json["error"].startswith(
+        f"Invalid request: {text}" if text else "English (en) to English (en) is not"
+    )
+
+
+def test_an_explanation_is_asked_for_in_json(client: Client) -> None:
+    for asked in (form(q="hund", source="de", target="en"), (b"", None)):
+        answer = client.ask("POST", "/explain?q=hund&source=de&target=en", *asked)
+        assert answer.json == {"error": "Invalid request: send JSON, with q, source and target"}
+
+
+def test_an_exported_model_is_not_explained(models: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the words about it have no path."""
+    monkeypatch.setattr(engines, "is_export", lambda name: True)
+    with serving(models) as running:
+        answer = running.client.post("/explain", {"q": "hund", "source": "de", "target": "en"})
+    assert answer.json == {"error": "Invalid request: the model of this pair is exported, and cannot be explained"}
 
 
 # --------------------------------------------------------------------------------------------------------- translations
@@ -748,7 +799,7 @@ def test_a_connection_is_used_again(client: Client) -> None:
     connection.close()
 
 
-# -------------------------------------------------------------------------------------------------- description, client
+# ----------------------------------------------------------------------------------------------------------- description
 
 
 def test_the_description_has_every_endpoint_and_every_status(client: Client, running: Running) -> None:
@@ -766,13 +817,6 @@ def test_the_description_has_every_endpoint_and_every_status(client: Client, run
     answer = client.translate("der hund läuft", "auto", alternatives=1).json
     told = asked["responses"]["200"]["content"]["application/json"]["schema"]["properties"]
     assert answer.keys() == told.keys()
-
-
-def test_a_client_of_libretranslate(client: Client, translator: Translator) -> None:
-    api = LibreTranslateAPI(client.url, api_key="none is needed")
-    assert api.translate("der hund läuft", "de", "en") == translator.translate(["der hund läuft"])[0].text
-    assert api.detect("der hund läuft heute nicht")[0]["language"] == "de"
-    assert [each["code"] for each in api.languages()] == ["de", "en"]
 
 
 # ---------------------------------------------------------------------------------------------------------- the command
@@ -796,10 +840,11 @@ def command(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], Client, st
 
 def translating_children(process: int) -> list[int]:
     """The processes that threads of a server have started, but for the tracker that Python's own library starts."""
-    lists = [path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children")]
-    children = [int(child) for each in lists for child in each.split()]
-    found = [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-    assert len(found) >= 2
+    found = list[int]()
+    with suppress(FileNotFoundError):  # a thread or process that has just ended, of models that were replaced
+        lists = [path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children")]
+        for child in (int(child) for each in lists for child in each.split()):
+            found += [child] if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes() else []
     return found
 
 
@@ -821,6 +866,7 @@ def test_signals_lose_no_request(workers: list[str], models: list[str], translat
             asked += 1
         assert loaded.result() == "loaded again: German to English, English to German\n"
         if workers:
+            wait_until(lambda: len(translating_children(process.pid)) == 2)  # those of the old models have ended
             for child in translating_children(process.pid):
                 os.kill(child, signal.SIGKILL)
             for _ in range(4):
@@ -832,7 +878,7 @@ def test_signals_lose_no_request(workers: list[str], models: list[str], translat
         process.send_signal(signal.SIGTERM)
         assert b"200 OK" in connection.recv(65536)
         connection.close()
-        assert process.wait(60) == 0
+        assert process.wait(150) == 0
         assert process.stderr.read() == "stopping: what was taken is finished; once more ends it now\n"  # type: ignore[union-attr]
 
 
@@ -883,8 +929,67 @@ def test_the_default_is_this_machine_alone(models: list[str], monkeypatch: pytes
     assert opened == [re.findall(r"serving x at (http://127\.0\.0\.1:\d+); Ctrl-C stops", result.output)[0]]
 
 
+TAGGED = [  # of each text to learn from, its tag and its own languages
+    {"tsv": "a", "tag": "<2en>"},
+    {"tsv": "b", "tag": "<2fr>", "target_language": "fr"},
+    {"tsv": "c", "tag": "<bt>", "source_language": "fr"},
+    {"tsv": "d", "tag": "<2fr>", "target_language": "fr"},
+]
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model that reads a tag before each source, by which it knows into what to translate."""
+    tokenizer = TokenizerConfig(vocabulary_size=83, joint=False)
+    tokenizers = train_tokenizers(sentences(40), TARGETS, tokenizer, tags=["<2en>", "<2fr>", "<bt>"])
+    validation = {"tsv": "v", "tag": "<2en>"}
+    folder = tmp_path_factory.mktemp("tagged")
+    return str(save(folder / "model", tokenizers, train=TAGGED, validation=validation))
+
+
+@pytest.mark.parametrize("workers", [None, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("given", [None, "fr-en=<bt>+de-en=<2en>+de-fr=<2fr>"])
+def test_a_model_of_several_directions_gets_the_tag_of_each(
+    given: str | None, workers: int | None, tagged: str
+) -> None:
+    translator = Translator.load(tagged)
+    tags = {("de", "en"): "<2en>", ("de", "fr"): "<2fr>", ("fr", "en"): "<bt>"}
+    wanted = {pair: [each.text for each in translator.translate(TEXTS, tag=tag)] for pair, tag in tags.items()}
+    assert wanted["de", "en"] != wanted["de", "fr"] != wanted["fr", "en"]
+    with (
+        serving([tagged], pairs=read_pairs(given, [tagged]), workers=workers) as running,
+        ThreadPoolExecutor(6) as threads,
+    ):
+        listed = {
+            (each["code"], target) for each in running.client.get("/languages").json for target in each["targets"]
+        }
+        assert listed == tags.keys()
+        asked = {pair: threads.submit(running.client.translate, TEXTS, *pair) for pair in [*tags] * 2}
+        assert {pair: answer.result().json["translatedText"] for pair, answer in asked.items()} == wanted
+        html = running.client.translate("<b>der hund</b> läuft", "de", "fr", format="html").json["translatedText"]
+        assert html.count("<b>") == html.count("</b>") == 1
+
+
+def test_a_model_that_needs_a_tag_is_not_served_without(tagged: str) -> None:
+    for given, error in (
+        ("de-en", "the model reads a tag before every source"),
+        ("de-en=<x>", "was not trained with it"),
+    ):
+        service = Service(Setup([tagged], read_pairs(given, [tagged]), "cpu", 1, {}), Settings(), lambda line: None)
+        with pytest.raises(InputError, match=f"{tagged}: .*{error}"):
+            Server(service, open_socket("127.0.0.1", 0)).run()
+
+
+def test_directions_are_those_of_the_texts(pair: TokenizerPair, tmp_path: Path) -> None:
+    """A text of back-translations is no direction of its own where the same direction has a text without a tag."""
+    data = {"train": [*TAGGED, {"tsv": "e"}], "validation": {"tsv": "v"}}
+    path = save(tmp_path / "model", pair, **data)
+    found = find_directions(load_model(path).config)
+    assert found == [Direction("de", "en"), Direction("de", "fr", "<2fr>"), Direction("fr", "en", "<bt>")]
+
+
 def test_languages_of_models_that_do_not_name_them(models: list[str]) -> None:
-    with serving(models[:1], pairs=[("fr", "it")]) as running:
+    with serving(models[:1], pairs=[[Direction("fr", "it")]]) as running:
         assert running.client.get("/languages").json[0] == {"code": "fr", "name": "French", "targets": ["it"]}
         assert running.client.translate("hund", "fr", "it").status == 200
     service = Service(Setup([models[0]] * 2, [None, None], "cpu", 1, {}), Settings(), lambda line: None)

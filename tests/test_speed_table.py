@@ -63,9 +63,20 @@ def folder(tmp_path: Path) -> Path:
     shape = {"batch": 64, "target": 100, "source": 100, "units": 512}
     memory = {"shape": shape, "bytes": 9e7, "plain_bytes": 3.9e9, "gradient_error": 3e-6}
     memory |= {"plain_gradient_error": 2e-6}
+    ranks = {rank: summary([41.2], 2) for rank in ("p50", "p95", "p99")}
+    asked = {
+        "sentences": 1000,
+        "bulk_sentences_per_second": summary([25.0], 2),
+        "matmul_gflops": summary([140.0], 1),
+        "clients": [
+            {"clients": clients, "share_of_bulk": summary([share], 4)} | ranks
+            for clients, share in ((1, 0.45), (8, 0.91))
+        ],
+        "memory": {"requests": 10000, "first_bytes": 4e8, "largest_bytes": 4.2e8, "last_bytes": 4.1e8},
+    }
     written = [  # not in the order of their dates
         result("2026-02-01T10:00Z", training=trained(2500.0) + trained(3500.0, mixed_precision="bf16")),
-        result("2026-01-01T10:00Z", training=trained(2000.0), translation=translated(), latency=alone),
+        result("2026-01-01T10:00Z", training=trained(2000.0), translation=translated(), latency=alone, server=asked),
         result("2025-12-01T10:00Z", startup=started, attention_memory=memory, scores_in_turns=compared()),
     ]
     for number, one in enumerate(written):
@@ -86,6 +97,8 @@ def test_each_part_comes_from_its_newest_measurement(folder: Path) -> None:
     assert "beam 5 47" in page
     assert "`tok:13a`" in page
     assert "| float32 | 40 | 40 | 40 |" in page
+    assert "| 1 client at once | 0.45 | 41 | 41 | 41 |\n| 8 clients at once | 0.91 |" in page
+    assert "over 10,000 requests: 400 MB after a tenth of them, 410 MB at the end, 420 MB at most." in page
     assert "| --help | 0.20 | 0.31 |" in page
     assert "90 MB; the formula as it stands 3,900 MB. Our gradients lie within 3e-06 of" in page
     for date, part in (("2026-02-01", "Training"), ("2026-01-01", "Latency"), ("2025-12-01", "Attention memory")):

@@ -146,12 +146,32 @@ def attention_memory(found: dict[str, Any]) -> list[str]:
     ]
 
 
+def server(found: dict[str, Any]) -> list[str]:
+    """Return the rows of the server's table, and a sentence on its memory."""
+    heads = "of bulk's sentences/s | p50, ms | p95, ms | p99, ms"
+    lines = [f"| server, one sentence a request, beam 5 | {heads} |", "|---|---|---|---|---|"]
+    for one in found["clients"]:
+        ranks = " | ".join(median(one[rank]) for rank in ("p50", "p95", "p99"))
+        clients = f"{one['clients']} client{'s' * (one['clients'] > 1)}"
+        lines.append(f"| {clients} at once | {median(one['share_of_bulk'], '.2f')} | {ranks} |")
+    bulk, memory = found["bulk_sentences_per_second"], found["memory"]
+    first, largest, last = (memory[f"{key}_bytes"] / 1e6 for key in ("first", "largest", "last"))
+    return [
+        *lines,
+        "",
+        f"Bulk: {median(bulk)} sentences/s of {found['sentences']:,}, in the same turn, beside a matmul of "
+        f"{median(found['matmul_gflops'])} GFLOP/s. Resident memory over {memory['requests']:,} requests: "
+        f"{first:,.0f} MB after a tenth of them, {last:,.0f} MB at the end, {largest:,.0f} MB at most.",
+    ]
+
+
 TABLES: dict[str, Callable[[Any], list[str]]] = {
     "training": training,
     "scores-in-turns": scores_in_turns,
     "translation": translation,
     "latency": latency,
     "startup": startup,
+    "server": server,
     "attention-memory": attention_memory,
 }
 
@@ -194,6 +214,9 @@ def history(results: list[dict[str, Any]]) -> list[str]:
             name = f"{one['variant']}, beam {one['beam']}, batch {one['batch'] or '-'}, workers {one['workers']}"
             speed, share = (one[key]["median"] for key in ("tokens_per_second", "fraction_of_exact_bound"))
             lines.append((name, f"{mark}  {name:48} {speed:9,.0f} tokens/s  {share:.2f} of exact's bound"))
+        for one in result.get("server", {}).get("results", {}).get("clients", []):
+            name, share = f"server, {one['clients']} clients", one["share_of_bulk"]["median"]
+            lines.append((name, f"{mark}  {name:48} {one['p50']['median']:9,.0f} ms  {share:.2f} of bulk"))
         for one in result.get("latency", {}).get("results", []):
             name = f"one sentence, {one['variant']}"
             lines.append((name, f"{mark}  {name:48} {one['p50']['median']:9,.0f} ms"))

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seq2seq.bulk.documents import Entry
-from seq2seq.text.sentences import cut_sentences
+from seq2seq.text.sentences import cut_sentences, space_after
 from seq2seq.text.words import Span
 
 if TYPE_CHECKING:
@@ -64,10 +64,11 @@ def _moved(span: Span, by: int) -> Span:
 
 
 def _fill(entry: Entry, sentences: Sequence[_Sentence], answers: list[ProtectedTranslation]) -> Done:
-    """Fill in the sentences' translations, with the space between them as it was."""
+    """Fill in the sentences' translations, with the space between them as it was, or one where they would touch."""
     text, tags, done, problems = "", list[Span](), 0, list[str]()
     for sentence, answer in zip(sentences, answers, strict=True):
         text += entry.text[done : sentence.span[0]]
+        text += space_after(text) if done else ""
         tags += [
             _moved(span, len(text)) for span, (_, is_tag) in zip(answer.spans, sentence.kept, strict=True) if is_tag
         ]

@@ -1,4 +1,4 @@
-"""The commands `seq2seq plot attention` and `seq2seq plot results`, which draws the report of a comparison again."""
+"""The commands `seq2seq plot attention`, `plot explanation`, and `plot results`, the report of a comparison again."""
 
 from __future__ import annotations
 
@@ -30,14 +30,20 @@ seq2seq plot attention runs/demo --source "Die Frau schläft nicht." \\
 seq2seq plot attention runs/demo --source "Die Frau schläft nicht." \\
     --target "The woman does not sleep." --shift 1 --output attention.pdf
 """
+EXPLANATION = """
+seq2seq plot explanation explanation.json
+seq2seq plot explanation explanation.json --mass 0.8 --output attention.svg
+seq2seq plot explanation explanation.json --tree --output tree.svg
+"""
 RESULTS = """
 seq2seq plot results runs/comparison/results.json --output report
 """
-EXAMPLES = ATTENTION.rstrip() + RESULTS
+EXAMPLES = ATTENTION.rstrip() + EXPLANATION.rstrip() + RESULTS
+MASS = 0.9
 FORMATS: dict[str, Form] = {".svg": "svg", ".pdf": "pdf", ".png": "png"}
 
 plot = typer.Typer(
-    help="Draw what a model looked at, or the results of a comparison.",
+    help="Draw what a model looked at, how a search went, or the results of a comparison.",
     epilog=epilog(EXAMPLES),
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -110,6 +116,63 @@ def attention(
     from seq2seq.comparison.report.pictures import encode, missing_glyphs
 
     content, missing = encode(attention_map(*drawing), form)
+    _write(output, content)
+    if missing and form != "svg":
+        say(f"warning: {missing_glyphs(missing)}")
+
+
+@plot.command(cls=Command, epilog=epilog(EXPLANATION))
+def explanation(
+    file: Annotated[
+        str, typer.Argument(metavar="EXPLANATION.json", help="What Explanation.as_json gave, or the server answered.")
+    ],
+    mass: Annotated[
+        float | None,
+        typer.Option(
+            "--mass",
+            metavar="SHARE",
+            help="Of each piece, draw the strongest lines that together have this share of its attention.",
+            show_default="0.9",
+        ),
+    ] = None,
+    tree: Annotated[bool, typer.Option("--tree", help="Draw the hypotheses of the beam instead.")] = False,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="An .svg, .pdf or .png file.", show_default="drawn in the terminal"
+        ),
+    ] = STANDARD,
+) -> None:
+    """Draw a saved explanation: what each piece looked at, or the tree of the beam.
+
+    In a file, lines lead from each piece to what it looked at, as wide as
+    its attention, beside the matrix that the terminal shows. In the tree, the
+    way to the translation is blue, and what was cut at once grey.
+    """
+    form = _format_of(output)
+    if form is None and (tree or mass is not None):
+        raise InputError(f"{'--tree' if tree else '--mass'} has no effect in the terminal; give a file with --output")
+    if tree and mass is not None:
+        raise InputError("--mass has no effect with --tree, which draws no attention")
+    if mass is not None and not 0 < mass <= 1:
+        raise InputError(f"--mass must be above 0 and at most 1, given {mass}")
+    from seq2seq.translation.saved_explanation import load_explanation
+
+    found = load_explanation(Path(file))
+    if tree and not found.tree:
+        raise InputError(f"{file}: it has no tree of the beam; explain with tree=True")
+    drawing = found.attention, found.source.pieces, found.rows
+    if form is None:
+        import numpy as np
+
+        print_text(draw_to_width(np.array(drawing[0]), *drawing[1:], ascii_only=not supports_unicode()))
+        return
+    require("seq2seq plot explanation --output", "matplotlib")
+    from seq2seq.comparison.report.heatmaps import attention_graph
+    from seq2seq.comparison.report.pictures import encode, missing_glyphs
+    from seq2seq.comparison.report.trees import beam_tree
+
+    content, missing = encode(beam_tree(found.tree) if tree else attention_graph(*drawing, mass or MASS), form)
     _write(output, content)
     if missing and form != "svg":
         say(f"warning: {missing_glyphs(missing)}")

@@ -28,7 +28,7 @@ Models = Annotated[
     typer.Argument(
         metavar="MODEL",
         help="Model directory, or OWNER/NAME\\[@REVISION] on the Hugging Face hub. Each serves the languages of its "
-        "config.",
+        "config, and of its texts with tags.",
         show_default=False,
     ),
 ]
@@ -46,7 +46,7 @@ def serve(
         typer.Option(
             "--pairs",
             metavar="CODE",
-            help="Languages of the models, as in de-en,en-de.",
+            help="Languages of the models, as in de-en,en-de; of one model that reads tags, de-en=TAG+de-fr=TAG.",
             show_default="those of their configs",
         ),
     ] = None,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from seq2seq.nn.architecture import Architecture
 from seq2seq.nn.kernels.loop_gradients import Repeatable, plain, repeat_keys, repeat_values, weighted_sum
 from seq2seq.nn.normalisation import NORMALISATIONS, Normalisation
+from seq2seq.nn.override import Override
 from seq2seq.nn.score_function import ScoreFunction
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS, View, Window
@@ -30,11 +31,13 @@ class Memory:
     values: Repeatable  # [batch, source, value_dim]
     mask: Bool[Tensor, "batch source"]
     pieces: Int[Tensor, "batch source"] | None = None  # what can be copied, -1 elsewhere; None: the model cannot copy
+    override: Override | None = None  # weights that stand in for those of the model
 
     def select(self, rows: Int[Tensor, " selected"]) -> "Memory":
         """Return the memory of the sentences with these row numbers, in their order."""
         keys, values, mask = (plain(part).index_select(0, rows) for part in (self.keys, self.values, self.mask))
-        return Memory(keys, values, mask, None if self.pieces is None else self.pieces.index_select(0, rows))
+        pieces = None if self.pieces is None else self.pieces.index_select(0, rows)
+        return Memory(keys, values, mask, pieces, None if self.override is None else self.override.select(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,16 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class AttentionOutput:
-    """Contexts and weights of one or more steps, and the history that the next step needs."""
+    """Contexts and weights of one or more steps, and the history that the next step needs.
+
+    carried: where the output layer alone reads an override, the model's own context, which goes wherever else the
+    wiring leads it; None: the same context everywhere.
+    """
 
     context: Float[Tensor, "batch target key_dim"]
     weights: Float[Tensor, "batch target source"]
     past: Past
+    carried: Float[Tensor, "batch target key_dim"] | None = None
 
 
 class Attention(nn.Module, ABC):
@@ -85,6 +93,7 @@ class Attention(nn.Module, ABC):
 
     def repeat(self, memory: Memory, steps: int) -> Memory:
         """Return the memory prepared for a training loop of `steps` steps, with the same gradients."""
+        _refuse_apart(memory)
         return memory
 
     @abstractmethod
@@ -100,26 +109,40 @@ class Attention(nn.Module, ABC):
     def begin(self, memory: Memory) -> Past:
         """Return the history before the first step, with one slot."""
         batch, source = memory.mask.shape
+        reads_position = self.window.reads_position or memory.override is not None
         return Past(
-            memory.mask.new_zeros(batch, 1, dtype=torch.long) if self.window.reads_position else None,
+            memory.mask.new_zeros(batch, 1, dtype=torch.long) if reads_position else None,
             plain(memory.values).new_zeros(batch, 1, source) if self.reads_coverage else None,
         )
 
     def look(self, query: Float[Tensor, "batch slots query_dim"], memory: Memory, past: Past) -> AttentionOutput:
         """Attend for one step of every slot, each with its own history."""
-        view = self.window(query, memory.mask, past.position)
-        context, weights = self.attend(query, memory, view, past.coverage)
+        view, carried = self.window(query, memory.mask, past.position), None
+        context, weights = self.attend(query, memory, self._overridden(view, memory, past, False), past.coverage)
         after = Past(
             None if past.position is None else past.position + 1,
             None if past.coverage is None else past.coverage + weights,
         )
-        return AttentionOutput(context, weights, after)
+        if memory.override is not None and memory.override.outputs_alone:
+            carried = context
+            context, weights = self.attend(query, memory, self._overridden(view, memory, past, True), past.coverage)
+        return AttentionOutput(context, weights, after, carried)
+
+    @staticmethod
+    def _overridden(view: View, memory: Memory, past: Past, outputs_alone: bool) -> View:
+        """Return the view with the override of its steps, where there is one of this kind."""
+        if memory.override is None or memory.override.outputs_alone is not outputs_alone:
+            return view
+        if past.position is None:
+            raise ValueError("an override needs the number of the step; give it before the first (`Attention.begin`)")
+        return replace(view, override=memory.override.at(past.position))
 
     def read(self, query: Float[Tensor, "batch target query_dim"], memory: Memory, past: Past) -> AttentionOutput:
         """Attend for all steps of a target whose queries are known, from a history with one slot.
 
         All steps are computed at once, unless the energies depend on the weights of earlier steps.
         """
+        _refuse_apart(memory)
         if past.coverage is None:
             steps = torch.arange(query.shape[1], device=query.device)
             looked = self.look(query, memory, past.map(lambda position: position + steps))
@@ -135,9 +158,10 @@ class Attention(nn.Module, ABC):
     def weights(
         self, energies: Float[Tensor, "batch target source"], view: View
     ) -> Float[Tensor, "batch target source"]:
-        """Return the energies normalised within the view, times the view's factor."""
+        """Return the energies normalised within the view, times the view's factor, unless other weights are given."""
         weights: Tensor = self.normalisation(energies, view.allowed)
-        return weights if view.factor is None else weights * view.factor
+        weights = weights if view.factor is None else weights * view.factor
+        return weights if view.override is None else view.override.apply(weights)
 
 
 class SingleHead(Attention):
@@ -159,8 +183,9 @@ class SingleHead(Attention):
 
     def repeat(self, memory: Memory, steps: int) -> Memory:
         """Prepare keys and values so that each gets one gradient for all steps."""
+        memory = super().repeat(memory, steps)
         keys = repeat_keys(plain(memory.keys), steps) if self.score.repeats_keys else memory.keys
-        return Memory(keys, repeat_values(plain(memory.values), steps), memory.mask)
+        return replace(memory, keys=keys, values=repeat_values(plain(memory.values), steps))
 
     def attend(
         self,
@@ -243,6 +268,12 @@ class MultiHead(Attention):
         for score in self.scores:
             assert isinstance(score, ScoreFunction)  # the type of a ModuleList does not say so
             yield score
+
+
+def _refuse_apart(memory: Memory) -> None:
+    """Raise ValueError for an override that the output layer alone reads, which decoding known targets cannot do."""
+    if memory.override is not None and memory.override.outputs_alone:
+        raise ValueError("an override for the outputs alone is for steps one by one, not for known targets at once")
 
 
 def make_attention(architecture: Architecture) -> Attention:

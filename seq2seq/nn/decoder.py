@@ -227,7 +227,8 @@ class Bahdanau(Decoder):
         """Decode one token of every occupied slot: attend with s_{t-1}, run the layers, read out."""
         attended = self.attention.look(state.cells[-1][0], state.memory, state.past)
         context = slots.rows(attended.context)
-        top, cells = self.recur(torch.cat([embedded, context], dim=-1), state.cells, slots)
+        carried = context if attended.carried is None else slots.rows(attended.carried)
+        top, cells = self.recur(torch.cat([embedded, carried], dim=-1), state.cells, slots)
         outputs = slots.scatter(torch.tanh(self.readout(torch.cat([top, context, embedded], dim=-1))))
         gate = None if self.copy_gate is None else slots.scatter(self.gate(top, context, embedded))
         return DecoderOutput(outputs, attended.weights, replace(state, cells=cells, past=attended.past), gate)
@@ -268,6 +269,8 @@ class Luong(Decoder):
         outputs = slots.scatter(self.join(context, top))
         gate = None if self.copy_gate is None else slots.scatter(self.gate(top, context, embedded))
         fed = None if state.fed is None else outputs
+        if fed is not None and attended.carried is not None:
+            fed = slots.scatter(self.join(slots.rows(attended.carried), top))
         return DecoderOutput(outputs, attended.weights, DecoderState(state.memory, cells, fed, attended.past), gate)
 
     def first_input(

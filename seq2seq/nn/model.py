@@ -18,6 +18,7 @@ from seq2seq.nn.loss import Guide, Loss, cross_entropy, misalignment, repetition
 from seq2seq.nn.masking import length_mask
 from seq2seq.nn.narrow_output import NarrowOutput, NarrowState
 from seq2seq.nn.normalisation import NORMALISATIONS
+from seq2seq.nn.override import Override
 from seq2seq.nn.scores import SCORE_FUNCTIONS
 from seq2seq.nn.windows import WINDOWS
 
@@ -57,6 +58,11 @@ class Seq2Seq(nn.Module):
         if not self.architecture.copy:
             return state
         return replace(state, memory=replace(state.memory, pieces=copyable_pieces(source)))
+
+    def with_override(self, state: DecoderState, override: Override) -> DecoderState:
+        """Return a state before the first token, from which the steps attend as the override says."""
+        memory = replace(state.memory, override=override)
+        return replace(state, memory=memory, past=self.decoder.attention.begin(memory))
 
     def step(
         self, tokens: Int[Tensor, "sentences beam"], state: DecoderState, slots: Slots | None = None

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from seq2seq.nn.override import StepOverride
 from seq2seq.nn.registry import register
 
 
@@ -16,11 +17,12 @@ from seq2seq.nn.registry import register
 class View:
     """The positions a step may attend to, and a factor on the weights after the normalisation.
 
-    allowed has one row for all queries, or one per query.
+    allowed has one row for all queries, or one per query. override: what then stands in for the weights, if anything.
     """
 
     allowed: Bool[Tensor, "batch rows source"]
     factor: Float[Tensor, "batch target source"] | None = None
+    override: StepOverride | None = None
 
 
 class Window(nn.Module, ABC):

@@ -29,7 +29,7 @@ from seq2seq.translation.translation import (
 class OnnxTranslator:
     """A translator for a model written by `seq2seq export`: the same translations as `Translator`, on the CPU.
 
-    It searches; it does not sample, score, align, join an ensemble, use a shortlist or steer what it writes.
+    It searches; it does not sample, score, align, explain, join an ensemble, use a shortlist or steer what it writes.
     """
 
     def __init__(self, model: ExportedModel, threads: int | None = None) -> None:
@@ -109,6 +109,10 @@ class OnnxTranslator:
     def sample(self, texts: Iterable[str], **options: Any) -> NoReturn:
         """Raise InputError: an exported model does not sample."""
         raise InputError(f"{self.models[0].directory}: an exported model does not sample; use the model itself")
+
+    def explain(self, text: str, **options: Any) -> NoReturn:
+        """Raise InputError: the graphs of an exported model do not let attention be edited or the search recorded."""
+        raise InputError(f"{self.models[0].directory}: an exported model cannot be explained; use the model itself")
 
     def shortlist_digests(self) -> list[str]:
         """Raise InputError: an exported model has no shortlist."""

@@ -16,6 +16,7 @@ from seq2seq.search.history import History, StepRecord, nan_error
 from seq2seq.search.limits import Limits
 from seq2seq.search.penalty import AVERAGE, LengthPenalty
 from seq2seq.search.ranking import TopK, stable_topk, topk_of_sums
+from seq2seq.search.recorder import Candidates, Recorder
 from seq2seq.search.rules import Rules, any_constraint, repeat
 from seq2seq.search.stepping import EMPTY, Hypothesis, S, Step, StepFunction
 from seq2seq.search.written import Written
@@ -38,6 +39,7 @@ def beam_search(
     rules: Rules | None = None,
     early_exit: bool = True,
     device: torch.device | str = "cpu",
+    recorder: Recorder | None = None,
 ) -> list[list[Hypothesis]]:
     """Return the best hypotheses of each sentence: distinct, finished before unfinished, then by falling score.
 
@@ -49,8 +51,9 @@ def beam_search(
 
     max_lengths: per sentence, the most tokens produced, end included; what is still live then is returned unfinished.
     min_lengths: per sentence, the fewest tokens before the end. forbidden: tokens never produced (as a rule pad, bos,
-    unk). rules: what else the search respects; scores are then by what the rules make of log_probs. Fewer than nbest
-    hypotheses are returned where fewer exist. All tensors are on `device`, where the step function must answer too.
+    unk). rules: what else the search respects; scores are then by what the rules make of log_probs. recorder: notes the
+    steps of a search of one sentence. Fewer than nbest hypotheses are returned where fewer exist. All tensors are on
+    `device`, where the step function must answer too.
     Raises InputError for sizes and lengths out of range, Seq2SeqError if the model answers NaN or leaves no hypothesis.
     """
     _check_sizes(sentences, beam_size, nbest, max_lengths)
@@ -58,6 +61,8 @@ def beam_search(
         return []
     rules, wanted = rules or Rules(), nbest
     rules.check_beam(beam_size)
+    if recorder is not None and sentences > 1:
+        raise ValueError(f"a recorder notes the search of one sentence, given {sentences}")
     if rules.groups > 1:
         state = state.keep(torch.arange(sentences, device=device).repeat_interleave(rules.groups))
         beam_size, nbest = beam_size // rules.groups, min(nbest, beam_size // rules.groups)
@@ -74,7 +79,7 @@ def beam_search(
         penalty=length_penalty,
         device=device,
     )
-    beam = _Beam(limits, beam_size, nbest, early_exit, device, rules)
+    beam = _Beam(limits, beam_size, nbest, early_exit, device, rules, recorder)
     tokens = torch.full((limits.sentences, 1), bos, device=device)
     while len(tokens) > 0:
         tokens, state = beam.advance(step(tokens, state))
@@ -176,8 +181,16 @@ class _Beam:
     """The state of a beam search between two steps."""
 
     def __init__(
-        self, limits: Limits, beam_size: int, nbest: int, early_exit: bool, device: torch.device | str, rules: Rules
+        self,
+        limits: Limits,
+        beam_size: int,
+        nbest: int,
+        early_exit: bool,
+        device: torch.device | str,
+        rules: Rules,
+        recorder: Recorder | None,
     ) -> None:
+        self._recorder = recorder
         self.history = History(limits)
         self._limits = limits
         self._early_exit = early_exit
@@ -195,6 +208,7 @@ class _Beam:
 
     def advance(self, answer: Step[S]) -> tuple[Int[Tensor, "kept beam"], S]:
         """Extend the beam by the model's answer; return tokens and state of the sentences that continue."""
+        own = None if self._recorder is None else answer.log_probs.flatten(0, -2).clone()  # the search writes into it
         frontier, candidates = self._frontier, self._candidates(answer)
         width = min(self._beam_size, frontier.log_probs.shape[1] * candidates.log_probs.shape[1])
         ranked = candidates.best(width) if self._rules.groups == 1 else self._best_of_groups(candidates, width)
@@ -224,6 +238,10 @@ class _Beam:
                 None if growth.model is None else growth.log_probs,
             )
         )
+        if self._recorder is not None and own is not None:
+            before = frontier.log_probs if self._written is None else self._model
+            of = candidates.before, candidates.log_probs, candidates.rows, candidates.tokens
+            self._recorder.add(self.history, self._beam_size, Candidates(*of, own, before))
         going = [row for row, ends in enumerate(done) if not ends]
         if not going:
             return growth.tokens[:0], answer.state

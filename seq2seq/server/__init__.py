@@ -1,6 +1,6 @@
 """The translation server: the HTTP interface that LibreTranslate's clients speak, with limits on everything.
 
 Read app.py first, which has the endpoints, then batcher.py, where requests that wait become batches. fair_queue.py,
-gate.py, sentences.py, tags.py and detection.py know nothing of HTTP. Must not import cli: messages go to a function
+gate.py, tags.py and detection.py know nothing of HTTP. Must not import cli: messages go to a function
 that the caller gives.
 """

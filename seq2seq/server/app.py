@@ -19,11 +19,13 @@ from starlette.routing import Route
 from seq2seq.server import translating
 from seq2seq.server.counters import CONTENT_TYPE
 from seq2seq.server.description import describe, docs_page
+from seq2seq.server.explaining import explain
 from seq2seq.server.fields import (
     ClientLeft,
     File,
     alternatives_field,
     format_field,
+    is_json,
     key_field,
     read_fields,
     required,
@@ -64,6 +66,7 @@ class App:
             ("GET", "/page/{name}", self._page_file),
             ("POST", "/translate", self._translate),
             ("POST", "/translate_file", self._translate_file),
+            ("POST", "/explain", self._explain),
             ("GET", "/download_file/{name}", self._download),
             ("POST", "/detect", self._detect),
             ("POST", "/suggest", self._suggest),
@@ -182,6 +185,17 @@ class App:
         self._service.limits.check_file(text)
         return text
 
+    async def _explain(self, request: Request) -> Response:
+        service = self._service
+        if not is_json(request):
+            raise Refusal(400, "Invalid request: send JSON, with q, source and target")
+        fields = await self._fields(request)
+        self._admit(request, fields)
+        with service.using() as loaded:
+            found = await _while_connected(request, explain(loaded, service.limits, fields))
+        self._tell_text(request, (found["source"]["text"], found["target"]["text"]))
+        return JSONResponse(found)
+
     async def _download(self, request: Request) -> Response:
         key = request.path_params["name"]
         content = self._service.files.get(key)
@@ -256,7 +270,8 @@ class App:
 
 
 def _error(refusal: Refusal) -> Response:
-    return JSONResponse({"error": refusal.text}, status_code=refusal.status, headers=refusal.headers())
+    text = refusal.text.encode("utf-8", "backslashreplace").decode()  # it may have half a surrogate pair of the request
+    return JSONResponse({"error": text}, status_code=refusal.status, headers=refusal.headers())
 
 
 def _describe(error: Exception) -> str:

@@ -6,11 +6,14 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
+from seq2seq.server.explaining import LONGEST, MOST_TOP, STATES
 from seq2seq.server.limits import FILE_FACTOR, Limits
 from seq2seq.server.stored_files import FORMATS
 from seq2seq.version import __version__
 
 _STRING: dict[str, Any] = {"type": "string"}
+_NUMBERS: dict[str, Any] = {"type": "array", "items": {"type": "number"}}
+_INTEGERS: dict[str, Any] = {"type": "array", "items": {"type": "integer"}}
 _ERRORS = {
     400: "A field is missing or wrong, a language or pair is not served, or a limit is exceeded",
     403: "The API key is not valid",
@@ -26,23 +29,24 @@ _FORMS = ("application/json", "application/x-www-form-urlencoded", "multipart/fo
 
 def describe(limits: Limits) -> dict[str, Any]:
     """Return the OpenAPI document of a server with these limits."""
-    key = {"api_key": _STRING | {"description": "where the server needs one"}}
-    text = _STRING | {"maxLength": limits.characters}
+    key = {"api_key": {"type": ["string", "null"], "description": "where the server needs one"}}
+    text = _STRING | {"minLength": 1, "maxLength": limits.characters}
+    sentence = text | {"maxLength": min(LONGEST, limits.characters)}
     texts = {"type": "array", "items": _STRING, "minItems": 1, "maxItems": limits.texts}
     source = _STRING | {"description": "code of a language, or auto", "examples": ["auto", "de"]}
     target = _STRING | {"description": "code of a language", "examples": ["en"]}
-    form = {"type": "string", "enum": ["text", "html"], "default": "text"}
+    form = {"enum": ["text", "html", "", None], "default": "text"}
     file = _STRING | {
         "format": "binary",
         "description": f"UTF-8, {limits.characters * FILE_FACTOR:,} characters at most",
     }
     alternatives = {"type": "integer", "minimum": 0, "default": 0}
-    detection = _object({"confidence": {"type": "number", "minimum": 0, "maximum": 100}, "language": _STRING})
+    detection = _detection()
     one_or_list = {"oneOf": [text, texts]}
     translated = _object(
         {
             "translatedText": one_or_list,
-            "detectedLanguage": detection,
+            "detectedLanguage": {"oneOf": [detection, _list(detection)]},
             "alternatives": {"type": "array", "items": {"oneOf": [_STRING, {"type": "array", "items": _STRING}]}},
         },
         required=["translatedText"],
@@ -77,6 +81,14 @@ def describe(limits: Limits) -> dict[str, Any]:
         ),
         "/download_file/{name}": _get("Fetch a translated file", {"application/octet-stream": {}}, 404)
         | {"parameters": [fetched]},
+        "/explain": _post(
+            "Explain how the search comes to the translation of a sentence",
+            {"q": sentence, "source": source, "target": target} | _question() | key,
+            ["q", "source", "target"],
+            _explanation(),
+            asked,
+            kinds=("application/json",),
+        ),
         "/languages": _get("List what is translated into what", _json(_list(language)), 503),
         "/frontend/settings": _get("Tell a page what it may offer", _json(_object(settings)), 503),
         "/frontend/pairs": _get(
@@ -90,6 +102,59 @@ def describe(limits: Limits) -> dict[str, Any]:
         "info": {"title": "seq2seq", "version": __version__, "description": "Translation of text and HTML."},
         "paths": paths,
     }
+
+
+def _question() -> dict[str, Any]:
+    """Return the fields of POST /explain beside those of a translation."""
+    edit = _object(
+        {"step": {"type": "integer", "minimum": -1}, "weights": _maybe(_NUMBERS), "mask": _maybe(_INTEGERS)},
+        required=["step"],
+    ) | {"additionalProperties": False}
+    return {
+        "prefix": _maybe(_STRING) | {"description": "text with which the translation begins"},
+        "pieces": _maybe(_list(_STRING)) | {"description": "pieces with which it begins, instead of a prefix"},
+        "edits": _maybe(_list(edit)) | {"description": "another attention of steps; step -1 masks at every step"},
+        "state": {"enum": list(STATES), "default": STATES[0], "description": "where edited contexts go"},
+        "top": {"type": "integer", "minimum": 1, "maximum": MOST_TOP, "default": 10},
+        "alternatives": {"type": ["integer", "null"], "minimum": 0, "description": "left out: all of the beam"},
+    }
+
+
+def _explanation() -> dict[str, Any]:
+    number, place = {"type": "number"}, {"type": "integer", "minimum": 0}
+    scored = {"log_prob": number, "score": number}
+    side = {"text": _STRING, "pieces": _list(_STRING), "words": _list(_list(place))}
+    piece = {"piece": _STRING, "log_prob": number}
+    step = piece | {"rank": {"type": "integer", "minimum": 1}, "best": _list(_object(piece))}
+    states = {"enum": ["open", "winner", "finished", "kept", "pruned"]}
+    node = {"id": place, "parent": _maybe(place), "step": {"type": "integer"}, "piece": _STRING, "state": states}
+    edit = {"step": {"type": "integer"}, "weights": _maybe(_NUMBERS), "mask": _maybe(_INTEGERS)}
+    told = {
+        "version": {"const": 1},
+        "score": _STRING,
+        "wiring": _STRING,
+        "input_feeding": {"type": "boolean"},
+        "beam": place,
+        "model": _STRING,
+        "source": _object(side),
+        "target": _object(side | scored | {"finished": {"type": "boolean"}, "forced": place}),
+        "attention": _list(_NUMBERS),
+        "steps": _list(_object(step)),
+        "nbest": _list(_object({"text": _STRING} | scored)),
+        "tree": _list(_object(node | scored)),
+        "edits": _list(_object(edit)),
+        "state": {"enum": list(STATES)},
+        "truncated": {"type": "boolean"},
+    }
+    return _object(told | {"detectedLanguage": _detection()}, required=list(told))
+
+
+def _detection() -> dict[str, Any]:
+    return _object({"confidence": {"type": "number", "minimum": 0, "maximum": 100}, "language": _STRING})
+
+
+def _maybe(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def _object(properties: dict[str, Any], required: Sequence[str] | None = None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from seq2seq.server.sentences import has_words
+from seq2seq.text.sentences import has_words
 
 LONGEST = 2000  # characters that are read: enough to tell, and no more work for a long text
 

@@ -10,11 +10,13 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from seq2seq.bulk.engines import load_engine
+from seq2seq.checkpoint.files import is_export
 from seq2seq.errors import InputError, Seq2SeqError
 from seq2seq.processes.children import Child, wait_for
-from seq2seq.server.languages import Direction, check_pairs, normal
+from seq2seq.server.languages import Served, check_pairs, normal
 from seq2seq.server.tags import Answer
 from seq2seq.translation.options import SearchOptions
+from seq2seq.translation.tags import Direction, find_directions
 
 if TYPE_CHECKING:
     from seq2seq.onnx.translator import OnnxTranslator
@@ -29,7 +31,7 @@ class Setup:
     """Which models are loaded and how; it can be sent to another process. pairs: see `read_pairs`."""
 
     models: Sequence[str]
-    pairs: Sequence[tuple[str, str] | None]
+    pairs: Sequence[Sequence[Direction] | None]
     device: str
     threads: int
     search: SearchKeywords
@@ -42,6 +44,15 @@ class Group:
     source: str
     target: str
     count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """What is to be explained of a sentence; no two share a batch. arguments: of `Translator.explain`."""
+
+    source: str
+    target: str
+    arguments: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +68,36 @@ class LoadedModels:
 
     def __init__(self, setup: Setup) -> None:
         """Load the models. Raises InputError as Translator.load does, and for languages that are not clear."""
-        self._setup = setup
-        self._engines: dict[tuple[str, str], Translator | OnnxTranslator] = {}
-        self.directions = list[Direction]()
-        found = list[tuple[str, str]]()
+        self._engines: dict[tuple[str, str], tuple[Translator | OnnxTranslator, SearchKeywords]] = {}
+        self.directions = list[Served]()
         engines = [load_engine([model], setup.device, setup.threads) for model in setup.models]
-        for engine, given in zip(engines, setup.pairs, strict=True):
-            data = engine.config.data
-            found.append(given or (normal(data.source_language), normal(data.target_language)))
+        found = [
+            given
+            or [
+                Direction(normal(source), normal(target), tag) for source, target, tag in find_directions(engine.config)
+            ]
+            for engine, given in zip(engines, setup.pairs, strict=True)
+        ]
         check_pairs(found, setup.models)
-        for (source, target), engine in zip(found, engines, strict=True):
+        for model, engine, directions in zip(setup.models, engines, found, strict=True):
             beam = SearchOptions.of(engine.config.search, setup.search).slots
-            self.directions.append(Direction(source, target, beam - 1))
-            self._engines[source, target] = engine
-            engine.translate(["1"], **setup.search)  # lays out the weights, and finds what options this model lacks
+            for source, target, tag in directions:
+                self.directions.append(Served(source, target, beam - 1, explains=not is_export(model)))
+                search = setup.search if tag is None else setup.search | {"tag": tag}
+                self._engines[source, target] = engine, search
+                try:  # lays out the weights, and finds what options or tags this model lacks
+                    engine.translate(["1"], **search)
+                except InputError as error:
+                    raise InputError(f"{model}: {error}") from None
 
-    def translate(self, group: Group, texts: list[str]) -> list[Candidates]:
-        """Return the translations of each text."""
-        engine = self._engines[group.source, group.target]
-        found = engine.translate_nbest(texts, group.count, **self._setup.search)
+    def translate(self, group: Group | Question, texts: list[str]) -> list[Any]:
+        """Return the Candidates of each text, or its explanation as JSON has it. Raises InputError for a question that
+        the model cannot answer.
+        """
+        engine, search = self._engines[group.source, group.target]
+        if isinstance(group, Question):
+            return [engine.explain(text, **group.arguments, **search).as_json() for text in texts]
+        found = engine.translate_nbest(texts, group.count, **search)
         return [
             Candidates([Answer(each.text, each.alignment) for each in several], several[0].truncated)
             for several in found
@@ -94,7 +116,7 @@ class ModelProcess:
         self._setup = setup
         self._child, self.directions = self._start()
 
-    def _start(self) -> tuple[Child, list[Direction]]:
+    def _start(self) -> tuple[Child, list[Served]]:
         child = Child("a process of the server", _work, self._setup)
         try:
             return child, _value(_receive(child))
@@ -102,8 +124,8 @@ class ModelProcess:
             Child.kill_all([child])
             raise
 
-    def translate(self, group: Group, texts: list[str]) -> list[Candidates]:
-        """Return the translations of each text; a batch whose process was killed is tried once more in a new one."""
+    def translate(self, group: Group | Question, texts: list[str]) -> list[Any]:
+        """Return what `LoadedModels.translate` does; a batch whose process was killed is tried again in a new one."""
         for _ in range(ATTEMPTS):
             try:
                 self._child.send((group, texts))
@@ -112,7 +134,7 @@ class ModelProcess:
                 Child.kill_all([self._child])
                 self._child, self.directions = self._start()
             else:
-                found: list[Candidates] = _value(answer)
+                found: list[Any] = _value(answer)
                 return found
         raise Seq2SeqError("a process of the server was killed, and so was the next one")
 

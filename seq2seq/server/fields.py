@@ -36,14 +36,24 @@ async def read_fields(request: Request, limit: int, seconds: float) -> dict[str,
     """
     fields: dict[str, Any] = {}
     body = await _read_body(request, limit, seconds)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json" or kind.endswith("+json"):
+    kind = _content_type(request)
+    if is_json(request):
         fields = _read_json(body)
     elif kind == "application/x-www-form-urlencoded":
         fields = _read_urlencoded(body, "the form")
     elif kind == "multipart/form-data":
         fields = await _read_multipart(request, body)
     return {**fields, **_read_urlencoded(request.scope.get("query_string", b""), "the query string")}
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def is_json(request: Request) -> bool:
+    """Return whether the body of a request is said to be JSON."""
+    kind = _content_type(request)
+    return kind == "application/json" or kind.endswith("+json")
 
 
 async def _read_body(request: Request, limit: int, seconds: float) -> bytes:
@@ -152,7 +162,9 @@ def texts_field(fields: Mapping[str, Any]) -> tuple[list[str], bool]:
 
 def format_field(fields: Mapping[str, Any]) -> str:
     """Return text or html. Raises Refusal for another format."""
-    value = fields.get("format") or "text"
+    value = fields.get("format")
+    if value is None or value == "":
+        return "text"
     if value not in ("text", "html"):
         raise Refusal(400, "Invalid request: format must be text or html")
     return str(value)
@@ -169,6 +181,8 @@ def alternatives_field(fields: Mapping[str, Any], most: int) -> int:
 
 
 def key_field(fields: Mapping[str, Any]) -> str:
-    """Return the API key; nothing where there is none."""
+    """Return the API key; nothing where there is none. Raises Refusal for what is no string."""
     value = fields.get("api_key")
-    return value if isinstance(value, str) else ""
+    if value is not None and not isinstance(value, str):
+        raise Refusal(400, "Invalid request: api_key must be a string")
+    return value or ""

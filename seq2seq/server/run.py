@@ -120,7 +120,8 @@ class Server:
         Signals are taken in the main thread alone. Raises what loading the models raises. A second SIGTERM or Ctrl-C
         ends the process at once.
         """
-        logging.getLogger("uvicorn").setLevel(logging.CRITICAL + 1)  # its words could contain a client's text
+        for library in ("uvicorn", "python_multipart"):  # whose words could contain a client's text
+            logging.getLogger(library).setLevel(logging.CRITICAL + 1)
         asyncio.run(self._run())
 
     async def _run(self) -> None:

@@ -2,6 +2,10 @@
 
 Text between two block elements is translated as a whole, with the sentences of its paragraph uncut, and the tags within
 it (links, bold words) are set around the target words that the model's attention links to the words they were around.
+
+Documents have another way (text/markup.py, translation/placing.py): there, tags of a sentence need not pair, keep the
+order of the source, and stand in gaps between words. Here they are elements with words of their own, which may change
+places with the words, and may go on over several sentences.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from seq2seq.server.sentences import has_words, join, sentence_spans
+from seq2seq.text.sentences import cut_sentences, has_words, join
 from seq2seq.text.words import Span, split_words
 
 INLINE = frozenset((
@@ -229,7 +233,7 @@ def _segment(run: Sequence[Token]) -> _Segment:
             if token.kind == "open" and token.name in INLINE:
                 path.append(len(elements) - 1)
     segment = _Segment("".join(texts), elements)
-    segment.spans = [(i, j) for i, j in sentence_spans(segment.text) if has_words(segment.text[i:j])]
+    segment.spans = [(i, j) for i, j in cut_sentences(segment.text) if has_words(segment.text[i:j])]
     return segment
 
 

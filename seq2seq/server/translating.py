@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,11 @@ from seq2seq.server.batcher import Batcher
 from seq2seq.server.detection import Detector
 from seq2seq.server.engines import Candidates, Group
 from seq2seq.server.fair_queue import QueueFull
-from seq2seq.server.languages import Direction, Directions, normal
+from seq2seq.server.languages import Directions, normal
 from seq2seq.server.limits import Limits, too_long_sentence
 from seq2seq.server.refusal import Refusal
-from seq2seq.server.sentences import PlainText
 from seq2seq.server.tags import HtmlText
+from seq2seq.text.sentences import PlainText
 
 AUTO = "auto"
 
@@ -71,9 +71,10 @@ async def translate(loaded: Loaded, limits: Limits, wanted: Wanted) -> Result:
     direction = loaded.directions.find(source, wanted.target)
     read, sentences = await asyncio.to_thread(_read, wanted)  # other requests go on meanwhile
     limits.check_sentences(sum(map(len, sentences)))
-    found = await _through(
-        loaded.batcher, direction, wanted.alternatives, [each for text in sentences for each in text]
-    )
+    group = Group(direction.source, direction.target, wanted.alternatives + 1)
+    found: list[Candidates] = await through(loaded.batcher, group, [each for text in sentences for each in text])
+    if any(each.truncated for each in found):
+        raise too_long_sentence()
     return Result(await asyncio.to_thread(_write, wanted, read, sentences, found), detected)
 
 
@@ -102,16 +103,13 @@ def detect(loaded: Loaded, text: str, target: str) -> tuple[str, float]:
     return found[0] if found else (min(possible - {target}, default=target), 0.0)
 
 
-async def _through(batcher: Batcher, direction: Direction, alternatives: int, sentences: list[str]) -> list[Candidates]:
-    group = Group(direction.source, direction.target, alternatives + 1)
+async def through(batcher: Batcher, group: Hashable, texts: list[str]) -> list[Any]:
+    """Return what a lane answers to each text. Raises Refusal where there is no room, and what the lane raises."""
     try:
-        found: list[Candidates] = await batcher.translate(group, sentences)
+        return await batcher.translate(group, texts)
     except QueueFull:
         wait = batcher.expected_wait()
         raise Refusal(503, "too many requests wait already; try again later", retry_after=wait) from None
-    if any(each.truncated for each in found):
-        raise too_long_sentence()
-    return found
 
 
 def _put_together(text: PlainText | HtmlText, found: Sequence[Candidates], alternatives: int) -> list[str]:

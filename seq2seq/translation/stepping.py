@@ -16,8 +16,9 @@ from seq2seq.nn.model import Seq2Seq
 from seq2seq.nn.narrow_output import NarrowState
 from seq2seq.search.ensemble import Ensemble, EnsembleState
 from seq2seq.search.shortlist import Shortlist, candidate_tokens
-from seq2seq.search.stepping import Step, StepFunction
+from seq2seq.search.stepping import Hypothesis, Step, StepFunction
 from seq2seq.text.special_tokens import EOS
+from seq2seq.translation.translation import Outcome
 
 
 def first_step(
@@ -64,3 +65,11 @@ def _narrow_step_function(network: Seq2Seq) -> StepFunction[NarrowState]:
         return Step(log_probs, output.weights, after, state.output.tokens, slots.occupied, copied_weights(output))
 
     return step
+
+
+def outcome(found: Hypothesis) -> Outcome:
+    """Return a result of a search with arrays in place of tensors."""
+    copied = None if found.copied is None else found.copied.numpy()
+    return Outcome(
+        found.tokens, found.log_prob, found.score, found.weights.numpy(), found.finished, copied, found.log_probs
+    )

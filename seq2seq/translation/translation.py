@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from seq2seq.metrics.links import NO_WORD, merge_weights, strongest_links
 from seq2seq.text.arguments import check_integer, list_sentences
 from seq2seq.text.budget import cut_by_budget
-from seq2seq.text.special_tokens import BOS, PAD, UNK
+from seq2seq.text.special_tokens import BOS, EOS, PAD, SPECIAL_PIECES, UNK
 from seq2seq.text.tokenizer import Tokenizer, TokenizerPair
 from seq2seq.text.words import Span, split_words, word_owners, word_shares
+from seq2seq.translation.attention_html import attention_html
 from seq2seq.translation.constraints import NOTHING_WANTED, Wanted, read_constraints
 from seq2seq.translation.options import SearchOptions
 from seq2seq.translation.plain_data import PlainData, matrix
@@ -81,6 +82,12 @@ class Translation(PlainData):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", matrix(self.weights))
+
+    def _repr_html_(self) -> str:
+        """Return a drawing of the attention for Jupyter, which needs no network and runs no script."""
+        end = SPECIAL_PIECES[EOS]
+        rows = [*self.pieces, *([end] if self.finished else [])]
+        return attention_html(self.text, self.weights, [*self.source_pieces, end], rows)
 
 
 @dataclass(frozen=True, slots=True)

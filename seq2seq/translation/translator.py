@@ -8,17 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Unpack, get_args
+from typing import Any, Unpack
 
-import numpy as np
 import torch
 
 from seq2seq.checkpoint.model import LoadedModel, load_model
 from seq2seq.checkpoint.shortlist import digest, read_shortlist
 from seq2seq.errors import InputError, WrongType
-from seq2seq.metrics.links import check_link_options
 from seq2seq.metrics.utility import UTILITIES
-from seq2seq.nn.kernels.torch_internals import has_int8_products
 from seq2seq.nn.model import Seq2Seq
 from seq2seq.search.beam import beam_search
 from seq2seq.search.sampling import check_sampling_options, sample
@@ -32,17 +29,18 @@ from seq2seq.text.arguments import (
     check_token_ids,
     list_sentences,
 )
-from seq2seq.text.words import join_words, split_words
-from seq2seq.translation.forcing import attend, evaluation_mode, force, forced_batches
+from seq2seq.translation.aligning import align_pairs
+from seq2seq.translation.explaining import Question, explain
+from seq2seq.translation.explanation import AttentionEdit, Explanation
+from seq2seq.translation.forcing import evaluation_mode, force, forced_batches
 from seq2seq.translation.members import check_models, check_shortlists, use_one_thread_after_fork
 from seq2seq.translation.minimum_risk import SAMPLES, least_risk
 from seq2seq.translation.options import SearchKeywords, SearchOptions
 from seq2seq.translation.steering import search_arguments, steered_tokens
-from seq2seq.translation.stepping import first_step
+from seq2seq.translation.stepping import first_step, outcome
 from seq2seq.translation.streams import stream
 from seq2seq.translation.tags import tag_ids
 from seq2seq.translation.translation import (
-    Outcome,
     PairScore,
     Source,
     Translation,
@@ -54,9 +52,9 @@ from seq2seq.translation.translation import (
     write_translation,
 )
 from seq2seq.translation.weights.frozen import FrozenCopies
-from seq2seq.translation.weights.int8 import IntegerMatrix
+from seq2seq.translation.weights.int8 import IntegerMatrix, check_int8
 from seq2seq.translation.weights.packed import PackedMatrix, can_pack
-from seq2seq.translation.word_alignment import Alignment, Join, encode_sides, read_alignment
+from seq2seq.translation.word_alignment import Alignment, Join
 
 _Search = Callable[[list[Source]], list[list[Hypothesis]]]
 
@@ -265,27 +263,42 @@ class Translator:
         before the source the `tag`, if any. A pair of two blank sides has no links. Raises InputError for unequal
         numbers, one blank side, and values out of range.
         """
-        sources, targets = list_sentences(sources, "source"), list_sentences(targets, "target")
-        check_link_options(shift, threshold)
-        truncate([], max_length)
-        if join is not None:
-            check_choice("join", join, get_args(Join))
-        check_pairs(sources, targets)
-        for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
-            if bool(source.strip()) != bool(target.strip()):
-                raise InputError(f"pair {number}: one side is blank, the other is not; nothing to align it with")
-        segment = [join_words if join in (side, "both") else split_words for side in ("source", "target")]
-        texts = [[cut(text) for text in side] for cut, side in zip(segment, (sources, targets), strict=True)]
-        read = encode_sides(self.tokenizers.source, texts[0], max_length, tag_ids(self.models, tag))
-        written = encode_sides(self.tokenizers.target, texts[1], max_length)
-        weights = [np.ones((len(side.ids) + 1, 1), dtype=np.float32) for side in written]  # blank: all on the end
-        with evaluation_mode(self._networks):
-            for rows, batch in forced_batches([side.ids for side in read], [side.ids for side in written]):
-                for row, found in zip(rows, attend(self._networks, batch.to(self._device)), strict=True):
-                    weights[row] = found.numpy()
-        return [
-            read_alignment(*pair, shift=shift, threshold=threshold) for pair in zip(read, written, weights, strict=True)
-        ]
+        return align_pairs(
+            self.models,
+            self._device,
+            list_sentences(sources, "source"),
+            list_sentences(targets, "target"),
+            shift=shift,
+            threshold=threshold,
+            join=join,
+            max_length=max_length,
+            tag=tag,
+        )
+
+    def explain(
+        self,
+        text: str,
+        *,
+        prefix: str = "",
+        pieces: Iterable[str] = (),
+        edits: Iterable[AttentionEdit] = (),
+        state: str = "following",
+        n_best: int | None = None,
+        top: int = 10,
+        tree: bool = True,
+        **options: Unpack[SearchKeywords],
+    ) -> Explanation:
+        """Explain how the search comes to the n best translations of a text (None: all of the beam), which are those of
+        `translate_nbest`: attention, the `top` most probable pieces of each step, and the tree of the beam.
+
+        `pieces`, as the vocabulary writes them, begin the translation in place of the text `prefix`. `edits` change the
+        attention of steps; with state 'fixed' the translation stays, and only the output layer reads the edited
+        attention. Raises InputError for a blank text and for what the text, the model or the search cannot have.
+        """
+        question = Question(text, prefix, pieces, edits, state, n_best, top, tree)
+        settings = SearchOptions.of(self.config.search, options)
+        shortlists = self.shortlists if settings.shortlist else []
+        return explain(self.models, self._networks_for(settings), shortlists, question, settings)
 
     @property
     def shortlists(self) -> list[Shortlist]:
@@ -309,26 +322,18 @@ class Translator:
         with evaluation_mode(self._networks):
             for batch in batches(sources, settings):
                 for source, hypotheses in zip(batch, search(batch), strict=True):
-                    answers[source.row] = [self._translation(source, hypothesis) for hypothesis in hypotheses]
+                    answers[source.row] = [
+                        write_translation(self.tokenizers, source, outcome(each)) for each in hypotheses
+                    ]
         return answers
 
     def _networks_for(self, settings: SearchOptions) -> list[Seq2Seq]:
         """Return the networks in the precision of the options, in the layout for faster products where possible."""
-        if settings.int8 and self._device.type != "cpu":
-            raise InputError(f"int8 is for translating on the CPU, and the model is on {self._device}; leave it out")
-        if settings.int8 and not has_int8_products():
-            raise InputError(
-                "int8 needs oneDNN, which this installation of torch does not have for this processor; leave int8 out"
-            )
         if settings.int8:
+            check_int8(self._device)
             return self._copies.of(IntegerMatrix.of)
         parameters = (parameter for network in self._networks for parameter in network.parameters())
         return self._copies.of(PackedMatrix.of) if can_pack(*parameters) else self._networks
-
-    def _translation(self, source: Source, hypothesis: Hypothesis) -> Translation:
-        found, copied = hypothesis, None if hypothesis.copied is None else hypothesis.copied.numpy()
-        numbers = found.log_prob, found.score, found.weights.numpy(), found.finished, copied, found.log_probs
-        return write_translation(self.tokenizers, source, Outcome(found.tokens, *numbers))
 
     def shortlist_digests(self) -> list[str]:
         """Return the SHA-256 of each model's shortlist."""

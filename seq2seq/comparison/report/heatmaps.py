@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from seq2seq.comparison.report.pictures import GREY, WIDTH, Picture, shorten, style
+from seq2seq.comparison.report.pictures import BLUE, GREY, WIDTH, Picture, shorten, style
 from seq2seq.comparison.results import Example, Results
 from seq2seq.metrics.drawing import display_width
 from seq2seq.text.escaping import escape_line
@@ -48,6 +48,47 @@ def attention_map(weights: ArrayLike, source: Sequence[str], target: Sequence[st
         colours = figure.colorbar(ax.images[0], cax=bar, ticks=[0, 0.25, 0.5, 0.75, 1])
         colours.set_label("attention weight")
     return figure
+
+
+def attention_graph(weights: ArrayLike, source: Sequence[str], target: Sequence[str], mass: float) -> Figure:
+    """Return a figure with lines from each target piece to the source pieces it looks at, and the heat-map beside it.
+
+    A line is as wide as its weight. Of each target piece, the strongest lines are drawn that together have the share
+    `mass` of its attention.
+    """
+    source, target = list(map(escape_line, source)), list(map(escape_line, target))
+    matrix = np.asarray(weights, dtype=np.float64).reshape(len(target), len(source))
+    across, up = _label_inches(target), _label_inches(source)
+    width, height = max(1, len(source)) * _CELL, max(1, len(target)) * _CELL
+    graph, tall = _label_inches(source) + 1.4 + across, max(len(source), len(target), 1) * _CELL
+    with style():
+        figure = Figure(figsize=(graph + 0.2 + across + width + 0.1, up + max(tall, height) + 0.1))
+        ax = _add_axes(figure, 0.0, up, graph, tall)
+        ax.set_axis_off()
+        ax.set(xlim=(0, graph), ylim=(tall, 0))
+        begin, end = _label_inches(source), graph - across
+        places = [[(number + 0.5) * tall / max(1, count) for number in range(count)] for count in matrix.shape]
+        for labels, lines, x, side in ((source, places[1], begin, "right"), (target, places[0], end, "left")):
+            for label, y in zip(labels, lines, strict=True):
+                ax.text(x, y, shorten(label), ha=side, va="center", fontsize=7)
+        for row, column in strongest_edges(matrix, mass):
+            ends = [begin + 0.05, end - 0.05], [places[1][column], places[0][row]]
+            ax.plot(*ends, color=BLUE, linewidth=4 * matrix[row, column], alpha=0.75, solid_capstyle="butt")
+        _draw_map(_add_axes(figure, graph + 0.2 + across, up, width, height), matrix, source, target)
+    return figure
+
+
+def strongest_edges(weights: ArrayLike, mass: float) -> list[tuple[int, int]]:
+    """Return (row, column) of the fewest weights above 0 of each row that together have the share `mass` of it."""
+    found = []
+    for row, numbers in enumerate(np.asarray(weights, dtype=np.float64)):
+        taken, total = 0.0, float(numbers.sum())
+        for column in np.argsort(-numbers, kind="stable").tolist():
+            if taken >= mass * total - 1e-9 or numbers[column] == 0:
+                break
+            found.append((row, column))
+            taken += float(numbers[column])
+    return found
 
 
 def attention_side_by_side(example: Example) -> Figure:

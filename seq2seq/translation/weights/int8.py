@@ -15,10 +15,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from seq2seq.nn.kernels.torch_internals import int8_linear, pack_int8
+from seq2seq.errors import InputError
+from seq2seq.nn.kernels.torch_internals import has_int8_products, int8_linear, pack_int8
 
 _LARGEST = 63  # of an input: 7 bits with the sign
 _ROWS = 64  # number of input rows for which the layout is chosen
+
+
+def check_int8(device: torch.device) -> None:
+    """Raise InputError where products of 8-bit integers cannot be had."""
+    if device.type != "cpu":
+        raise InputError(f"int8 is for translating on the CPU, and the model is on {device}; leave it out")
+    if not has_int8_products():
+        raise InputError(
+            "int8 needs oneDNN, which this installation of torch does not have for this processor; leave int8 out"
+        )
 
 
 @dataclass(frozen=True, slots=True)
