@@ -21,6 +21,7 @@ from test_server import Client, Running, save, serving, wait_until
 from test_translator import pair
 
 from seq2seq import Translator
+from seq2seq.server.languages import read_pairs
 from seq2seq.server.limits import Limits
 from seq2seq.server.page_files import FOLDER, TYPES
 from seq2seq.text.tokenizer import TokenizerPair
@@ -45,12 +46,12 @@ def models(pair: TokenizerPair, tmp_path_factory: pytest.TempPathFactory) -> lis
     ]
 
 
-PAIRS = [("de", "en"), ("en", "de"), ("de", "en-second")]
+PAIRS = "de:en,en:de,de:en-second"
 
 
 @pytest.fixture(scope="module")
 def running(models: list[str]) -> Iterator[Running]:
-    with serving(models, pairs=PAIRS) as running:
+    with serving(models, pairs=read_pairs(PAIRS, models)) as running:
         yield running
 
 
