@@ -23,11 +23,11 @@ from test_translator import pair
 from seq2seq import Translator
 from seq2seq.checkpoint.known_states import write_states
 from seq2seq.checkpoint.model import load_model
+from seq2seq.server.languages import read_pairs
 from seq2seq.server.limits import Limits
 from seq2seq.server.page_files import FOLDER, TYPES
 from seq2seq.text.tokenizer import TokenizerPair
 from seq2seq.translation.neighbours import join_states, states_of_pairs
-from seq2seq.translation.tags import Direction
 
 __all__ = ["pair"]  # a fixture
 FILES = sorted(FOLDER.iterdir())
@@ -53,12 +53,12 @@ def models(pair: TokenizerPair, tmp_path_factory: pytest.TempPathFactory) -> lis
     ]
 
 
-PAIRS = [[Direction(*pair, None)] for pair in (("de", "en"), ("en", "de"), ("de", "en-second"))]
+PAIRS = "de:en,en:de,de:en-second"
 
 
 @pytest.fixture(scope="module")
 def running(models: list[str]) -> Iterator[Running]:
-    with serving(models, pairs=PAIRS) as running:
+    with serving(models, pairs=read_pairs(PAIRS, models)) as running:
         yield running
 
 
