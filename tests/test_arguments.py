@@ -370,7 +370,7 @@ def test_what_needs_torch_says_so(pair: TokenizerPair, tmp_path: Path) -> None:
     )
     answers = json.loads(done.stdout)
     assert {name for name, *_ in answers[len(commands) :]} == {
-        "LoadedModel", "Translator", "load_model", "push_model", "worker",
+        "LoadedModel", "Neighbour", "Neighbours", "Translator", "load_model", "push_model", "worker",
     }  # fmt: skip
     for name, code, told in answers:
         assert (code, told.strip().count("\n")) == (2, 0), (name, told)

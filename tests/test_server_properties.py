@@ -32,6 +32,7 @@ def client() -> Iterator[Client]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engines, "load_engine", lambda *arguments: FewWords())
         with serving(["model"], limits=LIMITS) as running:
+            patch.undo()  # the server has its model, and other servers load theirs
             yield running.client
 
 

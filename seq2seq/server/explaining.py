@@ -22,8 +22,7 @@ MOST_NEIGHBOURS = 50
 
 async def explain(loaded: Loaded, limits: Limits, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the explanation that a request asks for. Raises Refusal for what cannot be explained."""
-    text = text_field(fields, "q")
-    limits.check_characters(len(text), min(LONGEST, limits.characters))
+    text = _sentence(fields, limits)
     source, target = codes(loaded, text_field(fields, "source"), text_field(fields, "target"))
     arguments = _arguments(fields, loaded.most_alternatives(source, target))
     check_text(text + arguments["prefix"])
@@ -33,18 +32,13 @@ async def explain(loaded: Loaded, limits: Limits, fields: Mapping[str, Any]) -> 
         detected = {"detectedLanguage": {"confidence": confidence, "language": source}}
     if not loaded.directions.find(source, target).explains:
         raise Refusal(400, "Invalid request: the model of this pair is exported, and cannot be explained")
-    try:
-        (found,) = await through(loaded.batcher, Question(source, target, arguments), [text])
-    except InputError as error:
-        raise Refusal(400, f"Invalid request: {error}") from None
-    explanation: dict[str, Any] = found
+    explanation: dict[str, Any] = await _ask(loaded, Question(source, target, arguments), text)
     return explanation | detected
 
 
 async def find_neighbours(loaded: Loaded, limits: Limits, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the nearest pieces of the training text to one piece of a translation. Raises Refusal."""
-    text = text_field(fields, "q")
-    limits.check_characters(len(text), min(LONGEST, limits.characters))
+    text = _sentence(fields, limits)
     source, target = codes(loaded, text_field(fields, "source"), text_field(fields, "target"))
     pieces, side = _strings(fields, "pieces"), fields.get("side", "target")
     if side not in SIDES:
@@ -54,12 +48,23 @@ async def find_neighbours(loaded: Loaded, limits: Limits, fields: Mapping[str, A
     if not loaded.directions.find(source, target).has_index:
         raise Refusal(400, "Invalid request: the model of this pair has no index of states; seq2seq index builds one")
     arguments = {"target": pieces, "side": side, "position": position, "count": count}
+    nearest: list[dict[str, Any]] = await _ask(loaded, Question(source, target, arguments, neighbours=True), text)
+    return nearest
+
+
+def _sentence(fields: Mapping[str, Any], limits: Limits) -> str:
+    text = text_field(fields, "q")
+    limits.check_characters(len(text), min(LONGEST, limits.characters))
+    return text
+
+
+async def _ask(loaded: Loaded, question: Question, text: str) -> Any:
+    """Return the model's answer to a question. Raises Refusal for one that it cannot answer."""
     try:
-        (found,) = await through(loaded.batcher, Question(source, target, arguments, neighbours=True), [text])
+        (found,) = await through(loaded.batcher, question, [text])
     except InputError as error:
         raise Refusal(400, f"Invalid request: {error}") from None
-    nearest: list[dict[str, Any]] = found
-    return nearest
+    return found
 
 
 def _whole(fields: Mapping[str, Any], name: str, least: int, most: int, default: int | None = None) -> int:
