@@ -31,6 +31,7 @@ from seq2seq.errors import InputError
 from seq2seq.server import engines
 from seq2seq.server.app import HEADERS
 from seq2seq.server.limits import Limits
+from seq2seq.translation.explaining import read_edits
 from seq2seq.translation.explanation import BeamNode, ExplainedStep, Explanation, PieceChoice
 from seq2seq.version import __version__
 
@@ -57,10 +58,11 @@ class FewWords:
 
     def explain(self, text: str, **question: Any) -> Any:
         """An explanation of two words whose beam has one hypothesis; the numbers are made up."""
-        if len(question["edits"]) > 1:
-            raise InputError("edit 2: step 0 has weights already; give them once")
         (best,) = self.translate([text])
         pieces, read = [f"▁{word}" for word in best.text.split()], [f"▁{word}" for word in text.split()]
+        if not read:
+            raise InputError("the text is blank: there is nothing to explain")
+        read_edits(question["edits"], len(read) + 1, 100)
         translation = SimpleNamespace(
             source=text, source_pieces=read, source_words=range(len(read)), text=best.text, pieces=pieces,
             target_words=range(len(pieces)), finished=True, log_prob=-0.5, score=-0.25, truncated=False,
