@@ -24,7 +24,7 @@ from seq2seq.errors import InputError
 if TYPE_CHECKING:
     from seq2seq.config import Config
 
-READ = {"FILE", "CONFIG.toml", "GRID.toml", "RESULTS.json", "EXPLANATION.json", "OTHER", "MODEL"}  # metavars that are read
+READ = {"FILE", "CONFIG.toml", "GRID.toml", "RESULTS.json", "EXPLANATION.json", "OTHER", "MODEL"}  # metavars, read
 MODELS = {"OTHER", "MODEL"}  # metavars of values that may be a directory
 OUTPUT = "output"  # name of the parameter that gives the output
 FOLDER = "DIR"  # metavar of an output that is a directory, not a file
