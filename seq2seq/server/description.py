@@ -45,7 +45,7 @@ def describe(limits: Limits) -> dict[str, Any]:
     one_or_list = {"oneOf": [text, texts]}
     translated = _object(
         {
-            "translatedText": one_or_list,
+            "translatedText": {"oneOf": [_STRING, _list(_STRING)]},
             "detectedLanguage": {"oneOf": [detection, _list(detection)]},
             "alternatives": {"type": "array", "items": {"oneOf": [_STRING, {"type": "array", "items": _STRING}]}},
         },

@@ -17,7 +17,7 @@ export function standAlone(svg) {
       if (value) node.setAttribute(name, value.replaceAll('"', "'"));
     }
     for (const name of [...node.attributes].map((each) => each.name)) {
-      if (/^(class|tabindex|role|aria-)/.test(name)) node.removeAttribute(name);
+      if (/^(class|style|tabindex|role|aria-)/.test(name)) node.removeAttribute(name);
     }
   });
   const { width, height } = svg.viewBox.baseVal;
