@@ -1050,6 +1050,10 @@ def test_directions_are_those_of_the_texts(pair: TokenizerPair, tmp_path: Path) 
     path = save(tmp_path / "model", pair, **data)
     found = find_directions(load_model(path).config)
     assert found == [Direction("de", "en"), Direction("de", "fr", "<2fr>"), Direction("fr", "en", "<bt>")]
+    for number, (first, read) in enumerate((({"tsv": "a"}, None), ({"tsv": "a", "tag": "<2en>"}, "<2en>"))):
+        written = {"tsv": "b", "tag": "<bt>"}
+        path = save(tmp_path / f"written{number}", pair, train=[first, written], validation=first | {"tsv": "v"})
+        assert find_directions(load_model(path).config) == [Direction("de", "en", read)]
 
 
 def test_languages_of_models_that_do_not_name_them(models: list[str]) -> None:

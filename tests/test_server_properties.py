@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_server import Answer, Client, models, pair, serving
 from test_server_conversation import WORDS, FewWords
@@ -168,6 +168,7 @@ def test_any_path_is_answered_or_refused(method: str, path: str, query: str, cli
 
 @settings(EXAMPLES, max_examples=60)
 @given(texts=st.lists(TEXT.filter(lambda text: "ein " * 21 not in text), min_size=1, max_size=5), html=st.booleans())
+@example(texts=["Der hund läuft. Ein mann läuft.", "ein hund"], html=False)
 def test_a_list_is_what_each_text_is_alone(client: Client, texts: list[str], html: bool) -> None:
     form = {"format": "html" if html else "text", "alternatives": 2}
     together = client.translate(texts, **form)

@@ -10,17 +10,17 @@ import typer
 
 from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk import engines
-from seq2seq.bulk.line_pairs import check_standard_input, iter_aligned
-from seq2seq.bulk.streams import count_lines, open_input
+from seq2seq.bulk.line_pairs import check_standard_input
 from seq2seq.cli import options
 from seq2seq.cli.display.console import print_json, print_text
 from seq2seq.cli.display.training import progress_over
+from seq2seq.cli.training_text import read_training_text
 from seq2seq.errors import EXTRAS, InputError, require
 from seq2seq.processes.signals import raise_on_sigterm
 from seq2seq.text.escaping import escape_text
 
 if TYPE_CHECKING:
-    from seq2seq.translation.neighbours import PairSample
+    pass
 
 EXAMPLES = """
 seq2seq index runs/demo --source train.de --target train.en
@@ -77,7 +77,7 @@ def index(
     loaded = load_model(model, device=device)
     sample = PairSample(loaded, most, seed, tag)
     with raise_on_sigterm():
-        _read(sample, source, target)
+        read_training_text(source, target, sample.add)
         parts = []
         with progress_over(lambda: len(sample.pairs)) as progress:
             for done, part in states_of_pairs(loaded, sample.pairs, tag):
@@ -92,20 +92,6 @@ def index(
         print_json(facts)
     else:
         print_text(escape_text("\n".join(_lines(facts))))
-
-
-def _read(sample: PairSample, source: str, target: str) -> None:
-    """Read the whole training text, a few batches at a time, and draw the pairs."""
-    done = 0
-    with (
-        open_input(source) as sources,
-        open_input(target) as targets,
-        progress_over(lambda: count_lines(source)) as progress,
-    ):
-        for rows in iter_aligned(8 * engines.BATCH_SIZE, sources, targets):
-            sample.add([row[0] for row in rows], [row[1] for row in rows])
-            done += len(rows)
-            progress(done)
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

@@ -11,11 +11,11 @@ import typer
 
 from seq2seq.bounds import LARGEST_COUNT
 from seq2seq.bulk import engines
-from seq2seq.bulk.line_pairs import check_standard_input, iter_aligned
-from seq2seq.bulk.streams import count_lines, open_input, read_input_lines
+from seq2seq.bulk.line_pairs import check_standard_input
+from seq2seq.bulk.streams import read_input_lines
 from seq2seq.cli import options
 from seq2seq.cli.display.console import print_json, print_text
-from seq2seq.cli.display.training import progress_over
+from seq2seq.cli.training_text import read_training_text
 from seq2seq.errors import InputError
 from seq2seq.processes.signals import raise_on_sigterm
 from seq2seq.text.escaping import escape_text
@@ -23,7 +23,6 @@ from seq2seq.text.escaping import escape_text
 if TYPE_CHECKING:
     from seq2seq.checkpoint.model import LoadedModel
     from seq2seq.search.shortlist import Shortlist
-    from seq2seq.translation.lexicon import Lexicon
 
 EXAMPLES = """
 seq2seq shortlist runs/demo --source train.de --target train.en
@@ -95,7 +94,7 @@ def shortlist(
     loaded = load_model(model, device=device)
     lexicon = Lexicon(loaded, tag)
     with raise_on_sigterm():
-        _read(lexicon, source, target)
+        read_training_text(source, target, lexicon.learn)
         built = lexicon.shortlist(size, common)
         write_shortlist(loaded.directory, built, loaded.files)
     facts: dict[str, Any] = {"model": str(loaded.directory), "size": size, "common": common}
@@ -119,20 +118,6 @@ def _check_options(
         raise InputError("--validation-source and --validation-target belong together; give both or none")
     if bleu and validation_source is None:
         raise InputError("--bleu has no effect without --validation-source and --validation-target")
-
-
-def _read(lexicon: Lexicon, source: str, target: str) -> None:
-    """Read the whole training text into the lexicon, a few batches at a time."""
-    done = 0
-    with (
-        open_input(source) as sources,
-        open_input(target) as targets,
-        progress_over(lambda: count_lines(source)) as progress,
-    ):
-        for rows in iter_aligned(8 * engines.BATCH_SIZE, sources, targets):
-            lexicon.learn([row[0] for row in rows], [row[1] for row in rows])
-            done += len(rows)
-            progress(done)
 
 
 def _validation(source: str, target: str, bleu: bool) -> tuple[list[str], list[str]]:
