@@ -15,4 +15,6 @@ LARGEST_DIVERSITY = 1000  # nats; far more than any log-probability of a piece
 LARGEST_CONSTRAINTS = 1000  # pieces of all constraints of a sentence, each of which asks for a bank of the beam
 LARGEST_EDITS = 1000  # of the attention of a sentence's steps, each of which has a weight for every source piece
 LARGEST_TOP = 1000  # most probable pieces of a step that are told
+LARGEST_STATES = 20_000_000  # of each side in an index; of 1,024 units they are 40 GB
+MOST_STATES = 200_000  # of these, where nothing else is asked for
 LARGEST_COUNT = 1_000_000  # sentences or pieces, for numbers that only the user sets

@@ -147,7 +147,7 @@ def ask(address: str, lines: Sequence[str], languages: tuple[str, str], clients:
                 seconds.append(time.perf_counter() - began)
         except queue.Empty:
             return
-        except Exception as error:
+        except Exception as error:  # of any kind: the main thread raises it again
             failures.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(clients)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq.bounds import LARGEST_COUNT
+from seq2seq.bounds import LARGEST_COUNT, LARGEST_STATES, MOST_STATES
 from seq2seq.bulk import engines
 from seq2seq.bulk.line_pairs import check_standard_input
 from seq2seq.cli import options
@@ -30,25 +30,18 @@ seq2seq serve runs/demo --open
 
 def index(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model directory, where the index is kept.")],
-    source: Annotated[
-        str,
-        typer.Option(
-            "--source",
-            metavar="FILE",
-            help="Training text: source sentences, one a line (plain or compressed; '-': stdin).",
-        ),
-    ],
-    target: Annotated[str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")],
+    source: options.TrainingSource,
+    target: options.TrainingTarget,
     most: Annotated[
         int,
         typer.Option(
             "--most",
             metavar="N",
             min=1,
-            max=20_000_000,
+            max=LARGEST_STATES,
             help="Most pieces of each side; of a longer text, pairs are drawn at random.",
         ),
-    ] = 200_000,
+    ] = MOST_STATES,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, max=LARGEST_COUNT, help="Seed of that draw.")] = 1,
     tag: options.Tag = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")] = False,

@@ -97,6 +97,15 @@ LengthAlpha = Annotated[
         rich_help_panel=_SEARCH,
     ),
 ]
+TrainingSource = Annotated[
+    str,
+    typer.Option(
+        "--source",
+        metavar="FILE",
+        help="Training text: source sentences, one a line (plain or compressed; '-': stdin).",
+    ),
+]
+TrainingTarget = Annotated[str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")]
 MinLength = Annotated[
     int | None,
     typer.Option(

@@ -34,15 +34,8 @@ seq2seq translate runs/demo --shortlist < test.de
 
 def shortlist(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model directory, where the shortlist is kept.")],
-    source: Annotated[
-        str,
-        typer.Option(
-            "--source",
-            metavar="FILE",
-            help="Training text: source sentences, one a line (plain or compressed; '-': stdin).",
-        ),
-    ],
-    target: Annotated[str, typer.Option("--target", metavar="FILE", help="Their translations, line by line.")],
+    source: options.TrainingSource,
+    target: options.TrainingTarget,
     size: Annotated[
         int, typer.Option("--size", metavar="N", min=1, max=1000, help="Target pieces that each source piece allows.")
     ] = 50,

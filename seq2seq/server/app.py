@@ -104,7 +104,7 @@ class App:
                 late = Refusal(504, "the translation took too long; send less text at a time", close=True)
                 response = _error(late if deadline.expired() else Refusal(500, "the server failed"))
                 problem = "" if deadline.expired() else _describe(error)
-            except Exception as error:
+            except Exception as error:  # whatever fails, its client alone gets 500, and the log says where
                 response, problem = _error(Refusal(500, "the server failed")), _describe(error)
             seconds = time.monotonic() - began
             for header, value in HEADERS.items():

@@ -101,7 +101,7 @@ class Batcher:
         requests = list(dict.fromkeys(request for request, _ in batch))
         try:
             self._deliver(batch, await self._compute(lane, thread, batch))
-        except Exception as error:
+        except Exception as error:  # of any kind: it goes to whom it concerns, and the lane goes on
             if len(requests) == 1:
                 self._fail(requests[0], error)
                 return
@@ -109,7 +109,7 @@ class Batcher:
                 part = [each for each in batch if each[0] is request]
                 try:
                     self._deliver(part, await self._compute(lane, thread, part))
-                except Exception as own:
+                except Exception as own:  # as above
                     self._fail(request, own)
 
     async def _compute(self, lane: Lane, thread: ThreadPoolExecutor, batch: list[tuple[Waiting, int]]) -> list[Any]:

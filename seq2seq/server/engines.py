@@ -191,7 +191,7 @@ def _work(connection: Connection, setup: Setup) -> None:
         signal.signal(number, signal.SIG_IGN)
     try:
         models = LoadedModels(setup)
-    except Exception as error:
+    except Exception as error:  # of any kind: the server raises it, where this process cannot
         connection.send(error if isinstance(error, Seq2SeqError) else Seq2SeqError(str(error)))
         return
     try:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seq2seq.bounds import LARGEST_STATES, MOST_STATES
 from seq2seq.checkpoint.known_states import KnownStates, read_states
 from seq2seq.checkpoint.model import LoadedModel
 from seq2seq.errors import InputError, require
@@ -27,8 +28,6 @@ from seq2seq.translation.options import MAX_SOURCE_LENGTH
 from seq2seq.translation.tags import tag_ids
 
 Side = Literal["source", "target"]
-MOST_STATES = 200_000  # of each side, by default
-LARGEST_STATES = 20_000_000
 MOST_NEIGHBOURS = 1000
 _BLOCK = 8192  # states that are put into the index at a time, as float32
 
